@@ -1,0 +1,182 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""A channel as a value, and its transitions as pure functions.
+
+A transition returns a new Channel with the next serial and a fresh token, or the same object where nothing changes.
+Writing it (compare-and-swap) is the store's part. The token makes every write's bytes unique, so that an If-Match
+on them can't be fooled by A-B-A, and lets a writer whose answer was lost recognise its own write.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import asdict, dataclass, replace
+
+from .._errors import BeamError
+from .names import check_channel, check_digest, check_name, check_version
+
+SCHEMA = 1
+MAX_CHANNEL_BYTES = 1024 * 1024
+MAX_SERIAL = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Target:
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Ghost:
+    version: str
+    digest: str
+    reason: str
+    at: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class Channel:
+    name: str
+    channel: str
+    serial: int = 0  # 0: not in the store yet
+    stable: Target | None = None
+    candidate: Target | None = None
+    previous: Target | None = None
+    ghosts: tuple[Ghost, ...] = ()
+    by: str = ""  # who wrote it, such as user@host
+    at: str = ""  # when, ISO 8601, UTC
+    token: str = ""  # unique to each write
+
+    def ghost(self, digest: str) -> Ghost | None:
+        return next((g for g in self.ghosts if g.digest == digest), None)
+
+    def targets(self) -> tuple[Target, ...]:
+        """The releases this channel protects from being removed."""
+        return tuple(x for x in (self.stable, self.candidate, self.previous) if x)
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode("ascii")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Who writes, when, and the token of this write: given in, so that transitions stay pure."""
+
+    by: str
+    at: str
+    token: str
+
+
+def _next(channel: Channel, stamp: Stamp, **changes: t.Any) -> Channel:
+    if all(getattr(channel, key) == value for key, value in changes.items()):
+        return channel
+    return replace(
+        channel, serial=channel.serial + 1, by=stamp.by, at=stamp.at, token=stamp.token, **changes,
+    )
+
+
+def _refuse_ghost(channel: Channel, target: Target, force: bool) -> tuple[Ghost, ...]:
+    ghost = channel.ghost(target.digest)
+    if ghost and not force:
+        raise BeamError(
+            "ghost", "%s %s can't be picked on the channel %s" % (channel.name, target.version, channel.channel),
+            "it is a ghost since %s: %s" % (ghost.at, ghost.reason or "no reason given"),
+            "Build and publish a new version, or say force: true to pick it all the same",
+        )
+    return tuple(g for g in channel.ghosts if g is not ghost)
+
+
+def propose(channel: Channel, target: Target, stamp: Stamp, force: bool = False) -> Channel:
+    """A rollout towards target begins."""
+    ghosts = _refuse_ghost(channel, target, force)
+    return _next(channel, stamp, candidate=target, ghosts=ghosts)
+
+
+def withdraw(channel: Channel, stamp: Stamp) -> Channel:
+    """The rollout ended without a promotion."""
+    return _next(channel, stamp, candidate=None)
+
+
+def promote(channel: Channel, target: Target, stamp: Stamp, force: bool = False) -> Channel:
+    ghosts = _refuse_ghost(channel, target, force)
+    previous = channel.previous if channel.stable == target else channel.stable
+    candidate = None if channel.candidate == target else channel.candidate
+    return _next(channel, stamp, stable=target, previous=previous, candidate=candidate, ghosts=ghosts)
+
+
+def roll_back(
+    channel: Channel, stamp: Stamp, target: Target | None = None, ghost_reason: str | None = "rolled back",
+    force: bool = False,
+) -> Channel:
+    """stable goes back to target (previous, where none is given); what it leaves becomes a ghost unless the reason is None."""
+    label = "%s on the channel %s" % (channel.name, channel.channel)
+    if channel.stable is None:
+        raise BeamError("no_stable", "%s can't be rolled back" % label, "nothing was ever promoted", "Promote a version first")
+    target = target or channel.previous
+    if target is None:
+        raise BeamError(
+            "no_previous", "%s can't be rolled back" % label,
+            "%s is the first version that was promoted" % channel.stable.version,
+            "Name the version to go to, or promote another one",
+        )
+    if target == channel.stable:
+        raise BeamError(
+            "rollback_to_itself", "%s can't be rolled back to %s" % (label, target.version), "it is what is stable now",
+            "Name another version",
+        )
+    ghosts = _refuse_ghost(channel, target, force)
+    if ghost_reason is not None and not any(g.digest == channel.stable.digest for g in ghosts):
+        ghosts += (Ghost(channel.stable.version, channel.stable.digest, ghost_reason, stamp.at),)
+    candidate = None if channel.candidate == channel.stable else channel.candidate
+    return _next(channel, stamp, stable=target, previous=channel.stable, candidate=candidate, ghosts=ghosts)
+
+
+def add_ghost(channel: Channel, target: Target, reason: str, stamp: Stamp) -> Channel:
+    """target failed here. What is stable can't be a ghost: it has to be rolled back instead."""
+    if channel.stable == target:
+        raise BeamError(
+            "ghost_is_stable", "%s %s can't become a ghost" % (channel.name, target.version),
+            "it is stable on the channel %s" % channel.channel, "Roll the channel back; that makes it a ghost",
+        )
+    ghosts = channel.ghosts
+    if not channel.ghost(target.digest):
+        ghosts += (Ghost(target.version, target.digest, reason, stamp.at),)
+    candidate = None if channel.candidate == target else channel.candidate
+    return _next(channel, stamp, candidate=candidate, ghosts=ghosts)
+
+
+def remove_ghost(channel: Channel, target: Target, stamp: Stamp) -> Channel:
+    return _next(channel, stamp, ghosts=tuple(g for g in channel.ghosts if g.digest != target.digest))
+
+
+def _target(doc: t.Any) -> Target | None:
+    return None if doc is None else Target(check_version(doc["version"]), check_digest(doc["digest"]))
+
+
+def parse_channel(data: bytes) -> Channel:
+    try:
+        if len(data) > MAX_CHANNEL_BYTES:
+            raise ValueError("it has more than %d bytes" % MAX_CHANNEL_BYTES)
+        doc = json.loads(data)
+        if doc.pop("schema") != SCHEMA:
+            raise ValueError("its schema is unknown")
+        if not isinstance(doc["serial"], int) or not 0 < doc["serial"] <= MAX_SERIAL:
+            raise ValueError("%r is not a serial" % doc["serial"])
+        check_name(doc["name"])
+        check_channel(doc["channel"])
+        for key in ("stable", "candidate", "previous"):
+            doc[key] = _target(doc[key])
+        doc["ghosts"] = tuple(
+            Ghost(check_version(g["version"]), check_digest(g["digest"]), str(g["reason"]), str(g["at"]))
+            for g in doc["ghosts"]
+        )
+        return Channel(**doc)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+        raise BeamError(
+            "channel_invalid", "the channel can't be read", str(exc) or type(exc).__name__,
+            "Look at the channel's file in the store; a promotion with force: true does not repair it",
+        ) from exc

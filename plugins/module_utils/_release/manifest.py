@@ -1,0 +1,213 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The manifest: everything a release is, in one immutable document.
+
+Its canonical JSON bytes' sha256 is the release's digest. Nothing in it depends on when, where or by whom it was made,
+so that two builds of the same input have the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import BeamError
+from .abi import Abi
+from .names import check_name, check_version, is_digest
+
+SCHEMA = 1
+# Caps for documents that come from a store: a hostile one must not exhaust the reader.
+MAX_MANIFEST_BYTES = 32 * 1024 * 1024
+MAX_FILES = 200_000
+MAX_RELEASE_BYTES = 8 * 1024 * 1024 * 1024
+MAX_PATH = 1024
+
+
+@dataclass(frozen=True)
+class File:
+    """A regular file; path is relative to its layer (in a layer) or to the release's root (in a tree)."""
+
+    path: str
+    mode: int  # 0o644 or 0o755, nothing else is ever stored
+    size: int  # bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A deterministic .tar.gz, named by the sha256 of its bytes, and the place where the manifest puts its files."""
+
+    sha256: str
+    size: int  # bytes of the archive
+    prefix: str  # directory below the release's root, "" for the root itself; several layers may share one
+    files: tuple[File, ...]
+
+    @property
+    def unpacked_size(self) -> int:
+        return sum(f.size for f in self.files)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a release comes from. Empty strings where it is not known."""
+
+    git_sha: str = ""
+    git_dirty: bool = False
+    lock_sha256: str = ""  # of mix.lock
+    fingerprint: str = ""  # of everything that decided the build's output
+    mix_env: str = ""
+    elixir: str = ""
+    otp: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    name: str
+    version: str
+    abi: Abi
+    provenance: Provenance
+    layers: tuple[Layer, ...]
+    directories: tuple[str, ...] = field(default=())  # empty ones; others follow from the files
+
+    def files(self) -> dict[str, File]:
+        """All files by their path in the release."""
+        return {
+            posixpath.join(layer.prefix, f.path): File(posixpath.join(layer.prefix, f.path), f.mode, f.size, f.sha256)
+            for layer in self.layers
+            for f in layer.files
+        }
+
+    @property
+    def unpacked_size(self) -> int:
+        return sum(layer.unpacked_size for layer in self.layers)
+
+    @property
+    def packed_size(self) -> int:
+        return sum(layer.size for layer in self.layers)
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(self._document(), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def _document(self) -> dict[str, t.Any]:
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "version": self.version,
+            "abi": self.abi.to_dict(),
+            "provenance": vars(self.provenance),
+            "directories": list(self.directories),
+            "layers": [
+                {
+                    "sha256": layer.sha256,
+                    "size": layer.size,
+                    "prefix": layer.prefix,
+                    "files": [[f.path, "%o" % f.mode, f.size, f.sha256] for f in layer.files],
+                }
+                for layer in self.layers
+            ],
+        }
+
+
+def _no_duplicates(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key appears twice")
+    return result
+
+
+def safe_path(path: t.Any, empty_ok: bool = False) -> str:
+    """A relative path that names the same thing wherever it is joined, or ValueError."""
+    if not isinstance(path, str) or len(path) > MAX_PATH or (not path and not empty_ok):
+        raise ValueError("%r is not a path" % (path,))
+    if path and (posixpath.normpath(path) != path or path.startswith(("/", "../")) or path in (".", "..")):
+        raise ValueError("%r leaves its place" % path)
+    if any(ord(c) < 32 or ord(c) == 127 for c in path) or "\\" in path:
+        raise ValueError("%r has a control character or backslash" % path)
+    if any(len(part.encode("utf-8")) > 255 for part in path.split("/")):
+        raise ValueError("%r has a part of more than 255 bytes" % path)
+    return path
+
+
+def _size(value: t.Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_RELEASE_BYTES:
+        raise ValueError("%r is not a size" % (value,))
+    return value
+
+
+def _sha256(value: t.Any) -> str:
+    if not isinstance(value, str) or not is_digest(value):
+        raise ValueError("%r is not a sha256" % (value,))
+    return value
+
+
+def _file(row: t.Any) -> File:
+    path, mode, size, sha256 = row
+    if mode not in ("644", "755"):
+        raise ValueError("%r has the mode %r" % (path, mode))
+    return File(safe_path(path), int(mode, 8), _size(size), _sha256(sha256))
+
+
+def _layer(doc: dict[str, t.Any]) -> Layer:
+    return Layer(
+        _sha256(doc["sha256"]), _size(doc["size"]), safe_path(doc["prefix"], empty_ok=True),
+        tuple(_file(row) for row in doc["files"]),
+    )
+
+
+def _check_whole(manifest: Manifest) -> None:
+    count = sum(len(layer.files) for layer in manifest.layers)
+    if count > MAX_FILES or manifest.unpacked_size > MAX_RELEASE_BYTES:
+        raise ValueError("%d files of %d bytes are over the limits" % (count, manifest.unpacked_size))
+    files = manifest.files()
+    if len(files) != count:
+        raise ValueError("two layers hold the same file")
+    directories = set(manifest.directories)
+    for path in list(files) + list(directories):
+        parent = posixpath.dirname(path)
+        while parent:
+            if parent in files:
+                raise ValueError("%r is a file and a directory" % parent)
+            parent = posixpath.dirname(parent)
+    both = directories & set(files)
+    if both:
+        raise ValueError("%r is a file and a directory" % sorted(both)[0])
+
+
+def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
+    """The manifest in data; digest, where given, must be the sha256 of data."""
+    label = "the manifest %s" % (digest or "")[:12]
+    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+        raise BeamError(
+            "manifest_corrupt", "%s can't be trusted" % label.strip(), "its bytes do not have the digest it is named by",
+            "Publish the release again under a new version, and find out who changed the store",
+        )
+    try:
+        if len(data) > MAX_MANIFEST_BYTES:
+            raise ValueError("it has more than %d bytes" % MAX_MANIFEST_BYTES)
+        doc = json.loads(data, object_pairs_hook=_no_duplicates)
+        if doc["schema"] != SCHEMA:
+            raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
+        manifest = Manifest(
+            check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]),
+            Provenance(**doc["provenance"]), tuple(_layer(layer) for layer in doc["layers"]),
+            tuple(safe_path(path) for path in doc["directories"]),
+        )
+        _check_whole(manifest)
+        if manifest.to_bytes() != data:
+            raise ValueError("it is not in canonical form")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+        raise BeamError(
+            "manifest_invalid", "%s can't be read" % label.strip(), str(exc) or type(exc).__name__,
+            "Publish the release again with this version of the collection",
+        ) from exc
+    return manifest

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What every store can do. A third kind of store is one more file that implements this.
+
+Keys are relative, `/`-separated and already validated. All the guarantees that the rest relies on are here:
+put_if_absent and replace are atomic, and a reader sees a whole object or none.
+"""
+
+from __future__ import annotations
+
+import abc
+import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stat:
+    key: str
+    size: int
+    etag: str  # opaque: compare, give back, never interpret
+    modified: float  # seconds since the epoch, by the store's own clock
+
+
+@dataclass(frozen=True)
+class Found:
+    data: bytes
+    etag: str
+
+
+class Store(abc.ABC):
+    """Errors: NotFound for a missing key, Conflict for a lost compare-and-swap, BeamError for anything else."""
+
+    location: str  # as the user wrote it, without credentials: for messages and results
+
+    @abc.abstractmethod
+    def get(self, key: str, limit: int) -> Found:
+        """The whole object; one of more than limit bytes is refused before it is read."""
+
+    @abc.abstractmethod
+    def open(self, key: str, start: int = 0) -> t.ContextManager[t.BinaryIO]:
+        """The object's bytes from start, as a stream."""
+
+    @abc.abstractmethod
+    def put_if_absent(self, key: str, data: bytes | t.BinaryIO, size: int) -> bool:
+        """Create the object; False, and nothing written, where it exists already (with whatever content)."""
+
+    @abc.abstractmethod
+    def replace(self, key: str, data: bytes, etag: str | None) -> str:
+        """Put data where the object's etag is the given one (None: where there is no object); the new etag.
+
+        Conflict where it is not. A lost answer to our own write is not a conflict: the bytes are compared.
+        """
+
+    @abc.abstractmethod
+    def list(self, prefix: str) -> t.Iterator[Stat]:
+        """All objects whose key starts with prefix, in the order of their keys."""
+
+    @abc.abstractmethod
+    def delete(self, key: str, etag: str | None = None) -> bool:
+        """False where there was none; Conflict where an etag is given and differs."""
+
+    @abc.abstractmethod
+    def stat(self, key: str) -> Stat | None:
+        """None where there is no such object."""
+
+    def presign(self, key: str, seconds: int) -> str:
+        """A URL that anyone can GET the object by for that long."""
+        from .._errors import BeamError
+
+        raise BeamError(
+            "presign_unsupported", "%s can't make presigned URLs" % self.location, "only s3:// stores can",
+            "Let the hosts read the store directly",
+        )

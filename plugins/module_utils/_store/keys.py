@@ -1,0 +1,36 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Where things are in a store. The order of writes is the guarantee: layers, manifest, version, then the channel."""
+
+from __future__ import annotations
+
+from .._release.names import check_channel, check_digest, check_name, check_version
+
+
+def layer_key(name: str, sha256: str) -> str:
+    return "%s/layers/%s.tar.gz" % (check_name(name), check_digest(sha256))
+
+
+def manifest_key(name: str, digest: str) -> str:
+    """The object is gzip of the manifest's canonical JSON; the digest is of the JSON, not of the gzip."""
+    return "%s/manifests/%s.json.gz" % (check_name(name), check_digest(digest))
+
+
+def version_key(name: str, version: str) -> str:
+    return "%s/versions/%s.json" % (check_name(name), check_version(version))
+
+
+def channel_key(name: str, channel: str) -> str:
+    return "%s/channels/%s.json" % (check_name(name), check_channel(channel))
+
+
+def prefix(name: str, kind: str) -> str:
+    """kind: layers, manifests, versions, channels, locks, history or pins."""
+    return "%s/%s/" % (check_name(name), kind)
+
+
+def pin_key(name: str, version: str) -> str:
+    return "%s/pins/%s.json" % (check_name(name), check_version(version))
