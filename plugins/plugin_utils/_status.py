@@ -1,0 +1,49 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What runs where: one row per server, from what its process and its node said."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
+
+Vars = t.Mapping[str, t.Any]
+COLUMNS = ("host", "running", "current", "channel", "since", "health", "restarts", "memory MiB", "note")
+
+
+def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
+    row: dict[str, t.Any] = {"host": host, "channel": stable}
+    if info.get("unreachable"):
+        return {**row, "running": "?", "health": "unreachable", "note": info.get("msg")}
+    if "running" not in info:
+        return {**row, "running": "?", "health": "unknown", "note": info.get("msg") or "the host said nothing"}
+    memory = (info.get("memory") or {}).get("total")
+    notes = []
+    current = (info.get("current") or {}).get("version")
+    if not info["running"]:
+        notes.append("not running")
+    elif info.get("drift"):
+        notes.append("runs another version than current")
+    if info["running"] and stable and info.get("version") != stable:
+        notes.append("not what the channel says")
+    if info.get("crash_dumps"):
+        notes.append("%d crash dump%s" % (len(info["crash_dumps"]), "" if len(info["crash_dumps"]) == 1 else "s"))
+    return {
+        **row,
+        "running": info.get("version") if info["running"] else None,
+        "current": current,
+        "since": info.get("started"),
+        "health": info.get("health_state") or ("down" if not info["running"] else "up"),
+        "restarts": info.get("restarts"),
+        "memory MiB": memory and int(memory) // 1048576,
+        "note": "; ".join(notes),
+    }
+
+
+def fleet_status(hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars]) -> list[str]:
+    stable = ((channel or {}).get("stable") or {}).get("version") or ""
+    return render([_row(host, (hostvars.get(host) or {}).get("rollout_info") or {}, stable) for host in hosts], COLUMNS)
