@@ -69,7 +69,11 @@ def summarize(hostvars: Vars, plan: Vars, check_mode: bool = False) -> dict[str,
         verdict = "%s runs on %d of %d hosts" % (label, len(rows), len(rows))
         if check_mode:
             verdict = "%s would run on %d of %d hosts" % (label, len(rows), len(rows))
+    published = dict((hostvars.get("localhost") or {}).get("distribute_published") or {})
+    build = published.pop("build", None)
     return {
+        "build": {key: build.get(key) for key in ("changed", "git_sha", "fingerprint", "seconds")} if build else None,
+        "published": published or None,  # None where this run published nothing
         "name": plan["name"], "channel": plan["channel"], "version": plan["version"], "digest": plan["digest"],
         "succeeded": bool(rows) and not bad,
         "blame": any((hostvars.get(row["host"]) or {}).get("rollout_blame") for row in bad),
