@@ -72,20 +72,19 @@ def write(path: str, text: str) -> None:
         stream.write(text)
 
 
-def module_source(name: str, rng: random.Random, rows: int) -> str:
-    """A module with a table in it: about 20 bytes of compiled code per row, hard to compress, as real code is."""
+def module_source(name: str, rng: random.Random, size: int) -> str:
+    """A module with a few functions and a table of size bytes that does not compress to nothing, as real code does not."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
     lines = [NOTICE + "defmodule %s do" % name, '  @moduledoc "Generated, to give the example the size of a real application."', ""]
-    for number in range(rows):
-        words = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))
-        lines.append('  def lookup(%d), do: {"%s", %d}' % (number, words, rng.randrange(1 << 40)))
-    lines += ["  def lookup(_), do: nil", "end", ""]
+    lines += ["  def step(%d, value), do: value + %d" % (number, rng.randrange(1 << 40)) for number in range(10)]
+    lines += ["", '  def table, do: "%s"' % "".join(rng.choices(alphabet, k=size)), "end", ""]
     return "\n".join(lines)
 
 
-def grow(dest: str, modules: int, deps: int, dep_modules: int, rows: int) -> None:
+def grow(dest: str, modules: int, deps: int, dep_modules: int, size: int) -> None:
     for number in range(1, modules + 1):
         path = "lib/beacon/generated/table%04d.ex" % number
-        write(os.path.join(dest, path), module_source("Beacon.Generated.Table%04d" % number, random.Random(path), rows))
+        write(os.path.join(dest, path), module_source("Beacon.Generated.Table%04d" % number, random.Random(path), size))
     entries = []
     for number in range(1, deps + 1):
         app = "dep%03d" % number
@@ -96,7 +95,7 @@ def grow(dest: str, modules: int, deps: int, dep_modules: int, rows: int) -> Non
         )
         for module in range(1, dep_modules + 1):
             path = "vendor/%s/lib/table%04d.ex" % (app, module)
-            write(os.path.join(dest, path), module_source("Dep%03d.Table%04d" % (number, module), random.Random(path), rows))
+            write(os.path.join(dest, path), module_source("Dep%03d.Table%04d" % (number, module), random.Random(path), size))
         entries.append('{:%s, path: "vendor/%s"}' % (app, app))
     if entries:
         edit(dest, "mix.exs", "  defp deps do\n    []\n", "  defp deps do\n    [\n      %s\n    ]\n" % ",\n      ".join(entries))
@@ -132,13 +131,13 @@ def main() -> None:
     parser.add_argument("--modules", type=int, default=0, help="extra modules of the application itself")
     parser.add_argument("--deps", type=int, default=0, help="extra dependencies (by path)")
     parser.add_argument("--dep-modules", type=int, default=30, help="modules in each of them (30)")
-    parser.add_argument("--rows", type=int, default=60, help="functions clauses in each generated module (60)")
+    parser.add_argument("--module-bytes", type=int, default=16000, help="size of the table in each generated module (16000)")
     args = parser.parse_args()
     if os.path.exists(args.dest):
         sys.exit("%s is there already: remove it or name another place" % args.dest)
     shutil.copytree(BEACON, args.dest, ignore=shutil.ignore_patterns("_build", "deps", "erl_crash.dump"))
     git(args.dest, "init", "--quiet", "--initial-branch=main")
-    grow(args.dest, args.modules, args.deps, args.dep_modules, args.rows)
+    grow(args.dest, args.modules, args.deps, args.dep_modules, args.module_bytes)
     commit(args.dest, "0.1.0")
     for version, changes in CHANGES.items():
         for name, old, new in changes:
