@@ -20,16 +20,20 @@ class Abi:
     erts: str = ""  # such as 13.1.5; "" where the release has none of its own
     # soname -> the symbol versions that are asked of it, sorted, such as {"libcrypto.so.3": ("OPENSSL_3.0.0",)}
     needs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    interpreter: str = ""  # the dynamic loader that the emulator names; "" where the release has no ERTS
+    runpath: tuple[str, ...] = ()  # directories outside of the release in which it looks for libraries first, sorted
 
     def to_dict(self) -> dict[str, t.Any]:
         return {
             "arch": self.arch, "libc": self.libc, "libc_version": self.libc_version, "openssl": self.openssl,
             "erts": self.erts, "needs": {soname: list(self.needs[soname]) for soname in sorted(self.needs)},
+            "interpreter": self.interpreter, "runpath": list(self.runpath),
         }
 
     @staticmethod
     def from_dict(doc: t.Mapping[str, t.Any]) -> Abi:
         return Abi(
-            **{key: str(doc[key]) for key in ("arch", "libc", "libc_version", "openssl", "erts")},
+            **{key: str(doc[key]) for key in ("arch", "libc", "libc_version", "openssl", "erts", "interpreter")},
             needs={str(soname): tuple(str(v) for v in versions) for soname, versions in doc["needs"].items()},
+            runpath=tuple(str(path) for path in doc["runpath"]),
         )
