@@ -1,0 +1,55 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target sets up what it needs under .cache (as root also Debian/Ubuntu packages). docs/testing.md tells more.
+SHELL := /bin/bash
+SETUP := tests/support/setup.sh
+PYTHON := .cache/venv/bin/python
+N ?= 3
+STORE ?= file
+FLEET ?= auto
+export FLEET
+# TARGETS="release_artifact store_check" narrows `make integration`.
+TARGETS ?=
+
+.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo bench clean
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## packages, tools, the collection at an importable path
+	@$(SETUP) packages && $(SETUP) venv && $(SETUP) live
+
+tools:
+	@$(SETUP) venv && $(SETUP) live
+.PHONY: tools
+
+demo: setup ## the whole line on this machine, three nodes (STORE=file or s3)
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" STORE=$(STORE) examples/demo/run
+
+test: tools ## everything, with a table at the end (FLEET=required|auto|off)
+	@$(PYTHON) tests/support/run_test.py
+
+lint sanity unit: tools
+	@$(PYTHON) tests/support/run_$@.py
+lint: ## ruff, mypy, ansible-lint, changelog, documentation, licences
+sanity: ## ansible-test sanity, with each ansible-core at hand
+unit: ## pytest on the controller's Python and on the oldest of a server
+
+integration: tools ## real Elixir, real stores (TARGETS="a b" for some)
+	@$(PYTHON) tests/support/run_integration.py $(TARGETS)
+
+fleet: tools ## real systemd hosts
+	@$(PYTHON) tests/support/run_fleet.py
+
+fleet-up: setup ## N systemd hosts for use by hand (tests/fleet/README.md)
+	@tests/fleet/fleet up $(N)
+
+fleet-down: tools ## end them, and leave nothing
+	@tests/fleet/fleet down
+
+bench: setup ## the figures, side by side in one run
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bench.py
+
+clean: ## what the targets made; refuses while something of it is mounted or runs
+	@tests/support/clean.sh

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""make fleet: tests against real systemd hosts. FLEET=required fails where they cannot run, auto (the default) says so loudly, off leaves them out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from run_steps import BIN, ROOT, Count, pytest_step, run_part, setup, write_result
+
+FLEET = ROOT / "tests" / "fleet" / "fleet"
+
+
+def missing() -> str:
+    """Why this machine cannot carry the hosts, or nothing."""
+    asked = subprocess.run(
+        [str(BIN / "python"), str(FLEET), "check"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return "" if asked.returncode == 0 else asked.stdout.strip()
+
+
+def main() -> int:
+    mode = os.environ.get("FLEET") or "auto"
+    if mode not in ("required", "auto", "off"):
+        sys.exit("FLEET is required, auto or off, not %r" % mode)
+    if mode == "off":
+        print("    ! NOT TESTED: FLEET=off, no test ran on systemd hosts", flush=True)
+        write_result("fleet", Count(notes=("NOT TESTED: FLEET=off",)), 0)
+        return 0
+    if mode == "required" or os.geteuid() == 0:
+        setup("packages")
+    setup("venv")
+    setup("live")
+    why = missing()
+    if why:
+        print("    ! NOT TESTED: no systemd hosts on this machine: %s" % why, flush=True)
+        write_result("fleet", Count(failed=int(mode == "required"), notes=("NOT TESTED: %s" % why,)), 0)
+        return 1 if mode == "required" else 0
+    # One file after the other: each has a fleet of its own, and they share the cores.
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "fleet").glob("test_*.py"))
+    steps = [pytest_step(os.path.basename(name)[: -len(".py")], BIN / "python", [name], timeout=1200) for name in files]
+    return run_part("fleet", steps, workers=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

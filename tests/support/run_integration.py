@@ -1,0 +1,96 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""make integration: every target of tests/integration/targets against real Elixir and a real S3 server.
+
+The layout is that of ansible-test, and a target may be run by it too; running them here takes no copy, no set-up per target, and two at a time.
+run_integration.py TARGET... runs only these. A target is a role, or a runme.sh. It gets `output_dir` (OUTPUT_DIR for a script): fresh, its own,
+removed after a pass.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from run_steps import BIN, CACHE, ROOT, Count, Outcome, Step, environment, pytest_step, run_part, setup
+
+INTEGRATION = ROOT / "tests" / "integration"
+TARGETS = INTEGRATION / "targets"
+S3_SERVER = ROOT / "tests" / "support" / "s3_server.py"
+
+
+def s3(word: str) -> str:
+    argv = [str(BIN / "python"), str(S3_SERVER), word]
+    return subprocess.run(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def s3_environment() -> dict[str, str]:
+    """`s3_server.py env` prints NAME=value lines: S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY, S3_SECRET_KEY."""
+    pairs = (line.removeprefix("export ").partition("=") for line in s3("env").splitlines() if "=" in line)
+    return {name: value.strip("'\"") for name, _equals, value in pairs}
+
+
+def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
+    output = scratch / target.name
+    output.mkdir()
+    env = {**env, "OUTPUT_DIR": str(output), "ANSIBLE_ROLES_PATH": str(TARGETS), "ANSIBLE_LOCAL_TEMP": str(output / ".ansible"), "TMPDIR": str(output)}
+
+    def count(outcome: Outcome) -> Count:
+        if outcome.returncode != 0:
+            return Count(failed=1, notes=("what %s wrote is kept in %s" % (target.name, output),))
+        shutil.rmtree(output, ignore_errors=True)
+        return Count(passed=1)
+
+    if (target / "runme.sh").exists():
+        return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, count=count)
+    play = [{"name": target.name, "hosts": "testhost", "gather_facts": True, "roles": [target.name], "vars": {"output_dir": str(output)}}]
+    playbook = output / (target.name + ".yml")
+    playbook.write_text(json.dumps(play), encoding="utf-8")
+    inventory = output / "inventory.yml"
+    host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    inventory.write_text(json.dumps({"all": {"hosts": {"testhost": host}}}), encoding="utf-8")
+    show = "" if os.environ.get("VERBOSE") else "^(fatal|failed|TASK|PLAY RECAP|.*(ERROR|Error|error|msg|why|hint|assert))"
+    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, count=count, show=show)
+
+
+def main(chosen: list[str]) -> int:
+    setup("packages")
+    setup("venv")
+    setup("live")
+    notes = []
+    targets = []
+    for target in sorted(path for path in TARGETS.glob("*") if path.is_dir()):
+        aliases = (target / "aliases").read_text(encoding="utf-8").split() if (target / "aliases").exists() else []
+        if "hidden" in aliases or (chosen and target.name not in chosen):
+            continue  # hidden: a role that other targets use (setup_*)
+        if "disabled" in aliases:
+            notes.append("NOT TESTED: target %s is disabled" % target.name)
+            continue
+        targets.append(target)
+    python39 = CACHE / "pythons" / "python3.9"
+    if not python39.exists():
+        notes.append("NOT TESTED: no Python 3.9 on this machine: targets that install as a server would use the controller's Python")
+    scratch = Path(tempfile.mkdtemp(prefix="beam-integration-"))
+    s3("start")
+    try:
+        env = {**s3_environment(), "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python")}
+        steps = [target_step(target, env, scratch) for target in targets]
+        if not chosen and list(INTEGRATION.glob("test_*.py")):
+            steps.append(pytest_step("integration pytest", BIN / "python", ["tests/integration"], env=env))
+        code = run_part("integration", steps, notes=notes)
+    finally:
+        s3("stop")
+    if code == 0:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""make lint: everything that judges the source without running it."""
+
+from __future__ import annotations
+
+import sys
+
+from run_steps import BIN, LIVE, ROOT, Step, run_part, setup
+
+
+def steps() -> list[Step]:
+    found = [
+        Step("ruff", [str(BIN / "ruff"), "check", "."]),
+        Step(
+            "mypy",
+            [str(BIN / "mypy"), "--config-file", str(ROOT / "pyproject.toml"), "-p", "ansible_collections.alchemist.beam.plugins"],
+            cwd=LIVE,
+        ),
+        Step("mypy tests/support", [str(BIN / "mypy"), "--config-file", str(ROOT / "pyproject.toml"), "tests/support", "tests/fleet"]),
+        Step("ansible-lint", [str(BIN / "ansible-lint"), "--offline", "--profile", "production"]),
+        Step("changelog", [str(BIN / "antsibull-changelog"), "lint"]),
+        Step("docs", [str(BIN / "antsibull-docs"), "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all", "."]),
+        Step("licences", [str(BIN / "reuse"), "lint", "--lines"]),
+    ]
+    playbooks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "playbooks").glob("*.yml"))
+    if playbooks:
+        found.append(Step("playbook syntax", [str(BIN / "ansible-playbook"), "-i", "localhost,", "--syntax-check", *playbooks]))
+    return found
+
+
+if __name__ == "__main__":
+    setup("venv")
+    setup("live")
+    sys.exit(run_part("lint", steps()))

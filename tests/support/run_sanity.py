@@ -1,0 +1,61 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""make sanity: ansible-test sanity on a copy of the collection, with each ansible-core at hand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+
+from run_steps import CACHE, ROOT, Count, Outcome, Step, run_part, setup
+
+SERVER_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+# ansible-test looks here before it downloads, by the version of pip that each ansible-core pins.
+SHIMS = ("get_pip_24_2.py", "get_pip_25_2.py")
+
+
+def count_sanity(outcome: Outcome) -> Count:
+    """Counts what ran; a run that found nothing to test exits 0 and must not pass."""
+    ran = len(re.findall(r"^Running sanity test ", outcome.output, re.MULTILINE))
+    if "All targets skipped" in outcome.output or ran == 0:
+        return Count(failed=1, notes=("ansible-test found nothing to test",))
+    listed = re.search(r"The (\d+) sanity test\(s\) listed below \(out of \d+\) failed", outcome.output)
+    failed = int(listed.group(1)) if listed else (1 if outcome.returncode else 0)
+    return Count(passed=ran - failed, failed=failed)
+
+
+def sanity_step(name: str, venv: str) -> Step:
+    """Without --python, import and compile run on every Python in PATH, and all else on the venv's own."""
+    copy = CACHE / ("frozen-" + venv)
+    setup("frozen", str(copy))
+    # A home of its own: out of the user's, and two runs side by side would remove each other's virtual environments.
+    home = CACHE / ("sanity-home-" + venv)
+    shims = home / ".ansible" / "test" / "cache"
+    shims.mkdir(parents=True, exist_ok=True)
+    for shim in SHIMS:
+        shutil.copyfile(ROOT / "tests" / "support" / "get_pip_shim.py", shims / shim)
+    env = {"HOME": str(home), "PATH": "%s:%s:/usr/sbin:/usr/bin:/sbin:/bin" % (CACHE / venv / "bin", CACHE / "pythons")}
+    argv = [str(CACHE / venv / "bin" / "ansible-test"), "sanity", "--color", "no"]
+    return Step(name, argv, cwd=copy / "ansible_collections" / "alchemist" / "beam", env=env, count=count_sanity, timeout=1500, show="^(ERROR|FATAL|WARNING)")
+
+
+def main() -> int:
+    setup("venv")
+    notes = [
+        "NOT TESTED: no Python %s on this machine (import and compile of what runs on servers)" % version
+        for version in SERVER_PYTHONS
+        if not (CACHE / "pythons" / ("python" + version)).exists()
+    ]
+    steps = [sanity_step("ansible-core 2.19", "venv")]
+    if setup("venv221") == 0:
+        steps.append(sanity_step("ansible-core 2.21", "venv221"))
+    else:
+        notes.append("NOT TESTED: ansible-core 2.21 needs Python 3.12 or newer, and none is on this machine")
+    return run_part("sanity", steps, notes=notes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every run_*.py shares: steps that run side by side, are counted, and leave .cache/results/PART.json behind."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+import xml.etree.ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+LIVE = CACHE / "live"
+BIN = CACHE / "venv" / "bin"
+SETUP = ROOT / "tests" / "support" / "setup.sh"
+
+_print_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    notes: tuple[str, ...] = ()  # shown to the reader: skips and the like are never silent
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped, self.notes + other.notes)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    returncode: int
+    output: str
+
+
+def by_exit_code(outcome: Outcome) -> Count:
+    return Count(passed=1) if outcome.returncode == 0 else Count(failed=1)
+
+
+@dataclass
+class Step:
+    name: str
+    argv: list[str]
+    cwd: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+    timeout: float = 1200
+    count: t.Callable[[Outcome], Count] = by_exit_code
+    show: str = ""  # of a failed step show only the lines that match; the log keeps all
+
+
+def environment(extra: t.Mapping[str, str] | None = None) -> dict[str, str]:
+    """The caller's environment, without what would make Ansible or Python behave differently on another desk."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON", "PYTEST_", "AWS_"))}
+    kept.update(
+        PATH="%s:%s:%s" % (BIN, CACHE / "pythons", os.environ.get("PATH", "/usr/bin:/bin")),
+        ANSIBLE_COLLECTIONS_PATH=str(LIVE),
+        ANSIBLE_LOCALHOST_WARNING="False",
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_RETRY_FILES_ENABLED="False",
+        NO_COLOR="1",
+        LC_ALL="C.UTF-8",
+    )
+    kept.update(extra or {})
+    return kept
+
+
+def execute(step: Step) -> Outcome:
+    """In a process group of its own, so that a step that runs over its time is ended with all that it started."""
+    process = subprocess.Popen(
+        step.argv, cwd=step.cwd, env=environment(step.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _nothing = process.communicate(timeout=step.timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            output, _nothing = process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _nothing = process.communicate()
+        return Outcome(124, "%s\nran longer than its %d s and was ended" % (output, step.timeout))
+    return Outcome(process.returncode, output)
+
+
+def _run_one(part: str, step: Step) -> Count:
+    began = time.monotonic()
+    outcome = execute(step)
+    seconds = time.monotonic() - began
+    logs = CACHE / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / ("%s-%s.log" % (part, re.sub(r"[^A-Za-z0-9._-]+", "-", step.name)))
+    log.write_text(outcome.output, encoding="utf-8")
+    count = step.count(outcome)
+    if outcome.returncode != 0 and count.failed == 0:
+        count += Count(failed=1)
+    with _print_lock:
+        state = "FAILED" if count.failed else "ok"
+        print("%-7s %-11s %-28s %6.1f s  %d passed, %d failed" % (state, part, step.name, seconds, count.passed, count.failed), flush=True)
+        if count.failed:
+            tail = [line for line in outcome.output.rstrip().splitlines() if re.search(step.show, line)][-150:]
+            print("\n".join("    | " + line for line in tail), flush=True)
+            print("    the whole output: %s" % log.relative_to(ROOT), flush=True)
+        for note in count.notes:
+            print("    ! %s" % note, flush=True)
+    return count
+
+
+def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequence[str] = ()) -> int:
+    """Runs the steps, writes what was counted, and returns the exit code: a part that tested nothing has failed."""
+    began = time.monotonic()
+    for note in notes:
+        print("    ! %s" % note, flush=True)
+    total = Count(notes=tuple(notes))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
+        for count in pool.map(lambda step: _run_one(part, step), steps):
+            total += count
+    if total.passed == 0 and total.failed == 0:
+        print("FAILED  %s: no test ran" % part, flush=True)
+        total += Count(failed=1)
+    write_result(part, total, time.monotonic() - began)
+    return 1 if total.failed else 0
+
+
+def write_result(part: str, count: Count, seconds: float) -> None:
+    results = CACHE / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    document = {"passed": count.passed, "failed": count.failed, "skipped": count.skipped, "notes": list(count.notes), "seconds": round(seconds, 1)}
+    (results / (part + ".json")).write_text(json.dumps(document) + "\n", encoding="utf-8")
+
+
+def setup(*words: str) -> int:
+    """One step of setup.sh; 3 says that a Python is not at hand."""
+    code = subprocess.call([str(SETUP), *words], stdin=subprocess.DEVNULL)
+    if code not in (0, 3):
+        sys.exit("setup.sh %s failed" % " ".join(words))
+    return code
+
+
+def pytest_step(name: str, python: Path, paths: t.Sequence[str], **more: t.Any) -> Step:
+    """pytest through the live link, counted from its own report, every skip named."""
+    reports = CACHE / "results"
+    reports.mkdir(parents=True, exist_ok=True)
+    report = reports / ("pytest-%s.xml" % re.sub(r"[^A-Za-z0-9._-]+", "-", name))
+    report.unlink(missing_ok=True)
+    options = more.pop("options", [])
+    argv = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=%s" % report, *options, *paths]
+    env = {"PYTHONPATH": str(LIVE), "PYTHONDONTWRITEBYTECODE": "1", **more.pop("env", {})}
+
+    def count(_outcome: Outcome) -> Count:
+        if not report.exists():
+            return Count(failed=1)
+        passed = failed = 0
+        skips: list[str] = []
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            skipped = case.find("skipped")
+            if case.find("failure") is not None or case.find("error") is not None:
+                failed += 1
+            elif skipped is not None:
+                skips.append("skipped %s: %s" % (case.get("name"), skipped.get("message")))
+            else:
+                passed += 1
+        return Count(passed, failed, len(skips), tuple(skips))
+
+    return Step(name, argv, env=env, count=count, **more)
