@@ -97,7 +97,7 @@ def _changed(path: str) -> BeamError:
 
 def pack(root: str, prefix: str, files: t.Sequence[File]) -> Packed:
     """The files (paths relative to prefix, sorted) of the tree at root as a layer."""
-    out = t.cast(t.BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL))  # noqa: SIM115
+    out = t.cast(t.BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL))
     try:
         hashed = _Hashed(out)
         zipped, tar = open_tar(t.cast(t.BinaryIO, hashed))

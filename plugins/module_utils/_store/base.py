@@ -12,15 +12,20 @@ put_if_absent and replace are atomic, and a reader sees a whole object or none.
 from __future__ import annotations
 
 import abc
+import threading
 import typing as t
 from dataclasses import dataclass
+
+from .._errors import BeamError
+
+_COUNTING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Stat:
     key: str
     size: int
-    etag: str  # opaque: compare, give back, never interpret
+    etag: str  # opaque: compare, give back, never interpret; "" in a listing where the store keeps none
     modified: float  # seconds since the epoch, by the store's own clock
 
 
@@ -34,6 +39,9 @@ class Store(abc.ABC):
     """Errors: NotFound for a missing key, Conflict for a lost compare-and-swap, BeamError for anything else."""
 
     location: str  # as the user wrote it, without credentials: for messages and results
+    # Whether it has to be proven that conditional writes are conditional here (an S3 API may ignore them in silence).
+    needs_proof: bool = False
+    writes: int = 0  # objects that were created, replaced or deleted through this object
 
     @abc.abstractmethod
     def get(self, key: str, limit: int) -> Found:
@@ -66,11 +74,17 @@ class Store(abc.ABC):
     def stat(self, key: str) -> Stat | None:
         """None where there is no such object."""
 
+    def _wrote(self) -> None:
+        with _COUNTING:
+            self.writes += 1
+
     def presign(self, key: str, seconds: int) -> str:
         """A URL that anyone can GET the object by for that long."""
-        from .._errors import BeamError
-
         raise BeamError(
             "presign_unsupported", "%s can't make presigned URLs" % self.location, "only s3:// stores can",
             "Let the hosts read the store directly",
         )
+
+    def sweep(self, prefix: str, older_than: float) -> int:
+        """Remove what writers that were killed more than older_than seconds ago left behind; how many it was."""
+        return 0

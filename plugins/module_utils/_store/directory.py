@@ -1,0 +1,292 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""A store in a directory: a local disk, or a network file system that honours flock.
+
+An object appears by link(2), which fails where one is there already, and is replaced by rename under a lock, so that a
+reader sees a whole object or none. Everything below the root is opened without following symbolic links: a link that
+somebody planted in the store can't lead a write or a read elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import secrets
+import stat as st
+import time
+import typing as t
+
+from .._errors import BeamError, Conflict, NotFound
+from .base import Found, Stat, Store
+
+CHUNK = 1024 * 1024
+_TMP = ".tmp-"
+_LOCK = ".lock"
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_Rows = list[tuple[str, os.stat_result]]
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+# errno -> code, why, hint
+_ERRORS: dict[int, tuple[str, str, str]] = {
+    errno.ENOSPC: ("store_full", "the disk is full", "Free some space, or prune old releases with release_artifact state=pruned"),
+    errno.EDQUOT: ("store_full", "the quota is used up", "Free some space, or prune old releases with release_artifact state=pruned"),
+    errno.EROFS: ("store_read_only", "the file system is read-only", "Mount it writable, or use another store"),
+    errno.EACCES: ("store_denied", "this user lacks the rights", "Give the user who runs the task the rights, or run it as another one (become)"),
+    errno.EPERM: ("store_denied", "this user lacks the rights", "Give the user who runs the task the rights, or run it as another one (become)"),
+    errno.EIO: ("store_io", "the disk can't be read or written", "Look at the kernel's log (dmesg) for the disk's errors"),
+    errno.ESTALE: ("store_io", "the network file system lost the file", "Mount it again"),
+    errno.ELOOP: ("store_symlink", "a symbolic link is in the way, and none is followed inside a store", "Find out who put it there, and remove it"),
+    errno.ENOTDIR: ("store_symlink", "a file or a symbolic link is where a directory belongs", "Find out who put it there, and remove it"),
+}
+
+
+class DirectoryStore(Store):
+    def __init__(self, root: str, location: str = "") -> None:
+        self.root = os.path.abspath(root)
+        self.location = location or "file://" + self.root
+
+    # The interface.
+
+    def get(self, key: str, limit: int) -> Found:
+        with self.open(key) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > limit:
+                raise BeamError(
+                    "store_object_too_large", "%s of the store %s can't be read" % (key, self.location),
+                    "it has %d bytes, %d are allowed" % (size, limit), "Find out who wrote it",
+                )
+            data = stream.read(limit + 1)
+        return Found(data, _etag(data))
+
+    @contextlib.contextmanager
+    def open(self, key: str, start: int = 0) -> t.Iterator[t.BinaryIO]:
+        with self._errors(key), self._directory(key) as (directory, name):
+            fd = _open_regular(name, directory)
+        with os.fdopen(fd, "rb") as stream:
+            stream.seek(start)
+            yield stream
+
+    def put_if_absent(self, key: str, data: bytes | t.BinaryIO, size: int) -> bool:
+        with self._errors(key), self._directory(key, create=True) as (directory, name):
+            if _exists(name, directory):
+                return False
+            with _temporary(directory, data, size, key) as temporary:
+                try:
+                    os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+                except FileExistsError:
+                    return False
+                except OSError as exc:
+                    if exc.errno not in _NO_LINKS:
+                        raise
+                    with _locked(directory):
+                        if _exists(name, directory):
+                            return False
+                        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+        self._wrote()
+        return True
+
+    def replace(self, key: str, data: bytes, etag: str | None) -> str:
+        with self._errors(key), self._directory(key, create=True) as (directory, name), _locked(directory):
+            current = self._etag_of(name, directory)
+            if current != etag:
+                raise Conflict(
+                    "store_conflict", "%s of the store %s was not written" % (key, self.location),
+                    "somebody else changed it meanwhile", "Look at it, and run the task again",
+                )
+            with _temporary(directory, data, len(data), key) as temporary:
+                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+        self._wrote()
+        return _etag(data)
+
+    def list(self, prefix: str) -> t.Iterator[Stat]:
+        parent, _slash, start = prefix.rpartition("/")
+        with self._errors(prefix):
+            rows = sorted(self._walk(parent, start))
+        for key, info in rows:
+            yield Stat(key, info.st_size, "", info.st_mtime)
+
+    def delete(self, key: str, etag: str | None = None) -> bool:
+        try:
+            with self._errors(key), self._directory(key) as (directory, name), _locked(directory):
+                current = self._etag_of(name, directory)
+                if current is None:
+                    return False
+                if etag is not None and current != etag:
+                    raise Conflict(
+                        "store_conflict", "%s of the store %s was not removed" % (key, self.location),
+                        "somebody else changed it meanwhile", "Look at it, and run the task again",
+                    )
+                os.unlink(name, dir_fd=directory)
+                os.fsync(directory)
+        except NotFound:
+            return False
+        self._wrote()
+        return True
+
+    def stat(self, key: str) -> Stat | None:
+        try:
+            with self.open(key) as stream:
+                info = os.fstat(stream.fileno())
+                digest = hashlib.sha256()
+                for chunk in iter(lambda: stream.read(CHUNK), b""):
+                    digest.update(chunk)
+                return Stat(key, info.st_size, digest.hexdigest(), info.st_mtime)
+        except NotFound:
+            return None
+
+    def sweep(self, prefix: str, older_than: float) -> int:
+        """Temporary files of writers that were killed."""
+        count = 0
+        with self._errors(prefix):
+            for key, info in self._walk(prefix.rstrip("/"), "", temporary=True):
+                if time.time() - info.st_mtime > older_than:
+                    with self._directory(key) as (directory, name), contextlib.suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=directory)
+                        count += 1
+        return count
+
+    # Below the interface.
+
+    @contextlib.contextmanager
+    def _errors(self, key: str) -> t.Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as exc:
+            raise NotFound("store_key_missing", "%s is not in the store %s" % (key, self.location), "there is no such file") from exc
+        except OSError as exc:
+            code, why, hint = _ERRORS.get(exc.errno or 0, ("store_io", exc.strerror or str(exc), "Look at the directory"))
+            raise BeamError(code, "%s of the store %s can't be used" % (key or "the root", self.location), why, hint) from exc
+
+    def _root(self) -> int:
+        try:
+            return os.open(self.root, _DIR)
+        except FileNotFoundError as exc:
+            raise BeamError(
+                "store_missing", "the store %s can't be used" % self.location, "there is no such directory",
+                "Create it (mkdir -p %s), or mend the name" % self.root,
+            ) from exc
+        except NotADirectoryError as exc:
+            raise BeamError(
+                "store_missing", "the store %s can't be used" % self.location, "it is not a directory", "Name a directory",
+            ) from exc
+
+    @contextlib.contextmanager
+    def _directory(self, key: str, create: bool = False) -> t.Iterator[tuple[int, str]]:
+        """The file descriptor of the directory that key is in, and the key's last part."""
+        *parents, name = key.split("/")
+        fd = self._root()
+        try:
+            for part in parents:
+                fd = _enter(fd, part, create)
+            yield fd, name
+        finally:
+            os.close(fd)
+
+    def _walk(self, parent: str, start: str, temporary: bool = False) -> _Rows:
+        """Regular files below parent whose path there starts with start."""
+        rows: _Rows = []
+        try:
+            with self._directory(parent + "/x" if parent else "x") as (directory, _name):
+                for name in os.listdir(directory):
+                    key = parent + "/" + name if parent else name
+                    try:
+                        info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    hidden = name.startswith(".")
+                    if not name.startswith(start):
+                        continue
+                    if st.S_ISDIR(info.st_mode) and not hidden:
+                        rows += self._walk(key, "", temporary)
+                    elif st.S_ISREG(info.st_mode) and (name.startswith(_TMP) if temporary else not hidden):
+                        rows.append((key, info))
+        except FileNotFoundError:
+            pass
+        return rows
+
+    def _etag_of(self, name: str, directory: int) -> str | None:
+        try:
+            with os.fdopen(_open_regular(name, directory), "rb") as stream:
+                return _etag(stream.read())
+        except FileNotFoundError:
+            return None
+
+
+def _etag(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _enter(fd: int, part: str, create: bool) -> int:
+    """The directory part in fd, which is closed where that works."""
+    try:
+        inner = os.open(part, _DIR | os.O_NOFOLLOW, dir_fd=fd)
+    except FileNotFoundError:
+        if not create:
+            raise
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(part, dir_fd=fd)
+            os.fsync(fd)
+        inner = os.open(part, _DIR | os.O_NOFOLLOW, dir_fd=fd)
+    os.close(fd)
+    return inner
+
+
+def _open_regular(name: str, directory: int) -> int:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    if not st.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.ELOOP, "not a regular file")
+    return fd
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _temporary(directory: int, data: bytes | t.BinaryIO, size: int, key: str) -> t.Iterator[str]:
+    """A file with data, on the disk for good; it is gone afterwards unless it was renamed."""
+    name = _TMP + secrets.token_hex(8)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=directory)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            stream = io.BytesIO(data) if isinstance(data, bytes) else data
+            written = 0
+            for chunk in iter(lambda: stream.read(CHUNK), b""):
+                out.write(chunk)
+                written += len(chunk)
+            if written != size:
+                raise ValueError("%s: %d bytes were announced, %d came" % (key, size, written))
+            out.flush()
+            os.fsync(out.fileno())
+        yield name
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+
+
+@contextlib.contextmanager
+def _locked(directory: int) -> t.Iterator[None]:
+    flags = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(_LOCK, os.O_RDWR | flags, 0o666, dir_fd=directory)
+    except PermissionError:  # somebody else's lock file: reading is enough to lock it
+        fd = os.open(_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

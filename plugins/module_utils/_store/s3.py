@@ -1,0 +1,358 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""A store in S3, or behind any S3 API that honours conditional writes (If-None-Match, If-Match).
+
+The client is botocore's, which comes with boto3; boto3's own layer on top is not needed, and costs time at every task.
+Its retries are switched off: one loop here retries everything until one deadline, and so knows whether a write was tried
+before, which is what tells a lost answer to our own write from somebody else's.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import random
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BeamError, NotFound
+from . import s3_errors
+from .base import Found, Stat, Store
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 20
+CONNECTIONS = 16
+CONNECT_ATTEMPTS = 5  # a wrong endpoint or a closed firewall does not mend itself
+CONFLICT_ATTEMPTS = 6  # 409: two conditional writes at the same moment
+MAX_PRESIGN_SECONDS = 900
+CHUNK = 1024 * 1024
+_MINIMUM = (1, 36, 0)
+
+T = t.TypeVar("T")
+
+
+@dataclass(frozen=True)
+class S3Options:
+    bucket: str
+    prefix: str  # "" or without a slash at either end
+    location: str
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+    validate_certs: bool = True
+    aws_ca_bundle: str | None = None
+    expected_bucket_owner: str | None = None
+    timeout: float = 120
+
+
+def make_client(options: S3Options) -> t.Any:
+    """A botocore client, with every limit set that its defaults leave open or wide."""
+    try:
+        import botocore
+        import botocore.session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as exc:
+        raise BeamError(
+            "boto3_missing", "the store %s can't be used" % options.location, "boto3 is not installed for this Python",
+            "Install boto3 1.36 or newer where the task runs",
+        ) from exc
+    if tuple(int(part) for part in botocore.__version__.split(".")[:3]) < _MINIMUM:
+        raise BeamError(
+            "boto3_too_old", "the store %s can't be used" % options.location,
+            "botocore is %s here, and conditional writes need 1.36" % botocore.__version__, "Install boto3 1.36 or newer where the task runs",
+        )
+    config = Config(
+        connect_timeout=CONNECT_SECONDS, read_timeout=min(READ_SECONDS, max(1, options.timeout)), retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=CONNECTIONS, s3={"addressing_style": "path" if options.endpoint_url else "auto"},
+        signature_version="s3v4",
+        # The sha256 of what we send goes with it, and what we read is compared with the manifest's: the client's own
+        # checksums would only make requests that other S3 APIs don't know.
+        request_checksum_calculation="when_required", response_checksum_validation="when_required",
+    )
+    try:
+        session = botocore.session.Session(profile=options.profile or None)
+        return session.create_client(
+            "s3", region_name=options.region or None, endpoint_url=options.endpoint_url or None, config=config,
+            aws_access_key_id=options.access_key or None, aws_secret_access_key=options.secret_key or None,
+            aws_session_token=options.session_token or None,
+            verify=(options.aws_ca_bundle or True) if options.validate_certs else False,
+        )
+    except (BotoCoreError, ValueError) as exc:
+        raise BeamError(
+            "store_options", "the store %s can't be used" % options.location, str(exc), "Check profile, region, endpoint_url and the credentials",
+        ) from exc
+
+
+class S3Store(Store):
+    needs_proof = True
+
+    def __init__(self, options: S3Options, client: t.Any = None) -> None:
+        self.options = options
+        self.location = options.location
+        self._client = client or make_client(options)
+        self._start = time.monotonic()
+        self._common: dict[str, str] = {"Bucket": options.bucket}
+        if options.expected_bucket_owner:
+            self._common["ExpectedBucketOwner"] = options.expected_bucket_owner
+
+    # The interface.
+
+    def get(self, key: str, limit: int) -> Found:
+        def work(_attempt: int) -> Found:
+            response = self._client.get_object(Key=self._key(key), **self._common)
+            with contextlib.closing(response["Body"]) as body:
+                if response["ContentLength"] > limit:
+                    raise self._too_large(key, response["ContentLength"], limit)
+                data = body.read(limit + 1)
+                if len(data) > limit:
+                    raise self._too_large(key, len(data), limit)
+            return Found(data, response["ETag"])
+
+        return self._call("read", key, work)
+
+    @contextlib.contextmanager
+    def open(self, key: str, start: int = 0) -> t.Iterator[t.BinaryIO]:
+        with _Body(self, key, start) as body:
+            yield t.cast(t.BinaryIO, body)
+
+    def put_if_absent(self, key: str, data: bytes | t.BinaryIO, size: int) -> bool:
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        start = stream.tell()
+        digest = _sha256(stream)
+        again = False
+
+        def work(attempt: int) -> bool:
+            nonlocal again
+            again = attempt > 0
+            stream.seek(start)
+            self._client.put_object(
+                Key=self._key(key), Body=stream, ContentLength=size, IfNoneMatch="*",
+                ChecksumSHA256=base64.b64encode(digest).decode("ascii"), **self._common,
+            )
+            return True
+
+        try:
+            self._call("written", key, work)
+        except _Precondition:
+            # Where the answer to our own write was lost and the write was sent again, what is there may be ours.
+            if not (again and self._has(key, digest, size)):
+                return False
+        self._wrote()
+        return True
+
+    def replace(self, key: str, data: bytes, etag: str | None) -> str:
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode("ascii")
+
+        def work(_attempt: int) -> str:
+            response = self._client.put_object(Key=self._key(key), Body=data, ChecksumSHA256=checksum, **condition, **self._common)
+            return str(response["ETag"])
+
+        try:
+            result = self._call("written", key, work)
+        except (_Precondition, _Missing) as exc:
+            found = self._maybe(key, len(data))
+            if found is None or found.data != data:
+                raise s3_errors.lost(key, self.location) from exc
+            result = found.etag
+        self._wrote()
+        return result
+
+    def list(self, prefix: str) -> t.Iterator[Stat]:
+        token: dict[str, str] = {}
+        skip = len(self._key(""))
+        while True:
+            more = dict(token)
+
+            def work(_attempt: int, more: dict[str, str] = more) -> t.Any:
+                return self._client.list_objects_v2(Prefix=self._key(prefix), **more, **self._common)
+
+            page = self._call("listed", prefix, work)
+            for row in page.get("Contents", ()):
+                yield Stat(row["Key"][skip:], row["Size"], row.get("ETag", ""), row["LastModified"].timestamp())
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, key: str, etag: str | None = None) -> bool:
+        condition = {} if etag is None else {"IfMatch": etag}
+        # S3 answers a delete of nothing as one of something.
+        before = self.stat(key)
+        if before is None:
+            return False
+        if etag is not None and before.etag != etag:
+            raise s3_errors.lost(key, self.location)
+        try:
+            self._call("removed", key, lambda _attempt: self._client.delete_object(Key=self._key(key), **condition, **self._common))
+        except _Missing:
+            return False
+        except _Precondition as exc:
+            if self.stat(key) is not None:
+                raise s3_errors.lost(key, self.location) from exc
+        self._wrote()
+        return True
+
+    def stat(self, key: str) -> Stat | None:
+        try:
+            head = self._call("read", key, lambda _attempt: self._client.head_object(Key=self._key(key), **self._common))
+        except _Missing:
+            return None
+        return Stat(key, head["ContentLength"], head["ETag"], head["LastModified"].timestamp())
+
+    def presign(self, key: str, seconds: int) -> str:
+        if not 1 <= seconds <= MAX_PRESIGN_SECONDS:
+            raise BeamError(
+                "presign_seconds", "no URL can be presigned for %d seconds" % seconds, "1 to %d are allowed" % MAX_PRESIGN_SECONDS,
+                "Presign just before the URLs are used",
+            )
+        return str(self._call("presigned", key, lambda _attempt: self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": self.options.bucket, "Key": self._key(key)}, ExpiresIn=seconds,
+        )))
+
+    # Below the interface.
+
+    def _key(self, key: str) -> str:
+        return "%s/%s" % (self.options.prefix, key) if self.options.prefix else key
+
+    def _too_large(self, key: str, size: int, limit: int) -> BeamError:
+        return BeamError(
+            "store_object_too_large", "%s of the store %s can't be read" % (key, self.location),
+            "it has %d bytes or more, %d are allowed" % (size, limit), "Find out who wrote it",
+        )
+
+    def _maybe(self, key: str, limit: int) -> Found | None:
+        try:
+            return self.get(key, limit)
+        except BeamError as exc:
+            if exc.code in ("store_key_missing", "store_object_too_large"):
+                return None
+            raise
+
+    def _has(self, key: str, digest: bytes, size: int) -> bool:
+        stat = self.stat(key)
+        if stat is None or stat.size != size:
+            return False
+        with self.open(key) as stream:
+            return _sha256(stream) == digest
+
+    def left(self) -> float:
+        return self._start + self.options.timeout - time.monotonic()
+
+    def _call(self, verb: str, key: str, work: t.Callable[[int], T]) -> T:
+        """work's result; tries again, with growing pauses, what may pass by itself, until the deadline."""
+        what = "%s of the store %s can't be %s" % (key or "the root", self.location, verb)
+        begun = time.monotonic()
+        conflicts = connects = attempt = 0
+        while True:
+            if attempt == 0 and self.left() <= 0:
+                raise BeamError(
+                    "store_timeout", what, "the %d seconds of store_timeout are over" % self.options.timeout, "Raise store_timeout, or run the task again",
+                )
+            try:
+                return work(attempt)
+            except BeamError:
+                raise
+            except Exception as exc:
+                status, code = s3_errors.status_of(exc), s3_errors.code_of(exc)
+                if status == 412 or code == "PreconditionFailed":
+                    raise _Precondition("store_conflict", what, "its condition does not hold") from exc
+                if code in ("NoSuchKey", "404", "NotFound"):
+                    missing = s3_errors.missing(key, self.location)
+                    raise _Missing(missing.code, missing.what, missing.why) from exc
+                error = s3_errors.translate(exc, what, time.monotonic() - begun, self.options.expected_bucket_owner)
+                if error is None:
+                    raise
+                conflicts += status == 409
+                connects += error.code == "store_unreachable"
+                known = s3_errors.meaning_of(exc)
+                again = (known is not None and known.retry) or status == 409
+                slow = READ_SECONDS if error.code == "store_timeout" else 0
+                pause = min(5.0, 0.1 * 2 ** min(attempt, 6)) * (0.5 + random.random())  # jitter, not a secret
+                if not again or conflicts >= CONFLICT_ATTEMPTS or connects >= CONNECT_ATTEMPTS or self.left() <= pause + slow:
+                    raise error from exc
+                time.sleep(pause)
+                attempt += 1
+
+
+class _Precondition(BeamError):
+    pass
+
+
+class _Missing(NotFound):
+    pass
+
+
+def _sha256(stream: t.BinaryIO) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(CHUNK), b""):
+        digest.update(chunk)
+    return digest.digest()
+
+
+class _Body(io.RawIOBase):
+    """An object's bytes; a broken connection is resumed where it broke, as long as the object is the same."""
+
+    def __init__(self, store: S3Store, key: str, start: int) -> None:
+        super().__init__()
+        self.store = store
+        self.key = key
+        self.at = start
+        self.end = -1
+        self.etag = ""
+        self.body: t.Any = None
+        self._connect()
+
+    def readable(self) -> bool:
+        return True
+
+    def _connect(self) -> None:
+        self.body = self.store._call("read", self.key, self._open)
+
+    def _open(self, _attempt: int) -> t.Any:
+        more: dict[str, str] = {"Range": "bytes=%d-" % self.at} if self.at else {}
+        if self.etag:
+            more["IfMatch"] = self.etag
+        try:
+            response = self.store._client.get_object(Key=self.store._key(self.key), **more, **self.store._common)
+        except Exception as exc:
+            if s3_errors.status_of(exc) == 416:  # nothing is left from here on
+                return io.BytesIO()
+            raise
+        self.etag = response["ETag"]
+        return response["Body"]
+
+    def read(self, size: int = -1) -> bytes:
+        def work(attempt: int) -> bytes:
+            if attempt:
+                self.body.close()
+                self.body = self._open(attempt)
+            data: bytes = self.body.read(None if size < 0 else size)
+            return data
+
+        try:
+            data = self.store._call("read", self.key, work)
+        except _Precondition as exc:
+            raise s3_errors.lost(self.key, self.store.location) from exc
+        self.at += len(data)
+        return data
+
+    def readinto(self, buffer: t.Any) -> int:
+        data = self.read(len(buffer))
+        buffer[:len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if self.body is not None:
+            self.body.close()
+            self.body = None
+        super().close()
