@@ -1,0 +1,145 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What really runs: from /proc, and one round trip to the node."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+import typing as t
+
+from .._errors import BeamError
+from . import dist, etf
+from .manager import Status
+from .process import NodeProcess
+from .target import current_root, resolve
+
+_CALLS: tuple[tuple[str, str, list[t.Any]], ...] = (
+    ("application", "which_applications", [1000]),
+    ("erlang", "memory", []),
+    ("erlang", "statistics", [etf.Atom("run_queue")]),
+    ("erlang", "system_info", [etf.Atom("process_count")]),
+    ("erlang", "system_info", [etf.Atom("process_limit")]),
+    ("erlang", "system_info", [etf.Atom("port_count")]),
+    ("erlang", "system_info", [etf.Atom("port_limit")]),
+    ("erlang", "system_info", [etf.Atom("atom_count")]),
+    ("erlang", "system_info", [etf.Atom("atom_limit")]),
+    ("erlang", "nodes", []),
+    ("erlang", "system_info", [etf.Atom("otp_release")]),
+    ("erlang", "system_info", [etf.Atom("schedulers_online")]),
+    ("init", "get_status", []),
+)
+
+
+def gather(base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (), timeout: float = 2.0) -> dict[str, t.Any]:
+    """Everything known about the node. That it does not run, or does not answer, is part of the answer."""
+    process = status.process
+    root = current_root(base)
+    facts: dict[str, t.Any] = {
+        "running": process is not None,
+        "state": status.state,
+        "restarts": status.restarts,
+        "uptime": None,
+        **(process.facts() if process else {"pid": None, "started": None, "version": None, "root": None, "node": None}),
+        "current": _on_disk(base, name),
+        "rss": _rss(process) if process else None,
+        **_unasked(""),
+    }
+    facts["drift"] = process is not None and bool(root) and os.path.realpath(process.root) != root
+    if process is not None:
+        facts["uptime"] = round(time.time() - process.started, 1)
+        facts.update(_asked(process, timeout))
+    facts["crash_dumps"] = crash_dumps(_dump_places(process, crash_dirs))
+    return facts
+
+
+def _on_disk(base: str, name: str) -> dict[str, t.Any]:
+    root = current_root(base)
+    try:
+        target = resolve(base, name)
+        return {"root": target.root, "version": target.version, "problem": None}
+    except BeamError as exc:
+        return {"root": root, "version": None, "problem": exc.message}
+
+
+def _unasked(reason: str) -> dict[str, t.Any]:
+    keys = ("applications", "memory", "run_queue", "processes", "ports", "atoms", "nodes", "otp_release", "schedulers", "booted")
+    return {**dict.fromkeys(keys), "answers": False, "problem": reason or None}
+
+
+def _asked(process: NodeProcess, timeout: float) -> dict[str, t.Any]:
+    if process.distribution == "none":
+        return _unasked("the node runs without distribution")
+    try:
+        with dist.connect(process.node, process.cookie(), process.port, timeout=timeout, epmd=process.epmd) as node:
+            return digest(node.calls(_CALLS, timeout=timeout))
+    except BeamError as exc:
+        return _unasked(exc.message)
+
+
+def digest(answers: t.Sequence[t.Any]) -> dict[str, t.Any]:
+    """Pure: the answers to _CALLS, as a module returns them."""
+    applications, memory, run_queue, processes, process_limit, ports, port_limit, atoms, atom_limit, nodes, otp, schedulers, status = answers
+    return {
+        "answers": True,
+        "problem": None,
+        "applications": {str(item[0]): etf.text(item[2]) for item in sorted(applications)},
+        "memory": {str(key): value for key, value in memory},
+        "run_queue": run_queue,
+        "processes": {"count": processes, "limit": process_limit},
+        "ports": {"count": ports, "limit": port_limit},
+        "atoms": {"count": atoms, "limit": atom_limit},
+        "nodes": sorted(map(str, nodes)),
+        "otp_release": etf.text(otp),
+        "schedulers": schedulers,
+        "booted": isinstance(status, tuple) and status[:1] == ("started",),
+    }
+
+
+def _rss(process: NodeProcess) -> t.Optional[int]:
+    try:
+        with open("/proc/%d/statm" % process.pid, encoding="ascii") as handle:
+            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return None
+
+
+def _dump_places(process: t.Optional[NodeProcess], extra: t.Sequence[str]) -> list[str]:
+    """Files and directories where a dump of this node may be: where it is told to write, else where it was started."""
+    places = list(extra)
+    if process is not None:
+        places.append(process.crash_dump or "/proc/%d/cwd" % process.pid)
+        places.append(process.root)
+    return places
+
+
+def crash_dumps(places: t.Iterable[str], limit: int = 5) -> list[dict[str, t.Any]]:
+    """The newest crash dumps, with the line that says why."""
+    found: dict[str, os.stat_result] = {}
+    for place in places:
+        paths = glob.glob(os.path.join(glob.escape(place), "erl_crash*.dump*")) if os.path.isdir(place) else [place]
+        for path in paths:
+            real = os.path.realpath(path)
+            if os.path.isfile(real):
+                found[real] = os.stat(real)
+    newest = sorted(found.items(), key=lambda item: item[1].st_mtime, reverse=True)[:limit]
+    return [
+        {"path": path, "size": info.st_size, "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)), "slogan": _slogan(path)}
+        for path, info in newest
+    ]
+
+
+def _slogan(path: str) -> t.Optional[str]:
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return None
+    for line in head.splitlines():
+        if line.startswith("Slogan: "):
+            return line[len("Slogan: ") :][:300]
+    return None

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What the managers of a node have in common: their shape, and stopping one process for good."""
+
+from __future__ import annotations
+
+import signal
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .process import NodeProcess, OsProcess, descendants
+from .target import Target
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a manager knows before anything is done."""
+
+    process: t.Optional[NodeProcess]
+    state: str  # in the manager's words: running, stopped, failed, activating ...
+    restarts: int = 0  # how often the manager itself had to start it again
+    configured: float = 0.0  # when its configuration last changed, seconds since the epoch
+
+
+@dataclass(frozen=True)
+class Stopped:
+    seconds: float
+    escalated: str  # none: ended when asked; term: after another SIGTERM; kill: by SIGKILL
+
+
+@dataclass(frozen=True)
+class Started:
+    process: NodeProcess
+    seconds: float
+
+
+class Manager(t.Protocol):
+    name: str
+
+    def status(self) -> Status:
+        """What runs now."""
+
+    def preflight(self, target: Target) -> None:
+        """Raise what would make a start fail, as far as it can be known before anything is stopped."""
+
+    def stop(self, process: NodeProcess, timeout: float) -> Stopped:
+        """Return only when the process and its children are gone."""
+
+    def start(self, target: Target, timeout: float) -> Started:
+        """Return when the VM has booted, or raise."""
+
+    def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
+        """Stop, then start."""
+
+    def ended(self) -> str:
+        """How the node that we started ended; '' if it did not, or nobody knows."""
+
+    def log(self, lines: int) -> list[str]:
+        """The last lines the node wrote."""
+
+    def secrets(self) -> list[str]:
+        """Values that must not be shown with them."""
+
+
+class Terminator:
+    """Sends SIGTERM until it is heard, for a VM that loses the first ones while it boots.
+
+    A VM that is stopping ignores further ones, so repeating does no harm; the pauses double because each is logged.
+    """
+
+    def __init__(self, process: OsProcess) -> None:
+        self.process = process
+        self.start = time.monotonic()
+        self.sent = 0
+        self._next = self.start
+        self._pause = 1.0
+
+    def tick(self) -> None:
+        if time.monotonic() >= self._next:
+            self.process.signal(signal.SIGTERM)
+            self.sent += 1
+            self._next = time.monotonic() + self._pause
+            self._pause *= 2
+
+    def wait(self, timeout: float) -> bool:
+        """Keep asking until it is gone or the time is up."""
+        end = self.start + timeout
+        while True:
+            self.tick()
+            left = min(self._next, end) - time.monotonic()
+            if self.process.wait(max(0.0, left)):
+                return True
+            if time.monotonic() >= end:
+                return False
+
+
+def terminate(process: OsProcess, timeout: float) -> Stopped:
+    """SIGTERM, which is init:stop() and needs no cookie; SIGKILL at the deadline; children after their parent."""
+    below = descendants(process.pid)
+    term = Terminator(process)
+    gone = term.wait(timeout)
+    heard = time.monotonic() - term.start
+    escalated = "none"
+    if gone:
+        # An idle VM takes a second to stop; a second SIGTERM that was followed by an end within moments was the one heard.
+        escalated = "none" if term.sent == 1 else "term"
+    else:
+        escalated = "kill"
+        below = descendants(process.pid) or below
+        # heart starts the node again when it sees it die, so it goes first.
+        for child, command in below:
+            if command == "heart":
+                child.signal(signal.SIGKILL)
+        process.signal(signal.SIGKILL)
+        process.wait(10)
+        heard = time.monotonic() - term.start
+    for child, _command in below:
+        if not child.wait(0.2) and child.signal(signal.SIGKILL):
+            child.wait(2)
+    return Stopped(heard, escalated)

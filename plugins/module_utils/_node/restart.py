@@ -1,0 +1,244 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""A restart is a proof, not a command.
+
+The plan says what would be done and why. Applying it returns only when another process runs the expected release directory and its
+health checks hold; it trusts no exit status of the launcher, no `version`, no answer that the old VM could have given.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BeamError
+from . import dist, etf
+from .envfile import redact
+from .health import Health, NodeCheck, Outcome, Verdict, gate, probe_http, probe_tcp
+from .manager import Manager, Status
+from .process import NodeProcess
+from .target import Target
+
+
+@dataclass(frozen=True)
+class Plan:
+    action: str  # none | start | stop | restart
+    reason: str
+    before: t.Optional[NodeProcess]
+    target: t.Optional[Target]  # None: nothing ought to run
+    restarts: int = 0
+
+    @property
+    def changed(self) -> bool:
+        return self.action != "none"
+
+    def diff(self) -> dict[str, t.Any]:
+        def line(root: t.Optional[str], version: t.Optional[str]) -> str:
+            return "running %s from %s\n" % (version or "an unknown version", root or "an unknown place") if root or version else "not running\n"
+
+        before = line(self.before.root, self.before.version) if self.before else "not running\n"
+        after = before if self.action == "none" else line(self.target.root, self.target.version) if self.target else "not running\n"
+        return {"before": before, "after": after}
+
+
+def plan(state: str, status: Status, target: t.Optional[Target], force: bool = False) -> Plan:
+    """Pure: what to do so that `state` holds."""
+    process = status.process
+    if state == "stopped":
+        if process is None and status.state not in ("activating", "active"):
+            return Plan("none", "it does not run", None, None)
+        return Plan("stop", "it runs", process, None)
+    assert target is not None
+    if process is None:
+        return Plan("start", "it does not run", None, target, status.restarts)
+    if state == "started":
+        return Plan("none", "it runs", process, target, status.restarts)
+    reason = _difference(process, target)
+    if not reason and status.state not in ("active", "running"):
+        reason = "its unit is %s" % status.state
+    if not reason and status.configured > process.started:
+        reason = "its configuration changed after it had started"
+    if not reason and force:
+        reason = "forced"
+    if reason:
+        return Plan("restart", reason, process, target, status.restarts)
+    return Plan("none", "version %s runs already" % target.version, process, target, status.restarts)
+
+
+def _difference(process: NodeProcess, target: Target) -> str:
+    if not process.root or os.path.realpath(process.root) != target.root:
+        return "it runs from %s, not %s" % (process.root or "an unknown place", target.root)
+    if process.version != target.version:
+        return "it runs version %s, not %s" % (process.version or "unknown", target.version)
+    return ""
+
+
+@dataclass
+class Result:
+    plan: Plan
+    after: t.Optional[NodeProcess] = None
+    escalated: str = "none"
+    stop: t.Optional[float] = None
+    boot: t.Optional[float] = None
+    outage: t.Optional[float] = None
+    total: float = 0.0
+    health: t.Optional[Outcome] = None
+
+    def facts(self) -> dict[str, t.Any]:
+        def seconds(value: t.Optional[float]) -> t.Optional[float]:
+            return None if value is None else round(value, 3)
+
+        return {
+            "changed": self.plan.changed,
+            "action": self.plan.action,
+            "reason": self.plan.reason,
+            "before": self.plan.before.facts() if self.plan.before else None,
+            "after": self.after.facts() if self.after else None,
+            "seconds": {"stop": seconds(self.stop), "boot": seconds(self.boot), "outage": seconds(self.outage), "total": seconds(self.total)},
+            "escalated": self.escalated,
+            "health": self.health.facts() if self.health else None,
+        }
+
+
+def apply(
+    what: Plan,
+    manager: Manager,
+    health: Health,
+    stop_timeout: float,
+    boot_timeout: float,
+    lines: int = 50,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> Result:
+    """Do what the plan says, then prove it. A BeamError carries the facts measured so far and the node's last words."""
+    result = Result(what, after=what.before)
+    begin = time.monotonic()
+    try:
+        if what.target is not None:
+            manager.preflight(what.target)
+        if what.action == "stop":
+            _stop(what, manager, result, stop_timeout)
+        elif what.action == "start":
+            assert what.target is not None
+            started = manager.start(what.target, boot_timeout)
+            result.after, result.boot = started.process, started.seconds
+        elif what.action == "restart":
+            assert what.target is not None and what.before is not None
+            result.after = None
+            stopped, started = manager.restart(what.before, what.target, stop_timeout, boot_timeout)
+            result.stop, result.escalated = stopped.seconds, stopped.escalated
+            result.after, result.boot = started.process, started.seconds
+        if what.target is not None:
+            _prove(what, manager, health, result, begin, sleep)
+    except BeamError as exc:
+        result.total = time.monotonic() - begin
+        hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
+        # `error` belongs to BeamError, what was measured goes beside it.
+        details = {**result.facts(), "changed": what.changed, "log": redact(manager.log(lines), hidden), **exc.details}
+        raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
+    result.total = time.monotonic() - begin
+    return result
+
+
+def _stop(what: Plan, manager: Manager, result: Result, timeout: float) -> None:
+    if what.before is not None:
+        stopped = manager.stop(what.before, timeout)
+        result.stop, result.escalated = stopped.seconds, stopped.escalated
+    result.after = None
+    left = manager.status().process
+    if left is not None:
+        raise BeamError(
+            "still_running",
+            "The node runs again",
+            "process %d was started while we stopped it" % left.pid,
+            "See who starts it: heart, a timer, a restart policy",
+            pid=left.pid,
+        )
+
+
+def _prove(what: Plan, manager: Manager, health: Health, result: Result, begin: float, sleep: t.Callable[[float], None]) -> None:
+    target, process = what.target, result.after
+    assert target is not None and process is not None
+    if what.action != "none":
+        if what.before is not None and process.identity == what.before.identity:
+            raise BeamError(
+                "old_process", "The old process still runs", "process %d is the one from before" % process.pid, "Look at what manages it", pid=process.pid
+            )
+        reason = _difference(process, target)
+        if reason:
+            raise BeamError(
+                "wrong_release", "The node was started, and is not what was expected", reason, "Check what overrides the release: RELEASE_* in its environment"
+            )
+    # A unit counts its restarts from our start on; without one, from what they were.
+    base = what.restarts if what.action == "none" else None
+
+    def broken() -> str:
+        nonlocal base
+        status = manager.status()
+        now = status.process
+        if base is None:
+            base = status.restarts
+        if now is None:
+            return "process %d ended: %s" % (process.pid, manager.ended() or "no process runs it now")
+        if now.identity != process.identity:
+            return "process %d ended and process %d took its place" % (process.pid, now.pid)
+        if status.restarts != base:
+            return "its manager restarted it %d times" % (status.restarts - base)
+        return ""
+
+    probes = probes_for(health, process)
+    outcome = gate(health, probes, broken, sleep=sleep)
+    result.health = outcome
+    if what.action == "restart" and outcome.first_pass is not None:
+        result.outage = outcome.first_pass - begin
+    if not outcome.passed:
+        raise BeamError(
+            "unhealthy",
+            "%s %s does not become healthy" % (target.name, target.version),
+            outcome.reason,
+            "Read the lines of its log, or go back to the version before",
+        )
+
+
+def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[], Verdict]]:
+    probes: dict[str, t.Callable[[], Verdict]] = {}
+    http, tcp, node = health.http, health.tcp, health.node
+    if health.empty and process.distribution != "none":
+        node = NodeCheck()
+    if http is not None:
+        probes["http"] = lambda: probe_http(http)
+    if tcp is not None:
+        probes["tcp"] = lambda: probe_tcp(tcp)
+    if node is not None:
+        probes["node"] = lambda: probe_node(node, process)
+    return probes
+
+
+def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
+    if process.distribution == "none":
+        return Verdict(False, "the node cannot be asked: it runs without distribution")
+    try:
+        with dist.connect(process.node, process.cookie(), process.port, timeout=check.timeout, epmd=process.epmd) as node:
+            pid, status, applications = node.calls(
+                [("os", "getpid", []), ("init", "get_status", []), ("application", "which_applications", [int(check.timeout * 1000)])], timeout=check.timeout
+            )
+        return judge_node(check, process.pid, pid, status, applications)
+    except BeamError as exc:
+        return Verdict(False, exc.message)
+
+
+def judge_node(check: NodeCheck, pid: int, answered: t.Any, status: t.Any, applications: t.Any) -> Verdict:
+    """Pure: does this answer come from our process, booted, with what was asked for?"""
+    if etf.text(answered) != str(pid):
+        return Verdict(False, "another process (%s) answers under the name of the node, not %d" % (etf.text(answered), pid))
+    if not (isinstance(status, tuple) and status[:1] == ("started",)):
+        return Verdict(False, "the node is %s" % (status[0] if isinstance(status, tuple) and status else "not started"))
+    running = {str(item[0]) for item in applications}
+    missing = [name for name in check.applications if name not in running]
+    if missing:
+        return Verdict(False, "applications not started: %s" % ", ".join(missing))
+    return Verdict(True, "%d applications are started" % len(running))

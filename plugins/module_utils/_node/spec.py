@@ -1,0 +1,104 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The options of the modules that look at a node, and what becomes of them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import BeamError
+from .daemon import Daemon
+from .health import Health, HttpCheck, NodeCheck, TcpCheck, check_expression
+from .manager import Manager
+from .systemd import Systemd
+
+NODE_SPEC: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "base": {"type": "path", "required": True},
+    "manager": {"type": "str", "choices": ["systemd", "daemon"], "default": "systemd"},
+    "unit": {"type": "str"},
+    "env_file": {"type": "path"},
+}
+
+HEALTH_SPEC: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "http": {
+            "type": "dict",
+            "options": {
+                "url": {"type": "str", "required": True},
+                "status": {"type": "list", "elements": "int", "default": [200]},
+                "json": {"type": "dict", "default": {}},
+                "jmespath": {"type": "str"},
+                "headers": {"type": "dict", "default": {}, "no_log": True},
+                "timeout": {"type": "float", "default": 2.0},
+                "validate_certs": {"type": "bool", "default": True},
+            },
+        },
+        "tcp": {
+            "type": "dict",
+            "options": {
+                "port": {"type": "int", "required": True},
+                "host": {"type": "str", "default": "127.0.0.1"},
+                "timeout": {"type": "float", "default": 2.0},
+            },
+        },
+        "node": {
+            "type": "dict",
+            "options": {
+                "applications": {"type": "list", "elements": "str", "default": []},
+                "timeout": {"type": "float", "default": 2.0},
+            },
+        },
+        "passes": {"type": "int", "default": 3},
+        "interval": {"type": "float", "default": 0.5},
+        "within": {"type": "float", "default": 60.0},
+        "stable": {"type": "float", "default": 0.0},
+    },
+}
+
+
+def manager_of(params: t.Mapping[str, t.Any]) -> Manager:
+    if params["manager"] == "systemd":
+        return Systemd(params["unit"] or params["name"])
+    return Daemon(params["base"], params["name"], params["env_file"])
+
+
+def health_of(given: t.Optional[t.Mapping[str, t.Any]]) -> Health:
+    """The option `health`, checked before anything is stopped for it."""
+    if not given:
+        return Health()
+    http, tcp, node = given.get("http"), given.get("tcp"), given.get("node")
+    for key, least in (("passes", 1), ("interval", 0.01), ("within", 0.1), ("stable", 0)):
+        if given[key] < least:
+            raise BeamError("health_invalid", "Cannot use health.%s %s" % (key, given[key]), "it must be at least %s" % least, "Correct it")
+    check = None
+    if http:
+        check = HttpCheck(
+            http["url"],
+            tuple(http["status"]),
+            http["json"],
+            http["jmespath"] or "",
+            {k: str(v) for k, v in http["headers"].items()},
+            _positive("http.timeout", http["timeout"]),
+            http["validate_certs"],
+        )
+        check_expression(check)
+    return Health(
+        check,
+        TcpCheck(tcp["port"], tcp["host"], _positive("tcp.timeout", tcp["timeout"])) if tcp else None,
+        NodeCheck(tuple(node["applications"]), _positive("node.timeout", node["timeout"])) if node else None,
+        given["passes"],
+        given["interval"],
+        given["within"],
+        given["stable"],
+    )
+
+
+def _positive(name: str, value: float) -> float:
+    if value <= 0:
+        raise BeamError("health_invalid", "Cannot use health.%s %g" % (name, value), "it must be more than 0 seconds", "Correct it")
+    return value

@@ -1,0 +1,221 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: beam_info
+short_description: Tell what a release's node really runs
+description:
+  - Reads from C(/proc) which release directory and version the node was started from, and asks the node itself, over the Erlang distribution
+    protocol, what it is doing. No VM is started for it.
+  - A node that does not run, or does not answer, is part of the answer and no failure.
+extends_documentation_fragment:
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  name:
+    description:
+      - Name of the release.
+    type: str
+    required: true
+  base:
+    description:
+      - Directory of the application on the server, with C(releases) and C(current) in it.
+    type: path
+    required: true
+  manager:
+    description:
+      - Who runs the node.
+    type: str
+    choices: [systemd, daemon]
+    default: systemd
+  unit:
+    description:
+      - Name of the systemd unit. The default is the O(name).
+    type: str
+  env_file:
+    description:
+      - The environment file of the node, with O(manager=daemon). It is not read, only its time is looked at.
+    type: path
+  crash_dumps:
+    description:
+      - Further files and directories in which to look for crash dumps.
+    type: list
+    elements: path
+    default: []
+  timeout:
+    description:
+      - Seconds to wait for the node's answer.
+    type: float
+    default: 2
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+"""
+
+EXAMPLES = r"""
+- name: What runs
+  alchemist.beam.beam_info:
+    name: shop
+    base: /srv/shop
+  register: shop
+
+- name: Complain if it is not what is on disk
+  ansible.builtin.assert:
+    that: not shop.drift
+"""
+
+RETURN = r"""
+running:
+  description: Whether a process runs the node.
+  returned: always
+  type: bool
+state:
+  description: The state in the words of the manager, such as V(active), V(failed) or V(stopped).
+  returned: always
+  type: str
+restarts:
+  description: How often systemd restarted it by itself since it was last started.
+  returned: always
+  type: int
+pid:
+  description: The process that runs the node.
+  returned: always
+  type: int
+started:
+  description: When it was started, in UTC.
+  returned: always
+  type: str
+uptime:
+  description: Seconds since then.
+  returned: always
+  type: float
+version:
+  description: The version that runs.
+  returned: always
+  type: str
+root:
+  description: The release directory that it runs from.
+  returned: always
+  type: str
+node:
+  description: The name of the node.
+  returned: always
+  type: str
+current:
+  description: What is on disk, as C(root) and C(version) of what C(current) points at, and C(problem) if there is any with it.
+  returned: always
+  type: dict
+drift:
+  description: Whether the node runs from another directory than C(current) points at.
+  returned: always
+  type: bool
+rss:
+  description: Resident memory of the process in bytes, as the operating system sees it.
+  returned: always
+  type: int
+answers:
+  description: Whether the node answered. If not, what only it knows is null.
+  returned: always
+  type: bool
+problem:
+  description: Why it did not answer.
+  returned: always
+  type: str
+booted:
+  description: Whether all applications have been started.
+  returned: always
+  type: bool
+applications:
+  description: Started applications and their versions.
+  returned: always
+  type: dict
+memory:
+  description: Memory in bytes by kind, as the node sees it.
+  returned: always
+  type: dict
+run_queue:
+  description: Processes ready to run and waiting.
+  returned: always
+  type: int
+processes:
+  description: Erlang processes, as C(count) and C(limit).
+  returned: always
+  type: dict
+ports:
+  description: Erlang ports, as C(count) and C(limit).
+  returned: always
+  type: dict
+atoms:
+  description: Atoms, as C(count) and C(limit).
+  returned: always
+  type: dict
+nodes:
+  description: Connected nodes.
+  returned: always
+  type: list
+  elements: str
+otp_release:
+  description: The OTP release.
+  returned: always
+  type: str
+schedulers:
+  description: Schedulers online.
+  returned: always
+  type: int
+crash_dumps:
+  description: The five newest crash dumps found.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    mtime:
+      description: When it was written, in UTC.
+      type: str
+    slogan:
+      description: Why the VM died, in its own words.
+      type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
+from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import NODE_SPEC, manager_of
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **NODE_SPEC,
+            "crash_dumps": {"type": "list", "elements": "path", "default": []},
+            "timeout": {"type": "float", "default": 2.0},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+
+    def work() -> dict[str, object]:
+        status = manager_of(options).status()
+        return {"changed": False, **gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"])}
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,367 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: beam_restart
+short_description: Start, stop or restart a release's node, and prove it
+description:
+  - Brings a node to the release that C(current) points at, and returns only when another operating system process runs exactly that
+    release directory and its health checks hold.
+  - The node is found in C(/proc), and stopped by C(SIGTERM), which needs neither the launcher nor the cookie of any release. A node
+    that does not end in time is killed. A node that does not run is a state; one that cannot be seen or asked is an error.
+  - Nothing is stopped when it is clear beforehand that the start would fail, such as by a masked unit, a missing cookie or a dangling C(current).
+  - It does not go back to another release by itself. After a failure, activate the one before and run it again.
+extends_documentation_fragment:
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Health is not checked in check mode.
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - With O(force=true) every run restarts.
+options:
+  name:
+    description:
+      - Name of the release, which is the name of its launcher.
+    type: str
+    required: true
+  base:
+    description:
+      - Directory of the application on the server, with C(releases) and C(current) in it.
+    type: path
+    required: true
+  manager:
+    description:
+      - Who runs the node.
+      - V(systemd) is a unit of C(Type=notify), as the role P(alchemist.beam.service#role) writes it.
+      - V(daemon) needs neither root nor systemd. The node is started in a session of its own, as the user who runs the module.
+        It logs to C(<base>/shared/log/<name>.log) and has C(<base>/shared/run/<name>) for C(RELEASE_TMP), its home and its crash dump.
+    type: str
+    choices: [systemd, daemon]
+    default: systemd
+  unit:
+    description:
+      - Name of the systemd unit. The default is the O(name).
+    type: str
+  env_file:
+    description:
+      - With O(manager=daemon), file of C(KEY=value) lines for the environment of the node, C(RELEASE_COOKIE) among them. Nobody but its
+        owner may have any right to it.
+      - The default is C(<base>/shared/<name>.env), which may be missing.
+      - The cookie is handed to the node by a file of mode 0400 in its home, so that no list of processes shows it.
+    type: path
+  state:
+    description:
+      - V(restarted) runs the release that C(current) points at. It restarts only a node that runs another directory or version, or that is
+        older than its environment file or unit, and starts one that does not run.
+      - V(started) starts a node that does not run, and does not mind which version runs.
+      - V(stopped) returns when no process of the node is left.
+      - With V(restarted) and V(started) the health checks must hold in any case.
+    type: str
+    choices: [restarted, started, stopped]
+    default: restarted
+  force:
+    description:
+      - With O(state=restarted), restart in any case.
+    type: bool
+    default: false
+  expect_version:
+    description:
+      - The version that ought to run. C(current) must be this version, or nothing is done.
+      - The default is the version of C(current).
+    type: str
+  stop_timeout:
+    description:
+      - Seconds after which a node that was asked to stop is killed.
+    type: float
+    default: 30
+  boot_timeout:
+    description:
+      - Seconds within which the node must have started all its applications.
+    type: float
+    default: 90
+  lines:
+    description:
+      - How many of the last lines of the node's log to return with a failure. Values of the environment files are masked in them.
+    type: int
+    default: 50
+  health:
+    description:
+      - What must hold afterwards. All that is given must pass in one round.
+      - Without any of O(health.http), O(health.tcp) and O(health.node), the node itself is asked whether it has booted, unless it runs without
+        distribution.
+    type: dict
+    suboptions:
+      http:
+        description:
+          - A C(GET) request. Redirects are not followed, and no proxy is used.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - The URL to get, from the host itself.
+            type: str
+            required: true
+          status:
+            description:
+              - The status codes that pass.
+            type: list
+            elements: int
+            default: [200]
+          json:
+            description:
+              - Fields of the JSON body that must have these values. A key may be a dotted path, such as V(checks.database.ok).
+              - Naming the version here makes sure that no other version answers.
+            type: dict
+            default: {}
+          jmespath:
+            description:
+              - A JMESPath expression over the JSON body, which must give something true. The host needs the Python library C(jmespath) for it.
+            type: str
+          headers:
+            description:
+              - Headers to send.
+            type: dict
+            default: {}
+          timeout:
+            description:
+              - Seconds for one whole request.
+            type: float
+            default: 2
+          validate_certs:
+            description:
+              - Whether to verify the TLS certificate.
+            type: bool
+            default: true
+      tcp:
+        description:
+          - A port that must accept connections.
+        type: dict
+        suboptions:
+          port:
+            description:
+              - The port.
+            type: int
+            required: true
+          host:
+            description:
+              - The address.
+            type: str
+            default: 127.0.0.1
+          timeout:
+            description:
+              - Seconds to connect.
+            type: float
+            default: 2
+      node:
+        description:
+          - The node itself, asked over the Erlang distribution protocol. It must be the new process, and have booted.
+        type: dict
+        suboptions:
+          applications:
+            description:
+              - Applications that must be started.
+            type: list
+            elements: str
+            default: []
+          timeout:
+            description:
+              - Seconds for the whole question.
+            type: float
+            default: 2
+      passes:
+        description:
+          - How many rounds in a row must pass. One that fails begins the count again.
+        type: int
+        default: 3
+      interval:
+        description:
+          - Seconds between two rounds.
+        type: float
+        default: 0.5
+      within:
+        description:
+          - Seconds within which the passes must come.
+        type: float
+        default: 60
+      stable:
+        description:
+          - Seconds for which, after that, the process must go on without a new restart and the checks must go on passing.
+        type: float
+        default: 0
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+"""
+
+EXAMPLES = r"""
+- name: Run what current points at, and see it healthy
+  alchemist.beam.beam_restart:
+    name: shop
+    base: /srv/shop
+    health:
+      http:
+        url: http://127.0.0.1:4000/health
+        json:
+          version: 1.4.0
+          ready: true
+      stable: 5
+
+- name: The same without root and systemd
+  alchemist.beam.beam_restart:
+    name: shop
+    base: "{{ ansible_env.HOME }}/shop"
+    manager: daemon
+    health:
+      node:
+        applications: [shop]
+
+- name: Stop it, and kill it after ten seconds if need be
+  alchemist.beam.beam_restart:
+    name: shop
+    base: /srv/shop
+    state: stopped
+    stop_timeout: 10
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be done in check mode. One of V(none), V(start), V(stop), V(restart).
+  returned: always
+  type: str
+  sample: restart
+reason:
+  description: Why.
+  returned: always
+  type: str
+  sample: it runs from /srv/shop/releases/1.3.0, not /srv/shop/releases/1.4.0
+before:
+  description: The process that ran the node before, or null.
+  returned: always
+  type: dict
+  contains: &process
+    pid:
+      description: Its process id.
+      type: int
+    started:
+      description: When it was started, in UTC.
+      type: str
+    version:
+      description: The version it runs.
+      type: str
+    root:
+      description: The release directory it runs from.
+      type: str
+    node:
+      description: The name of the node.
+      type: str
+after:
+  description: The process that runs the node now, or null.
+  returned: always
+  type: dict
+  contains: *process
+seconds:
+  description: How long it took.
+  returned: always
+  type: dict
+  contains:
+    stop:
+      description: From asking the old process to stop until it was gone.
+      type: float
+    boot:
+      description: From the start until all applications had started.
+      type: float
+    outage:
+      description: With a restart, from asking the old process to stop until the first of the passes in a row.
+      type: float
+    total:
+      description: All of it, the waiting for further passes included.
+      type: float
+escalated:
+  description: What it took to end the old process. V(none), V(term) for a repeated SIGTERM, or V(kill).
+  returned: always
+  type: str
+  sample: none
+health:
+  description: What the checks said, or null if there was none.
+  returned: always
+  type: dict
+  contains:
+    passed:
+      description: Whether the node is healthy.
+      type: bool
+    reason:
+      description: Why not.
+      type: str
+    attempts:
+      description: Rounds of checks.
+      type: int
+    failures:
+      description: Rounds that failed.
+      type: int
+    seconds:
+      description: How long the checks took.
+      type: float
+    checks:
+      description: The last answer to each of them.
+      type: dict
+log:
+  description: The last lines of the node's log, secrets masked.
+  returned: failure
+  type: list
+  elements: str
+error:
+  description: The kind of failure, as C(code), C(what), C(why) and C(next).
+  returned: failure
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan
+from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
+from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **NODE_SPEC,
+            "state": {"type": "str", "choices": ["restarted", "started", "stopped"], "default": "restarted"},
+            "force": {"type": "bool", "default": False},
+            "expect_version": {"type": "str"},
+            "stop_timeout": {"type": "float", "default": 30.0},
+            "boot_timeout": {"type": "float", "default": 90.0},
+            "lines": {"type": "int", "default": 50},
+            "health": HEALTH_SPEC,
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+
+    def work() -> dict[str, object]:
+        health = health_of(options["health"])
+        manager = manager_of(options)
+        target = None if options["state"] == "stopped" else resolve(options["base"], options["name"], options["expect_version"])
+        what = plan(options["state"], manager.status(), target, options["force"])
+        if module.check_mode:
+            result = Result(what, after=what.before)
+        else:
+            result = apply(what, manager, health, options["stop_timeout"], options["boot_timeout"], options["lines"])
+        return {**result.facts(), "diff": what.diff()}
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
