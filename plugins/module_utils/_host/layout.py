@@ -7,6 +7,7 @@
 
     <base>/layers/<sha256>/      verified, unpacked once, read-only, shared by hard links
     <base>/releases/<version>/   a complete `mix release` tree; appears by rename, whole or not at all
+    <base>/manifests/<digest>.json   of each installed release: enough to verify, repair and reuse it with the store away
     <base>/current               symlink to releases/<version>
     <base>/shared/               what outlives releases
     <base>/state.json            what is installed, activated, previous
@@ -39,6 +40,13 @@ class Layout:
     @property
     def releases(self) -> str:
         return posixpath.join(self.base, "releases")
+
+    @property
+    def manifests(self) -> str:
+        return posixpath.join(self.base, "manifests")
+
+    def manifest(self, digest: str) -> str:
+        return posixpath.join(self.base, "manifests", check_digest(digest) + ".json")
 
     @property
     def current(self) -> str:

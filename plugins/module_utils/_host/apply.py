@@ -1,0 +1,171 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Carry out a plan. Whoever calls holds the lock.
+
+Everything new is made in <base>/tmp, brought to the disk by one sync, and then appears by renames. The order is the
+guarantee: layers, release, `current`, state; only then is anything removed. A run that dies leaves `current` as it was
+or as it will be, and the next one finds what is complete and makes the rest again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import posixpath
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from .._release.manifest import Manifest
+from .._store.base import Store
+from .assemble import assemble, repair
+from .fetch import Brought, bring_layers
+from .files import named_errors, open_directory, prepare_file, prepare_symlink, remove_tree, sync_directory, sync_file_system, write_atomically
+from .layout import Layout
+from .live import live_versions, mounted_versions
+from .plan import Plan
+from .state import State
+
+
+@dataclass
+class Applied:
+    brought: Brought = field(default_factory=Brought)
+    copied: int = 0  # files that could not be linked
+    removed: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def timed(self, step: str) -> t.Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begun
+
+
+def apply(plan: Plan, store: t.Callable[[], Store]) -> Applied:
+    layout, applied = plan.layout, Applied()
+    # With this, the modes that files are made with are the modes they get, whatever the caller's umask is.
+    umask = os.umask(0o022)
+    try:
+        empty_tmp(layout)
+        try:
+            if plan.stage or plan.damaged:
+                _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied)
+            with named_errors("%s can't be %s" % (plan.version, "activated" if plan.activate else "noted")), applied.timed("switch"):
+                _commit(layout, plan.after_switch, plan.before, plan.version if plan.activate else None)
+            if plan.remove or plan.garbage:
+                with named_errors("what is not needed any more can't be removed"), applied.timed("prune"):
+                    applied.removed = _clear(plan)
+        finally:
+            with contextlib.suppress(OSError):
+                empty_tmp(layout)
+    finally:
+        os.umask(umask)
+    return applied
+
+
+def empty_tmp(layout: Layout) -> None:
+    """What an earlier run left behind is of no use: only whole things were renamed out of here."""
+    with named_errors("%s can't be emptied" % layout.tmp):
+        for name in os.listdir(layout.tmp):
+            remove_tree(posixpath.join(layout.tmp, name))
+
+
+def _bring_in(plan: Plan, manifest: Manifest, store: t.Callable[[], Store], applied: Applied) -> None:
+    layout = plan.layout
+    staged = posixpath.join(layout.tmp, "release")
+    if plan.fetch:
+        with applied.timed("layers"):
+            applied.brought = bring_layers(store(), manifest.name, plan.fetch, layout.tmp)
+    applied.seconds["fetch"] = applied.brought.fetch_seconds
+    applied.seconds["unpack"] = applied.brought.unpack_seconds
+    with named_errors("%s can't be staged" % plan.version):
+        sources = {layer.sha256: layout.layer(layer.sha256) for layer in manifest.layers}
+        sources.update((layer.sha256, posixpath.join(layout.tmp, layer.sha256)) for layer in plan.fetch)
+        with applied.timed("assemble"):
+            if plan.stage:
+                applied.copied = assemble(manifest, sources, staged)
+            else:
+                repair(manifest, plan.damaged, sources, layout.release(plan.version), layout.tmp)
+        with applied.timed("sync"):
+            _sync(layout.tmp)
+        with applied.timed("appear"):
+            # The manifest first: a release without it would be a stranger to the next run.
+            write_atomically(layout.manifest(plan.digest), manifest.to_bytes(), layout.tmp)
+            for layer in plan.fetch:
+                _replace(posixpath.join(layout.tmp, layer.sha256), layout.layer(layer.sha256), layout.tmp)
+            sync_directory(layout.layers)
+            if plan.stage:
+                os.rename(staged, layout.release(plan.version))
+                sync_directory(layout.releases)
+
+
+def _sync(path: str) -> None:
+    handle = open_directory(path)
+    try:
+        sync_file_system(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace(new: str, path: str, tmp: str) -> None:
+    """Rename a directory to a place where a damaged one may lie."""
+    try:
+        os.rename(new, path)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        os.rename(path, posixpath.join(tmp, "damaged-" + posixpath.basename(path)))
+        os.rename(new, path)
+
+
+def _commit(layout: Layout, after: State, before: State, activate: str | None) -> None:
+    """Both are ready before the first is renamed, so that a full disk can't come between the switch and its note."""
+    state = prepare_file(layout.state, after.to_bytes(), layout.tmp) if after != before else None
+    if activate is not None:
+        os.rename(prepare_symlink(layout.current, posixpath.join("releases", activate), layout.tmp), layout.current)
+    if state is not None:
+        os.rename(state, layout.state)
+    if state is not None or activate is not None:
+        sync_directory(layout.base)
+
+
+def _clear(plan: Plan) -> tuple[str, ...]:
+    """Remove versions and layers; what came into use since the plan was made stays."""
+    layout = plan.layout
+    used = live_versions(layout) | mounted_versions(layout) if plan.remove else frozenset()
+    removed = tuple(version for version in plan.remove if version not in used)
+    for version in removed:
+        _take_away(layout.release(version), posixpath.join(layout.tmp, "gone-" + version))
+        known = plan.after_switch.installed.get(version) or plan.before.installed.get(version)
+        if known is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(layout.manifest(known.digest))
+    after = plan.after_switch.without(removed)
+    named = {sha256 for release in after.installed.values() for sha256 in release.layers}
+    for sha256 in plan.garbage:
+        if sha256 not in named:
+            _take_away(posixpath.join(layout.layers, sha256), posixpath.join(layout.tmp, "gone-" + sha256))
+    if after != plan.after_switch:
+        write_atomically(layout.state, after.to_bytes(), layout.tmp)
+    return removed
+
+
+def _take_away(path: str, aside: str) -> None:
+    """Gone at once (a rename), then removed: nobody ever sees a part of it."""
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        # An overlay can't rename a directory of its lower layer.
+        remove_tree(path)
+        return
+    remove_tree(aside)

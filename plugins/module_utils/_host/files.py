@@ -1,0 +1,167 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The file system as an installation needs it: durable, atomic, and never through somebody else's symlink."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+import typing as t
+
+from .._errors import BeamError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# errno -> (code, reason, next step)
+_NAMED = {
+    errno.ENOSPC: ("disk_full", "no space is left on the device", "Free some space (or inodes), or keep fewer releases"),
+    errno.EDQUOT: ("disk_full", "the disk quota is exceeded", "Raise the quota, or keep fewer releases"),
+    errno.EROFS: ("disk_read_only", "the file system is read-only", "Mount it read-write, or choose another base"),
+    errno.EACCES: ("disk_denied", "permission is denied", "Run as the owner of the base directory (become), or give it to this user"),
+    errno.EPERM: ("disk_denied", "the operation is not permitted", "Run as the owner of the base directory (become), or give it to this user"),
+    errno.EIO: ("disk_failed", "the device reports an input/output error", "Look at the kernel's log: the disk may be failing"),
+    errno.ELOOP: ("symlink_refused", "it is a symlink, or has one in its path", "Remove the symlink, and find out who made it"),
+    errno.ENAMETOOLONG: ("path_too_long", "the path is too long", "Choose a shorter base"),
+}
+
+
+@contextlib.contextmanager
+def named_errors(what: str) -> t.Iterator[None]:
+    """An OSError inside becomes a BeamError that says what could not be done."""
+    try:
+        yield
+    except OSError as exc:
+        code, why, hint = _NAMED.get(exc.errno or 0, ("disk_failed", exc.strerror or str(exc), "Look at the base directory on this server"))
+        if exc.filename:
+            why += " (%s)" % os.fsdecode(exc.filename)
+        raise BeamError(code, what, why, hint, errno=errno.errorcode.get(exc.errno or 0, "")) from exc
+
+
+def open_directory(path: str, create: bool = False) -> int:
+    """A file descriptor of a directory of ours: no symlink, owned by us or root, and not writable by others."""
+    if create:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o755)
+    try:
+        handle = os.open(path, _DIRECTORY)
+    except NotADirectoryError as exc:
+        # O_DIRECTORY wins over O_NOFOLLOW: a symlink ends here, too.
+        kind = "a symlink" if os.path.islink(path) else "no directory"
+        code = "symlink_refused" if os.path.islink(path) else "not_a_directory"
+        raise BeamError(code, "%s can't be used" % path, "it is %s" % kind, "Remove it, and find out who made it") from exc
+    info = os.fstat(handle)
+    why = ""
+    if info.st_uid not in (0, os.geteuid()):
+        why = "it belongs to the user with the id %d, who could change releases under our hands" % info.st_uid
+    elif info.st_mode & stat.S_IWOTH:
+        why = "everybody may write to it"
+    if why:
+        os.close(handle)
+        raise BeamError("directory_not_ours", "%s can't be used" % path, why,
+                        "Run as its owner (become_user), or give it to the user who installs (chown, chmod go-w)")
+    return handle
+
+
+def sync_directory(path: str) -> None:
+    handle = os.open(path, _DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file_system(directory: int) -> None:
+    """Everything below this directory is on the disk afterwards.
+
+    One syncfs costs less than an fsync of each of two thousand files. Python has no function for it; a libc may have none.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        _sync_tree(directory)
+    elif syncfs(directory) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _sync_tree(directory: int) -> None:
+    for _root, _names, files, handle in os.fwalk(".", dir_fd=directory):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISREG(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
+                    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+                    try:
+                        os.fsync(file)
+                    finally:
+                        os.close(file)
+        os.fsync(handle)
+
+
+def prepare_file(path: str, data: bytes, tmp: str, mode: int = 0o644) -> str:
+    """A file in tmp with all of data on the disk, ready to be renamed to path."""
+    name = os.path.join(tmp, os.path.basename(path) + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view):]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return name
+
+
+def write_atomically(path: str, data: bytes, tmp: str) -> None:
+    """path holds all of data, durably, or what it held before. tmp: a directory on the same file system."""
+    os.rename(prepare_file(path, data, tmp), path)
+    sync_directory(os.path.dirname(path))
+
+
+def prepare_symlink(path: str, target: str, tmp: str) -> str:
+    """A symlink in tmp, ready to be renamed to path: a reader sees the old target or the new one, never nothing."""
+    name = os.path.join(tmp, os.path.basename(path) + ".link")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+    os.symlink(target, name)
+    return name
+
+
+def remove_tree(path: str) -> None:
+    """Remove path and all below it, on its own file system only, never through a symlink."""
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        os.unlink(path)
+        return
+    handle = os.open(path, _DIRECTORY)
+    try:
+        _empty(handle, info.st_dev, path)
+    finally:
+        os.close(handle)
+    os.rmdir(path)
+
+
+def _empty(directory: int, device: int, label: str) -> None:
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+            continue
+        handle = os.open(name, _DIRECTORY, dir_fd=directory)
+        try:
+            if os.fstat(handle).st_dev != device:
+                raise BeamError("mount_below", "%s can't be removed" % label, "%s in it is a mount point" % name, "Unmount it first")
+            _empty(handle, device, label + "/" + name)
+        finally:
+            os.close(handle)
+        os.rmdir(name, dir_fd=directory)

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Install a release on this server: stage, activate or remove it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BeamError
+from .._release.names import check_channel, check_digest, check_name, check_version
+from .._store.base import Store
+from .abi import require_abi
+from .apply import Applied, apply
+from .files import named_errors
+from .layout import Layout
+from .lock import exclusive
+from .plan import Plan, plan_install, plan_removal
+from .present import check_directories, read_state, utc
+from .resolve import Resolved, Wanted, refuse_replay, resolve
+from .state import State
+
+
+@dataclass(frozen=True)
+class Request:
+    wanted: Wanted
+    base: str
+    state: str = "staged"  # staged, active or absent
+    keep: int = 5
+    min_free_mb: int = 0
+    verify: bool = False
+    lock_timeout: float = 60
+
+
+def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
+    """The module's result. open_store is called only where the store is needed."""
+    begun = time.monotonic()
+    layout = _check(request)
+    store = _once(open_store)
+    with named_errors("%s can't be installed in %s" % (request.wanted.name, request.base)):
+        check_directories(layout)
+        state = read_state(layout, request.wanted.name)
+        resolved = None if request.state == "absent" else resolve(request.wanted, store, layout, state)
+        plan = _plan(request, layout, state, resolved)
+        if plan.stage or plan.activate:
+            require_abi(t.cast(Resolved, resolved).manifest.abi)
+        applied = Applied()
+        resolving = time.monotonic() - begun
+        if not check_mode and (plan.changed or plan.after != state):
+            check_directories(layout, create=True)
+            with exclusive(layout.lock, request.lock_timeout):
+                # While we waited for the lock, somebody else may have done some of it, or something else.
+                state = read_state(layout, request.wanted.name)
+                if resolved is not None and resolved.seen is not None:
+                    refuse_replay(request.wanted, state, resolved.seen)
+                plan = _plan(request, layout, state, resolved)
+                applied = apply(plan, store)
+    applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
+    return _result(plan, applied, check_mode)
+
+
+def _check(request: Request) -> Layout:
+    wanted = request.wanted
+    check_name(wanted.name)
+    given = [key for key in ("channel", "version", "digest") if getattr(wanted, key) is not None]
+    if len(given) != 1 or (request.state == "absent" and wanted.channel is not None):
+        kinds = "version and digest" if request.state == "absent" else "channel, version and digest"
+        raise BeamError("target_ambiguous", "%s can't be installed" % wanted.name, "exactly one of %s must be given, not %s"
+                        % (kinds, " and ".join(given) or "none"), "Give one of them")
+    for check, value in ((check_channel, wanted.channel), (check_version, wanted.version), (check_digest, wanted.digest)):
+        if value is not None:
+            check(value)
+    if not request.base.startswith("/") or posixpath.normpath(request.base) in ("/", "//"):
+        raise BeamError("base_invalid", "%r can't be used as a base" % request.base, "it must be an absolute path of a directory of its own",
+                        "Give a path such as /opt/%s" % wanted.name)
+    # Processes know their root without symlinks (the launcher's pwd -P), so we do, too.
+    return Layout(os.path.realpath(request.base))
+
+
+def _plan(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:
+    if resolved is None:
+        return plan_removal(layout, state, request.wanted.version, request.wanted.digest)
+    return plan_install(
+        layout, state, resolved, request.wanted.channel, utc(time.time()), request.state == "active",
+        request.keep, request.min_free_mb, request.verify,
+    )
+
+
+def _once(make: t.Callable[[], Store]) -> t.Callable[[], Store]:
+    made: list[Store] = []
+
+    def get() -> Store:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+def _result(plan: Plan, applied: Applied, check_mode: bool) -> dict[str, t.Any]:
+    manifest = plan.manifest
+    version = plan.version
+    return {
+        "changed": plan.changed,
+        "name": plan.before.name,
+        "version": version,
+        "digest": plan.digest,
+        "path": plan.layout.release(version) if version else "",
+        "previous": plan.after.previous,
+        "current": plan.current_after,
+        "bytes": {
+            "fetched": plan.fetch_bytes if check_mode else applied.brought.bytes,
+            "reused": sum(layer.size for layer in plan.reuse),
+            "release": manifest.packed_size if manifest else 0,
+        },
+        "layers": {"fetched": len(plan.fetch), "reused": len(plan.reuse)},
+        "pruned": list(plan.remove if check_mode else applied.removed),
+        "damaged": list(plan.damaged),
+        "seconds": {step: round(seconds, 3) for step, seconds in applied.seconds.items()},
+        "diff": plan.diff(),
+    }

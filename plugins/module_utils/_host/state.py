@@ -1,0 +1,112 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What is installed on this server: <base>/state.json, as a value.
+
+`current` itself (the symlink) is the truth about what is activated; the state remembers it too, so that a run that died
+between the two still knows what was there before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from dataclasses import asdict, dataclass, field, replace
+
+from .._errors import BeamError
+from .._release.channel import MAX_SERIAL
+from .._release.names import check_channel, check_digest, check_name, check_version
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Installed:
+    digest: str
+    at: str  # when it was staged, ISO 8601, UTC
+    layers: tuple[str, ...]  # sha256 of each
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The newest a channel was ever seen here: an older one is a replay."""
+
+    serial: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class State:
+    name: str
+    installed: t.Mapping[str, Installed] = field(default_factory=dict)
+    current: str | None = None
+    previous: str | None = None
+    seen: t.Mapping[str, Seen] = field(default_factory=dict)
+
+    def with_release(self, version: str, release: Installed) -> State:
+        return replace(self, installed={**self.installed, version: release})
+
+    def without(self, versions: t.Iterable[str]) -> State:
+        gone = set(versions)
+        left = {version: release for version, release in self.installed.items() if version not in gone}
+        return replace(self, installed=left, previous=None if self.previous in gone else self.previous)
+
+    def activated(self, version: str, before: str | None) -> State:
+        """before: what `current` pointed at until now. Activating what is active changes nothing."""
+        if version == before:
+            # The switch was made by a run that died before it could say so.
+            before = self.current
+        if version == before:
+            return self
+        return replace(self, current=version, previous=before or self.previous)
+
+    def saw(self, channel: str, seen: Seen) -> State:
+        return replace(self, seen={**self.seen, channel: seen})
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode("ascii")
+
+
+def parse_state(data: bytes, path: str) -> State:
+    try:
+        doc = json.loads(data)
+        if doc["schema"] != SCHEMA:
+            raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
+        installed = {
+            check_version(version): Installed(check_digest(row["digest"]), str(row["at"]), tuple(check_digest(x) for x in row["layers"]))
+            for version, row in doc["installed"].items()
+        }
+        seen = {check_channel(name): Seen(_serial(row["serial"]), check_digest(row["digest"])) for name, row in doc["seen"].items()}
+        return State(check_name(doc["name"]), installed, _version(doc["current"]), _version(doc["previous"]), seen)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+        raise BeamError(
+            "state_invalid", "%s can't be read" % path, str(exc) or type(exc).__name__,
+            "Move it away: what is installed is found again from the manifests beside it (what channels were seen is forgotten)",
+        ) from exc
+
+
+def load_state(path: str, name: str) -> State:
+    try:
+        with open(path, "rb") as stream:
+            state = parse_state(stream.read(), path)
+    except FileNotFoundError:
+        return State(name)
+    if state.name != name:
+        raise BeamError(
+            "other_release", "%s can't be installed in %s" % (name, os.path.dirname(path)), "%s is installed there" % state.name,
+            "Give each release a base of its own",
+        )
+    return state
+
+
+def _serial(value: t.Any) -> int:
+    if not isinstance(value, int) or not 0 <= value <= MAX_SERIAL:
+        raise ValueError("%r is not a serial" % (value,))
+    return value
+
+
+def _version(value: t.Any) -> str | None:
+    return None if value is None else check_version(value)

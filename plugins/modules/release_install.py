@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_install
+short_description: Install a release of an Elixir application on a server
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+description:
+  - Puts a release from a store on this server, and points C(<base>/current) at it if asked to.
+  - Only layers that the server lacks are fetched. Each is checked against the manifest before it is unpacked, and each file afterwards.
+  - A release appears in C(<base>/releases) whole or not at all, and V(current) switches atomically. What runs is not touched;
+    restart it with M(alchemist.beam.beam_restart).
+  - A release that is already staged can be activated with the store away, by O(version) or O(digest).
+  - The kept releases, the current and the previous one, and every release that a running process still uses are never pruned.
+requirements:
+  - Python 3.9 or newer; nothing else for a C(file://) or C(http(s)://) store and for O(presigned).
+  - boto3, only for an C(s3://) store.
+extends_documentation_fragment:
+  - alchemist.beam.store
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  action_group:
+    support: full
+options:
+  name:
+    description:
+      - The name of the release.
+    type: str
+    required: true
+  base:
+    description:
+      - The directory for this release on the server, such as C(/opt/shop). It is made if it is missing.
+      - It must belong to root or to the user who runs this module, and lie on one file system.
+    type: path
+    required: true
+  state:
+    description:
+      - V(staged) puts the release on the server and leaves C(current) alone.
+      - V(active) also points C(current) at it.
+      - V(absent) removes the release. One that is current or used by a running process is refused.
+    type: str
+    choices: [staged, active, absent]
+    default: staged
+  channel:
+    description:
+      - Install what is stable on this channel. Exactly one of O(channel), O(version) and O(digest) must be given.
+    type: str
+  version:
+    description:
+      - Install this version.
+    type: str
+  digest:
+    description:
+      - Install the release with this digest (the sha256 of its manifest).
+    type: str
+  store:
+    description:
+      - Where releases live, as C(file:///path), C(s3://bucket/prefix) or (read-only) C(https://host/path).
+      - Not needed with O(presigned), with O(state=absent), and for a version that is staged already.
+    required: false
+  presigned:
+    description:
+      - URLs to fetch from instead of O(store), by the key of the object in the store, as
+        M(alchemist.beam.release_artifact_info) returns them. The server then needs no credentials and no boto3.
+    type: dict
+  keep:
+    description:
+      - How many of the newest releases to keep, beside the current, the previous and those in use.
+    type: int
+    default: 5
+  min_free_mb:
+    description:
+      - MiB that must stay free on the file system after the installation.
+    type: int
+    default: 100
+  verify:
+    description:
+      - Read every file of a release that is already staged, and put right the files that are not what the manifest says.
+      - Without it, only missing files and those of another size or mode are noticed.
+    type: bool
+    default: false
+  allow_ghost:
+    description:
+      - Install what the channel points at even if it is a ghost there (it failed before).
+    type: bool
+    default: false
+  allow_older_serial:
+    description:
+      - Accept a channel whose serial is lower than this server has seen, because the channel was made anew on purpose.
+    type: bool
+    default: false
+  lock_timeout:
+    description:
+      - Seconds to wait for another installation on the same base.
+    type: int
+    default: 60
+seealso:
+  - module: alchemist.beam.release_artifact
+  - module: alchemist.beam.release_channel
+  - module: alchemist.beam.beam_restart
+"""
+
+EXAMPLES = r"""
+- name: Stage what is stable in production
+  alchemist.beam.release_install:
+    name: shop
+    base: /opt/shop
+    store: s3://releases/apps
+    channel: production
+
+- name: Activate a version; with the store away, if it is staged
+  alchemist.beam.release_install:
+    name: shop
+    base: /opt/shop
+    store: s3://releases/apps
+    version: 1.4.2
+    state: active
+
+- name: Presign on the controller, so that servers need neither credentials nor boto3
+  alchemist.beam.release_artifact_info:
+    name: shop
+    store: s3://releases/apps
+    channel: production
+    presign: 600
+  delegate_to: localhost
+  run_once: true
+  register: release
+
+- name: Install with the presigned URLs
+  alchemist.beam.release_install:
+    name: shop
+    base: /opt/shop
+    presigned: "{{ release.presigned }}"
+    channel: production
+    state: active
+"""
+
+RETURN = r"""
+name:
+  description: The name of the release.
+  type: str
+  returned: success
+version:
+  description: The version that was installed or removed.
+  type: str
+  returned: success
+  sample: 1.4.2
+digest:
+  description: The digest of the release.
+  type: str
+  returned: success
+path:
+  description: The directory of the release.
+  type: str
+  returned: success
+  sample: /opt/shop/releases/1.4.2
+current:
+  description: The version that C(current) points at afterwards, if any.
+  type: str
+  returned: success
+previous:
+  description: The version that was active before the current one, if any.
+  type: str
+  returned: success
+bytes:
+  description: Compressed bytes of the layers that were C(fetched), that were on the server already (C(reused)), and of the whole C(release).
+  type: dict
+  returned: success
+  sample: {fetched: 48213, reused: 11900412, release: 11948625}
+layers:
+  description: How many layers were fetched and how many were on the server already.
+  type: dict
+  returned: success
+  sample: {fetched: 3, reused: 41}
+pruned:
+  description: Versions that were removed.
+  type: list
+  elements: str
+  returned: success
+damaged:
+  description: Files of the staged release that were not what the manifest says, and were put right.
+  type: list
+  elements: str
+  returned: success
+seconds:
+  description: How long the steps took. C(fetch) and C(unpack) are sums over parallel threads, C(layers) is their wall time.
+  type: dict
+  returned: success
+error:
+  description: What could not be done, why, and the next step, for machines.
+  type: dict
+  returned: failure
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
+from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
+from ansible_collections.alchemist.beam.plugins.module_utils._host.source import open_source
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **store_spec(store={"required": False}),
+            "name": {"type": "str", "required": True},
+            "base": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["staged", "active", "absent"], "default": "staged"},
+            "channel": {"type": "str"},
+            "version": {"type": "str"},
+            "digest": {"type": "str"},
+            "presigned": {"type": "dict", "no_log": True},
+            "keep": {"type": "int", "default": 5},
+            "min_free_mb": {"type": "int", "default": 100},
+            "verify": {"type": "bool", "default": False},
+            "allow_ghost": {"type": "bool", "default": False},
+            "allow_older_serial": {"type": "bool", "default": False},
+            "lock_timeout": {"type": "int", "default": 60},
+        },
+        mutually_exclusive=[("channel", "version", "digest")],
+        required_one_of=[("channel", "version", "digest")],
+        supports_check_mode=True,
+    )
+    options = module.params
+    request = Request(
+        Wanted(
+            options["name"], options["channel"], options["version"], options["digest"],
+            options["allow_ghost"], options["allow_older_serial"],
+        ),
+        options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
+    )
+    run(module, lambda: install(request, lambda: open_source(options), module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
