@@ -18,7 +18,7 @@ FLEET = ROOT / "tests" / "fleet" / "fleet"
 def missing() -> str:
     """Why this machine cannot carry the hosts, or nothing."""
     asked = subprocess.run(
-        [str(BIN / "python"), str(FLEET), "check"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        [str(FLEET), "check"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     return "" if asked.returncode == 0 else asked.stdout.strip()
 

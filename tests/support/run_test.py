@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+import typing as t
 
 from run_steps import CACHE, ROOT, setup
 
@@ -21,7 +22,7 @@ def main() -> int:
     setup("packages")
     setup("venv")
     failed_parts = []
-    rows = []
+    rows: list[tuple[str, float, dict[str, t.Any]]] = []
     passed = failed = 0
     for part in PARTS:
         print("\n== %s" % part, flush=True)
@@ -30,7 +31,8 @@ def main() -> int:
         started = time.monotonic()
         code = subprocess.call([sys.executable, str(ROOT / "tests" / "support" / ("run_%s.py" % part))], stdin=subprocess.DEVNULL)
         # A part that died before it could count has failed all the same.
-        counted = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {"passed": 0, "failed": 1, "skipped": 0, "notes": ["died"]}
+        died = {"passed": 0, "failed": 1, "skipped": 0, "notes": ["died"]}
+        counted: dict[str, t.Any] = json.loads(result.read_text(encoding="utf-8")) if result.exists() else died
         if code != 0:
             failed_parts.append(part)
             counted["failed"] = max(1, counted["failed"])

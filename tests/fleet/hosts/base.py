@@ -1,0 +1,91 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tree that every host starts from: a Debian or Ubuntu like this machine, built once by mmdebstrap and kept.
+
+It is the release of this machine, because releases are built on this machine and need its libc on the hosts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from common import CACHE, FleetError, locked, os_release, run
+
+# What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with.
+PACKAGES = (
+    "systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo", "iproute2", "procps", "ca-certificates", "curl",
+    "libstdc++6", "libtinfo6", "libgcc-s1", "libsystemd0",
+)  # fmt: skip
+
+# Nobody logs in at a console, nothing may start by the clock during a test, and the names come from /etc/hosts.
+CUSTOMIZE = """set -e
+cd "$1"
+chroot . useradd --create-home --shell /bin/bash deploy
+echo 'deploy ALL=(ALL) NOPASSWD: ALL' > etc/sudoers.d/deploy
+chmod 0440 etc/sudoers.d/deploy
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer \
+    motd-news.timer console-getty.service getty.target systemd-networkd-wait-online.service; do
+    ln -sf /dev/null etc/systemd/system/$unit
+done
+printf 'PermitRootLogin prohibit-password\\nPasswordAuthentication no\\nUseDNS no\\n' > etc/ssh/sshd_config.d/fleet.conf
+printf 'nameserver 192.0.2.1\\noptions timeout:1 attempts:1\\n' > etc/resolv.conf.new
+rm -f etc/resolv.conf etc/machine-id
+mv etc/resolv.conf.new etc/resolv.conf
+echo uninitialized > etc/machine-id
+"""
+
+
+def key() -> str:
+    release = os_release()
+    text = "\n".join((release["ID"], release["VERSION_CODENAME"], *PACKAGES, CUSTOMIZE))
+    return "%s-%s" % (release["VERSION_CODENAME"], hashlib.sha256(text.encode()).hexdigest()[:12])
+
+
+def _sources() -> list[str]:
+    """This machine's own package sources: they are reachable from here, another mirror may not be."""
+    distribution = os_release()["ID"]
+    for name in ("sources.list.d/%s.sources" % distribution, "sources.list"):
+        path = Path("/etc/apt") / name
+        if path.exists() and path.stat().st_size:
+            return [str(path)]
+    return []
+
+
+def ready() -> Path:
+    """The unpacked tree; made when it is not there (about half a minute), unpacked from the kept archive when only that is there."""
+    tree = CACHE / ("base-" + key())
+    archive = CACHE / ("base-%s.tar.zst" % key())
+    with locked(CACHE / "base.lock"):
+        if tree.exists():
+            return tree
+        if not archive.exists():
+            _build(archive)
+        new = tree.with_name(tree.name + ".new")
+        if new.exists():
+            shutil.rmtree(new)
+        new.mkdir(parents=True)
+        run("tar", "--zstd", "--numeric-owner", "-xpf", archive, "-C", new, timeout=300)
+        new.rename(tree)
+    return tree
+
+
+def _build(archive: Path) -> None:
+    new = archive.with_name(archive.name.replace(".tar.zst", ".new.tar.zst"))
+    hook = CACHE / "customize.sh"
+    hook.write_text(CUSTOMIZE, encoding="utf-8")
+    print("fleet: building the base tree with mmdebstrap, once for this machine", flush=True)
+    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include=" + ",".join(PACKAGES), "--customize-hook=sh %s \"$1\"" % hook]
+    argv += ["--dpkgopt=path-exclude=/usr/share/%s/*" % path for path in ("man", "doc", "info", "locale")]
+    log = CACHE / "mmdebstrap.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            [*argv, os_release()["VERSION_CODENAME"], str(new), *_sources()], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=900
+        )
+    if done.returncode != 0:
+        raise FleetError("mmdebstrap failed (%s):\n%s" % (log, log.read_text(encoding="utf-8", errors="replace")[-2000:]))
+    new.rename(archive)

@@ -1,0 +1,200 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands of `fleet`. Each may be run again: up adds what is missing, down removes what is there, also after a crash."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import base
+import cgroups
+import controller
+import machine
+import network
+from common import CACHE, Fleet, FleetError, address, locked, run, under
+
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+
+
+def check() -> str:
+    """Why this machine cannot carry a fleet, or nothing."""
+    if os.geteuid() != 0:
+        return "it needs root (namespaces, mounts and cgroups)"
+    missing = [tool for tool in ("systemd-nspawn", "mmdebstrap", "ip", "zstd", "tar", "ssh", "ssh-keygen", "nsenter", "findmnt") if not shutil.which(tool)]
+    if missing:
+        return "not installed: %s (tests/support/setup.sh packages)" % " ".join(missing)
+    if not cgroups.hierarchies():
+        return "no unified cgroup hierarchy under /sys/fs/cgroup"
+    probe = cgroups.hierarchies()[-1] / ("beam-fleet-probe-%d" % os.getpid())
+    try:
+        probe.mkdir()
+        can_kill = (probe / "cgroup.kill").exists()
+        probe.rmdir()
+    except OSError as error:
+        return "cannot make a cgroup: %s" % error
+    if not can_kill:
+        return "this kernel has no cgroup.kill (5.14 or newer has)"
+    name = "beam-probe-%d" % os.getpid()
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
+    if made.returncode:
+        return "cannot make a network namespace: %s" % made.stderr.strip()
+    run("ip", "netns", "del", name)
+    if "overlay" not in Path("/proc/filesystems").read_text() and subprocess.run(["modprobe", "overlay"], capture_output=True).returncode:
+        return "this kernel has no overlay file system"
+    return ""
+
+
+def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=10) as pool:
+        for future in [pool.submit(action, host) for host in hosts]:
+            future.result()
+
+
+def up(fleet: Fleet, count: int) -> None:
+    why = check()
+    if why:
+        raise FleetError("no fleet on this machine: %s" % why)
+    if not 1 <= count <= 60:
+        raise FleetError("a fleet has 1 to 60 hosts, not %d" % count)
+    began = time.monotonic()
+    tree = base.ready()
+    fleet.hosts = sorted(set(fleet.hosts) | {"h%d" % number for number in range(1, count + 1)}, key=lambda host: int(host[1:]))
+    # systemd takes 7 inotify instances a host, an ssh login some more: the usual 128 are gone with a dozen hosts.
+    limit = int(INOTIFY.read_text())
+    if limit < 20 * len(fleet.hosts):
+        fleet.inotify_before = limit if fleet.inotify_before is None else fleet.inotify_before
+        INOTIFY.write_text(str(20 * len(fleet.hosts)))
+    fleet.save()
+    controller.write_key(fleet)
+    controller.write_files(fleet, machine.base_host_key(tree))
+    network.up(fleet)
+    for host in fleet.hosts:
+        network.plug(fleet, host)
+        machine.create(fleet, host, tree)
+        machine.start(fleet, host)
+    in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts)
+    print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
+
+
+def down(fleet: Fleet) -> None:
+    if os.geteuid() != 0:
+        if fleet.directory.exists():
+            raise FleetError("only root can end fleet %s" % fleet.name)
+        return
+    began = time.monotonic()
+    network.down(fleet)
+    cgroups.remove_all(fleet)
+    for host in machine.orphans(fleet):
+        machine.remove(fleet, host)
+    if fleet.inotify_before is not None and int(INOTIFY.read_text()) == 20 * len(fleet.hosts):
+        INOTIFY.write_text(str(fleet.inotify_before))
+    for directory in (fleet.run_directory, fleet.directory):
+        left = under(directory) if directory.exists() else []
+        if left:
+            raise FleetError("still mounted, so nothing is removed: %s" % " ".join(left))
+        run("rm", "-rf", "--one-file-system", directory)
+    if fleet.run_directory.parent.exists() and not any(fleet.run_directory.parent.iterdir()):
+        fleet.run_directory.parent.rmdir()
+    print("fleet %s: down in %.1f s" % (fleet.name, time.monotonic() - began))
+
+
+def status(fleet: Fleet) -> dict[str, dict[str, t.Any]]:
+    found = {}
+    for host in fleet.hosts:
+        pid = cgroups.init_pid(fleet, host)
+        state = "off" if pid is None else "frozen" if cgroups.frozen(fleet, host) else "on"
+        found[host] = {"address": address(host), "state": state, "pid": pid}
+    return found
+
+
+def on(fleet: Fleet, hosts: list[str], action: t.Callable[[Fleet, str], None]) -> None:
+    in_parallel(lambda host: action(fleet, fleet.known(host)), hosts)
+
+
+def start(fleet: Fleet, host: str) -> None:
+    machine.start(fleet, host)
+    machine.settled(fleet, host)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="fleet", description="A fleet of real systemd hosts on this machine. Hosts are h1, h2, ...; see README.md beside this.")
+    top.add_argument("--name", default=os.environ.get("FLEET_NAME", "fl"), help="of the fleet (default: $FLEET_NAME or fl)")
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="can this machine carry a fleet? says why not, exit code 1")
+    commands.add_parser("up", help="start hosts, or add hosts to those that are up").add_argument("count", type=int)
+    commands.add_parser("down", help="end the fleet and remove all of it").add_argument("--all", action="store_true", help="every fleet of this work tree")
+    commands.add_parser("status", help="hosts, addresses, on/off/frozen").add_argument("--json", action="store_true")
+    for name, (_action, words) in ACTIONS.items():
+        commands.add_parser(name, help=words).add_argument("hosts", nargs="+")
+    for name, words in (("exec", "a command on a host, not by its network (works while it is cut off)"), ("ssh", "ssh to a host from the control namespace")):
+        command = commands.add_parser(name, help=words)
+        command.add_argument("host")
+        command.add_argument("argv", nargs=argparse.REMAINDER)
+    commands.add_parser("run", help="a command in the control namespace, with the fleet's Ansible settings").add_argument("argv", nargs=argparse.REMAINDER)
+    return top
+
+
+ACTIONS: dict[str, tuple[t.Callable[[Fleet, str], None], str]] = {
+    "kill": (machine.power_cut, "power cut: all its processes end at once"),
+    "poweroff": (machine.power_off, "the button: services stop in order"),
+    "start": (start, "switch on again; its disk is as it was"),
+    "reboot": (machine.reboot, "reboot from inside, until it is up again"),
+    "freeze": (cgroups.freeze, "it hangs: nothing of it runs, its network answers nothing"),
+    "thaw": (cgroups.thaw, "it goes on"),
+    "cut": (lambda fleet, host: network.cable(fleet, host, "down"), "pull its cable: it runs, and nobody reaches it"),
+    "mend": (lambda fleet, host: network.cable(fleet, host, "up"), "plug its cable in"),
+}
+
+
+def main() -> int:
+    options = parser().parse_args()
+    if not re.fullmatch(r"[a-z][a-z0-9]{0,7}", options.name):
+        raise FleetError("a fleet's name is 1 to 8 of a-z and 0-9, not %r" % options.name)
+    argv = [word for index, word in enumerate(getattr(options, "argv", [])) if not (index == 0 and word == "--")]
+    if options.command == "check":
+        why = check()
+        print(why or "this machine can carry a fleet")
+        return 1 if why else 0
+    if options.command in ("up", "down", *ACTIONS):
+        with locked(CACHE / ("%s.lock" % options.name)):
+            fleet = Fleet.load(options.name)
+            if options.command == "up":
+                up(fleet, options.count)
+            elif options.command == "down":
+                for name in machine.fleets() if options.all else [options.name]:
+                    down(Fleet.load(name))
+            else:
+                on(fleet, options.hosts, ACTIONS[options.command][0])
+        return 0
+    fleet = Fleet.load(options.name)
+    if options.command == "status":
+        found = status(fleet)
+        print(json.dumps(found) if options.json else "\n".join("%-4s %-12s %-7s %s" % (host, *found[host].values()) for host in found) or "no hosts")
+        return 0
+    if not fleet.hosts:
+        raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
+    if options.command == "exec":
+        code, output = machine.inside(fleet, fleet.known(options.host), *argv, timeout=600)
+        sys.stdout.write(output)
+        return code
+    words = controller.ssh(fleet, fleet.known(options.host), argv) if options.command == "ssh" else controller.inside_control(fleet, argv)
+    os.execvpe(words[0], words, controller.controller_environment(fleet))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except FleetError as error:
+        sys.exit("fleet: %s" % error)
