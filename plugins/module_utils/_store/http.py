@@ -15,6 +15,7 @@ import contextlib
 import email.utils
 import http.client
 import io
+import itertools
 import random
 import socket
 import ssl
@@ -28,9 +29,11 @@ from .base import Found, Stat, Store
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 20.0
-ATTEMPTS = 5  # of one request, and of resuming one body without any progress
+ATTEMPTS = 5  # at a broken connection; a server that says it is busy is asked again until the time is up
+PAUSE_SECONDS = 0.1  # doubled with each attempt, up to MAX_PAUSE_SECONDS
+MAX_PAUSE_SECONDS = 8.0
 MAX_REDIRECTS = 3
-_RETRIED = (429, 500, 502, 503, 504)
+_BUSY = (429, 500, 502, 503, 504)
 _BROKEN = (OSError, http.client.HTTPException)
 
 
@@ -113,26 +116,30 @@ class HttpStore(Store):
         _check_url(url)
         return _Body(self, url, start)
 
-    def left(self, label: str) -> float:
+    def left(self, label: str, why: str = "") -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise BeamError("store_timeout", "%s can't be read" % label, "the store took longer than %d seconds" % self._timeout,
-                            "Look at the network and the store, or raise store_timeout")
+            why = "the store took longer than %g seconds" % self._timeout + (", at last: " + why if why else "")
+            raise BeamError("store_timeout", "%s can't be read" % label, why, "Look at the network and the store, or raise store_timeout")
         return left
 
-    def pause(self, attempt: int, label: str) -> None:
-        time.sleep(min(random.uniform(0.1, 0.2) * 2**attempt, self.left(label)))
+    def pause(self, attempt: int, label: str, why: str) -> None:
+        # Not all at the same moment: many servers may ask at once.
+        seconds = min(random.uniform(1, 2) * PAUSE_SECONDS * 2**attempt, MAX_PAUSE_SECONDS)
+        time.sleep(min(seconds, self.left(label, why)))
+        self.left(label, why)
 
     def request(self, url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """One answer with a status worth looking at; broken connections and busy servers are tried again."""
         label = _label(url)
-        why = ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self.pause(attempt, label)
-            connection = self._connect(url, fresh=attempt > 0)
+        broken = 0
+        for attempt in itertools.count(1):
+            connection = self._connect(url, fresh=attempt > 1)
             try:
                 response = self._ask(connection, url, headers)
+                if response.status not in _BUSY:
+                    return connection, response
+                why = "the server answers %d" % response.status
             except ssl.SSLCertVerificationError as exc:
                 connection.close()
                 raise BeamError(
@@ -140,13 +147,12 @@ class HttpStore(Store):
                     "Give the CA that signed it (aws_ca_bundle)",
                 ) from exc
             except _BROKEN as exc:
-                connection.close()
                 why = _reason(exc)
-                continue
-            if response.status not in _RETRIED:
-                return connection, response
-            why = "the server answers %d" % response.status
+                broken += 1
             connection.close()
+            if broken >= ATTEMPTS:
+                break
+            self.pause(attempt, label, why)
         raise BeamError("store_unavailable", "%s can't be read" % label, "%s, %d times" % (why, ATTEMPTS),
                         "Look at the network and the store, and try again")
 
@@ -269,7 +275,7 @@ class _Body(io.RawIOBase):
             if self._fruitless >= ATTEMPTS:
                 raise BeamError("store_unavailable", "%s can't be read" % self.label, "%s, %d times at byte %d" % (why, ATTEMPTS, self._at),
                                 "Look at the network and the store, and try again")
-            self._store.pause(self._fruitless, self.label)
+            self._store.pause(self._fruitless, self.label, why)
 
     def _drop(self) -> None:
         if self._connection is not None:
