@@ -32,6 +32,7 @@ CONNECT_ATTEMPTS = 5  # a wrong endpoint or a closed firewall does not mend itse
 CONFLICT_ATTEMPTS = 6  # 409: two conditional writes at the same moment
 MAX_PRESIGN_SECONDS = 900
 CHUNK = 1024 * 1024
+SMALL = 4 * 1024 * 1024
 _MINIMUM = (1, 36, 0)
 
 T = t.TypeVar("T")
@@ -126,6 +127,9 @@ class S3Store(Store):
             yield t.cast(t.BinaryIO, body)
 
     def put_if_absent(self, key: str, data: bytes | t.BinaryIO, size: int) -> bool:
+        # A stream is sent with "Expect: 100-continue": worth a round trip only where the body is large.
+        if not isinstance(data, bytes) and size <= SMALL:
+            data = data.read()
         stream = io.BytesIO(data) if isinstance(data, bytes) else data
         start = stream.tell()
         digest = _sha256(stream)
@@ -136,7 +140,7 @@ class S3Store(Store):
             again = attempt > 0
             stream.seek(start)
             self._client.put_object(
-                Key=self._key(key), Body=stream, ContentLength=size, IfNoneMatch="*",
+                Key=self._key(key), Body=data, ContentLength=size, IfNoneMatch="*",
                 ChecksumSHA256=base64.b64encode(digest).decode("ascii"), **self._common,
             )
             return True
