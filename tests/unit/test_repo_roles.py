@@ -1,0 +1,62 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Roles: what a role documents is what it does by default, and every role is complete."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+NAMES = [path.name for path in ROLES]
+
+
+def load(path: Path) -> t.Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def options(role: Path) -> dict[str, dict[str, t.Any]]:
+    """Of all entry points; an option that two of them have must say the same in both."""
+    found: dict[str, dict[str, t.Any]] = {}
+    for entry in load(role / "meta" / "argument_specs.yml")["argument_specs"].values():
+        for name, option in entry.get("options", {}).items():
+            assert name not in found or found[name].get("default") == option.get("default"), "%s: two defaults for %s" % (role.name, name)
+            found[name] = option
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_role_is_complete(role: Path) -> None:
+    for name in ("README.md", "meta/main.yml", "meta/argument_specs.yml", "defaults/main.yml"):
+        assert (role / name).is_file(), "%s: no %s" % (role.name, name)
+    assert load(role / "meta" / "main.yml").get("dependencies", []) == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_defaults_are_those_of_the_argument_specs(role: Path) -> None:
+    documented = {name: option["default"] for name, option in options(role).items() if "default" in option}
+    assert load(role / "defaults" / "main.yml") == documented
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_options_carry_the_prefix_and_are_described(role: Path) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(role.name + "_"), "%s: option %s has no prefix of the role" % (role.name, name)
+        assert option.get("description"), "%s: option %s is not described" % (role.name, name)
+        assert option.get("type"), "%s: option %s has no type" % (role.name, name)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_entry_points_exist(role: Path) -> None:
+    for entry in load(role / "meta" / "argument_specs.yml")["argument_specs"]:
+        assert (role / "tasks" / (entry + ".yml")).is_file(), "%s: entry point %s has no tasks" % (role.name, entry)
+
+
+def test_there_are_roles() -> None:
+    assert ROLES
