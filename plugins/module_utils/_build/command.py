@@ -1,0 +1,135 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Runs the build's commands: bounded, without a terminal to ask at, and killed with everything they started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BeamError
+
+_TAIL_BYTES = 64 * 1024
+_TAIL_LINES = 40
+_GRACE = 5.0  # seconds between TERM and KILL
+_SHORTEST_SECRET = 6  # shorter values (prod, true, 4000) would mask half of the output
+
+# What a build may see of the caller's environment. Everything else is given by name, because it decides the output.
+_INHERITED = (
+    "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LOGNAME", "MIX_ARCHIVES", "MIX_HOME", "MIX_REBAR3", "NO_PROXY", "PATH", "SSH_AUTH_SOCK",
+    "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "USER", "HEX_HOME", "HEX_CACERTS_PATH", "http_proxy", "https_proxy", "no_proxy",
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    status: int  # negative: killed by that signal
+    output: str  # the end of stdout and stderr together
+
+
+def build_environment(extra: t.Mapping[str, str], elixir_path: str | None = None) -> dict[str, str]:
+    env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    env.setdefault("HOME", os.path.expanduser("~"))
+    env.setdefault("PATH", os.defpath)
+    env.update({"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1"})
+    env.update(extra)
+    if elixir_path:
+        env["PATH"] = elixir_path + os.pathsep + env["PATH"]
+    return env
+
+
+def mask(text: str, secrets: t.Iterable[str]) -> str:
+    for secret in sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True):
+        text = text.replace(secret, "********")
+    return text
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """TERM, then KILL, for the command and all it started; it leads a process group of its own."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+        except ProcessLookupError:
+            break
+        deadline = time.monotonic() + _GRACE
+        while time.monotonic() < deadline:
+            process.poll()
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                break
+            time.sleep(0.05)
+    process.wait()
+
+
+class _Tail(threading.Thread):
+    """Keeps the end of what the command says. A thread, because a grandchild may hold the pipe open for ever."""
+
+    def __init__(self, stream: t.IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self.stream = stream
+        self.data = b""
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            chunk = os.read(self.stream.fileno(), 65536)
+            if not chunk:
+                return
+            self.data = (self.data + chunk)[-_TAIL_BYTES:]
+
+    def text(self) -> str:
+        self.join(1.0)
+        lines = self.data.decode("utf-8", "replace").splitlines()
+        return "\n".join(line.rstrip() for line in lines[-_TAIL_LINES:]).strip("\n")
+
+
+class _Terminated(BaseException):
+    """This process was told to end while a command ran."""
+
+
+def _on_signal(number: int, _frame: t.Any) -> t.NoReturn:
+    raise _Terminated(number)
+
+
+def run_command(
+    argv: t.Sequence[str], cwd: str, env: t.Mapping[str, str], timeout: float, keep_open: t.Sequence[int] = (),
+) -> Finished:
+    """keep_open: descriptors (locks) that the command holds as long as it lives, even when this process is killed."""
+    in_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGHUP) if in_main else ()
+    before = {number: signal.signal(number, _on_signal) for number in numbers}
+    process = None
+    try:
+        process = subprocess.Popen(
+            list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, pass_fds=tuple(keep_open),
+        )
+        assert process.stdout is not None
+        tail = _Tail(process.stdout)
+        try:
+            status = process.wait(timeout=max(timeout, 0.01))
+        except subprocess.TimeoutExpired:
+            _kill_group(process)
+            raise BeamError(
+                "build_timeout", "%s did not end in time" % " ".join(argv[:3]), "it was killed after %d s" % timeout,
+                "Give more with timeout, or look at what it waits for", output=tail.text(),
+            ) from None
+        return Finished(status, tail.text())
+    except OSError as exc:
+        raise BeamError("command_missing", "%s can't be run" % argv[0], exc.strerror or str(exc), "Install it, or set elixir_path") from exc
+    except BaseException:
+        if process is not None and process.poll() is None:
+            _kill_group(process)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

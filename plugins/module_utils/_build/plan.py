@@ -1,0 +1,155 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Decides whether a build is needed: by a fingerprint of everything that decides its output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import typing as t
+from dataclasses import asdict, dataclass
+
+from .._errors import BeamError
+from .._release.names import check_version
+from .._release.record import BuildRecord, load_record
+from . import index, toolchain
+from .project import Chosen, Project, ask_project, choose_release, parse_project
+from .request import Request
+from .sources import Sources, describe, read_sources, require_clean
+
+# Changes when a newer collection would build the same input into something else.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    request: Request
+    sources: Sources
+    project: Project
+    chosen: Chosen
+    version: str | None  # None: only the build can tell
+    fingerprint: str
+    key: str | None  # under which the index remembers `document`; None where nothing may be remembered
+    document: t.Mapping[str, t.Any]  # what the project said of itself
+    record: BuildRecord | None  # of the tree that is there already
+    seconds: float  # that asking the project took
+
+    @property
+    def name(self) -> str:
+        return self.chosen.name
+
+    @property
+    def tree(self) -> str | None:
+        return self.tree_of(self.version) if self.version else None
+
+    def tree_of(self, version: str) -> str:
+        return os.path.join(self.request.build_dir, "%s-%s-%s" % (self.name, version, self.fingerprint[:12]))
+
+    @property
+    def changed(self) -> bool:
+        return self.record is None or self.request.force
+
+    def diff(self) -> dict[str, t.Any]:
+        text = "%s %s\nfingerprint %s\n" % (self.name, self.version or "(the build tells)", self.fingerprint)
+        return {"before": "" if self.changed else text, "after": text, "before_header": "built", "after_header": "built"}
+
+
+def _digest(value: t.Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _decisions(request: Request) -> dict[str, t.Any]:
+    """The options that decide the output (not: where, how long, by which path)."""
+    # The values may be secrets: only their digest goes on.
+    environment = _digest([sorted(request.env.items()), sorted(request.compile_env.items())])
+    return {
+        "format": _FORMAT, "release": request.release, "mix_env": request.mix_env, "environment": environment, "deps": request.deps,
+        "before": request.before,
+    }
+
+
+def _document(request: Request, sources: Sources) -> tuple[dict[str, t.Any], str | None, float]:
+    """What the project says of itself, from the index where nothing can have changed, else from mix.exs."""
+    env = request.environment()
+    elixir, located = toolchain.locate(env)
+    key = None
+    if located is not None:
+        # mix.exs may ask git for its version: HEAD and the tags count here, though not in the fingerprint.
+        git = (sources.git.sha, _described(sources))
+        key = _digest([_decisions(request), sources.digest, git, located, request.project_dir])
+        entry = index.recall(request.build_dir, key)
+        if entry is not None and toolchain.is_there(parse_project(entry).toolchain):
+            return entry, key, 0.0
+    started = time.monotonic()
+    document = ask_project(request.project_dir, env, elixir, request.timeout, request.secrets)
+    return document, key, time.monotonic() - started
+
+
+def _described(sources: Sources) -> str:
+    try:
+        return describe(sources.root)
+    except BeamError:
+        return ""
+
+
+def _outside(request: Request, project: Project) -> list[Sources]:
+    """Applications that are taken by path from outside of the project's directory."""
+    inside = request.project_dir.rstrip("/") + "/"
+    paths = sorted({os.path.realpath(path) for path in project.paths})
+    found = [read_sources(path, request.build_dir) for path in paths if not (path + "/").startswith(inside) and os.path.isdir(path)]
+    for sources in found:
+        require_clean(sources, request.allow_dirty)
+    return found
+
+
+def make_plan(request: Request) -> BuildPlan:
+    sources = read_sources(request.project_dir, request.build_dir)
+    require_clean(sources, request.allow_dirty)
+    document, key, seconds = _document(request, sources)
+    project = parse_project(document)
+    chosen = choose_release(project, request.release)
+    version = chosen.version or document.get("built_version")
+    if request.version == "git":
+        version = check_version(describe(request.project_dir))
+    elif request.version:
+        version = request.version
+    others = _outside(request, project)
+    fingerprint = _digest(
+        {
+            **_decisions(request), "sources": sources.digest, "outside": sorted((os.path.basename(s.root), s.digest) for s in others),
+            "name": chosen.name, "version": request.version and version, "own_apps": dict(project.own_apps), "said": chosen.version,
+            "toolchain": toolchain.identity(project.toolchain),
+        }
+    )
+    plan = BuildPlan(request, sources, project, chosen, version, fingerprint, key, document, None, seconds)
+    return _with_record(plan)
+
+
+def _with_record(plan: BuildPlan) -> BuildPlan:
+    if plan.tree is None or not os.path.isdir(plan.tree):
+        return plan
+    try:
+        record = load_record(plan.tree)
+    except BeamError:
+        return plan  # unreadable: built again
+    if record is None or record.provenance.fingerprint != plan.fingerprint:
+        return plan
+    return BuildPlan(**{**vars(plan), "record": record})
+
+
+def describe_result(plan: BuildPlan, record: BuildRecord | None) -> dict[str, t.Any]:
+    """What the module returns; record is None in check mode for a build that would be made."""
+    version = record.version if record else plan.version
+    tree = plan.tree_of(version) if version else None
+    return {
+        "name": plan.name, "version": version, "path": tree, "record": tree and tree + ".build.json", "fingerprint": plan.fingerprint,
+        "git_sha": record.provenance.git_sha if record else plan.sources.git.sha, "mix_env": plan.request.mix_env,
+        "abi": record.abi.to_dict() if record else None, "own_apps": sorted(plan.project.own_apps),
+        "toolchain": {"elixir": plan.project.toolchain.elixir, "otp": toolchain.otp_version(plan.project.toolchain), "erts": plan.project.toolchain.erts},
+        "provenance": asdict(record.provenance) if record else None,
+    }

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The Elixir script that asks a project who it is.
+
+It evaluates mix.exs and nothing else: neither config/runtime.exs (which may want secrets of the server) nor the
+dependencies have to be there. A string, because only .py files travel with a module. It writes to a file, because
+mix.exs may print. Runs on Elixir 1.14 and later.
+"""
+
+from __future__ import annotations
+
+SCRIPT = r"""
+defmodule AlchemistBeam.Json do
+  def encode(nil), do: "null"
+  def encode(value) when is_boolean(value) or is_integer(value), do: to_string(value)
+  def encode(value) when is_atom(value), do: encode(Atom.to_string(value))
+  def encode(value) when is_list(value), do: "[" <> Enum.map_join(value, ",", &encode/1) <> "]"
+
+  def encode(value) when is_map(value) do
+    "{" <> Enum.map_join(value, ",", fn {key, item} -> encode(to_string(key)) <> ":" <> encode(item) end) <> "}"
+  end
+
+  def encode(value) when is_binary(value) do
+    "\"" <> for(<<char::utf8 <- value>>, into: "", do: escape(char)) <> "\""
+  end
+
+  defp escape(char) when char in [?", ?\\] or char < 32 or char > 126 do
+    char |> List.wrap() |> List.to_string() |> :unicode.characters_to_binary(:utf8, {:utf16, :big}) |> units("")
+  end
+
+  defp escape(char), do: <<char>>
+
+  defp units(<<unit::16, rest::binary>>, text) do
+    units(rest, text <> "\\u" <> String.pad_leading(Integer.to_string(unit, 16), 4, "0"))
+  end
+
+  defp units("", text), do: text
+end
+
+defmodule AlchemistBeam.Info do
+  # {app, path} of every application that lies in a directory: children of an umbrella, dependencies by path, and theirs.
+  def by_path(config, root, seen) do
+    children = if config[:apps_path], do: Enum.map(Mix.Project.apps_paths(config) || %{}, fn {app, path} -> {app, path} end), else: []
+
+    Enum.reduce(children ++ path_deps(config), seen, fn {app, path}, seen ->
+      path = Path.expand(path, root)
+
+      if Map.has_key?(seen, path) or not File.regular?(Path.join(path, "mix.exs")) do
+        Map.put_new(seen, path, %{app: app, version: nil, child: false, fetched: false})
+      else
+        inside(app, path, fn config ->
+          seen = Map.put(seen, path, %{app: app, version: config[:version], child: {app, path} in expand(children, root), fetched: fetched?(config)})
+          by_path(config, path, seen)
+        end)
+      end
+    end)
+  end
+
+  def fetched?(config), do: length(config[:deps] || []) > length(path_deps(config)) + in_umbrella(config)
+
+  def releases(config, apps) do
+    for {name, opts} <- config[:releases] || [] do
+      opts = if is_function(opts, 0), do: opts.(), else: opts
+
+      version =
+        case opts[:version] do
+          {:from_app, app} -> apps[app]
+          nil -> config[:version]
+          version -> version
+        end
+
+      %{name: name, version: version}
+    end
+  end
+
+  defp inside(app, path, work), do: Mix.Project.in_project(app, path, fn _module -> work.(Mix.Project.config()) end)
+
+  defp expand(children, root), do: Enum.map(children, fn {app, path} -> {app, Path.expand(path, root)} end)
+
+  defp path_deps(config), do: for({app, opts} <- options(config), path = opts[:path], do: {app, path})
+
+  defp in_umbrella(config), do: Enum.count(options(config), fn {_app, opts} -> opts[:in_umbrella] end)
+
+  defp options(config) do
+    Enum.flat_map(config[:deps] || [], fn
+      {app, opts} when is_list(opts) -> [{app, opts}]
+      {app, _requirement, opts} when is_list(opts) -> [{app, opts}]
+      _other -> []
+    end)
+  end
+end
+
+[target] = System.argv()
+Mix.start()
+Mix.env(String.to_atom(System.fetch_env!("MIX_ENV")))
+Code.compile_file("mix.exs")
+config = Mix.Project.config()
+root = File.cwd!()
+found = AlchemistBeam.Info.by_path(config, root, %{})
+children = for {_path, %{child: true} = child} <- found, do: child
+own = if config[:apps_path], do: children, else: [%{app: config[:app], version: config[:version]}]
+apps = for {_path, %{app: app, version: version}} <- found, into: %{config[:app] => config[:version]}, do: {app, version}
+
+File.write!(target, AlchemistBeam.Json.encode(%{
+  app: config[:app],
+  version: config[:version],
+  umbrella: config[:apps_path] != nil,
+  releases: AlchemistBeam.Info.releases(config, apps),
+  default_release: config[:default_release],
+  own_apps: for(%{app: app, version: version} <- own, into: %{}, do: {app, version}),
+  paths: Map.keys(found),
+  fetched: AlchemistBeam.Info.fetched?(config) or Enum.any?(found, fn {_path, item} -> item.fetched end),
+  lockfile: config[:lockfile] || "mix.lock",
+  elixir: System.version(),
+  elixir_root: :code.lib_dir(:elixir) |> to_string() |> Path.join("../..") |> Path.expand(),
+  otp_root: to_string(:code.root_dir()),
+  otp_release: System.otp_release(),
+  erts: to_string(:erlang.system_info(:version))
+}))
+"""

@@ -1,0 +1,276 @@
+#!/usr/bin/python
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mix_release
+short_description: Build the release of an Elixir project
+description:
+  - Runs on the build server. Builds what C(mix release) builds, into a directory of its own that appears when it is whole.
+  - A build is named by a fingerprint of everything that decides its output. As long as that is the same, nothing is built and Mix is not started.
+  - "The fingerprint covers: the content of all source files (what git tracks or would track, and also ignored files below C(config/) and C(rel/)
+    and an ignored C(mix.lock)), applications that are taken by path from outside, the options O(release), O(version), O(mix_env), O(env),
+    O(compile_env), O(deps) and O(before), the versions of the own applications, and the installed Elixir and Erlang."
+  - "It does not cover: fetched dependencies that somebody edited in C(deps/), other ignored files (such as what a task of O(before) leaves in C(priv/)),
+    and what a module asks git for when it is compiled. Use O(force), or O(version=git) for the last one."
+  - Compiled code is kept below O(build_dir), apart for each environment and toolchain, so that a second build compiles only what changed.
+  - Two builds of the same input give the same files, C(releases/COOKIE) aside.
+options:
+  project_dir:
+    description: The directory that holds C(mix.exs). For an umbrella project, its root.
+    type: path
+    required: true
+  release:
+    description:
+      - The release to build, one of C(releases:) in C(mix.exs).
+      - Needed only where there are several of them and no C(default_release).
+    type: str
+  mix_env:
+    description: The Mix environment. Any name will do, such as V(prod), V(staging) or V(stress).
+    type: str
+    default: prod
+  version:
+    description:
+      - The version of the release. Without it, what C(mix.exs) says.
+      - V(git) takes what C(git describe --tags --dirty) says, without the C(v) of C(v1.2.3). Three commits after a tag, this is
+        something like V(1.2.3-3-g1a2b3c4). A shallow clone needs its tags.
+      - The version of the application stays what C(mix.exs) says.
+    type: str
+  env:
+    description:
+      - Environment variables of all steps. They belong to the fingerprint. Their values are not logged or returned.
+      - Steps see only these and a few usual variables of the caller (such as E(PATH), E(HOME), E(MIX_HOME), E(HEX_HOME), E(SSH_AUTH_SOCK)
+        and those for a proxy or certificates).
+    type: dict
+    default: {}
+  compile_env:
+    description:
+      - Names of variables to hand on from the environment of the module, such as a task's C(environment). They belong to the fingerprint, set or not.
+    type: list
+    elements: str
+    default: []
+  deps_env:
+    description:
+      - Environment variables of the step that fetches dependencies, and of no other one, such as a token for a private repository.
+      - They do not belong to the fingerprint, so a token may change from run to run. Their values are not logged or returned.
+    type: dict
+    default: {}
+  deps:
+    description:
+      - V(locked) fetches what C(mix.lock) says, and fails where it says too little. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
+    type: str
+    choices: [get, locked, offline]
+    default: locked
+  before:
+    description: Mix tasks to run before the project is compiled, each with its arguments, such as V(assets.deploy).
+    type: list
+    elements: str
+    default: []
+  elixir_path:
+    description: The directory of the programs C(elixir) and C(mix), where they are not in E(PATH). Erlang's C(erl) may lie in it too.
+    type: path
+  build_dir:
+    description:
+      - Where trees, records and compiled code go. One build at a time works in it, others wait.
+      - Without it, C(_build/alchemist) in O(project_dir).
+    type: path
+  timeout:
+    description: Seconds after which a build is killed, with everything that it started.
+    type: int
+    default: 1800
+  force:
+    description: Builds although nothing changed, and compiles the project's own applications again.
+    type: bool
+    default: false
+  allow_dirty:
+    description:
+      - Builds also where files differ from the last commit, or where there is no git repository.
+      - The build record says so.
+    type: bool
+    default: false
+  keep:
+    description: How many trees of this release stay in O(build_dir), the newest ones.
+    type: int
+    default: 5
+requirements:
+  - Elixir 1.14 or later with Erlang/OTP 25 or later, on the build server
+  - git, unless O(allow_dirty=true)
+extends_documentation_fragment:
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Evaluates C(mix.exs), without writing anything, where it has changed.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  action_group:
+    support: none
+seealso:
+  - module: alchemist.beam.release_artifact
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+"""
+
+EXAMPLES = r"""
+- name: Build what was checked out
+  alchemist.beam.mix_release:
+    project_dir: /srv/build/shop
+  register: build
+
+- name: Build a Phoenix application for the staging servers, with the version that git knows
+  alchemist.beam.mix_release:
+    project_dir: /srv/build/shop
+    mix_env: staging
+    version: git
+    before:
+      - assets.deploy
+    deps_env:
+      HEX_API_KEY: "{{ vault_hex_api_key }}"
+
+- name: Publish it
+  alchemist.beam.release_artifact:
+    store: s3://releases/apps
+    path: "{{ build.path }}"
+"""
+
+RETURN = r"""
+name:
+  description: Name of the release.
+  returned: success
+  type: str
+  sample: shop
+version:
+  description: Version of the release. Null in check mode where only the build can tell.
+  returned: success
+  type: str
+  sample: 1.4.0
+path:
+  description: The tree of the release.
+  returned: success
+  type: str
+  sample: /srv/build/shop/_build/alchemist/shop-1.4.0-0f343b0931126a
+record:
+  description: The build record beside the tree, for M(alchemist.beam.release_artifact).
+  returned: success
+  type: str
+fingerprint:
+  description: Of everything that decided the output.
+  returned: success
+  type: str
+git_sha:
+  description: The commit that the tree was built from. Empty where there is none.
+  returned: success
+  type: str
+mix_env:
+  description: The Mix environment.
+  returned: success
+  type: str
+  sample: prod
+own_apps:
+  description: The project's own applications, without its dependencies.
+  returned: success
+  type: list
+  elements: str
+toolchain:
+  description: The versions of Elixir, Erlang/OTP and its runtime system.
+  returned: success
+  type: dict
+  sample: {elixir: 1.14.0, erts: 13.1.5, otp: 25.2.3}
+abi:
+  description: What the release needs from a server. Null in check mode where a build would be made.
+  returned: success
+  type: dict
+  contains:
+    arch:
+      description: As C(uname -m) says.
+      type: str
+    libc:
+      description: V(glibc), V(musl) or empty.
+      type: str
+    libc_version:
+      description: The oldest one that will do.
+      type: str
+    openssl:
+      description: The library that the application C(crypto) needs.
+      type: str
+    erts:
+      description: Version of the runtime system in the release. Empty where it has none.
+      type: str
+    needs:
+      description: The symbol versions that are asked of each library.
+      type: dict
+    interpreter:
+      description: The dynamic loader.
+      type: str
+    runpath:
+      description: Directories in which libraries are looked for first.
+      type: list
+      elements: str
+provenance:
+  description: What the build record says of the tree's origin. Null in check mode where a build would be made.
+  returned: success
+  type: dict
+seconds:
+  description: What each step took that was made (C(info), C(deps), C(before), C(compile), C(release)), and C(total).
+  returned: success
+  type: dict
+step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+  sample: compile
+output:
+  description: The last lines of what the failed step said.
+  returned: when a step failed
+  type: list
+  elements: str
+"""
+
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._build.build import run_build
+from ansible_collections.alchemist.beam.plugins.module_utils._build.request import make_request
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project_dir": {"type": "path", "required": True},
+            "release": {"type": "str"},
+            "mix_env": {"type": "str", "default": "prod"},
+            "version": {"type": "str"},
+            "env": {"type": "dict", "default": {}, "no_log": True},
+            "compile_env": {"type": "list", "elements": "str", "default": []},
+            "deps_env": {"type": "dict", "default": {}, "no_log": True},
+            "deps": {"type": "str", "choices": ["get", "locked", "offline"], "default": "locked"},
+            "before": {"type": "list", "elements": "str", "default": []},
+            "elixir_path": {"type": "path"},
+            "build_dir": {"type": "path"},
+            "timeout": {"type": "int", "default": 1800},
+            "force": {"type": "bool", "default": False},
+            "allow_dirty": {"type": "bool", "default": False},
+            "keep": {"type": "int", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+
+    def work() -> dict[str, object]:
+        result = run_build(make_request(module.params, os.environ), module.check_mode)
+        # Ansible would cut the value of a variable such as MIX_TARGET=host out of every path that has it in it.
+        said = json.dumps(result)
+        module.no_log_values.difference_update([value for value in module.no_log_values if value in said])
+        return result
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
