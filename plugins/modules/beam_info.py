@@ -193,7 +193,6 @@ crash_dumps:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import NODE_SPEC, manager_of

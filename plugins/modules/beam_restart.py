@@ -326,7 +326,6 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of

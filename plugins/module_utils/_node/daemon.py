@@ -62,6 +62,9 @@ class Daemon:
             return []
         return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:] if lines else []
 
+    def crash_dump(self) -> str:
+        return os.path.join(self.run_dir, "erl_crash.dump")
+
     def secrets(self) -> list[str]:
         try:
             return envfile.secrets_of(envfile.load(self.env_file, required=False))
@@ -81,7 +84,7 @@ class Daemon:
             "LOGNAME": user.pw_name,
             "LANG": os.environ.get("LANG", "C.UTF-8"),
             "RELEASE_TMP": self.run_dir,
-            "ERL_CRASH_DUMP": os.path.join(self.run_dir, "erl_crash.dump"),
+            "ERL_CRASH_DUMP": self.crash_dump(),
             "ERL_CRASH_DUMP_BYTES": str(32 << 20),
             **given,
         }
@@ -220,8 +223,13 @@ class Daemon:
 
     def ended(self) -> str:
         """How the VM that we started ended, if it did."""
-        code = self._child.poll() if self._child is not None else None
-        return "" if code is None else _how(code)
+        if self._child is None:
+            return ""
+        try:
+            # Its first thread may be gone a moment before the others: only then there is an exit status.
+            return _how(self._child.wait(2))
+        except subprocess.TimeoutExpired:
+            return ""
 
     def _write_cookie(self, cookie: str) -> None:
         path = os.path.join(self.run_dir, ".erlang.cookie")

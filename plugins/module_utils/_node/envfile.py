@@ -16,6 +16,8 @@ from .._errors import BeamError
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEY = re.compile(r"COOKIE|SECRET|PASS|TOKEN|KEY|CREDENTIAL|DATABASE_URL|AUTH|DSN|SALT", re.IGNORECASE)
+# Of no use to anybody, and their masking would spoil every message.
+_PLAIN = re.compile(r"/[\w./@-]*|\d{1,3}(\.\d{1,3}){3}|localhost|\d+|true|false|C\.UTF-8")
 # Placed where the launcher wants a cookie, when the VM is to read the real one from a file. It is no secret.
 PLACEHOLDER = "unused"
 
@@ -70,7 +72,11 @@ def load(path: str, required: bool = True) -> dict[str, str]:
 
 def secrets_of(values: t.Mapping[str, str]) -> list[str]:
     """What must not be shown: everything long enough to be a secret, and whatever is named like one."""
-    found = {value for key, value in values.items() if len(value) >= 8 or (len(value) >= 4 and _SECRET_KEY.search(key))}
+    found = set()
+    for key, value in values.items():
+        named_like_one = _SECRET_KEY.search(key) is not None
+        if len(value) >= (4 if named_like_one else 8) and (named_like_one or not (key.startswith("RELEASE_") or _PLAIN.fullmatch(value))):
+            found.add(value)
     return sorted(found - {PLACEHOLDER}, key=len, reverse=True)
 
 

@@ -313,6 +313,12 @@ def gate(
         ok, bad = probe()
         passes.feed(ok)
         if not ok:
-            return end(False, "was healthy, then not any more: %s" % bad)
+            # A VM that is dying has closed its sockets already: what it dies of is the better reason.
+            for _unused in range(10):
+                sleep(0.2)
+                reason = broken()
+                if reason:
+                    break
+            return end(False, reason or "was healthy, then not any more: %s" % bad)
     reason = broken()
     return end(not reason, reason or "healthy")

@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import time
 import typing as t
 
 from .._errors import BeamError
 from . import dist, etf
+from .crash import crash_dumps
 from .manager import Status
 from .process import NodeProcess
 from .target import current_root, resolve
@@ -115,31 +115,3 @@ def _dump_places(process: t.Optional[NodeProcess], extra: t.Sequence[str]) -> li
         places.append(process.crash_dump or "/proc/%d/cwd" % process.pid)
         places.append(process.root)
     return places
-
-
-def crash_dumps(places: t.Iterable[str], limit: int = 5) -> list[dict[str, t.Any]]:
-    """The newest crash dumps, with the line that says why."""
-    found: dict[str, os.stat_result] = {}
-    for place in places:
-        paths = glob.glob(os.path.join(glob.escape(place), "erl_crash*.dump*")) if os.path.isdir(place) else [place]
-        for path in paths:
-            real = os.path.realpath(path)
-            if os.path.isfile(real):
-                found[real] = os.stat(real)
-    newest = sorted(found.items(), key=lambda item: item[1].st_mtime, reverse=True)[:limit]
-    return [
-        {"path": path, "size": info.st_size, "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)), "slogan": _slogan(path)}
-        for path, info in newest
-    ]
-
-
-def _slogan(path: str) -> t.Optional[str]:
-    try:
-        with open(path, "rb") as handle:
-            head = handle.read(4096).decode("utf-8", "replace")
-    except OSError:
-        return None
-    for line in head.splitlines():
-        if line.startswith("Slogan: "):
-            return line[len("Slogan: ") :][:300]
-    return None

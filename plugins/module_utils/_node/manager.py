@@ -62,22 +62,27 @@ class Manager(t.Protocol):
     def log(self, lines: int) -> list[str]:
         """The last lines the node wrote."""
 
+    def crash_dump(self) -> str:
+        """Where the VM writes its crash dump, '' if that is unknown."""
+
     def secrets(self) -> list[str]:
         """Values that must not be shown with them."""
 
 
+# A VM loses a SIGTERM that arrives while it boots. One as old as this has installed its handler.
+GROWN_UP = 30.0
+
+
 class Terminator:
-    """Sends SIGTERM until it is heard, for a VM that loses the first ones while it boots.
+    """Sends SIGTERM, and to a young VM until it is heard. One that is stopping ignores further ones, so repeating does no harm."""
 
-    A VM that is stopping ignores further ones, so repeating does no harm; the pauses double because each is logged.
-    """
-
-    def __init__(self, process: OsProcess) -> None:
+    def __init__(self, process: OsProcess, sent: int = 0) -> None:
         self.process = process
         self.start = time.monotonic()
-        self.sent = 0
-        self._next = self.start
-        self._pause = 1.0
+        self.sent = sent
+        # An idle VM takes a little over a second to stop: a repeat before that would be noise in its log.
+        self._pause = 2.0 if time.time() - process.started < GROWN_UP else float("inf")
+        self._next = self.start + self._pause if sent else self.start
 
     def tick(self) -> None:
         if time.monotonic() >= self._next:
@@ -104,11 +109,8 @@ def terminate(process: OsProcess, timeout: float) -> Stopped:
     term = Terminator(process)
     gone = term.wait(timeout)
     heard = time.monotonic() - term.start
-    escalated = "none"
-    if gone:
-        # An idle VM takes a second to stop; a second SIGTERM that was followed by an end within moments was the one heard.
-        escalated = "none" if term.sent == 1 else "term"
-    else:
+    escalated = "none" if term.sent == 1 else "term"
+    if not gone:
         escalated = "kill"
         below = descendants(process.pid) or below
         # heart starts the node again when it sees it die, so it goes first.

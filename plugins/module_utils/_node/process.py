@@ -89,29 +89,25 @@ class OsProcess:
         )
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is gone; False if it still runs after so many seconds."""
+        """Wait until all its threads are gone; False if it still runs after so many seconds."""
         end = time.monotonic() + seconds
-        handle = None
         try:
             handle = os.pidfd_open(self.pid)
         except (AttributeError, OSError):
-            pass
-        try:
             while self.alive():
-                left = end - time.monotonic()
-                if left <= 0:
+                if time.monotonic() >= end:
                     return False
-                if handle is None:
-                    time.sleep(min(0.02, left))
-                else:
-                    # A zombie makes the handle readable too: an ended VM whose parent has not looked yet is an ended VM.
-                    select.select([handle], [], [], min(0.5, left))
-                    if self.alive():
-                        time.sleep(0.002)
+                time.sleep(0.02)
             return True
+        try:
+            # Another process under the same pid: ours is gone. The state Z is not enough, as other threads may still hold its sockets.
+            if os_process(self.pid) != OsProcess(self.pid, self.ticks):
+                return True
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            return bool(poll.poll(max(0, int((end - time.monotonic()) * 1000) + 1)))
         finally:
-            if handle is not None:
-                os.close(handle)
+            os.close(handle)
 
 
 @dataclass(frozen=True)

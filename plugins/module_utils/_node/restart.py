@@ -18,11 +18,16 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from . import dist, etf
+from .crash import slogan
 from .envfile import redact
 from .health import Health, NodeCheck, Outcome, Verdict, gate, probe_http, probe_tcp
 from .manager import Manager, Status
 from .process import NodeProcess
 from .target import Target
+
+
+# The kernel tells start times in hundredths of a second: a file written just before a start must not look newer.
+CLOCK_TICK = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def plan(state: str, status: Status, target: t.Optional[Target], force: bool = F
     reason = _difference(process, target)
     if not reason and status.state not in ("active", "running"):
         reason = "its unit is %s" % status.state
-    if not reason and status.configured > process.started:
+    if not reason and status.configured > process.started + CLOCK_TICK:
         reason = "its configuration changed after it had started"
     if not reason and force:
         reason = "forced"
@@ -116,7 +121,7 @@ def apply(
 ) -> Result:
     """Do what the plan says, then prove it. A BeamError carries the facts measured so far and the node's last words."""
     result = Result(what, after=what.before)
-    begin = time.monotonic()
+    begin, begin_wall = time.monotonic(), time.time()
     try:
         if what.target is not None:
             manager.preflight(what.target)
@@ -138,10 +143,23 @@ def apply(
         result.total = time.monotonic() - begin
         hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
         # `error` belongs to BeamError, what was measured goes beside it.
-        details = {**result.facts(), "changed": what.changed, "log": redact(manager.log(lines), hidden), **exc.details}
+        crash = _crash(manager, what.before, result.after, begin_wall)
+        details = {**result.facts(), "log": redact(manager.log(lines), hidden), "crash": redact([crash], hidden)[0] if crash else None, **exc.details}
         raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
     result.total = time.monotonic() - begin
     return result
+
+
+def _crash(manager: Manager, before: t.Optional[NodeProcess], after: t.Optional[NodeProcess], since: float) -> str:
+    """Why the VM died, in its own words, if it wrote a crash dump meanwhile."""
+    for path in filter(None, [after.crash_dump if after else "", manager.crash_dump(), before.crash_dump if before else ""]):
+        try:
+            fresh = os.stat(path).st_mtime >= since - 1
+        except OSError:
+            continue
+        if fresh:
+            return slogan(path) or ""
+    return ""
 
 
 def _stop(what: Plan, manager: Manager, result: Result, timeout: float) -> None:

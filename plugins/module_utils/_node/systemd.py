@@ -34,6 +34,7 @@ _PROPERTIES = (
     "FragmentPath",
     "DropInPaths",
     "EnvironmentFiles",
+    "Environment",
     "ExecMainStatus",
 )
 
@@ -113,6 +114,10 @@ class Systemd:
         code, out = self._ctl.run("journalctl", "--unit", self.unit, "--lines", str(lines), "--no-pager", "--quiet", "--output", "cat", timeout=10)
         return [line.rstrip() for line in out.splitlines() if line.strip()] if code == 0 and lines else []
 
+    def crash_dump(self) -> str:
+        found = re.search(r"(?:^|[ \"])ERL_CRASH_DUMP=([^\s\"]+)", self._shown.get("Environment", ""))
+        return found.group(1) if found else ""
+
     def secrets(self) -> list[str]:
         found: list[str] = []
         for path, _optional in environment_files(self._shown.get("EnvironmentFiles", "")):
@@ -170,9 +175,8 @@ class Systemd:
     def _end(self, process: NodeProcess, timeout: float, verb: str) -> tuple[Stopped, subprocess.Popen[bytes]]:
         """Begin a stop or restart job and see the old process off, at the latest at the deadline."""
         job = self._ctl.spawn("systemctl", verb, self.unit)
-        term = Terminator(process)
-        # systemd sends the first one. Ours come later: they are for a VM that was too young to hear it.
-        term.sent, term._next = 1, term.start + 1.0
+        # systemd sends the first SIGTERM. Ours come later: they are for a VM that was too young to hear it.
+        term = Terminator(process, sent=1)
         if term.wait(timeout):
             return Stopped(time.monotonic() - term.start, "none" if term.sent == 1 else "term"), job
         self._ctl.run("systemctl", "kill", "--signal=SIGKILL", self.unit)

@@ -1,0 +1,314 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""With real nodes: what a restart must prove, and every way in which one may go wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._node import dist
+from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, HttpCheck, NodeCheck, TcpCheck, probe_http
+from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
+from node_site import NAME, Site, server
+
+
+def fails(site: Site, code: str, **options: t.Any) -> BeamError:
+    with pytest.raises(BeamError) as caught:
+        site.run(**options)
+    assert caught.value.code == code, caught.value.message
+    return caught.value
+
+
+def test_start_then_second_version_then_nothing_to_do_then_stop(site: Site) -> None:
+    first = site.run()
+    assert (first.plan.action, first.plan.changed) == ("start", True)
+    assert first.after is not None and first.after.version == "0.1.0" and first.boot is not None and first.outage is None
+    boot_id = site.answer()["boot_id"]
+
+    again = site.run()
+    assert (again.plan.action, again.plan.changed) == ("none", False) and again.health is not None and again.health.passed
+
+    site.current("0.2.0")
+    assert site.run(state="started").plan.action == "none"  # started does not mind which version
+    second = site.run(health=site.health(json={"version": "0.2.0", "ready": True}))
+    assert second.plan.action == "restart" and second.plan.before is not None and second.after is not None
+    assert second.plan.before.identity == first.after.identity != second.after.identity
+    assert second.after.root == os.path.realpath(site.base / "releases" / "0.2.0") and second.after.version == "0.2.0"
+    assert second.escalated == "none" and second.stop is not None and second.outage is not None and second.stop < second.outage < second.total
+    assert site.answer()["boot_id"] != boot_id and not first.after.alive()
+
+    forced = site.run(force=True)
+    assert (forced.plan.action, forced.plan.reason) == ("restart", "forced")
+
+    stopped = site.run(state="stopped")
+    assert stopped.plan.action == "stop" and stopped.after is None and site.process() is None
+    assert site.leftovers() == []
+    assert site.run(state="stopped").plan.action == "none"  # not running is a state, not an error
+
+
+def test_the_cookie_is_in_no_argument_list_and_the_secret_in_no_result(site: Site) -> None:
+    done = site.run()
+    assert done.after is not None
+    with open("/proc/%d/cmdline" % done.after.pid, "rb") as handle:
+        assert site.cookie.encode() not in handle.read()
+    assert done.after.cookie() == site.cookie
+    assert site.cookie not in repr(done) and site.cookie not in repr(done.facts())
+    with dist.connect(done.after.node, site.cookie, epmd=done.after.epmd) as node:
+        assert node.call("erlang", "get_cookie") == site.cookie
+    with pytest.raises(dist.WrongCookie):
+        dist.connect(done.after.node, "unused", epmd=done.after.epmd)
+
+
+def test_cookies_differ_between_versions(site: Site) -> None:
+    site.env(RELEASE_COOKIE=None)
+    for version in ("0.1.0", "0.2.0"):
+        own = site.base / "releases" / version / "releases" / "COOKIE"
+        own.unlink()
+        own.write_text("cookie-of-%s" % version)
+    first = site.run(health=Health(node=NodeCheck(("beacon",)), passes=1))
+    site.current("0.2.0")
+    second = site.run(health=Health(node=NodeCheck(("beacon",)), passes=1))
+    assert first.after is not None and not first.after.alive() and second.after is not None
+    assert second.escalated == "none" and second.after.cookie() == "cookie-of-0.2.0"
+
+
+def test_missing_cookie_stops_nothing(site: Site) -> None:
+    first = site.run()
+    (site.base / "releases" / "0.2.0" / "releases" / "COOKIE").unlink()
+    site.env(RELEASE_COOKIE=None)
+    site.current("0.2.0")
+    error = fails(site, "cookie_missing")
+    assert "RELEASE_COOKIE" in error.message and first.after is not None and first.after.alive()
+
+
+def test_environment_file_that_others_read_is_refused(site: Site) -> None:
+    site.env_file.chmod(0o644)
+    error = fails(site, "env_file_open")
+    assert str(site.env_file) in error.message and site.process() is None
+
+
+def test_changed_environment_is_a_reason_to_restart(site: Site) -> None:
+    site.run()
+    os.utime(site.env_file)
+    assert site.run().plan.reason == "its configuration changed after it had started"
+    assert site.run().plan.action == "none"
+
+
+def test_hang_on_stop_is_killed_at_the_deadline(site: Site) -> None:
+    site.env(BEACON_FAULT="hang_on_stop")
+    site.run()
+    site.env()
+    site.current("0.2.0")
+    done = site.run(stop_timeout=2)
+    assert done.escalated == "kill" and done.stop is not None and 2 <= done.stop < 4
+    assert done.after is not None and done.after.version == "0.2.0"
+
+
+def test_frozen_vm_is_killed_at_the_deadline(site: Site) -> None:
+    first = site.run()
+    assert first.after is not None
+    first.after.signal(signal.SIGSTOP)
+    with pytest.raises(dist.NodeHung):
+        dist.connect(first.after.node, site.cookie, timeout=0.5, epmd=first.after.epmd)
+    begin = time.monotonic()
+    done = site.run(state="stopped", stop_timeout=1)
+    assert done.escalated == "kill" and time.monotonic() - begin < 3 and site.leftovers() == []
+
+
+def test_sigterm_during_early_boot_is_repeated_until_heard(site: Site) -> None:
+    site.run(state="stopped")
+    manager = site.manager
+    manager._directories()
+    env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": manager.run_dir}
+    launcher = str(site.base / "current" / "bin" / NAME)
+    with open(os.devnull, "wb") as null, subprocess.Popen([launcher, "start"], env=env, stdin=null, stdout=null, stderr=null, start_new_session=True) as child:
+        while site.process() is None:  # the VM, not yet the node
+            time.sleep(0.005)
+        time.sleep(0.05)
+        done = site.run(state="stopped", stop_timeout=10)
+        assert done.escalated in ("none", "term") and child.wait(1) is not None and site.leftovers() == []
+
+
+def test_started_by_hand_as_daemon_is_found_and_stopped_with_its_run_erl(site: Site) -> None:
+    env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": str(site.base / "shared" / "tmp")}
+    subprocess.run([str(site.base / "current" / "bin" / NAME), "daemon"], env=env, check=True, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while site.process() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert site.run(state="started").plan.action == "none"
+    assert site.run(state="stopped").plan.action == "stop" and site.leftovers() == []
+
+
+def test_an_eval_of_the_release_is_not_the_node(site: Site) -> None:
+    env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": str(site.base / "shared" / "tmp")}
+    with subprocess.Popen([str(site.base / "current" / "bin" / NAME), "eval", "Process.sleep(:infinity)"], env=env, stdin=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 10
+        while not site.leftovers() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        assert site.leftovers() and site.process() is None
+        child.kill()
+
+
+def test_started_twice_at_once_runs_one(site: Site) -> None:
+    manager, other = site.manager, site.manager
+    with manager._lock():
+        error = fails(site, "node_busy")
+    assert "somebody else" in error.message
+    site.run()
+    with pytest.raises(BeamError, match="runs it already"):
+        other.start(resolve(str(site.base), NAME), 5)
+
+
+def test_port_in_use(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", site.port)):
+        error = fails(site, "node_died")
+    assert "exit status 1" in error.message and "address already in use" in error.details["crash"], error.details
+    assert site.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "codes", "words"),
+    [
+        ("crash_loop:300", ("unhealthy", "node_died"), "exit status 1"),
+        ("exit0:300", ("unhealthy", "node_died"), "exit status 0"),
+        ("boot_error", ("node_died",), "exit status 1"),
+    ],
+)
+def test_a_node_that_does_not_stay(site: Site, fault: str, codes: tuple[str, ...], words: str) -> None:
+    site.env(BEACON_FAULT=fault)
+    with pytest.raises(BeamError) as caught:
+        site.run(health=site.health(passes=3, interval=0.5, within=15, stable=10))
+    assert caught.value.code in codes and words in caught.value.message
+    assert caught.value.details["changed"] is True and caught.value.details["log"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("never_healthy", "answers 503"), ("flap", "answers 503"), ("slow_health:3000", "does not answer within 1 s"), ("lie", "says version is 0.0.0, not 0.1.0")],
+)
+def test_a_node_that_is_not_healthy(site: Site, fault: str, words: str) -> None:
+    site.env(BEACON_FAULT=fault)
+    error = fails(site, "unhealthy", health=site.health(json={"version": "0.1.0"}, within=2.0, interval=0.1))
+    assert words in error.message or "in a row" in error.message
+    assert error.details["after"]["version"] == "0.1.0" and error.details["health"]["failures"] > 0
+    assert site.values["BEACON_SECRET"] not in repr(error.details)
+
+
+def test_slow_boot_within_and_beyond_its_time(site: Site) -> None:
+    site.env(BEACON_FAULT="slow_boot:1500")
+    done = site.run()
+    assert done.boot is not None and done.boot > 1.5
+    site.env(BEACON_FAULT="slow_boot:60000")
+    error = fails(site, "boot_timeout", force=True, boot_timeout=2)
+    assert "within 2 s" in error.message
+    site.env()
+    assert site.run(force=True, stop_timeout=5).after is not None
+
+
+def test_another_one_answers_on_the_health_port(site: Site) -> None:
+    """200 from whoever has the port proves nothing: the version in the body does, or the node itself."""
+    other = Site(site.base.parent / "other", site.base / "releases", int(site.values["ERL_EPMD_PORT"]))
+    try:
+        other.current("0.2.0")
+        other.run()
+        with_version = Health(HttpCheck(other.url, json={"version": "0.1.0"}), passes=1, interval=0.05, within=1)
+        assert "says version is 0.2.0, not 0.1.0" in fails(site, "unhealthy", health=with_version).message
+    finally:
+        other.clean()
+
+
+def test_the_node_is_asked_and_tcp(site: Site) -> None:
+    everything = Health(tcp=TcpCheck(site.port), node=NodeCheck(("beacon", "logger")), passes=2, interval=0.05, within=5)
+    assert site.run(health=everything).health is not None
+    error = fails(site, "unhealthy", health=Health(node=NodeCheck(("mnesia",)), passes=1, interval=0.05, within=0.5))
+    assert "applications not started: mnesia" in error.message
+    site.run(health=Health(passes=1))  # nothing configured: the node itself is asked
+
+
+def test_without_distribution(site: Site) -> None:
+    site.env(RELEASE_DISTRIBUTION="none")
+    done = site.run()
+    assert done.after is not None and done.after.distribution == "none" and done.health is not None and done.health.passed
+    assert site.run(state="stopped").plan.action == "stop" and site.leftovers() == []
+
+
+def _redirect(conn: socket.socket) -> None:
+    conn.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n")
+
+
+def _hang(conn: socket.socket) -> None:
+    time.sleep(1.5)
+
+
+def _drip(conn: socket.socket) -> None:
+    for _unused in range(40):
+        conn.sendall(b"H")
+        time.sleep(0.05)
+
+
+def _garbage(conn: socket.socket) -> None:
+    conn.sendall(b"220 mail.example.org ESMTP\r\n")
+
+
+def _endless(conn: socket.socket) -> None:
+    conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        conn.sendall(b"x" * 65536)
+
+
+def _no_json(conn: socket.socket) -> None:
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+@pytest.mark.parametrize(
+    ("behave", "words"),
+    [
+        (_redirect, "a redirect to http://elsewhere/"),
+        (_hang, "does not answer within 0.4 s"),
+        (_drip, "does not answer within 0.4 s"),
+        (_garbage, "fails: 220 mail"),
+        (_endless, "sends more than"),
+        (_no_json, "not JSON"),
+    ],
+    ids=["redirects", "hangs", "drips", "speaks-smtp", "never-ends", "no-json"],
+)
+def test_health_urls_that_misbehave(behave: t.Callable[[socket.socket], None], words: str) -> None:
+    with server(behave) as url:
+        begin = time.monotonic()
+        verdict = probe_http(HttpCheck(url, json={"a": 1}, timeout=0.4))
+        assert not verdict.ok and words in verdict.reason, verdict.reason
+        assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("target", "code"), [(None, "current_missing"), ("releases/9.9.9", "current_dangling"), ("/tmp", "current_outside"), ("DIR", "current_not_a_link")]
+)
+def test_current_that_leads_nowhere_stops_nothing(site: Site, target: t.Optional[str], code: str) -> None:
+    (site.base / "current").unlink()
+    if target == "DIR":
+        (site.base / "current").mkdir()
+    elif target:
+        (site.base / "current").symlink_to(target)
+    assert "current" in fails(site, code).message
+
+
+def test_a_crash_while_it_is_watched(site: Site) -> None:
+    site.run()
+    process = site.process()
+    assert process is not None
+    timer = threading.Timer(0.7, process.signal, [signal.SIGKILL])
+    timer.start()
+    error = fails(site, "unhealthy", health=site.health(stable=5))
+    timer.join()
+    assert "process %d ended" % process.pid in error.message
