@@ -20,6 +20,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from .._errors import BeamError
 from .._release.manifest import Manifest
 from .._store.base import Store
 from .assemble import assemble, repair
@@ -49,23 +50,19 @@ class Applied:
 
 def apply(plan: Plan, store: t.Callable[[], Store]) -> Applied:
     layout, applied = plan.layout, Applied()
-    # With this, the modes that files are made with are the modes they get, whatever the caller's umask is.
-    umask = os.umask(0o022)
+    empty_tmp(layout)
     try:
-        empty_tmp(layout)
-        try:
-            if plan.stage or plan.damaged:
-                _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied)
-            with named_errors("%s can't be %s" % (plan.version, "activated" if plan.activate else "noted")), applied.timed("switch"):
-                _commit(layout, plan.after_switch, plan.before, plan.version if plan.activate else None)
-            if plan.remove or plan.garbage:
-                with named_errors("what is not needed any more can't be removed"), applied.timed("prune"):
-                    applied.removed = _clear(plan)
-        finally:
-            with contextlib.suppress(OSError):
-                empty_tmp(layout)
+        if plan.stage or plan.damaged:
+            _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied)
+        with named_errors("%s can't be %s" % (plan.version, "activated" if plan.activate else "noted")), applied.timed("switch"):
+            _commit(layout, plan.after_switch, plan.before, plan.version if plan.activate else None)
+        if plan.remove or plan.garbage:
+            with named_errors("what is not needed any more can't be removed"), applied.timed("prune"):
+                applied.removed = _clear(plan)
     finally:
-        os.umask(umask)
+        # Its failure must not hide another one; the next run empties it first.
+        with contextlib.suppress(BeamError):
+            empty_tmp(layout)
     return applied
 
 

@@ -43,6 +43,16 @@ def named_errors(what: str) -> t.Iterator[None]:
         raise BeamError(code, what, why, hint, errno=errno.errorcode.get(exc.errno or 0, "")) from exc
 
 
+@contextlib.contextmanager
+def plain_umask() -> t.Iterator[None]:
+    """The modes that files are made with are the modes they get, whatever the caller's umask is."""
+    umask = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(umask)
+
+
 def open_directory(path: str, create: bool = False) -> int:
     """A file descriptor of a directory of ours: no symlink, owned by us or root, and not writable by others."""
     if create:

@@ -18,7 +18,7 @@ from .._release.names import check_channel, check_digest, check_name, check_vers
 from .._store.base import Store
 from .abi import require_abi
 from .apply import Applied, apply
-from .files import named_errors
+from .files import named_errors, plain_umask
 from .layout import Layout
 from .lock import exclusive
 from .plan import Plan, plan_install, plan_removal
@@ -53,14 +53,15 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
         applied = Applied()
         resolving = time.monotonic() - begun
         if not check_mode and (plan.changed or plan.after != state):
-            check_directories(layout, create=True)
-            with exclusive(layout.lock, request.lock_timeout):
-                # While we waited for the lock, somebody else may have done some of it, or something else.
-                state = read_state(layout, request.wanted.name)
-                if resolved is not None and resolved.seen is not None:
-                    refuse_replay(request.wanted, state, resolved.seen)
-                plan = _plan(request, layout, state, resolved)
-                applied = apply(plan, store)
+            with plain_umask():
+                check_directories(layout, create=True)
+                with exclusive(layout.lock, request.lock_timeout):
+                    # While we waited for the lock, somebody else may have done some of it, or something else.
+                    state = read_state(layout, request.wanted.name)
+                    if resolved is not None and resolved.seen is not None:
+                        refuse_replay(request.wanted, state, resolved.seen)
+                    plan = _plan(request, layout, state, resolved)
+                    applied = apply(plan, store)
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
     return _result(plan, applied, check_mode)
 
