@@ -32,6 +32,7 @@ from .manifest import File, Layer
 CHUNK = 1024 * 1024
 # Layers up to this size stay in memory while they wait for their upload.
 SPOOL = 4 * 1024 * 1024
+_BROKEN = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Packed(t.NamedTuple):
@@ -59,7 +60,7 @@ class _Hashed(io.RawIOBase):
 
 
 class _Source(io.RawIOBase):
-    """A file that is read once and must have the content that was seen before."""
+    """Knows the sha256 of what was read from stream."""
 
     def __init__(self, stream: t.BinaryIO) -> None:
         super().__init__()
@@ -70,7 +71,10 @@ class _Source(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        data = self.stream.read(size)
+        try:
+            data = self.stream.read(size)
+        except _BROKEN as exc:
+            raise ValueError("it is not a whole archive: %s" % exc) from exc
         self.sha256.update(data)
         return data
 
@@ -167,5 +171,5 @@ def read_members(archive: t.BinaryIO, layer: Layer) -> t.Iterator[tuple[File, t.
                 extra = tar.next()
                 if extra is not None:
                     raise ValueError("it holds %r, which the manifest does not know" % extra.name)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as exc:
+    except _BROKEN as exc:
         raise ValueError("it is not a whole archive: %s" % exc) from exc

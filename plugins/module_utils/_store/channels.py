@@ -1,0 +1,129 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Moving a channel: a pure transition of _release/channel.py between a read and a compare-and-swap."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import json
+import secrets
+import socket
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BeamError, Conflict
+from .._release.channel import Channel, Stamp, Target
+from .._release.names import check_channel, check_name
+from .base import Store
+from .check import prove_conditions
+from .documents import read_channel, read_version, resolve
+from .keys import channel_key, prefix
+from .parallel import parallel
+
+Transition = t.Callable[[Channel, Stamp], Channel]
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    before: Channel
+    after: Channel
+    etag: str | None  # of what before was read from; None where it does not exist yet
+
+    @property
+    def changed(self) -> bool:
+        return self.after != self.before
+
+
+def make_stamp(by: str | None = None, now: datetime.datetime | None = None) -> Stamp:
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    return Stamp(by or whoami(), now.strftime("%Y-%m-%dT%H:%M:%SZ"), secrets.token_hex(16))
+
+
+def whoami() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no such uid in the passwd file
+        user = "unknown"
+    return "%s@%s" % (user, socket.gethostname())
+
+
+def find_target(store: Store, name: str, version: str | None, digest: str | None) -> Target:
+    """The published release that version or digest names; both may be given, and then have to agree."""
+    found = resolve(store, name, version=None if digest else version, digest=digest)
+    if version and found.version != version:
+        raise BeamError(
+            "version_digest_differ", "%s %s can't be found" % (name, version), "the digest %s is of the version %s" % (found.digest[:12], found.version),
+            "Give one of them",
+        )
+    return Target(found.version, found.digest)
+
+
+def plan_channel(store: Store, name: str, channel: str, transition: Transition, stamp: Stamp, serial: int | None = None) -> ChannelPlan:
+    """serial: what the caller has seen the channel at (0: that it does not exist); Conflict where it moved on since."""
+    before, etag = read_channel(store, check_name(name), check_channel(channel))
+    if serial is not None and before.serial != serial:
+        raise _conflict(before, "serial %d was expected" % serial)
+    return ChannelPlan(before, transition(before, stamp), etag)
+
+
+def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
+    if not plan.changed:
+        return plan.before
+    prove_conditions(store)
+    name, channel = plan.after.name, plan.after.channel
+    try:
+        etag = store.replace(channel_key(name, channel), plan.after.to_bytes(), plan.etag)
+    except Conflict as exc:
+        now, _etag = read_channel(store, name, channel)
+        if now.token == plan.after.token:  # our own write, its answer was lost
+            return plan.after
+        raise _conflict(now, "somebody else was faster") from exc
+    _still_there(store, plan, etag)
+    return plan.after
+
+
+def _still_there(store: Store, plan: ChannelPlan, etag: str) -> None:
+    """A release may have been removed between our look at it and our write: then the channel goes back."""
+    new = [x for x in plan.after.targets() if x not in plan.before.targets()]
+    gone = [x for x in new if read_version(store, plan.after.name, x.version) is None]
+    if not gone:
+        return
+    stamp = make_stamp(plan.after.by)
+    back = Channel(**{
+        **vars(plan.before), "name": plan.after.name, "channel": plan.after.channel,
+        "serial": plan.after.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token,
+    })
+    store.replace(channel_key(plan.after.name, plan.after.channel), back.to_bytes(), etag)
+    raise Conflict(
+        "release_removed", "the channel %s of %s can't point to %s" % (plan.after.channel, plan.after.name, gone[0].version),
+        "that release was removed from the store at the same moment", "Publish it again, then promote it",
+    )
+
+
+def _conflict(now: Channel, why: str) -> Conflict:
+    if now.serial == 0:
+        return Conflict(
+            "channel_conflict", "the channel %s of %s was not changed" % (now.channel, now.name), "%s: it does not exist" % why,
+            "Promote without serial",
+        )
+    points_to = now.stable.version if now.stable else "nothing"
+    return Conflict(
+        "channel_conflict", "the channel %s of %s was not changed" % (now.channel, now.name),
+        "%s: %s set it to %s at %s (serial %d)" % (why, now.by or "somebody", points_to, now.at, now.serial),
+        "Look whether that is right; if your change is still wanted, run the task again", channel=channel_dict(now),
+    )
+
+
+def channel_dict(channel: Channel) -> dict[str, t.Any]:
+    """As in the document: for results and diffs."""
+    document: dict[str, t.Any] = json.loads(channel.to_bytes())
+    return document
+
+
+def list_channels(store: Store, name: str) -> list[Channel]:
+    names = [s.key.rsplit("/", 1)[1][: -len(".json")] for s in store.list(prefix(name, "channels")) if s.key.endswith(".json")]
+    return parallel(lambda channel: read_channel(store, name, channel)[0], names)
