@@ -19,21 +19,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run_steps import BIN, CACHE, ROOT, Count, Outcome, Step, environment, pytest_step, run_part, setup
+from run_steps import BIN, CACHE, ROOT, Count, Outcome, Step, count_report, environment, pytest_step, run_part, setup
 
 INTEGRATION = ROOT / "tests" / "integration"
 TARGETS = INTEGRATION / "targets"
 S3_SERVER = ROOT / "tests" / "support" / "s3_server.py"
 
 
-def s3(word: str) -> str:
-    argv = [str(BIN / "python"), str(S3_SERVER), word]
+def s3(word: str, directory: Path) -> str:
+    argv = [str(BIN / "python"), str(S3_SERVER), word, "--dir", str(directory)]
     return subprocess.run(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def s3_environment() -> dict[str, str]:
+def s3_environment(directory: Path) -> dict[str, str]:
     """`s3_server.py env` prints NAME=value lines: S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY, S3_SECRET_KEY."""
-    pairs = (line.removeprefix("export ").partition("=") for line in s3("env").splitlines() if "=" in line)
+    pairs = (line.removeprefix("export ").partition("=") for line in s3("env", directory).splitlines() if "=" in line)
     return {name: value.strip("'\"") for name, _equals, value in pairs}
 
 
@@ -42,13 +42,19 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     output.mkdir()
     env = {**env, "OUTPUT_DIR": str(output), "ANSIBLE_ROLES_PATH": str(TARGETS), "ANSIBLE_LOCAL_TEMP": str(output / ".ansible"), "TMPDIR": str(output)}
 
+    report = output / "pytest-report.xml"
+
     def count(outcome: Outcome) -> Count:
-        if outcome.returncode != 0:
-            return Count(failed=1, notes=("what %s wrote is kept in %s" % (target.name, output),))
+        """The target is one test; of one that runs pytest, each test counts, and its skips are named."""
+        counted = count_report(report) if report.exists() else Count(passed=int(outcome.returncode == 0))
+        if outcome.returncode != 0 or counted.failed:
+            kept = Count(failed=int(counted.failed == 0), notes=("what %s wrote is kept in %s" % (target.name, output),))
+            return counted + kept
         shutil.rmtree(output, ignore_errors=True)
-        return Count(passed=1)
+        return counted
 
     if (target / "runme.sh").exists():
+        env["PYTEST_ADDOPTS"] = "--junitxml=%s" % report
         return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, count=count)
     play = [{"name": target.name, "hosts": "testhost", "gather_facts": True, "roles": [target.name], "vars": {"output_dir": str(output)}}]
     playbook = output / (target.name + ".yml")
@@ -57,7 +63,7 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     inventory.write_text(json.dumps({"all": {"hosts": {"testhost": host}}}), encoding="utf-8")
     show = "" if os.environ.get("VERBOSE") else "^(fatal|failed|TASK|PLAY RECAP|.*(ERROR|Error|error|msg|why|hint|assert))"
-    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, count=count, show=show)
+    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=900, count=count, show=show)
 
 
 def main(chosen: list[str]) -> int:
@@ -78,15 +84,16 @@ def main(chosen: list[str]) -> int:
     if not python39.exists():
         notes.append("NOT TESTED: no Python 3.9 on this machine: targets that install as a server would use the controller's Python")
     scratch = Path(tempfile.mkdtemp(prefix="beam-integration-"))
-    s3("start")
+    server = scratch / "s3"
+    s3("start", server)
     try:
-        env = {**s3_environment(), "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python")}
+        env = {**s3_environment(server), "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python")}
         steps = [target_step(target, env, scratch) for target in targets]
         if not chosen and list(INTEGRATION.glob("test_*.py")):
             steps.append(pytest_step("integration pytest", BIN / "python", ["tests/integration"], env=env))
         code = run_part("integration", steps, notes=notes)
     finally:
-        s3("stop")
+        s3("stop", server)
     if code == 0:
         shutil.rmtree(scratch, ignore_errors=True)
     return code
