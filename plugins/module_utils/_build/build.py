@@ -105,7 +105,8 @@ def _compiled_dir(plan: BuildPlan) -> str:
 def _needs_force(plan: BuildPlan, compiled: str) -> bool:
     """Whether Mix would leave stale code of the own applications: it looks at mix.exs and at newer files only.
 
-    Not noticed: a version that mix.exs takes from git, and a changed file with an old time stamp (rsync -a, tar).
+    Not noticed: a version that mix.exs takes from git, and a changed file with an old time stamp (rsync -a, tar) or one of
+    the same second.
     """
     for app, version in plan.project.own_apps.items():
         try:
@@ -119,12 +120,12 @@ def _needs_force(plan: BuildPlan, compiled: str) -> bool:
     try:
         with open(seen_path, encoding="ascii") as stream:
             seen = json.load(stream)
-        last = os.stat(seen_path).st_mtime
+        last = int(os.stat(seen_path).st_mtime)
     except (OSError, ValueError):
         return os.path.isdir(os.path.join(compiled, "lib"))  # a build that was killed: nobody knows what it had seen
     root = plan.sources.root
     return any(
-        os.lstat(os.path.join(root, path)).st_mtime <= last for path, content in plan.sources.files.items() if seen.get(path) != content
+        int(os.lstat(os.path.join(root, path)).st_mtime) <= last for path, content in plan.sources.files.items() if seen.get(path) != content
     )
 
 

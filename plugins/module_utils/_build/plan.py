@@ -122,7 +122,7 @@ def make_plan(request: Request) -> BuildPlan:
     fingerprint = _digest(
         {
             **_decisions(request), "sources": sources.digest, "outside": sorted((os.path.basename(s.root), s.digest) for s in others),
-            "name": chosen.name, "version": request.version and version, "own_apps": dict(project.own_apps), "said": chosen.version,
+            "name": chosen.name, "version": version if request.version else chosen.version, "own_apps": dict(project.own_apps),
             "toolchain": toolchain.identity(project.toolchain),
         }
     )
