@@ -16,7 +16,7 @@ import typing as t
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from .._errors import BeamError
+from .._errors import BeamError, NotFound
 from .._release.manifest import Layer
 from .._release.unpack import ArchiveRefused, unpack_layer
 from .._store.base import Store
@@ -78,10 +78,16 @@ def bring_layers(store: Store, name: str, layers: t.Sequence[Layer], staging: st
 
 
 def _fetch(store: Store, name: str, layer: Layer, staging: str, stop: threading.Event) -> bytes | mmap.mmap:
-    with store.open(layer_key(name, layer.sha256)) as stream:
-        if layer.size <= IN_MEMORY:
-            return b"".join(_chunks(stream, layer, stop))
-        return _in_file(_chunks(stream, layer, stop), layer, staging)
+    try:
+        with store.open(layer_key(name, layer.sha256)) as stream:
+            if layer.size <= IN_MEMORY:
+                return b"".join(_chunks(stream, layer, stop))
+            return _in_file(_chunks(stream, layer, stop), layer, staging)
+    except NotFound as exc:
+        raise NotFound(
+            "layer_missing", "the layer %s of %s can't be fetched" % (layer.sha256[:12], name), "it is not in %s" % store.location,
+            "Look at the release with release_artifact (state: verified), and publish it again under a new version", layer=layer.sha256, prefix=layer.prefix,
+        ) from exc
 
 
 def _chunks(stream: t.BinaryIO, layer: Layer, stop: threading.Event) -> t.Iterator[bytes]:
