@@ -16,12 +16,13 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict
-from .._release.channel import Channel, Stamp, Target
+from .._release.channel import Channel, Stamp, Target, add_ghost, promote, propose, remove_ghost, roll_back, withdraw
 from .._release.names import check_channel, check_name
 from .base import Store
 from .check import prove_conditions
 from .documents import read_channel, read_version, resolve
 from .keys import channel_key, prefix
+from .location import open_store
 from .parallel import parallel
 
 Transition = t.Callable[[Channel, Stamp], Channel]
@@ -127,3 +128,59 @@ def channel_dict(channel: Channel) -> dict[str, t.Any]:
 def list_channels(store: Store, name: str) -> list[Channel]:
     names = [s.key.rsplit("/", 1)[1][: -len(".json")] for s in store.list(prefix(name, "channels")) if s.key.endswith(".json")]
     return parallel(lambda channel: read_channel(store, name, channel)[0], names)
+
+
+def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """What release_channel does: from options to the result."""
+    store = open_store(params)
+    name, channel, state, force = check_name(params["name"]), check_channel(params["channel"]), params["state"], bool(params.get("force"))
+    target: Target | None = None
+    if params.get("version") or params.get("digest"):
+        target = find_target(store, name, params.get("version"), params.get("digest"))
+    elif state not in ("rolled_back", "withdrawn"):
+        raise BeamError("option_missing", "version is missing", "state=%s needs a version or a digest" % state, "Give version or digest")
+    plan = plan_channel(store, name, channel, _transition(state, target, params.get("reason"), force), make_stamp(params.get("by")), params.get("serial"))
+    after = plan.after if check_mode else apply_channel(store, plan)
+    where = "%s/%s" % (store.location, channel_key(name, channel))
+    return {
+        "changed": plan.changed, "channel": channel_dict(after), "previous_serial": plan.before.serial,
+        "diff": {
+            "before_header": where, "after_header": where, "before": plan.before.to_bytes().decode("ascii") if plan.before.serial else "",
+            "after": after.to_bytes().decode("ascii") if after.serial else "",
+        },
+    }
+
+
+def _transition(state: str, target: Target | None, reason: str | None, force: bool) -> Transition:
+    if state == "rolled_back":
+        return lambda channel, stamp: _roll_back(channel, stamp, target, reason, force)
+    if state == "withdrawn":
+        return lambda channel, stamp: withdraw(channel, stamp)
+    assert target is not None  # run_channel has seen to it
+    wanted = target
+    transitions: dict[str, Transition] = {
+        "promoted": lambda channel, stamp: promote(channel, wanted, stamp, force),
+        "proposed": lambda channel, stamp: propose(channel, wanted, stamp, force),
+        "ghosted": lambda channel, stamp: add_ghost(channel, wanted, reason or "", stamp),
+        "unghosted": lambda channel, stamp: remove_ghost(channel, wanted, stamp),
+    }
+    return transitions[state]
+
+
+def _roll_back(channel: Channel, stamp: Stamp, target: Target | None, reason: str | None, force: bool) -> Channel:
+    """Rolling back to what is stable already, when it was named, is done: the second run of the same task."""
+    if target is not None and channel.stable == target:
+        return channel
+    return roll_back(channel, stamp, target, reason or "rolled back", force)
+
+
+def run_channel_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    store = open_store(params)
+    name = check_name(params["name"])
+    if params.get("channel"):
+        value, _etag = read_channel(store, name, check_channel(params["channel"]))
+        found = [value] if value.serial else []
+    else:
+        found = list_channels(store, name)
+    channels = [channel_dict(value) for value in found]
+    return {"changed": False, "channel": channels[0] if params.get("channel") and channels else None, "channels": channels}

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict, NotFound
 from .base import Store
+from .location import open_store
 
 # No release can be called so: a name begins with a letter.
 PREFIX = ".check/"
@@ -64,6 +65,20 @@ def prove_conditions(store: Store) -> None:
 def check_store(store: Store) -> list[Check]:
     """The long form. Everything is tried on objects of its own, which are removed again."""
     return _Checks(store).run()
+
+
+def run_check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What store_check does: from options to the result."""
+    store = open_store(params)
+    checks = check_store(store)
+    rows = [check.to_dict() for check in checks]
+    broken = [check for check in checks if not check.ok]
+    if broken:
+        raise BeamError(
+            "store_unconditional", "the store %s is refused" % store.location, "; ".join(check.detail for check in broken),
+            "Use a store that keeps these promises, such as a directory, AWS S3 or SeaweedFS", checks=rows,
+        )
+    return {"changed": False, "checks": rows}
 
 
 class _Checks:

@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_artifact_info
+short_description: Tell which releases are in a store
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+description:
+  - Lists the published releases of a name, the newest first, or describes one.
+  - Can make presigned URLs of all that a server reads to install one release, so that the server needs neither boto3 nor credentials.
+requirements:
+  - boto3 1.36 or newer, only for an C(s3://) store.
+extends_documentation_fragment:
+  - alchemist.beam.store
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action_group:
+    support: full
+options:
+  name:
+    description:
+      - The name of the releases.
+    type: str
+    required: true
+  version:
+    description:
+      - Only this version.
+    type: str
+  digest:
+    description:
+      - Only the release with this digest.
+    type: str
+  channel:
+    description:
+      - Only what is stable on this channel.
+    type: str
+  presign:
+    description:
+      - Make URLs that anyone can read the release by for so many seconds, 1 to 900. Needs O(version), O(digest) or O(channel), and an C(s3://) store.
+      - They are credentials for that time. Set C(no_log) on the task.
+    type: int
+seealso:
+  - module: alchemist.beam.release_artifact
+  - module: alchemist.beam.release_install
+"""
+
+EXAMPLES = r"""
+- name: List what is published
+  alchemist.beam.release_artifact_info:
+    store: file:///srv/releases
+    name: shop
+  register: shop_releases
+
+- name: Make URLs for servers without credentials
+  alchemist.beam.release_artifact_info:
+    store: s3://releases/prod
+    name: shop
+    channel: production
+    presign: 600
+  register: shop_urls
+  no_log: true
+"""
+
+RETURN = r"""
+releases:
+  description: The releases, the newest first. Empty where none is as asked for.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: The name.
+      type: str
+    version:
+      description: The version.
+      type: str
+    digest:
+      description: The sha256 of the manifest.
+      type: str
+    published:
+      description: When, in UTC; V(null) where the version was removed since.
+      type: str
+    files:
+      description: How many files it has.
+      type: int
+    layers:
+      description: How many layers it has.
+      type: int
+    size:
+      description: Compressed bytes of its layers.
+      type: int
+    unpacked_size:
+      description: Bytes of its files.
+      type: int
+    pinned:
+      description: Whether it is pinned.
+      type: bool
+    protected:
+      description: What protects it from being removed; empty where nothing does.
+      type: str
+    abi:
+      description: What it needs from a server.
+      type: dict
+    provenance:
+      description: Where it comes from.
+      type: dict
+presigned:
+  description: The store's keys with their URLs, as O(alchemist.beam.release_install#module:presigned) takes them.
+  type: dict
+  returned: O(presign) is given
+error:
+  description: What could not be done, why, and the next step, for machines.
+  type: dict
+  returned: failure
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact_info
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **store_spec(),
+            "name": {"type": "str", "required": True},
+            "version": {"type": "str"},
+            "digest": {"type": "str"},
+            "channel": {"type": "str"},
+            "presign": {"type": "int"},
+        },
+        mutually_exclusive=[("version", "digest", "channel")],
+        supports_check_mode=True,
+    )
+    run(module, lambda: run_artifact_info(module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_channel
+short_description: Move a channel to another release
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+description:
+  - A channel is a mutable pointer in the store, such as C(production), to a published release. Servers are installed by it.
+  - Every change is a compare-and-swap with a serial that only grows. Of two at once one wins, and the other one fails and says who won.
+  - A ghost is a version that failed on a channel. It is not picked again unless O(force) says so.
+requirements:
+  - boto3 1.36 or newer, only for an C(s3://) store.
+extends_documentation_fragment:
+  - alchemist.beam.store
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  action_group:
+    support: full
+options:
+  name:
+    description:
+      - The name of the release.
+    type: str
+    required: true
+  channel:
+    description:
+      - The name of the channel.
+    type: str
+    required: true
+  state:
+    description:
+      - V(promoted) makes the release stable; what was stable becomes previous.
+      - V(rolled_back) goes back to the given release or to previous; what it leaves becomes a ghost.
+      - V(ghosted) makes the release a ghost, V(unghosted) takes that back.
+      - V(proposed) makes it the candidate of a rollout, V(withdrawn) takes the candidate off.
+    type: str
+    choices: [promoted, rolled_back, ghosted, unghosted, proposed, withdrawn]
+    default: promoted
+  version:
+    description:
+      - The version of the release.
+    type: str
+  digest:
+    description:
+      - The digest of the release.
+    type: str
+  reason:
+    description:
+      - Why, for a ghost.
+    type: str
+  force:
+    description:
+      - Pick a ghost all the same. It is none afterwards.
+    type: bool
+    default: false
+  serial:
+    description:
+      - The serial that the channel must have now; V(0) means that it must not exist. Without it, whatever it has.
+    type: int
+  by:
+    description:
+      - Who does it. The default is the user and host that the task runs as.
+    type: str
+seealso:
+  - module: alchemist.beam.release_artifact
+  - module: alchemist.beam.release_channel_info
+"""
+
+EXAMPLES = r"""
+- name: Promote a release
+  alchemist.beam.release_channel:
+    store: file:///srv/releases
+    name: shop
+    channel: production
+    version: 1.4.2
+
+- name: Back to the one before
+  alchemist.beam.release_channel:
+    store: file:///srv/releases
+    name: shop
+    channel: production
+    state: rolled_back
+    reason: checkout fails for guests
+"""
+
+RETURN = r"""
+channel:
+  description: The channel as its document in the store says it afterwards.
+  type: dict
+  returned: success
+  sample:
+    name: shop
+    channel: production
+    serial: 7
+    stable: {version: 1.4.2, digest: 6d1f...}
+    previous: {version: 1.4.1, digest: 90ab...}
+    candidate:
+    ghosts: []
+    by: deploy@build1
+    at: "2026-03-01T12:00:00Z"
+previous_serial:
+  description: The serial that the channel had before.
+  type: int
+  returned: success
+error:
+  description: What could not be done, why, and the next step, for machines.
+  type: dict
+  returned: failure
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **store_spec(),
+            "name": {"type": "str", "required": True},
+            "channel": {"type": "str", "required": True},
+            "state": {
+                "type": "str", "default": "promoted",
+                "choices": ["promoted", "rolled_back", "ghosted", "unghosted", "proposed", "withdrawn"],
+            },
+            "version": {"type": "str"},
+            "digest": {"type": "str"},
+            "reason": {"type": "str"},
+            "force": {"type": "bool", "default": False},
+            "serial": {"type": "int"},
+            "by": {"type": "str"},
+        },
+        required_if=[("state", state, ("version", "digest"), True) for state in ("promoted", "ghosted", "unghosted", "proposed")],
+        supports_check_mode=True,
+    )
+    run(module, lambda: run_channel(module.params, module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
