@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -37,6 +38,9 @@ _PROPERTIES = (
     "Environment",
     "ExecMainStatus",
 )
+
+
+COOKIE_FILE = ".erlang.cookie"
 
 
 class Systemctl:
@@ -68,6 +72,15 @@ def parse_show(text: str) -> dict[str, str]:
         if equals:
             values[key] = values[key] + "\n" + value if key in values else value
     return values
+
+
+def environment(shown: t.Mapping[str, str]) -> dict[str, str]:
+    """The unit's own Environment=, which systemctl quotes as a shell would."""
+    try:
+        words = shlex.split(shown.get("Environment", ""))
+    except ValueError:
+        words = []
+    return dict(word.partition("=")[::2] for word in words if "=" in word)
 
 
 def environment_files(value: str) -> list[tuple[str, bool]]:
@@ -108,6 +121,9 @@ class Systemd:
     def _configured(shown: t.Mapping[str, str]) -> float:
         paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
         paths += [path for path, _optional in environment_files(shown.get("EnvironmentFiles", ""))]
+        home = environment(shown).get("HOME")
+        if home:
+            paths.append(os.path.join(home, COOKIE_FILE))
         return max([0.0, *map(_changed, filter(None, paths))])
 
     def log(self, lines: int) -> list[str]:
@@ -115,8 +131,7 @@ class Systemd:
         return [line.rstrip() for line in out.splitlines() if line.strip()] if code == 0 and lines else []
 
     def crash_dump(self) -> str:
-        found = re.search(r"(?:^|[ \"])ERL_CRASH_DUMP=([^\s\"]+)", self._shown.get("Environment", ""))
-        return found.group(1) if found else ""
+        return environment(self._shown).get("ERL_CRASH_DUMP", "")
 
     def secrets(self) -> list[str]:
         found: list[str] = []
@@ -144,13 +159,28 @@ class Systemd:
                 "it is of Type=%s, of which systemd reports success before the node has booted" % shown.get("Type"),
                 "Use the unit of the role alchemist.beam.service",
             )
+        env = environment(shown)
         for path, optional in environment_files(shown.get("EnvironmentFiles", "")):
-            if not optional or os.path.exists(path):
-                envfile.load(path)
+            env.update(envfile.load(path, required=not optional))
+        self._cookie(target, env)
         if shown.get("NeedDaemonReload") == "yes":
             code, out = self._ctl.run("systemctl", "daemon-reload", timeout=60)
             if code != 0:
                 raise BeamError("unit_invalid", what, "systemctl daemon-reload failed: %s" % out.strip(), "Correct the unit")
+
+    def _cookie(self, target: Target, env: t.Mapping[str, str]) -> None:
+        """Somewhere there must be a cookie. A VM without the file in its home would make one up, and nobody could speak to it."""
+        if target.sets_cookie():
+            return
+        why = ""
+        if "-setcookie" in env.get("ERL_ZFLAGS", ""):
+            path = os.path.join(env.get("HOME", "/"), COOKIE_FILE)
+            if not os.path.exists(path):
+                why = "there is no %s" % path
+        elif not env.get("RELEASE_COOKIE") and not target.own_cookie():
+            why = "there is no RELEASE_COOKIE in its environment and no releases/COOKIE in %s" % target.root
+        if why:
+            raise BeamError("cookie_missing", "Cannot start %s" % self.unit, why, "Apply the role alchemist.beam.service, which sees to it")
 
     # Acts
 
