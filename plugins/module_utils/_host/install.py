@@ -22,7 +22,7 @@ from .files import named_errors, plain_umask
 from .layout import Layout
 from .lock import exclusive
 from .plan import Plan, plan_install, plan_removal
-from .present import check_directories, read_state, utc
+from .present import check_directories, has_leftovers, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
 from .state import State
 
@@ -52,7 +52,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
             require_abi(t.cast(Resolved, resolved).manifest.abi)
         applied = Applied()
         resolving = time.monotonic() - begun
-        if not check_mode and (plan.changed or plan.after != state):
+        if not check_mode and (plan.changed or plan.after != state or has_leftovers(layout)):
             with plain_umask():
                 check_directories(layout, create=True)
                 with exclusive(layout.lock, request.lock_timeout):

@@ -89,6 +89,14 @@ def layers_on_disk(layout: Layout) -> frozenset[str]:
         return frozenset()
 
 
+def has_leftovers(layout: Layout) -> bool:
+    """Whether a run that died left something in tmp, or one is at work now."""
+    try:
+        return bool(os.listdir(layout.tmp))
+    except FileNotFoundError:
+        return False
+
+
 def read_state(layout: Layout, name: str) -> State:
     """The state file, put right by what is on the disk.
 
