@@ -66,9 +66,9 @@ def _bucket(name: str, count: int) -> int:
 
 
 def bucket_count(raw: int, target: int) -> int:
-    """The power of two that brings a bucket to at most target bytes: a size that drifts seldom changes it."""
+    """The power of two that brings a bucket near target bytes: a size that drifts seldom changes it."""
     count = 1
-    while count < MAX_BUCKETS and raw > target * count:
+    while count < MAX_BUCKETS and raw > target * count * 1.5:
         count *= 2
     return count
 

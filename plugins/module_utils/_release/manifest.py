@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 MAX_FILES = 200_000
 MAX_RELEASE_BYTES = 8 * 1024 * 1024 * 1024
 MAX_PATH = 1024
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def safe_path(path: t.Any, empty_ok: bool = False) -> str:
         raise ValueError("%r is not a path" % (path,))
     if path and (posixpath.normpath(path) != path or path.startswith(("/", "../")) or path in (".", "..")):
         raise ValueError("%r leaves its place" % path)
-    if any(ord(c) < 32 or ord(c) == 127 for c in path) or "\\" in path:
+    if _UNSAFE.search(path):
         raise ValueError("%r has a control character or backslash" % path)
     if any(len(part.encode("utf-8")) > 255 for part in path.split("/")):
         raise ValueError("%r has a part of more than 255 bytes" % path)

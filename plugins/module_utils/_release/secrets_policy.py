@@ -15,9 +15,6 @@ import fnmatch
 import re
 import typing as t
 
-# How much of a file is looked at.
-HEAD = 8 * 1024
-
 # Left out of every release and reported: Elixir makes it anew for each build tree, and anyone could read it there.
 LEFT_OUT = ("releases/COOKIE",)
 
@@ -66,9 +63,8 @@ _NPM_TOKEN = re.compile(rb"(?m)^[^#;\n]*:_(?:authToken|password)\s*=\s*[^\s$]")
 _PUBLIC_PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*(?:PUBLIC KEY|CERTIFICATE)-----")
 
 
-def _matches(path: str, pattern: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return fnmatch.fnmatchcase(name, pattern) or ("/" in pattern and (path == pattern or path.endswith("/" + pattern)))
+# One look at each path: a release has thousands.
+_ANY_NAME = re.compile("|".join(r"(?:.*/)?(?:%s)" % fnmatch.translate(pattern) for pattern, _what in _NAMES))
 
 
 def left_out(path: str) -> bool:
@@ -86,16 +82,14 @@ def excluded(path: str, patterns: t.Iterable[str]) -> bool:
 def secret_by_name(path: str) -> str:
     """What the file must be by its path, or "" """
     name = path.rsplit("/", 1)[-1]
-    if _SAMPLES.fullmatch(name):
+    if not _ANY_NAME.match(path) or _SAMPLES.fullmatch(name):
         return ""
-    return next((what for pattern, what in _NAMES if _matches(path, pattern)), "")
+    return next((what for pattern, what in _NAMES if fnmatch.fnmatchcase("/" + path, "*/" + pattern)), "")
 
 
 def secret_by_content(path: str, head: bytes) -> str:
     """What the file must be by its first bytes, or "" """
-    if _PEM.search(head):
-        return "a private key"
-    if path.endswith(".json") and _JSON_PEM.search(head):
+    if b"PRIVATE KEY" in head and (_PEM.search(head) or (path.endswith(".json") and _JSON_PEM.search(head))):
         return "a private key"
     if path.endswith(".key") and head and not _PUBLIC_PEM.search(head):
         return "a private key"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from .manifest import MAX_FILES, MAX_RELEASE_BYTES, File, safe_path
-from .secrets_policy import HEAD, excluded, left_out, secret_by_content, secret_by_name
+from .secrets_policy import excluded, left_out, secret_by_content, secret_by_name
 
 CHUNK = 1024 * 1024
 BATCH = 64  # files per piece of work: a thread's hand-over costs more than hashing a small file
@@ -122,7 +122,7 @@ def _hash(root: str, path: str, size: int) -> tuple[str, int, str]:
     with open(os.path.join(root, path), "rb", buffering=0) as stream:
         data = stream.read(CHUNK)
         digest = hashlib.sha256(data)
-        what = secret_by_content(path, data[:HEAD])
+        what = secret_by_content(path, data)
         count = len(data)
         while data and count != size:
             data = stream.read(CHUNK)
