@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import pathlib
 import platform
 import shutil
 import subprocess
@@ -199,11 +200,13 @@ def main() -> int:
 
 @contextlib.contextmanager
 def s3_store(directory: str) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    """A real S3 server on this machine, and what the modules need to speak to it."""
     sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
-    from s3_server import S3Server
+    import s3_server
 
-    with S3Server(os.path.join(directory, "s3")) as server:
-        yield server.store_url, server.store_options
+    with s3_server.running(pathlib.Path(directory, "s3")) as server:
+        options = dict(server.params)
+        yield options.pop("store") + "/demo", options
 
 
 if __name__ == "__main__":
