@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Health is not checked in check mode.
+      - Check mode finds what would keep a start from being tried, such as a masked unit. It does not check health.
   diff_mode:
     support: full
   idempotent:
@@ -327,7 +327,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan
+from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan, preflight
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
 
@@ -354,6 +354,7 @@ def main() -> None:
         target = None if options["state"] == "stopped" else resolve(options["base"], options["name"], options["expect_version"])
         what = plan(options["state"], manager.status(), target, options["force"])
         if module.check_mode:
+            preflight(what, manager)
             result = Result(what, after=what.before)
         else:
             result = apply(what, manager, health, options["stop_timeout"], options["boot_timeout"], options["lines"])

@@ -106,7 +106,11 @@ class Daemon:
 
     def preflight(self, target: Target) -> None:
         self.environment(target)
-        self._directories()
+        if not os.access(self.shared if os.path.isdir(self.shared) else self.base, os.W_OK):
+            raise self._denied("Permission denied")
+
+    def _denied(self, why: str) -> BeamError:
+        return BeamError("shared_denied", "Cannot prepare %s" % self.shared, why, "Give it to the user that runs the node")
 
     def _directories(self) -> None:
         try:
@@ -115,7 +119,7 @@ class Daemon:
                 os.makedirs(path, mode=0o700, exist_ok=True)
                 os.chmod(path, 0o700)
         except OSError as exc:
-            raise BeamError("shared_denied", "Cannot prepare %s" % self.shared, exc.strerror or str(exc), "Give it to the user that runs the node") from None
+            raise self._denied(exc.strerror or str(exc)) from None
 
     # Acts
 
@@ -135,9 +139,9 @@ class Daemon:
         finally:
             os.close(handle)
 
-    def stop(self, process: NodeProcess, timeout: float) -> Stopped:
+    def stop(self, process: t.Optional[NodeProcess], timeout: float) -> Stopped:
         with self._lock():
-            return self._stop(process, timeout)
+            return self._stop(process, timeout) if process else Stopped(0.0, "none", time.monotonic())
 
     def start(self, target: Target, timeout: float) -> Started:
         with self._lock():

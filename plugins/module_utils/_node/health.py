@@ -273,6 +273,7 @@ def gate(
     passes = Passes(health.passes)
     first: t.Optional[float] = None
     last: dict[str, str] = {}
+    worst = ""
 
     def end(passed: bool, reason: str) -> Outcome:
         return Outcome(passed, reason, passes.attempts, passes.failures, clock() - start, first, last)
@@ -296,13 +297,14 @@ def gate(
         if passes.feed(ok):
             break
         if not ok:
-            first = None  # what came before was not health yet
+            first, worst = None, bad  # what came before was not health yet
         # Before the first pass, look often: what is measured is the outage, not our interval.
         pause = health.interval if ok else min(health.interval, 0.1)
         if clock() + pause - start > health.within:
-            if bad:
+            if not passes.row:
                 return end(False, bad)
-            return end(False, "passed %d times in a row, not %d, within %g s" % (passes.row, health.passes, health.within))
+            why = "passed %d times in a row, not %d, within %g s" % (passes.row, health.passes, health.within)
+            return end(False, why + ("; before that: %s" % worst if worst else ""))
         sleep(pause)
     quiet = clock() + health.stable
     while clock() < quiet:

@@ -30,6 +30,7 @@ class Status:
 class Stopped:
     seconds: float
     escalated: str  # none: ended when asked; term: after another SIGTERM; kill: by SIGKILL
+    asked: float  # when, by the monotonic clock
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Manager(t.Protocol):
     def preflight(self, target: Target) -> None:
         """Raise what would make a start fail, as far as it can be known before anything is stopped."""
 
-    def stop(self, process: NodeProcess, timeout: float) -> Stopped:
-        """Return only when the process and its children are gone."""
+    def stop(self, process: t.Optional[NodeProcess], timeout: float) -> Stopped:
+        """Return only when the process and its children are gone, and nothing will start it again."""
 
     def start(self, target: Target, timeout: float) -> Started:
         """Return when the VM has booted, or raise."""
@@ -123,4 +124,4 @@ def terminate(process: OsProcess, timeout: float) -> Stopped:
     for child, _command in below:
         if not child.wait(0.2) and child.signal(signal.SIGKILL):
             child.wait(2)
-    return Stopped(heard, escalated)
+    return Stopped(heard, escalated, term.start)

@@ -25,7 +25,6 @@ from .manager import Manager, Status
 from .process import NodeProcess
 from .target import Target
 
-
 # The kernel tells start times in hundredths of a second: a file written just before a start must not look newer.
 CLOCK_TICK = 0.05
 
@@ -47,6 +46,8 @@ class Plan:
             return "running %s from %s\n" % (version or "an unknown version", root or "an unknown place") if root or version else "not running\n"
 
         before = line(self.before.root, self.before.version) if self.before else "not running\n"
+        if self.action == "stop" and self.before is None:
+            before = "about to be started again\n"
         after = before if self.action == "none" else line(self.target.root, self.target.version) if self.target else "not running\n"
         return {"before": before, "after": after}
 
@@ -57,7 +58,7 @@ def plan(state: str, status: Status, target: t.Optional[Target], force: bool = F
     if state == "stopped":
         if process is None and status.state not in ("activating", "active"):
             return Plan("none", "it does not run", None, None)
-        return Plan("stop", "it runs", process, None)
+        return Plan("stop", "it runs" if process else "it is %s" % status.state, process, None)
     assert target is not None
     if process is None:
         return Plan("start", "it does not run", None, target, status.restarts)
@@ -122,9 +123,9 @@ def apply(
     """Do what the plan says, then prove it. A BeamError carries the facts measured so far and the node's last words."""
     result = Result(what, after=what.before)
     begin, begin_wall = time.monotonic(), time.time()
+    asked: t.Optional[float] = None
     try:
-        if what.target is not None:
-            manager.preflight(what.target)
+        preflight(what, manager)
         if what.action == "stop":
             _stop(what, manager, result, stop_timeout)
         elif what.action == "start":
@@ -135,10 +136,10 @@ def apply(
             assert what.target is not None and what.before is not None
             result.after = None
             stopped, started = manager.restart(what.before, what.target, stop_timeout, boot_timeout)
-            result.stop, result.escalated = stopped.seconds, stopped.escalated
+            result.stop, result.escalated, asked = stopped.seconds, stopped.escalated, stopped.asked
             result.after, result.boot = started.process, started.seconds
         if what.target is not None:
-            _prove(what, manager, health, result, begin, sleep)
+            _prove(what, manager, health, result, asked, sleep)
     except BeamError as exc:
         result.total = time.monotonic() - begin
         hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
@@ -148,6 +149,12 @@ def apply(
         raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
     result.total = time.monotonic() - begin
     return result
+
+
+def preflight(what: Plan, manager: Manager) -> None:
+    """Raise what can be known to go wrong, while nothing has been touched. Check mode does this much, too."""
+    if what.target is not None and what.action in ("start", "restart"):
+        manager.preflight(what.target)
 
 
 def _crash(manager: Manager, before: t.Optional[NodeProcess], after: t.Optional[NodeProcess], since: float) -> str:
@@ -163,9 +170,8 @@ def _crash(manager: Manager, before: t.Optional[NodeProcess], after: t.Optional[
 
 
 def _stop(what: Plan, manager: Manager, result: Result, timeout: float) -> None:
-    if what.before is not None:
-        stopped = manager.stop(what.before, timeout)
-        result.stop, result.escalated = stopped.seconds, stopped.escalated
+    stopped = manager.stop(what.before, timeout)
+    result.stop, result.escalated = stopped.seconds, stopped.escalated
     result.after = None
     left = manager.status().process
     if left is not None:
@@ -178,7 +184,7 @@ def _stop(what: Plan, manager: Manager, result: Result, timeout: float) -> None:
         )
 
 
-def _prove(what: Plan, manager: Manager, health: Health, result: Result, begin: float, sleep: t.Callable[[float], None]) -> None:
+def _prove(what: Plan, manager: Manager, health: Health, result: Result, asked: t.Optional[float], sleep: t.Callable[[float], None]) -> None:
     target, process = what.target, result.after
     assert target is not None and process is not None
     if what.action != "none":
@@ -211,8 +217,8 @@ def _prove(what: Plan, manager: Manager, health: Health, result: Result, begin: 
     probes = probes_for(health, process)
     outcome = gate(health, probes, broken, sleep=sleep)
     result.health = outcome
-    if what.action == "restart" and outcome.first_pass is not None:
-        result.outage = outcome.first_pass - begin
+    if asked is not None and outcome.first_pass is not None:
+        result.outage = outcome.first_pass - asked
     if not outcome.passed:
         raise BeamError(
             "unhealthy",

@@ -163,10 +163,13 @@ class Systemd:
         for path, optional in environment_files(shown.get("EnvironmentFiles", "")):
             env.update(envfile.load(path, required=not optional))
         self._cookie(target, env)
-        if shown.get("NeedDaemonReload") == "yes":
+
+    def _reload(self) -> None:
+        """A unit file that changed is not what systemd would start, until it has read it again."""
+        if self._shown.get("NeedDaemonReload") == "yes":
             code, out = self._ctl.run("systemctl", "daemon-reload", timeout=60)
             if code != 0:
-                raise BeamError("unit_invalid", what, "systemctl daemon-reload failed: %s" % out.strip(), "Correct the unit")
+                raise BeamError("unit_invalid", "Cannot start %s" % self.unit, "systemctl daemon-reload failed: %s" % out.strip(), "Correct the unit")
 
     def _cookie(self, target: Target, env: t.Mapping[str, str]) -> None:
         """Somewhere there must be a cookie. A VM without the file in its home would make one up, and nobody could speak to it."""
@@ -184,19 +187,29 @@ class Systemd:
 
     # Acts
 
-    def stop(self, process: NodeProcess, timeout: float) -> Stopped:
-        stopped, job = self._end(process, timeout, "stop")
-        self._finish(job, 30)
+    def stop(self, process: t.Optional[NodeProcess], timeout: float) -> Stopped:
+        begin = time.monotonic()
+        if process is not None:
+            stopped, job = self._end(process, timeout, "stop")
+        else:  # between two starts of a crash loop
+            stopped, job = Stopped(0.0, "none", begin), self._ctl.spawn("systemctl", "stop", self.unit)
+        code, out = self._finish(job, 30)
+        if code != 0:
+            raise BeamError(
+                "stop_failed", "systemd could not stop %s" % self.unit, out.strip() or "it did not answer in 30 s", "systemctl status %s" % self.unit
+            )
         self._cgroup_empty()
         return stopped
 
     def start(self, target: Target, timeout: float) -> Started:
+        self._reload()
         # A unit that gave up after too many starts refuses further ones until told otherwise.
         self._ctl.run("systemctl", "reset-failed", self.unit)
         begin = time.monotonic()
         return self._up(self._ctl.spawn("systemctl", "start", self.unit), begin, timeout)
 
     def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
+        self._reload()
         # One job, so that what depends on the unit comes back with it, and a lost connection leaves no stopped service.
         self._ctl.run("systemctl", "reset-failed", self.unit)
         stopped, job = self._end(process, stop_timeout, "restart")
@@ -208,14 +221,14 @@ class Systemd:
         # systemd sends the first SIGTERM. Ours come later: they are for a VM that was too young to hear it.
         term = Terminator(process, sent=1)
         if term.wait(timeout):
-            return Stopped(time.monotonic() - term.start, "none" if term.sent == 1 else "term"), job
+            return Stopped(time.monotonic() - term.start, "none" if term.sent == 1 else "term", term.start), job
         self._ctl.run("systemctl", "kill", "--signal=SIGKILL", self.unit)
         process.signal(signal.SIGKILL)
         if not process.wait(10):
             raise BeamError(
                 "node_unkillable", "Process %d does not end" % process.pid, "not even by SIGKILL", "Look at what the kernel waits for", pid=process.pid
             )
-        return Stopped(time.monotonic() - term.start, "kill"), job
+        return Stopped(time.monotonic() - term.start, "kill", term.start), job
 
     @staticmethod
     def _finish(job: subprocess.Popen[bytes], timeout: float) -> tuple[t.Optional[int], str]:

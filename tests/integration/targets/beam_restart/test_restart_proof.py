@@ -195,7 +195,12 @@ def test_a_node_that_does_not_stay(site: Site, fault: str, codes: tuple[str, ...
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("never_healthy", "answers 503"), ("flap", "answers 503"), ("slow_health:3000", "does not answer within 1 s"), ("lie", "says version is 0.0.0, not 0.1.0")],
+    [
+        ("never_healthy", "answers 503"),
+        ("flap", "answers 503"),
+        ("slow_health:3000", "does not answer within 1 s"),
+        ("lie", "says version is 0.0.0, not 0.1.0"),
+    ],
 )
 def test_a_node_that_is_not_healthy(site: Site, fault: str, words: str) -> None:
     site.env(BEACON_FAULT=fault)

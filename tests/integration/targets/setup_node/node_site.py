@@ -83,7 +83,9 @@ class Site:
         http = HttpCheck(self.url, timeout=1.0, json=changes.pop("json", {}))
         return Health(**{"http": http, "passes": 2, "interval": 0.05, "within": 5.0, **changes})
 
-    def run(self, state: str = "restarted", force: bool = False, health: t.Optional[Health] = None, stop_timeout: float = 10, boot_timeout: float = 20) -> Result:
+    def run(
+        self, state: str = "restarted", force: bool = False, health: t.Optional[Health] = None, stop_timeout: float = 10, boot_timeout: float = 20
+    ) -> Result:
         manager = self.manager
         target = None if state == "stopped" else resolve(str(self.base), NAME)
         what = plan(state, manager.status(), target, force)

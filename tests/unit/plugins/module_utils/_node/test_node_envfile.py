@@ -1,0 +1,82 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import load, parse, redact, secrets_of
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        ("", {}),
+        ("# c\n; c\n\nA=1\n  B = two words \n", {"A": "1", "B": "two words"}),
+        ("A='it is $x \\ \"q\"'\nB=\"a \\\"q\\\" \\\\ \\$x\"", {"A": 'it is $x \\ "q"', "B": 'a "q" \\ $x'}),
+        ("A=\nB=x=y\nA=again", {"A": "again", "B": "x=y"}),
+        ("A='", {"A": "'"}),
+    ],
+)
+def test_parse(content: str, values: dict[str, str]) -> None:
+    assert parse(content, "env") == values
+
+
+@pytest.mark.parametrize("content", ["SECRETWORD", "=SECRETWORD", "1A=SECRETWORD", "A-B=SECRETWORD", "export A=SECRETWORD"])
+def test_a_line_that_is_no_assignment_is_named_by_number_only(content: str) -> None:
+    with pytest.raises(BeamError, match="line 2 is not KEY=value") as caught:
+        parse("A=1\n" + content, "/etc/x/env")
+    assert "SECRETWORD" not in caught.value.message and "/etc/x/env" in caught.value.message
+
+
+def test_load(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    assert load(str(path), required=False) == {}
+    with pytest.raises(BeamError, match="does not exist"):
+        load(str(path))
+    path.write_text("A=1\n")
+    for mode in (0o644, 0o640, 0o604, 0o602, 0o660):
+        path.chmod(mode)
+        with pytest.raises(BeamError, match="others can read it") as caught:
+            load(str(path))
+        assert caught.value.code == "env_file_open"
+    path.chmod(0o600)
+    assert load(str(path)) == {"A": "1"}
+    path.write_bytes(b"A=\xff\n")
+    with pytest.raises(BeamError, match="not UTF-8"):
+        load(str(path))
+    with pytest.raises(BeamError):
+        load(str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text("A=1\n")
+    path.chmod(0o600)
+    os.chown(path, 12345, 12345)
+    with pytest.raises(BeamError, match="belongs to user 12345"):
+        load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("values", "hidden"),
+    [
+        ({"SECRET_KEY_BASE": "abcdefgh", "PORT": "4000", "HOST": "127.0.0.1"}, ["abcdefgh"]),
+        ({"DB_PASS": "abcd", "PIN_TOKEN": "123", "FLAG": "true"}, ["abcd"]),
+        ({"RELEASE_NODE": "shop@127.0.0.1", "RELEASE_COOKIE": "monster"}, ["monster"]),
+        ({"RELEASE_COOKIE": "unused", "DIR": "/var/lib/shop", "WHAT": "looks like text"}, ["looks like text"]),
+        ({"A_KEY": "12345678", "B_KEY": "1234567890"}, ["1234567890", "12345678"]),
+    ],
+)
+def test_secrets_of(values: dict[str, str], hidden: list[str]) -> None:
+    assert secrets_of(values) == hidden
+
+
+def test_redact_takes_the_longest_first() -> None:
+    lines = redact(["key 1234567890 and 12345678", "none", "x" * 5000], ["1234567890", "12345678", ""])
+    assert lines[:2] == ["key ******** and ********", "none"] and len(lines[2]) == 2000
