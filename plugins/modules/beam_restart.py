@@ -79,6 +79,7 @@ options:
     description:
       - The version that ought to run. C(current) must be this version, or nothing is done.
       - The default is the version of C(current).
+      - In check mode it need not be installed yet. What would be done once it is current is told.
     type: str
   stop_timeout:
     description:
@@ -329,7 +330,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan, preflight
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
-from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
+from ansible_collections.alchemist.beam.plugins.module_utils._node.target import rehearse, resolve
 
 
 def main() -> None:
@@ -351,10 +352,18 @@ def main() -> None:
     def work() -> dict[str, object]:
         health = health_of(options["health"])
         manager = manager_of(options)
-        target = None if options["state"] == "stopped" else resolve(options["base"], options["name"], options["expect_version"])
+        # In check mode the expected version may be neither installed nor activated yet.
+        rehearsed = module.check_mode and options["expect_version"] is not None
+        if options["state"] == "stopped":
+            target = None
+        elif rehearsed:
+            target = rehearse(options["base"], options["name"], options["expect_version"])
+        else:
+            target = resolve(options["base"], options["name"], options["expect_version"])
         what = plan(options["state"], manager.status(), target, options["force"])
         if module.check_mode:
-            preflight(what, manager)
+            if not rehearsed:
+                preflight(what, manager)
             result = Result(what, after=what.before)
         else:
             result = apply(what, manager, health, options["stop_timeout"], options["boot_timeout"], options["lines"])

@@ -48,13 +48,14 @@ options:
     description:
       - V(staged) puts the release on the server and leaves C(current) alone.
       - V(active) also points C(current) at it.
+      - V(inactive) removes C(current) and leaves the releases, as before the first activation. No release is named then.
       - V(absent) removes the release. One that is current or used by a running process is refused.
     type: str
-    choices: [staged, active, absent]
+    choices: [staged, active, inactive, absent]
     default: staged
   channel:
     description:
-      - Install what is stable on this channel. Exactly one of O(channel), O(version) and O(digest) must be given.
+      - Install what is stable on this channel. Exactly one of O(channel), O(version) and O(digest) must be given, but with O(state=inactive) none.
     type: str
   version:
     description:
@@ -152,7 +153,7 @@ name:
   type: str
   returned: success
 version:
-  description: The version that was installed or removed.
+  description: The version that was installed, deactivated or removed.
   type: str
   returned: success
   sample: 1.4.2
@@ -216,7 +217,7 @@ def main() -> None:
             **store_spec(store={"required": False}),
             "name": {"type": "str", "required": True},
             "base": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["staged", "active", "absent"], "default": "staged"},
+            "state": {"type": "str", "choices": ["staged", "active", "inactive", "absent"], "default": "staged"},
             "channel": {"type": "str"},
             "version": {"type": "str"},
             "digest": {"type": "str"},
@@ -229,7 +230,7 @@ def main() -> None:
             "lock_timeout": {"type": "int", "default": 60},
         },
         mutually_exclusive=[("channel", "version", "digest")],
-        required_one_of=[("channel", "version", "digest")],
+        required_if=[("state", state, ("channel", "version", "digest"), True) for state in ("staged", "active", "absent")],
         supports_check_mode=True,
     )
     options = module.params

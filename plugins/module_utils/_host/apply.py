@@ -29,7 +29,6 @@ from .files import named_errors, open_directory, prepare_file, prepare_symlink, 
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .plan import Plan
-from .state import State
 
 
 @dataclass
@@ -54,8 +53,9 @@ def apply(plan: Plan, store: t.Callable[[], Store]) -> Applied:
     try:
         if plan.stage or plan.damaged:
             _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied)
-        with named_errors("%s can't be %s" % (plan.version, "activated" if plan.activate else "noted")), applied.timed("switch"):
-            _commit(layout, plan.after_switch, plan.before, plan.version if plan.activate else None)
+        verb = "activated" if plan.activate else "deactivated" if plan.deactivate else "noted"
+        with named_errors("%s can't be %s" % (plan.version, verb)), applied.timed("switch"):
+            _commit(plan)
         if plan.remove or plan.garbage:
             with named_errors("what is not needed any more can't be removed"), applied.timed("prune"):
                 applied.removed = _clear(plan)
@@ -121,14 +121,17 @@ def _replace(new: str, path: str, tmp: str) -> None:
         os.rename(new, path)
 
 
-def _commit(layout: Layout, after: State, before: State, activate: str | None) -> None:
+def _commit(plan: Plan) -> None:
     """Both are ready before the first is renamed, so that a full disk can't come between the switch and its note."""
-    state = prepare_file(layout.state, after.to_bytes(), layout.tmp) if after != before else None
-    if activate is not None:
-        os.rename(prepare_symlink(layout.current, posixpath.join("releases", activate), layout.tmp), layout.current)
+    layout, after = plan.layout, plan.after_switch
+    state = prepare_file(layout.state, after.to_bytes(), layout.tmp) if after != plan.before else None
+    if plan.activate:
+        os.rename(prepare_symlink(layout.current, posixpath.join("releases", plan.version), layout.tmp), layout.current)
+    elif plan.deactivate:
+        os.unlink(layout.current)
     if state is not None:
         os.rename(state, layout.state)
-    if state is not None or activate is not None:
+    if state is not None or plan.activate or plan.deactivate:
         sync_directory(layout.base)
 
 

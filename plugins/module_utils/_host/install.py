@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Install a release on this server: stage, activate or remove it."""
+"""Install a release on this server: stage, activate, deactivate or remove it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .apply import Applied, apply
 from .files import named_errors, plain_umask
 from .layout import Layout
 from .lock import exclusive
-from .plan import Plan, plan_install, plan_removal
+from .plan import Plan, plan_deactivation, plan_install, plan_removal
 from .present import check_directories, has_leftovers, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
 from .state import State
@@ -31,7 +31,7 @@ from .state import State
 class Request:
     wanted: Wanted
     base: str
-    state: str = "staged"  # staged, active or absent
+    state: str = "staged"  # staged, active, inactive or absent
     keep: int = 5
     min_free_mb: int = 0
     verify: bool = False
@@ -46,7 +46,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
     with named_errors("%s can't be installed in %s" % (request.wanted.name, request.base)):
         check_directories(layout)
         state = read_state(layout, request.wanted.name)
-        resolved = None if request.state == "absent" else resolve(request.wanted, store, layout, state)
+        resolved = None if request.state in ("absent", "inactive") else resolve(request.wanted, store, layout, state)
         plan = _plan(request, layout, state, resolved)
         if plan.stage or plan.activate:
             require_abi(t.cast(Resolved, resolved).manifest.abi)
@@ -70,7 +70,10 @@ def _check(request: Request) -> Layout:
     wanted = request.wanted
     check_name(wanted.name)
     given = [key for key in ("channel", "version", "digest") if getattr(wanted, key) is not None]
-    if len(given) != 1 or (request.state == "absent" and wanted.channel is not None):
+    if request.state == "inactive" and given:
+        raise BeamError("target_ambiguous", "%s can't be deactivated" % wanted.name,
+                        "%s was given, but whatever is current is deactivated" % " and ".join(given), "Leave it out")
+    if (len(given) != 1 and request.state != "inactive") or (request.state == "absent" and wanted.channel is not None):
         kinds = "version and digest" if request.state == "absent" else "channel, version and digest"
         raise BeamError("target_ambiguous", "%s can't be installed" % wanted.name, "exactly one of %s must be given, not %s"
                         % (kinds, " and ".join(given) or "none"), "Give one of them")
@@ -85,6 +88,8 @@ def _check(request: Request) -> Layout:
 
 
 def _plan(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:
+    if request.state == "inactive":
+        return plan_deactivation(layout, state)
     if resolved is None:
         return plan_removal(layout, state, request.wanted.version, request.wanted.digest)
     return plan_install(

@@ -50,10 +50,11 @@ class Plan:
     garbage: tuple[str, ...] = ()  # layers that no release refers to any more
     space: Space = Space()
     layers_here: int = 0
+    deactivate: bool = False  # `current` goes away
 
     @property
     def changed(self) -> bool:
-        return bool(self.stage or self.damaged or self.activate or self.remove or self.garbage)
+        return bool(self.stage or self.damaged or self.activate or self.deactivate or self.remove or self.garbage)
 
     @property
     def after(self) -> State:
@@ -65,7 +66,7 @@ class Plan:
 
     @property
     def current_after(self) -> str | None:
-        return self.version if self.activate else self.current
+        return None if self.deactivate else self.version if self.activate else self.current
 
     def diff(self) -> dict[str, t.Any]:
         def side(current: str | None, state: State, layers: int) -> dict[str, t.Any]:
@@ -117,6 +118,13 @@ def plan_install(
         _garbage(layout, after.without(remove)), space,
         len(layers_on_disk(layout)),
     )
+
+
+def plan_deactivation(layout: Layout, state: State) -> Plan:
+    """Point at nothing, as before the first activation. The releases stay."""
+    current = read_current(layout)
+    return Plan(layout, current or "", "", current, state, state.deactivated(), deactivate=os.path.lexists(layout.current),
+                layers_here=len(layers_on_disk(layout)))
 
 
 def plan_removal(layout: Layout, state: State, version: str | None, digest: str | None) -> Plan:

@@ -63,6 +63,9 @@ class State:
             return self
         return replace(self, current=version, previous=before or self.previous)
 
+    def deactivated(self) -> State:
+        return replace(self, current=None)
+
     def saw(self, channel: str, seen: Seen) -> State:
         return replace(self, seen={**self.seen, channel: seen})
 

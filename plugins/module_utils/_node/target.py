@@ -52,6 +52,11 @@ def current_root(base: str) -> t.Optional[str]:
     return os.path.realpath(link) if os.path.islink(link) else None
 
 
+def rehearse(base: str, name: str, expect_version: str) -> Target:
+    """The release that would run, once it is installed and activated: for check mode, where neither has happened."""
+    return Target(check_name(name), os.path.join(os.path.realpath(base), "releases", check_version(expect_version)), expect_version)
+
+
 def resolve(base: str, name: str, expect_version: t.Optional[str] = None) -> Target:
     """The release to run, or the reason why there is none. Nothing has been stopped when this fails."""
     check_name(name)
