@@ -21,7 +21,8 @@ class BeamError(Exception):
     what: what could not be done, naming the thing.
     why: the reason, as known.
     hint: what the user can do next.
-    details: JSON-serialisable facts for the module result (file names, versions); never secrets.
+    details: JSON-serialisable facts for the module result (file names, versions); never secrets. Lines under the name
+        `output` (the end of what a command said) are shown below the message.
     """
 
     def __init__(self, code: str, what: str, why: str = "", hint: str = "", **details: t.Any) -> None:
@@ -40,7 +41,7 @@ class BeamError(Exception):
         text += "."
         if self.hint:
             text += " " + self.hint.rstrip(".") + "."
-        return text
+        return "\n".join([text, *self.details.get("output", ())])
 
     def __str__(self) -> str:
         return self.message

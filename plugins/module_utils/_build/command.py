@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import signal
 import subprocess
@@ -52,21 +54,47 @@ def mask(text: str, secrets: t.Iterable[str]) -> str:
     return text
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """TERM, then KILL, for the command and all it started; it leads a process group of its own."""
-    for sent in (signal.SIGTERM, signal.SIGKILL):
+def _processes() -> dict[int, tuple[int, str]]:
+    """pid -> parent and start time, of all that have not ended."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
         try:
-            os.killpg(process.pid, sent)
-        except ProcessLookupError:
-            break
+            with open(path, encoding="ascii", errors="replace") as stream:
+                # What comes after the name, which may hold anything: state, parent, ... and in the 20th place the start time.
+                fields = stream.read().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if fields[0] != "Z":
+            found[int(path.split("/")[2])] = (int(fields[1]), fields[19])
+    return found
+
+
+def _family(leader: int, known: set[tuple[int, str]]) -> set[tuple[int, str]]:
+    """The command, all that came from it, and what is left of those known before: their parent may be gone.
+
+    Not its process group or session: the BEAM gives each program that it starts a session of its own.
+    """
+    alive = _processes()
+    family = {(pid, start) for pid, (_parent, start) in alive.items() if pid == leader or (pid, start) in known}
+    while True:
+        pids = {pid for pid, _start in family}
+        more = {(pid, start) for pid, (parent, start) in alive.items() if parent in pids} - family
+        if not more:
+            return family
+        family |= more
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """TERM, then KILL, for the command and all it started."""
+    family = _family(process.pid, set())
+    for sent in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE
-        while time.monotonic() < deadline:
-            process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                break
+        for pid in [pid for pid, _start in family] or [process.pid] * (process.poll() is None):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sent)
+        while time.monotonic() < deadline and (family or process.poll() is None):
             time.sleep(0.05)
+            family = _family(process.pid, family) if family else family
     process.wait()
 
 
@@ -118,17 +146,17 @@ def run_command(
         try:
             status = process.wait(timeout=max(timeout, 0.01))
         except subprocess.TimeoutExpired:
-            _kill_group(process)
+            _kill_all(process)
             raise BeamError(
                 "build_timeout", "%s did not end in time" % " ".join(argv[:3]), "it was killed after %d s" % timeout,
-                "Give more with timeout, or look at what it waits for", output=tail.text(),
+                "Give more with timeout, or look at what it waits for", output=tail.text().splitlines(),
             ) from None
         return Finished(status, tail.text())
     except OSError as exc:
         raise BeamError("command_missing", "%s can't be run" % argv[0], exc.strerror or str(exc), "Install it, or set elixir_path") from exc
     except BaseException:
         if process is not None and process.poll() is None:
-            _kill_group(process)
+            _kill_all(process)
         raise
     finally:
         for number, handler in before.items():

@@ -61,9 +61,9 @@ def ask_project(project_dir: str, env: t.Mapping[str, str], elixir: str, timeout
         done = run_command([elixir, script, answer], project_dir, env, timeout)
         if done.status != 0 or not os.path.exists(answer):
             raise BeamError(
-                "mix_exs_failed", "mix.exs of %s can't be evaluated" % project_dir,
-                "its last lines:\n%s\n" % mask(done.output, secrets),
-                "Correct mix.exs; `mix help` in that directory shows the same error", step="info",
+                "mix_exs_failed", "mix.exs of %s can't be evaluated" % project_dir, "it ended with %d" % done.status,
+                "Correct mix.exs; `mix help` in that directory shows the same error",
+                step="info", output=mask(done.output, secrets).splitlines(),
             )
         with open(answer, encoding="utf-8") as stream:
             document: dict[str, t.Any] = json.load(stream)

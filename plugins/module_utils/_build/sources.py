@@ -46,7 +46,8 @@ class Sources:
 
 def _git(root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     # GIT_OPTIONAL_LOCKS: `status` must not write to the repository (check mode).
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    # Whoever calls us from a git hook has GIT_DIR and the like set, for another repository.
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key == "GIT_CEILING_DIRECTORIES"}
     env.update({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"})
     try:
         return subprocess.run(
@@ -121,7 +122,12 @@ def read_sources(root: str, build_dir: str) -> Sources:
     root = os.path.realpath(root)
     build_dir = os.path.realpath(build_dir)
     git = _status(root, build_dir)
-    names = _listed(root, build_dir) if git.sha else list(_walk(root, build_dir=build_dir))
+    names = _listed(root, build_dir) if git.sha else []
+    if git.sha and "mix.exs" not in names:
+        # Such as a directory that a repository around it ignores: git would list nothing, and never see a change.
+        git = GitState(problem="mix.exs does not belong to the git repository around it")
+    if not git.sha:
+        names = list(_walk(root, build_dir=build_dir))
     files = {}
     for name in names:
         path = os.path.join(root, name)

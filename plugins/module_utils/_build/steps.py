@@ -49,10 +49,10 @@ class Steps:
                 [self.mix_program, *arguments], self.request.project_dir, {**self.env, **(env or {})}, self.deadline - started, (self.lock,),
             )
         except BeamError as exc:
-            output = mask(str(exc.details.get("output", "")), self.request.secrets)
+            output = [mask(line, self.request.secrets) for line in exc.details.get("output", ())]
             raise BeamError(
-                exc.code, "the build of %s failed in the step %s: mix %s" % (self.name, step, arguments[0]), _quoted(exc.why, output), exc.hint,
-                step=step, output=output.splitlines(),
+                exc.code, "the build of %s failed in the step %s: mix %s" % (self.name, step, arguments[0]), exc.why, exc.hint,
+                step=step, output=output,
             ) from None
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - started, 3)
         if done.status != 0:
@@ -69,13 +69,9 @@ class Steps:
         if code == "disk_full":
             ended += " (%s has %d MB free)" % (self.request.build_dir, free_megabytes(self.request.build_dir))
         raise BeamError(
-            code, "the build of %s failed in the step %s: mix %s" % (self.name, step, task), _quoted(ended, output), hint,
+            code, "the build of %s failed in the step %s: mix %s" % (self.name, step, task), ended, hint,
             step=step, output=output.splitlines(),
         )
-
-
-def _quoted(why: str, output: str) -> str:
-    return "%s. Its last lines:\n%s\n" % (why, output) if output else why
 
 
 def free_megabytes(path: str) -> int:
