@@ -24,8 +24,9 @@ tools:
 	@$(SETUP) venv && $(SETUP) live
 .PHONY: tools
 
-demo: setup ## the whole line on this machine, three nodes (STORE=file or s3)
-	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" STORE=$(STORE) examples/demo/run
+demo: ## the whole line on this machine, three nodes (STORE=file or s3)
+	@$(SETUP) packages demo && $(SETUP) venv && $(SETUP) live
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" $(PYTHON) examples/demo/demo.py --store $(STORE)
 
 test: tools ## everything, with a table at the end (FLEET=required|auto|off)
 	@$(PYTHON) tests/support/run_test.py

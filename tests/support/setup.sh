@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # What the make targets need, made under .cache. Each step does nothing when it is done already.
-#   setup.sh packages              Debian/Ubuntu packages (installs as root, else prints what to install)
+#   setup.sh packages [demo]       Debian/Ubuntu packages (installs as root, else prints what to install)
 #   setup.sh pythons               .cache/pythons/python3.X -> every Python 3.9 to 3.14 that really runs
 #   setup.sh venv | venv39 | venv221
 #   setup.sh live | frozen [DIR]   the collection at an importable path: a link, and a copy for ansible-test
@@ -19,7 +19,7 @@ die() { say "$*"; exit 1; }
 packages() {
     command -v dpkg-query >/dev/null || { say "no dpkg here: install what tests/support/apt-packages.txt lists by hand"; return 0; }
     local wanted missing=()
-    wanted=$(sed 's/#.*//' "$support/apt-packages.txt")
+    wanted=$(sed 's/#.*//' "$support/apt-packages.txt" | awk -v group="${1:-}" 'NF && (group == "" || $2 == group) { print $1 }')
     for name in $wanted; do
         [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
     done
