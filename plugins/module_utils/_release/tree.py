@@ -131,14 +131,18 @@ def _hash(root: str, path: str, size: int) -> tuple[str, int, str]:
     return digest.hexdigest(), count, what
 
 
-def scan_tree(root: str, exclude: t.Sequence[str] = ()) -> Tree:
-    """The release tree at root. Patterns of exclude are left out (secrets_policy.excluded says how they match)."""
-    root = os.path.abspath(root)
+def require_tree(root: str) -> None:
     if not os.path.isdir(root):
         raise BeamError(
             "tree_missing", "the release tree %s can't be published" % root, "there is no such directory",
             "Build it first (mix_release), or mend path",
         )
+
+
+def scan_tree(root: str, exclude: t.Sequence[str] = ()) -> Tree:
+    """The release tree at root. Patterns of exclude are left out (secrets_policy.excluded says how they match)."""
+    root = os.path.abspath(root)
+    require_tree(root)
     scan = _Scan(root, exclude)
     try:
         scan.walk("", ())

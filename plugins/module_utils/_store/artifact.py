@@ -19,7 +19,7 @@ from .._release.abi_scan import scan_tree as scan_abi
 from .._release.manifest import Manifest, Provenance
 from .._release.names import check_digest, check_name, check_version
 from .._release.record import load_record
-from .._release.tree import scan_tree
+from .._release.tree import require_tree, scan_tree
 from .base import Store
 from .channels import make_stamp
 from .documents import Pin, Version, need_version, read_manifest, read_pin, resolve
@@ -57,6 +57,7 @@ def run_artifact(params: Params, check_mode: bool) -> Result:
 def find_source(path: str, name: str | None, version: str | None) -> Source:
     """What the build record says of the tree at path; without one, what the tree says itself."""
     path = os.path.abspath(path)
+    require_tree(path)
     record = load_record(path)
     if record is None:
         inside = _version_inside(path)

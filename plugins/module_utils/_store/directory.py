@@ -37,6 +37,7 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _ERRORS: dict[int, tuple[str, str, str]] = {
     errno.ENOSPC: ("store_full", "the disk is full", "Free some space, or prune old releases with release_artifact state=pruned"),
     errno.EDQUOT: ("store_full", "the quota is used up", "Free some space, or prune old releases with release_artifact state=pruned"),
+    errno.EFBIG: ("store_full", "the file is larger than a limit of this user or file system allows", "Raise the limit"),
     errno.EROFS: ("store_read_only", "the file system is read-only", "Mount it writable, or use another store"),
     errno.EACCES: ("store_denied", "this user lacks the rights", "Give the user who runs the task the rights, or run it as another one (become)"),
     errno.EPERM: ("store_denied", "this user lacks the rights", "Give the user who runs the task the rights, or run it as another one (become)"),
@@ -283,8 +284,11 @@ def _locked(directory: int) -> t.Iterator[None]:
     flags = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(_LOCK, os.O_RDWR | flags, 0o666, dir_fd=directory)
-    except PermissionError:  # somebody else's lock file: reading is enough to lock it
-        fd = os.open(_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except PermissionError as exc:  # somebody else's lock file: reading is enough to lock it
+        try:
+            fd = os.open(_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        except FileNotFoundError:
+            raise exc from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

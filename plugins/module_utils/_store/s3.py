@@ -112,11 +112,14 @@ class S3Store(Store):
         def work(_attempt: int) -> Found:
             response = self._client.get_object(Key=self._key(key), **self._common)
             with contextlib.closing(response["Body"]) as body:
-                if response["ContentLength"] > limit:
-                    raise self._too_large(key, response["ContentLength"], limit)
+                size = response.get("ContentLength")  # None where the body ends with the connection
+                if size is not None and size > limit:
+                    raise self._too_large(key, size, limit)
                 data = body.read(limit + 1)
                 if len(data) > limit:
                     raise self._too_large(key, len(data), limit)
+                if size is not None and len(data) != size:
+                    raise ConnectionError("%d of %d bytes came" % (len(data), size))
             return Found(data, response["ETag"])
 
         return self._call("read", key, work)

@@ -13,7 +13,9 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
+from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
 
 SUPPORT = pathlib.Path(__file__).resolve().parents[4] / "support"
@@ -65,3 +67,28 @@ def fault_proxy(s3_server: t.Any) -> t.Iterator[t.Any]:
     """A proxy before the S3 server, which does what a test tells it to."""
     with load_support("fault_proxy").running(s3_server.endpoint) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def trees() -> t.Any:
+    """Makes release trees: trees.make_tree(path, ...)."""
+    return load_support("trees")
+
+
+ARTIFACT = {
+    "state": "present", "name": "shop", "version": None, "path": None, "exclude": [], "pinned": None, "dest": None,
+    "keep": 10, "keep_days": 0, "min_layer_age": 24,
+}
+
+
+@pytest.fixture
+def artifact(store_params: dict[str, t.Any]) -> t.Callable[..., dict[str, t.Any]]:
+    """release_artifact with these options, on the store of the test."""
+    return lambda check=False, **options: run_artifact({**store_params, **ARTIFACT, **options}, check)
+
+
+@pytest.fixture
+def channel(store_params: dict[str, t.Any]) -> t.Callable[..., dict[str, t.Any]]:
+    """release_channel with these options, on the store of the test."""
+    defaults = {"name": "shop", "channel": "production", "state": "promoted", "by": "tester@here"}
+    return lambda check=False, **options: run_channel({**store_params, **defaults, **options}, check)

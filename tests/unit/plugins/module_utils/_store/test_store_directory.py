@@ -1,0 +1,185 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be wrong with a directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+import textwrap
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._store import directory
+from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store"
+
+
+def files(root: pathlib.Path) -> list[str]:
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and p.name != ".lock")
+
+
+def test_a_missing_directory_is_not_made(tmp_path: pathlib.Path) -> None:
+    store = DirectoryStore(str(tmp_path / "none"))
+    for work in (lambda: store.put_if_absent("a/b", b"x", 1), lambda: store.get("a/b", 1), lambda: list(store.list("a/"))):
+        with pytest.raises(BeamError) as caught:
+            work()
+        assert caught.value.code == "store_missing" and "mkdir" in caught.value.hint
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BeamError) as caught:
+        DirectoryStore(str(tmp_path / "file")).get("a/b", 1)
+    assert caught.value.code == "store_missing"
+
+
+def test_modes_follow_the_umask(root: pathlib.Path) -> None:
+    before = os.umask(0o022)
+    try:
+        DirectoryStore(str(root)).put_if_absent("a/b/c", b"x", 1)
+        DirectoryStore(str(root)).replace("a/b/d", b"x", None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((root / "a/b/c").stat().st_mode) == 0o644 == stat.S_IMODE((root / "a/b/d").stat().st_mode)
+    assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("place", ["shop", "shop/layers", "shop/layers/x"])
+def test_links_inside_a_store_are_not_followed(place: str, root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "layers").mkdir(parents=True)
+    (outside / "layers" / "x").write_text("secret")
+    link = root / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside if place == "shop" else outside / "layers" if place == "shop/layers" else outside / "layers/x")
+    store = DirectoryStore(str(root))
+    with pytest.raises(BeamError) as caught:
+        store.get("shop/layers/x", 100)
+    assert caught.value.code == "store_symlink"
+    with pytest.raises(BeamError):
+        store.replace("shop/layers/x", b"mine", None)
+    if place != "shop/layers/x":
+        with pytest.raises(BeamError):
+            store.put_if_absent("shop/layers/y", b"mine", 4)
+        with pytest.raises(BeamError):
+            store.delete("shop/layers/x")
+    assert files(outside) == ["layers/x"] and (outside / "layers/x").read_text() == "secret"
+
+
+def test_a_fifo_does_not_hang(root: pathlib.Path) -> None:
+    (root / "a").mkdir()
+    os.mkfifo(root / "a/x")
+    with pytest.raises(BeamError):
+        DirectoryStore(str(root)).get("a/x", 10)
+
+
+@pytest.mark.parametrize(("number", "code"), [
+    (errno.ENOSPC, "store_full"), (errno.EDQUOT, "store_full"), (errno.EROFS, "store_read_only"), (errno.EACCES, "store_denied"),
+    (errno.EIO, "store_io"), (errno.ENAMETOOLONG, "store_io"),
+])
+@pytest.mark.parametrize("call", ["open", "mkdir", "link", "fsync", "rename"])
+def test_every_error_has_its_name_and_leaves_nothing(
+    number: int, code: str, call: str, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = DirectoryStore(str(root))
+    real_open = os.open
+
+    def fails(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        if call == "open" and not args[1] & os.O_EXCL:  # reading and locking go on
+            return real_open(*args, **kwargs)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(directory.os, call, fails)
+    with pytest.raises(BeamError) as caught:
+        if call == "rename":
+            store.replace("shop/channels/x", b"x", None)
+        else:
+            store.put_if_absent("shop/channels/x", b"x", 1)
+    monkeypatch.undo()
+    # Where the directory's own fsync fails, the file is there already, and whole.
+    assert caught.value.code == code and caught.value.hint
+    assert files(root) in ([], ["shop/channels/x"]) if call == "fsync" else files(root) == []
+
+
+def test_no_hard_links_on_this_file_system(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: t.Any, **_kwargs: t.Any) -> t.NoReturn:
+        raise OSError(errno.EPERM, "no")
+
+    monkeypatch.setattr(directory.os, "link", fails)
+    store = DirectoryStore(str(root))
+    assert store.put_if_absent("a/x", b"1", 1)
+    assert not store.put_if_absent("a/x", b"2", 1)
+    assert store.get("a/x", 1).data == b"1" and files(root) == ["a/x"]
+
+
+def test_less_than_was_announced(root: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match="announced"):
+        DirectoryStore(str(root)).put_if_absent("a/x", b"12", 3)
+    assert files(root) == []
+
+
+def test_what_a_killed_writer_left_is_swept_when_it_is_old(root: pathlib.Path) -> None:
+    store = DirectoryStore(str(root))
+    store.put_if_absent("shop/layers/x", b"1", 1)
+    for name, age in ((".tmp-old", 100_000), (".tmp-new", 10)):
+        path = root / "shop/layers" / name
+        path.write_text("half")
+        os.utime(path, (path.stat().st_mtime - age, path.stat().st_mtime - age))
+    assert [s.key for s in store.list("shop/")] == ["shop/layers/x"]
+    assert store.sweep("shop/", 86400) == 1
+    assert files(root) == ["shop/layers/.tmp-new", "shop/layers/x"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody without rights")
+def test_somebody_without_rights(root: pathlib.Path) -> None:
+    DirectoryStore(str(root)).put_if_absent("a/x", b"1", 1)
+    for path in (*root.parents[:3], root):
+        path.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            store = DirectoryStore(str(root))
+            assert store.get("a/x", 1).data == b"1"
+            for work in (lambda: store.put_if_absent("a/y", b"1", 1), lambda: store.replace("a/x", b"2", store.get("a/x", 1).etag)):
+                try:
+                    work()
+                except BeamError as exc:
+                    assert exc.code == "store_denied", exc
+                else:
+                    raise AssertionError("it was written")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert files(root) == ["a/x"]
+
+
+def test_a_write_that_ends_half_way(root: pathlib.Path) -> None:
+    """The kernel refuses the bytes after the limit, as a full disk does."""
+    script = textwrap.dedent("""
+        import resource, signal, sys
+        from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+        from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            DirectoryStore(sys.argv[1]).put_if_absent("a/x", b"x" * 100000, 100000)
+        except BeamError as exc:
+            print(exc.code)
+    """)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", script, str(root)], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "store_full" and files(root) == []
