@@ -201,7 +201,7 @@ class Daemon:
             if code is not None:
                 raise BeamError("node_died", "%s ended while it started" % self.release, _how(code), "Read the lines of its log", exit_code=code)
             process = identify(child.pid)
-            if process is not None and process.root and self._boot_done(process):
+            if process is not None and process.vm and self._boot_done(process):
                 return process
             time.sleep(0.03)
         raise BeamError(

@@ -114,6 +114,7 @@ class OsProcess:
 class NodeProcess(OsProcess):
     """A VM that runs a release's node. What is unknown yet (it is still a shell on its way to the VM) is empty."""
 
+    vm: bool = False  # whether it has become the VM; before that it is the launcher
     root: str = ""
     version: str = ""
     node: str = ""
@@ -215,7 +216,8 @@ def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv:
     """Pure: what an environment and an argument list say about a node."""
     options = dict(zip(argv, list(argv[1:]) + [""]))
     distribution = environ.get("RELEASE_DISTRIBUTION", "sname")
-    if "-sname" not in options and "-name" not in options and distribution != "none" and argv and os.path.basename(argv[0]) == "beam.smp":
+    vm = bool(argv) and os.path.basename(argv[0]).startswith("beam")
+    if vm and "-sname" not in options and "-name" not in options:
         distribution = "none"
     # The flag given twice counts as not given: the VM reads the file in its home. That keeps a cookie out of argv.
     hidden = argv.count("-setcookie") > 1
@@ -228,6 +230,7 @@ def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv:
         pid=pid,
         ticks=ticks,
         uid=uid,
+        vm=vm,
         root=environ.get("RELEASE_ROOT", ""),
         version=environ.get("RELEASE_VSN", ""),
         node=node,

@@ -27,7 +27,7 @@ TARGET = Target("a", ROOT, "2.0")
 
 def node(pid: int = 10, root: str = ROOT, version: str = "2.0") -> NodeProcess:
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return NodeProcess(pid, int(now * os.sysconf("SC_CLK_TCK")), root, version, "a@h", "sname", argv_cookie="monster-cookie")
+    return NodeProcess(pid, int(now * os.sysconf("SC_CLK_TCK")), True, root, version, "a@h", "sname", argv_cookie="monster-cookie")
 
 
 RUNS = Status(node(), "active", 0, 0.0)

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role service and beam_restart on a real systemd host: what a unit does when all is well, and when it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from conftest import Hosts
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "tests" / "integration" / "targets" / "setup_node" / "build.sh"
+URL = "http://127.0.0.1:4000/health"
+SECRET = "it's a $ecret \"x\" \\ `y`"
+PLAY: list[dict[str, t.Any]] = [
+    {
+        "hosts": "beam",
+        "gather_facts": False,
+        "become": True,
+        "vars": {"beam_name": "beacon", "beam_base": "/srv/beacon", "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET}, "service_stop_timeout": 20},
+        "roles": ["alchemist.beam.service"],
+    }
+]
+COPY: list[dict[str, t.Any]] = [
+    {
+        "hosts": "beam",
+        "gather_facts": False,
+        "become": True,
+        "tasks": [{"ansible.builtin.unarchive": {"src": "{{ archive }}", "dest": "/srv/beacon", "owner": "root", "group": "root"}}],
+    }
+]
+
+
+class Server:
+    def __init__(self, hosts: Hosts, where: Path) -> None:
+        self.hosts = hosts
+        self.where = where
+
+    def play(self, plays: list[dict[str, t.Any]], *words: str) -> str:
+        file = self.where / "play.json"
+        file.write_text(json.dumps(plays))
+        return self.hosts.control("ansible-playbook", str(file), *words)
+
+    def module(self, name: str, check: bool = False, fails: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        words = ["ansible", "h1", "--become", "-m", "alchemist.beam." + name, "-a", json.dumps({"name": "beacon", "base": "/srv/beacon", **options})]
+        done = self.hosts.try_fleet("run", "--", *words, *(["--check"] if check else []))
+        assert (done.returncode != 0) is fails, done.stdout
+        return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1]))
+
+    def restart(self, fails: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        health = {"http": {"url": URL}, "passes": 2, "interval": 0.1, "within": 10, **options.pop("health", {})}
+        return self.module("beam_restart", fails=fails, health=health, **options)
+
+    def sh(self, script: str) -> str:
+        return self.hosts.shell("h1", script)
+
+    def current(self, version: str) -> None:
+        self.sh("ln -sfn releases/%s /srv/beacon/current" % version)
+
+    def fault(self, name: str = "") -> None:
+        """The environment file with a fault in it; its time stays, so that this is no reason to restart by itself."""
+        self.sh("cp -p /etc/beacon/env /etc/beacon/env.kept; sed -i /BEACON_FAULT/d /etc/beacon/env; %s touch -r /etc/beacon/env.kept /etc/beacon/env" % (
+            "echo BEACON_FAULT=%s >> /etc/beacon/env;" % name if name else ""
+        ))  # fmt: skip
+
+    def answer(self) -> dict[str, t.Any]:
+        return dict(json.loads(self.sh("python3 -c 'import urllib.request as u; print(u.urlopen(\"%s\").read().decode())'" % URL)))
+
+    def pid(self) -> int:
+        return int(self.sh("systemctl show --property=MainPID --value beacon"))
+
+
+@pytest.fixture(scope="module")
+def server(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    where = tmp_path_factory.mktemp("service")
+    subprocess.run([str(BUILD), str(where), "0.1.0", "0.2.0"], check=True, stdin=subprocess.DEVNULL)
+    for cookie in where.glob("releases/*/releases/COOKIE"):
+        cookie.unlink()  # as the store hands them out
+    subprocess.run(["tar", "-C", str(where), "-czf", str(where / "releases.tgz"), "--mode=go+rX", "releases"], check=True)
+    hosts.fleet("up", "1")
+    made = Server(hosts, where)
+    first = made.play(PLAY, "--check", "--diff")
+    assert SECRET not in first and "failed=0" in first
+    assert "No such file" in made.sh("ls /etc/beacon 2>&1 || true")  # check mode wrote nothing
+    made.play(PLAY)
+    made.play(COPY, "-e", json.dumps({"archive": str(where / "releases.tgz")}))
+    made.current("0.1.0")
+    return made
+
+
+@pytest.fixture
+def running(server: Server) -> Server:
+    """0.1.0 runs, without a fault."""
+    server.fault()
+    server.current("0.1.0")
+    server.restart(stop_timeout=3)
+    return server
+
+
+def test_the_role_changes_nothing_the_second_time(server: Server) -> None:
+    before = server.sh("cat /var/lib/beacon/.erlang.cookie")
+    assert re.search(r"h1 .*changed=0 .*failed=0", server.play(PLAY))
+    assert server.sh("cat /var/lib/beacon/.erlang.cookie") == before and len(before.strip()) == 64
+
+
+def test_second_version(running: Server) -> None:
+    assert running.restart()["changed"] is False
+    boot_id = running.answer()["boot_id"]
+    running.current("0.2.0")
+    preview = running.module("beam_restart", check=True)
+    assert preview["changed"] is True and preview["action"] == "restart" and running.pid() == preview["before"]["pid"]
+    done = running.restart(health={"http": {"url": URL, "json": {"version": "0.2.0"}}, "node": {"applications": ["beacon"]}, "stable": 1})
+    assert done["before"]["version"] == "0.1.0" and done["after"]["version"] == "0.2.0" and done["escalated"] == "none"
+    assert done["after"]["pid"] == running.pid() != done["before"]["pid"]
+    assert done["seconds"]["stop"] < done["seconds"]["outage"] < done["seconds"]["total"]
+    assert running.answer()["boot_id"] != boot_id
+    info = running.module("beam_info")
+    assert info["running"] and info["answers"] and not info["drift"] and info["version"] == "0.2.0" and info["applications"]["beacon"] == "0.2.0"
+    running.current("0.1.0")
+    assert running.module("beam_info")["drift"] is True
+
+
+def test_secrets_are_where_they_belong(running: Server) -> None:
+    pid = running.pid()
+    cookie = running.sh("cat /var/lib/beacon/.erlang.cookie").strip()
+    assert cookie not in running.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '") and cookie not in running.sh("cat /proc/%d/environ" % pid)
+    assert SECRET in running.sh("cat /proc/%d/environ" % pid)
+    modes = running.sh("stat -c '%a %U %n' /etc/beacon /etc/beacon/env /var/lib/beacon /var/lib/beacon/.erlang.cookie /run/beacon /srv/beacon/releases")
+    assert modes.splitlines() == [
+        "700 root /etc/beacon", "600 root /etc/beacon/env", "700 beacon /var/lib/beacon", "400 beacon /var/lib/beacon/.erlang.cookie", "700 beacon /run/beacon",
+        "755 root /srv/beacon/releases",
+    ]  # fmt: skip
+    listening = running.sh("ss -Hltn | awk '{print $4}'").split()
+    assert "127.0.0.1:4370" in listening and not [address for address in listening if address.endswith(":4369")]
+    assert "Permission denied" in running.sh("setpriv --reuid=beacon --regid=beacon --clear-groups touch /srv/beacon/releases/0.1.0/x 2>&1 || true")
+
+
+def test_a_shell_in_the_node(running: Server) -> None:
+    assert ":\"beacon@127.0.0.1\"" in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
+    assert "usage" in running.sh("beacon-remote stop 2>&1 || true") and running.pid()
+
+
+def test_a_changed_environment_is_noticed(running: Server) -> None:
+    running.sh("touch /etc/beacon/env")
+    assert running.restart()["reason"] == "its configuration changed after it had started"
+    assert running.restart()["changed"] is False
+
+
+def test_masked_and_missing_units_stop_nothing(running: Server) -> None:
+    pid = running.pid()
+    running.current("0.2.0")
+    assert running.restart(fails=True, unit="nosuch")["error"]["code"] == "unit_missing"
+    running.sh("mv /etc/systemd/system/beacon.service /root/; ln -s /dev/null /etc/systemd/system/beacon.service; systemctl daemon-reload")
+    try:
+        assert running.restart(fails=True)["error"]["code"] == "unit_masked"
+        assert running.module("beam_restart", fails=True, check=True)["error"]["code"] == "unit_masked"
+    finally:
+        running.sh("rm /etc/systemd/system/beacon.service; mv /root/beacon.service /etc/systemd/system/; systemctl daemon-reload")
+    assert running.pid() == pid
+
+
+def test_a_missing_cookie_stops_nothing(running: Server) -> None:
+    pid = running.pid()
+    running.current("0.2.0")
+    running.sh("mv /var/lib/beacon/.erlang.cookie /root/cookie")
+    try:
+        assert running.restart(fails=True)["error"]["code"] == "cookie_missing" and running.pid() == pid
+    finally:
+        running.sh("mv /root/cookie /var/lib/beacon/.erlang.cookie")
+
+
+@pytest.mark.parametrize("fault", ["boot_error", "crash_loop:200", "exit0:200", "never_healthy"])
+def test_a_version_that_does_not_live_and_the_way_back(running: Server, fault: str) -> None:
+    running.fault(fault)
+    running.current("0.2.0")
+    failed = running.restart(fails=True, health={"stable": 4, "within": 3})
+    assert failed["error"]["code"] in ("node_died", "unhealthy") and failed["changed"] is True and failed["log"]
+    assert SECRET not in json.dumps(failed["log"])
+    running.fault()
+    running.current("0.1.0")
+    assert running.restart()["after"]["version"] == "0.1.0"
+
+
+def test_a_unit_that_gave_up_is_started_again(running: Server) -> None:
+    again = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl start --no-block beacon; systemctl stop beacon; done 2>&1"
+    assert "start-limit-hit" in running.sh("systemctl stop beacon; %s; systemctl start beacon 2>&1; systemctl show --property=Result beacon" % again)
+    assert running.restart()["after"]["version"] == "0.1.0"
+
+
+def test_hang_on_stop_and_a_frozen_vm_are_killed_at_the_deadline(running: Server) -> None:
+    running.fault("hang_on_stop")
+    running.restart(force=True)
+    done = running.restart(force=True, stop_timeout=2)
+    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < 4
+    running.fault()
+    running.sh("kill -STOP %d" % running.pid())
+    done = running.restart(force=True, stop_timeout=2)
+    assert done["escalated"] == "kill" and done["seconds"]["stop"] < 4 and done["after"]["pid"] == running.pid()
+
+
+def test_a_stop_during_early_boot_is_heard(running: Server) -> None:
+    running.sh("systemctl stop beacon; systemctl start --no-block beacon; sleep 0.25")
+    begin = time.monotonic()
+    done = running.module("beam_restart", state="stopped")
+    assert done["after"] is None and time.monotonic() - begin < 15 and running.pid() == 0
+    assert running.module("beam_restart", state="stopped")["changed"] is False
+    assert running.module("beam_info")["running"] is False
+
+
+def test_systemd_brings_a_killed_node_back_and_a_reboot_too(running: Server) -> None:
+    running.sh("kill -9 %d" % running.pid())
+    time.sleep(5)
+    info = running.module("beam_info")
+    assert info["restarts"] == 1 and info["running"]
+    running.current("0.2.0")
+    running.hosts.fleet("reboot", "h1")
+    deadline = time.monotonic() + 60
+    while running.sh("systemctl is-active beacon || true").strip() != "active" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert running.module("beam_info")["version"] == "0.2.0"
