@@ -24,9 +24,10 @@ REGISTRIES = {
     "a4aa2ac280bb8d1a", "c899567ee9068517", "e680c440a2e92079", "1ba4e37997a2e986", "a0f007d863a0ed19",
     "e514b0d3b0562f54", "0dc11026ac75c015", "384fe328e9cc3d5c", "00a7dc5a0cc38858", "3d01f3609be82d98",
 }  # fmt: skip
-# Directories of somebody's machine; examples and fixtures have invented users. Put together here, so that this file does not name them either.
+# Directories of somebody's machine; examples and fixtures have invented users, and test hosts have a root with files. Put together here, so that
+# this file does not name them either.
 INVENTED = r"(?!(?:a|app|deploy|user)\b)"
-MACHINE = re.compile("(?<![A-Za-z0-9_.$}>/-])/(%s)/%s[A-Za-z0-9._]" % ("|".join(("wo" "rk", "ro" "ot", "ho" "me", "Us" "ers")), INVENTED))
+MACHINE = re.compile("(?<![A-Za-z0-9_.$}>/-])/(%s)/%s[A-Za-z0-9._]" % ("|".join(("wo" "rk", r"ro" r"ot(?=/\.)", "ho" "me", "Us" "ers")), INVENTED))
 
 
 def tracked() -> list[str]:
