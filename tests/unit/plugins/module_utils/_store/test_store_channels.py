@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import typing as t
 
 import pytest

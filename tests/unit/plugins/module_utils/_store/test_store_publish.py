@@ -168,7 +168,9 @@ def test_a_layer_that_disappears_meanwhile_is_sent_again(
     assert artifact(state="verified", version="1.1.0")["verified"] == ["1.1.0"]
 
 
-def test_a_tree_that_changes_while_it_is_published(artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_that_changes_while_it_is_published(
+    artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tree = trees.make_tree(tmp_path / "1")
     real = publish.prove_conditions
 
