@@ -7,4 +7,4 @@ set -eux
 cd "$(dirname "$0")"
 output=${OUTPUT_DIR:-$(mktemp -d)}
 collections=${ANSIBLE_COLLECTIONS_PATH:-$(cd ../../../../../../.. && pwd)}
-PYTHONPATH="${collections%%:*}:../setup_node" python -m pytest -q -p no:cacheprovider --basetemp "$output/pytest" test_*.py "$@"
+PYTHONPATH="${collections%%:*}:../setup_node" python -m pytest -q -p node_fixtures -p no:cacheprovider --basetemp "$output/pytest" test_*.py "$@"
