@@ -16,6 +16,8 @@ description:
 extends_documentation_fragment:
   - alchemist.beam.attributes
 attributes:
+  action_group:
+    support: none
   check_mode:
     support: full
   diff_mode:

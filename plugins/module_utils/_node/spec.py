@@ -53,7 +53,7 @@ HEALTH_SPEC: dict[str, t.Any] = {
                 "timeout": {"type": "float", "default": 2.0},
             },
         },
-        "passes": {"type": "int", "default": 3},
+        "passes": {"type": "int", "default": 3, "no_log": False},
         "interval": {"type": "float", "default": 0.5},
         "within": {"type": "float", "default": 60.0},
         "stable": {"type": "float", "default": 0.0},
