@@ -1,0 +1,254 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks over two nodes of this machine: what a person types, and what is true afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import typing as t
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+@dataclass
+class Run:
+    code: int
+    text: str
+    report: dict[str, t.Any]
+
+    def changed(self) -> int:
+        return sum(int(n) for n in re.findall(r"changed=(\d+)", self.text))
+
+
+class Fleet:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        ports = free_ports(4)
+        self.ports = {"a": ports[0], "b": ports[1]}
+        self.inventory = {
+            "all": {"vars": {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                "beam_name": "beacon",
+                "beam_repo": str(directory / "repo"),
+                "beam_build_dir": str(directory / "build"),
+                "beam_store": "file://%s" % (directory / "store"),
+                "beam_manager": "daemon",
+                "beam_batches": [1, "100%"],
+                "beam_stop_timeout": 10,
+                "beam_boot_timeout": 20,
+                "beam_health": {
+                    "http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}},
+                    "within": 6, "passes": 2, "interval": 0.3,
+                },
+            }},
+            "beam": {"hosts": {
+                host: {
+                    "beam_base": str(directory / "nodes" / host), "beam_port": self.ports[host], "beam_env": {"PORT": str(self.ports[host])},
+                    "service_node": "beacon_%s_%d@127.0.0.1" % (host, self.ports[host]), "service_dist_port": ports[2 + index],
+                } for index, host in enumerate(self.ports)
+            }},
+        }
+        (directory / "store").mkdir()
+        (directory / "inventory.json").write_text(json.dumps(self.inventory))
+        subprocess.run([sys.executable, str(ROOT / "examples" / "make_versions.py"), str(directory / "repo")], check=True, stdout=subprocess.DEVNULL)
+
+    def play(self, name: str, *arguments: str, **variables: t.Any) -> Run:
+        report = self.directory / "report.json"
+        report.unlink(missing_ok=True)
+        given = json.dumps({"beam_report": str(report), **variables})
+        done = subprocess.run(
+            [str(PLAYBOOK), "-i", str(self.directory / "inventory.json"), "-e", given, "alchemist.beam." + name, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, check=False,
+            env={**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")},
+        )
+        print(done.stdout)
+        return Run(done.returncode, done.stdout, json.loads(report.read_text()) if report.exists() else {})
+
+    def answers(self) -> dict[str, tuple[str, int]]:
+        """Version and OS pid, as each node itself says."""
+        found = {}
+        for host, port in self.ports.items():
+            with urllib.request.urlopen("http://127.0.0.1:%d/health" % port, timeout=5) as answer:
+                body = json.load(answer)
+            found[host] = (body["version"], int(body["pid"]))
+        return found
+
+    def versions(self) -> dict[str, str]:
+        return {host: version for host, (version, _pid) in self.answers().items()}
+
+    def channel(self, name: str = "production") -> dict[str, t.Any]:
+        return json.loads((self.directory / "store" / "beacon" / "channels" / (name + ".json")).read_text())
+
+    def same(self, before: tuple[t.Any, t.Any]) -> None:
+        answers, files = before
+        now = self.everything()
+        assert sorted(path for path in {**files, **now} if files.get(path) != now.get(path)) == []
+        assert self.answers() == answers
+
+    def everything(self) -> dict[str, tuple[int, int]]:
+        """Every file that a playbook may write to, but the logs and run-time files of the nodes themselves."""
+        return {
+            str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
+            for top in ("store", "nodes", "build") for path in sorted((self.directory / top).rglob("*"))
+            if "/shared/" not in str(path) and "/.git" not in str(path)
+        }
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
+    made = Fleet(tmp_path_factory.mktemp("fleet"))
+    assert made.play("setup").code == 0
+    try:
+        yield made
+    finally:
+        assert made.play("stop").code == 0
+
+
+def test_1_a_first_version_that_fails_leaves_nothing_behind(fleet: Fleet) -> None:
+    run = fleet.play("deploy", beam_ref="v0.3.0", beam_channel="trial")
+    assert run.code != 0
+    assert [row["outcome"] for row in run.report["rows"]] == ["returned", "skipped"]
+    for host, port in fleet.ports.items():
+        assert not (fleet.directory / "nodes" / host / "current").is_symlink()
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert fleet.channel("trial")["stable"] is None
+    assert [g["version"] for g in fleet.channel("trial")["ghosts"]] == ["0.3.0"]
+
+
+def test_2_deploy(fleet: Fleet) -> None:
+    run = fleet.play("deploy", beam_ref="v0.1.0")
+    assert run.code == 0 and run.report["succeeded"]
+    assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+    assert fleet.channel()["stable"]["version"] == "0.1.0" and fleet.channel()["candidate"] is None
+
+
+def test_3_a_second_run_changes_nothing(fleet: Fleet) -> None:
+    before, files = fleet.answers(), fleet.everything()
+    run = fleet.play("deploy", beam_ref="v0.1.0", beam_report="")
+    assert run.code == 0 and run.changed() == 0
+    fleet.same((before, files))
+
+
+def test_4_check_mode_tells_and_writes_nothing(fleet: Fleet) -> None:
+    assert fleet.play("build", beam_ref="v0.2.0").code == 0
+    before, files = fleet.answers(), fleet.everything()
+    run = fleet.play("deploy", "--check", "--diff", beam_ref="v0.2.0", beam_report="")
+    assert run.code == 0
+    fleet.same((before, files))
+    # Published, it can be rehearsed to the end.
+    assert fleet.play("distribute", "-e", json.dumps({"distribute_path": _tree(fleet, "0.2.0")})).code == 0
+    files = fleet.everything()
+    run = fleet.play("rollout", "--check", "--diff", beam_version="0.2.0", beam_report="")
+    assert run.code == 0 and "would run on 2 of 2 hosts" in run.text
+    fleet.same((before, files))
+
+
+def _tree(fleet: Fleet, version: str) -> str:
+    found = [p for p in (fleet.directory / "build").rglob("beacon-%s-*" % version) if p.is_dir()]
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_5_the_second_version_moves_only_what_changed(fleet: Fleet) -> None:
+    run = fleet.play("deploy", beam_ref="v0.2.0")
+    assert run.code == 0
+    assert fleet.versions() == {"a": "0.2.0", "b": "0.2.0"}
+    release = run.report["published"]["bytes"]["release"]
+    assert all(0 < row["fetched"] < 0.05 * release for row in run.report["rows"])
+
+
+def test_6_a_bad_version_touches_one_batch_and_goes_back(fleet: Fleet) -> None:
+    before = fleet.answers()
+    run = fleet.play("deploy", beam_ref="v0.3.0")
+    after = fleet.answers()
+    assert run.code != 0 and not run.report["succeeded"]
+    assert [row["outcome"] for row in run.report["rows"]] == ["returned", "skipped"]
+    assert {host: version for host, (version, _) in after.items()} == {"a": "0.2.0", "b": "0.2.0"}
+    assert after["b"] == before["b"], "the second batch must not have been touched"
+    channel = fleet.channel()
+    assert channel["stable"]["version"] == "0.2.0" and [g["version"] for g in channel["ghosts"]] == ["0.3.0"]
+    assert "does not become healthy" in run.report["verdict"]
+
+
+def test_7_a_ghost_is_refused_before_anything_moves(fleet: Fleet) -> None:
+    before, files = fleet.answers(), fleet.everything()
+    run = fleet.play("rollout", beam_version="0.3.0")
+    assert run.code != 0 and "it is a ghost since" in run.text
+    fleet.same((before, files))
+
+
+def test_8_a_later_batch_that_fails_takes_the_earlier_ones_back(fleet: Fleet) -> None:
+    before = fleet.answers()
+    # 0.1.0 is fine on a; on b its gate asks for what no version says.
+    health = {"http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {
+        "ready": "{{ inventory_hostname == 'a' or rollout_expected_version == '0.2.0' }}"}}, "within": 3, "passes": 1}
+    run = fleet.play("rollout", beam_version="0.1.0", beam_health=health)
+    assert run.code != 0
+    assert [row["outcome"] for row in run.report["rows"]] == ["returned", "returned"]
+    assert fleet.versions() == {"a": "0.2.0", "b": "0.2.0"}
+    assert fleet.answers()["a"] != before["a"]
+    assert fleet.channel()["stable"]["version"] == "0.2.0"
+
+
+def test_9_rollback_and_its_own_rollback(fleet: Fleet) -> None:
+    # 0.1.0 became a ghost above, although it is what ran before: rolling back to it has to be said.
+    refused = fleet.play("rollback")
+    assert refused.code != 0 and "it is a ghost since" in refused.text
+    run = fleet.play("rollback", rollout_force=True)
+    assert run.code == 0 and fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+    assert all(row["fetched"] == 0 for row in run.report["rows"])
+    assert fleet.channel()["stable"]["version"] == "0.1.0"
+    again = fleet.play("rollback")
+    assert again.code != 0 and "0.2.0" in again.text and "it is a ghost since" in again.text
+    assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+
+
+def test_10_status_shows_drift(fleet: Fleet) -> None:
+    current = fleet.directory / "nodes" / "a" / "current"
+    current.unlink()
+    current.symlink_to("releases/0.2.0")
+    run = fleet.play("status")
+    current.unlink()
+    current.symlink_to("releases/0.1.0")
+    assert run.code == 0
+    table = run.report["table"]
+    assert "runs another version than current" in table[1] and table[2].split()[:4] == ["b", "0.1.0", "0.1.0", "0.1.0"]
+
+
+def test_11_a_host_that_is_away_is_no_ghost(fleet: Fleet) -> None:
+    away = json.loads((fleet.directory / "inventory.json").read_text())
+    away["beam"]["hosts"]["b"].update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=9)
+    (fleet.directory / "inventory.json").write_text(json.dumps(away))
+    before = fleet.channel()["ghosts"]
+    run = fleet.play("rollout", beam_version="0.2.0", rollout_force=True)
+    (fleet.directory / "inventory.json").write_text(json.dumps(fleet.inventory))
+    assert run.code != 0
+    assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"} and fleet.channel()["ghosts"] == before
+
+
+def test_12_an_empty_fleet_is_refused(fleet: Fleet) -> None:
+    run = fleet.play("rollout", beam_hosts="nobody")
+    assert run.code != 0 and "matches no host" in run.text
