@@ -18,6 +18,7 @@ extends_documentation_fragment:
 attributes:
   action_group:
     support: none
+    membership: []
   check_mode:
     support: full
   diff_mode:

@@ -21,6 +21,7 @@ extends_documentation_fragment:
 attributes:
   action_group:
     support: none
+    membership: []
   check_mode:
     support: full
     details:

@@ -206,7 +206,9 @@ class Systemd:
         # A unit that gave up after too many starts refuses further ones until told otherwise.
         self._ctl.run("systemctl", "reset-failed", self.unit)
         begin = time.monotonic()
-        return self._up(self._ctl.spawn("systemctl", "start", self.unit), begin, timeout)
+        # Between two starts of a crash loop, a start would wait for its turn.
+        verb = "restart" if self._shown.get("ActiveState") == "activating" else "start"
+        return self._up(self._ctl.spawn("systemctl", verb, self.unit), begin, timeout)
 
     def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
         self._reload()

@@ -13,13 +13,18 @@ import subprocess
 import threading
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import dist
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, HttpCheck, NodeCheck, TcpCheck, probe_http
+from ansible_collections.alchemist.beam.plugins.module_utils._node.process import descendants
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
 from node_site import NAME, Site, server
+
+SERVICE = Path(__file__).resolve().parents[4] / "roles" / "service"
 
 
 def fails(site: Site, code: str, **options: t.Any) -> BeamError:
@@ -317,3 +322,30 @@ def test_a_crash_while_it_is_watched(site: Site) -> None:
     error = fails(site, "unhealthy", health=site.health(stable=5))
     timer.join()
     assert "process %d ended" % process.pid in error.message
+
+
+def test_heart_does_not_bring_a_killed_node_back(site: Site) -> None:
+    witness = site.base / "heart-was-here"
+    site.env(ELIXIR_ERL_OPTIONS="-heart", HEART_COMMAND="touch %s" % witness)
+    site.run()
+    process = site.process()
+    assert process is not None and any(command == "heart" for _child, command in descendants(process.pid))
+    process.signal(signal.SIGSTOP)
+    assert site.run(state="stopped", stop_timeout=1).escalated == "kill"
+    time.sleep(0.5)
+    assert site.leftovers() == [] and not witness.exists()
+
+
+@pytest.mark.parametrize("address", ["path", "abstract"])
+def test_the_vm_says_itself_that_it_is_ready(site: Site, tmp_path: Path, address: str) -> None:
+    """The expression of the role service, with a real VM: READY=1 after the applications, then signs of life."""
+    variables = yaml.safe_load((SERVICE / "vars" / "main.yml").read_text())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        name = "@" + site.values["RELEASE_NODE"] if address == "abstract" else str(tmp_path / "n")
+        notify.bind("\0" + name[1:] if address == "abstract" else name)
+        notify.settimeout(15)
+        site.env(ERL_ZFLAGS="-eval '%s'" % variables["service_ready"].strip(), NOTIFY_SOCKET=name, WATCHDOG_USEC=600000, BEACON_FAULT="slow_boot:500")
+        begin = time.monotonic()
+        site.run()
+        assert notify.recv(100) == b"READY=1" and notify.recv(100) == b"WATCHDOG=1" and notify.recv(100) == b"WATCHDOG=1"
+        assert time.monotonic() - begin > 0.5

@@ -148,6 +148,14 @@ def test_a_start_that_succeeds_and_a_process_that_is_gone() -> None:
         manager.start(TARGET, 5)
 
 
+@pytest.mark.parametrize(("state", "verb"), [("failed", "start"), ("inactive", "start"), ("activating", "restart")])
+def test_a_unit_between_two_starts_of_a_crash_loop_does_not_wait(state: str, verb: str) -> None:
+    manager, fake = unit(ActiveState=state, MainPID=str(os.getpid()))
+    manager.status()
+    manager.start(TARGET, 5)
+    assert "systemctl %s a.service" % verb in fake.commands
+
+
 def test_a_changed_unit_is_read_again_before_it_is_started() -> None:
     manager, fake = unit(NeedDaemonReload="yes", MainPID=str(os.getpid()))
     manager.status()
