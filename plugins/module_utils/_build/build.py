@@ -44,8 +44,7 @@ def run_build(request: Request, check_mode: bool = False) -> dict[str, t.Any]:
             record, seconds = plan.record, {}
         # An empty time means that the index knew it already.
         if plan.seconds and record is not None and plan.key is not None and not check_mode:
-            built = {} if plan.chosen.version else {"built_version": record.version}
-            index.remember(request.build_dir, plan.key, {**plan.document, **built})
+            index.remember(request.build_dir, plan.key, plan.document)
     if plan.seconds:
         seconds = {"info": round(plan.seconds, 3), **seconds}
     return {

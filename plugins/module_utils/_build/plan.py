@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import time
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from .._errors import BeamError
 from .._release.names import check_version
@@ -113,7 +114,7 @@ def make_plan(request: Request) -> BuildPlan:
     document, key, seconds = _document(request, sources)
     project = parse_project(document)
     chosen = choose_release(project, request.release)
-    version = chosen.version or document.get("built_version")
+    version = chosen.version
     if request.version == "git":
         version = check_version(describe(request.project_dir))
     elif request.version:
@@ -122,7 +123,7 @@ def make_plan(request: Request) -> BuildPlan:
     fingerprint = _digest(
         {
             **_decisions(request), "sources": sources.digest, "outside": sorted((os.path.basename(s.root), s.digest) for s in others),
-            "name": chosen.name, "version": version if request.version else chosen.version, "own_apps": dict(project.own_apps),
+            "name": chosen.name, "version": version, "own_apps": dict(project.own_apps),
             "toolchain": toolchain.identity(project.toolchain),
         }
     )
@@ -131,15 +132,16 @@ def make_plan(request: Request) -> BuildPlan:
 
 
 def _with_record(plan: BuildPlan) -> BuildPlan:
-    if plan.tree is None or not os.path.isdir(plan.tree):
-        return plan
-    try:
-        record = load_record(plan.tree)
-    except BeamError:
-        return plan  # unreadable: built again
-    if record is None or record.provenance.fingerprint != plan.fingerprint:
-        return plan
-    return BuildPlan(**{**vars(plan), "record": record})
+    """The plan with the record of a tree that was built from the same input."""
+    version = glob.escape(plan.version) if plan.version else "*"
+    for path in glob.glob(glob.escape(os.path.join(plan.request.build_dir, plan.name)) + "-%s-%s" % (version, plan.fingerprint[:12])):
+        try:
+            record = load_record(path)
+        except BeamError:
+            continue  # unreadable: built again
+        if record is not None and record.provenance.fingerprint == plan.fingerprint and plan.tree_of(record.version) == path:
+            return replace(plan, record=record, version=record.version)
+    return plan
 
 
 def describe_result(plan: BuildPlan, record: BuildRecord | None) -> dict[str, t.Any]:

@@ -49,9 +49,10 @@ class Steps:
                 [self.mix_program, *arguments], self.request.project_dir, {**self.env, **(env or {})}, self.deadline - started, (self.lock,),
             )
         except BeamError as exc:
+            why = "it was killed: the %d s for the whole build were over" % self.request.timeout if exc.code == "build_timeout" else exc.why
             output = [mask(line, self.request.secrets) for line in exc.details.get("output", ())]
             raise BeamError(
-                exc.code, "the build of %s failed in the step %s: mix %s" % (self.name, step, arguments[0]), exc.why, exc.hint,
+                exc.code, "the build of %s failed in the step %s: mix %s" % (self.name, step, arguments[0]), why, exc.hint,
                 step=step, output=output,
             ) from None
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - started, 3)

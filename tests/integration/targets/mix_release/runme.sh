@@ -7,3 +7,11 @@ cd "$(dirname "$0")"
 output=${OUTPUT_DIR:-$(mktemp -d)}
 collections=${ANSIBLE_COLLECTIONS_PATH:-$(cd ../../../../../../.. && pwd)}
 PYTHONPATH="${collections%%:*}:." python -m pytest -q -p no:cacheprovider --basetemp "$output/pytest" test_*.py "$@"
+python ../../../../examples/make_versions.py "$output/project"
+python ../../../../examples/make_versions.py "$output/origin"
+# -vvv shows everything that Ansible would tell anybody of a task.
+ansible-playbook -vvv -e "output_dir=$output" site.yml >"$output/playbook.log" 2>&1 || { grep -v '^<' "$output/playbook.log" | tail -n 60; exit 1; }
+if grep -n 'canary-71c0' "$output/playbook.log"; then
+    echo "the value of a variable of the build was shown"
+    exit 1
+fi

@@ -169,6 +169,17 @@ def test_application_by_path_from_outside(tmp_path: Path) -> None:
     assert ask(project.build(), "Shared.answer()") == "second, longer"
 
 
+def test_version_that_only_the_build_can_tell(project: MixProject) -> None:
+    project.write("mix.exs", MIX_EXS.replace("deps: []", "deps: [], releases: [demo: [version: {:from_app, :elixir}]]"))
+    project.commit()
+    predicted = project.build(check_mode=True)
+    assert predicted["changed"] and predicted["version"] is None and predicted["path"] is None
+    made = project.build()
+    assert made["version"] == made["toolchain"]["elixir"] and os.path.isdir(made["path"])
+    again = project.build()
+    assert not again["changed"] and again["path"] == made["path"]
+
+
 def test_umbrella(tmp_path: Path) -> None:
     project = MixProject(tmp_path / "umbrella")
     (project.root / "lib" / "demo.ex").unlink()
