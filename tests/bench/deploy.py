@@ -1,0 +1,140 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A deploy to ten hosts over ssh, restart left out: one task, beside a bare ssh loop and a plain playbook.
+
+The hosts are addresses of the loopback network behind one sshd of our own, each with its own base directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
+from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
+from ansible_collections.alchemist.beam.plugins.module_utils._store.http import HttpStore
+from common import ROOT, Release, rounds, say, table
+from transfer import Shop, run, void
+
+HOSTS = ["127.0.77.%d" % n for n in range(1, 11)]
+BIN = ROOT / ".cache" / "venv" / "bin"
+
+
+@contextlib.contextmanager
+def sshd(place: Path) -> t.Iterator[list[str]]:
+    """The options that ssh needs to reach any of the hosts."""
+    place.mkdir(mode=0o700)
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / key)], check=True)
+    shutil.copy(place / "user.pub", place / "authorized_keys")
+    with socket.socket() as sock:
+        sock.bind((HOSTS[0], 0))
+        port = sock.getsockname()[1]
+    lines = ["ListenAddress %s:%d" % (host, port) for host in HOSTS]
+    lines += [
+        "HostKey %s/host" % place, "AuthorizedKeysFile %s/authorized_keys" % place, "PidFile none", "StrictModes no", "UsePAM no",
+        "PasswordAuthentication no", "PermitRootLogin prohibit-password", "MaxStartups 100:30:200", "Subsystem sftp internal-sftp",
+    ]
+    (place / "sshd_config").write_text("\n".join(lines) + "\n")
+    program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if program is None:
+        raise FileNotFoundError("sshd")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # its privilege separation wants it
+    with open(place / "sshd.log", "wb") as log:
+        server = subprocess.Popen([program, "-D", "-e", "-f", str(place / "sshd_config")], stdout=log, stderr=log)
+    try:
+        options = ["-p", str(port), "-i", str(place / "user"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+                   "-o", "UserKnownHostsFile=%s/known" % place, "-o", "LogLevel=ERROR"]
+        for _try in range(50):
+            if subprocess.run(["ssh", *options, "-o", "BatchMode=yes", HOSTS[0], "true"], check=False, capture_output=True).returncode == 0:
+                break
+            time.sleep(0.1)
+        else:
+            raise OSError("sshd does not answer: " + (place / "sshd.log").read_text()[-500:])
+        yield options
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def playbook(place: Path, name: str, tasks: list[dict[str, t.Any]]) -> str:
+    path = place / (name + ".yml")
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    path.chmod(0o600)  # presigned URLs are in it
+    return str(path)
+
+
+def measure_deploy(shop: Shop, first: Release, second: Release, place: Path, figures: dict[str, float]) -> None:
+    try:
+        with sshd(place) as ssh:
+            _measure(shop, first, second, place, ssh, figures)
+    except OSError as exc:
+        say("NOT MEASURED: deploys over ssh: %s" % exc)
+
+
+def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list[str], figures: dict[str, float]) -> None:
+    bases = {host: place / "hosts" / host for host in HOSTS}
+    (place / "inventory.json").write_text(json.dumps({"all": {
+        "hosts": {host: {"base": str(base)} for host, base in bases.items()},
+        "vars": {"ansible_python_interpreter": str(BIN / "python"), "ansible_ssh_common_args": " ".join(ssh), "ansible_user": "root"},
+    }}))
+    config = "[defaults]\nhost_key_checking = false\nforks = 10\n[connection]\npipelining = true\n[ssh_connection]\ncontrol_path_dir = %s/cp\n" % place
+    (place / "ansible.cfg").write_text(config)
+    env = {
+        "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"), "ANSIBLE_LOCAL_TEMP": str(place / "tmp"),
+    }
+    store_of_first = shop.presign(first.version)
+    url = shop.url(second.version)
+    ours = playbook(place, "ours", [{"alchemist.beam.release_install": {
+        "name": "beacon", "base": "{{ base }}", "version": second.version, "state": "active", "presigned": shop.presign(second.version)}}])
+    root = "{{ base }}/releases/" + second.version
+    plain = playbook(place, "plain", [
+        {"ansible.builtin.file": {"path": "{{ base }}", "state": "directory", "mode": "0755"}},
+        {"ansible.builtin.file": {"path": "{{ base }}/releases", "state": "directory", "mode": "0755"}},
+        {"ansible.builtin.file": {"path": root, "state": "directory", "mode": "0755"}},
+        {"ansible.builtin.get_url": {"url": url, "dest": "{{ base }}/r.tgz", "mode": "0644"}},
+        {"ansible.builtin.unarchive": {"src": "{{ base }}/r.tgz", "dest": root, "remote_src": True}},
+        {"ansible.builtin.file": {"path": "{{ base }}/r.tgz", "state": "absent"}},
+        {"ansible.builtin.file": {"src": "releases/" + second.version, "dest": "{{ base }}/current", "state": "link"}},
+    ])
+    script = "mkdir -p {0}/releases/{1} && curl -sSf '{2}' | tar xzf - -C {0}/releases/{1} && ln -sfn releases/{1} {0}/current"
+
+    def prepare(hosts: list[str]) -> None:
+        for host in HOSTS:
+            shutil.rmtree(bases[host], ignore_errors=True)
+        for host in hosts:
+            install(Request(Wanted("beacon", version=first.version), str(bases[host]), "active"), lambda: HttpStore(presigned=store_of_first))
+
+    def loop(hosts: list[str]) -> None:
+        jobs = [subprocess.Popen(["ssh", *ssh, host, script.format(bases[host], second.version, url)]) for host in hosts]
+        if any([job.wait() for job in jobs]):
+            raise SystemExit("the ssh loop failed")
+
+    def play(book: str, hosts: list[str]) -> None:
+        argv = [str(BIN / "ansible-playbook"), "-i", str(place / "inventory.json"), "-l", ",".join(hosts), book]
+        void(run(argv, env=env))
+
+    for count in (1, 5, 10):
+        hosts = HOSTS[:count]
+        ready = lambda hosts=hosts: prepare(hosts)  # noqa: E731
+        seconds = rounds({
+            "ssh loop: curl | tar, ln": (ready, lambda hosts=hosts: loop(hosts)),
+            "release_install, one task": (ready, lambda hosts=hosts: play(ours, hosts)),
+            **({"plain playbook, 7 tasks": (ready, lambda hosts=hosts: play(plain, hosts))} if count == 10 else {}),
+        })
+        for host in hosts:
+            assert os.readlink(bases[host] / "current") == "releases/" + second.version
+        table("Deploy of a second version to %d hosts" % count, seconds, "ssh loop: curl | tar, ln")
+    figures["deploy10_vs_ssh_loop"] = seconds["release_install, one task"] / seconds["ssh loop: curl | tar, ln"]
+    figures["deploy10_vs_playbook"] = seconds["release_install, one task"] / seconds["plain playbook, 7 tasks"]
