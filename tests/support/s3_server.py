@@ -147,6 +147,7 @@ def start(directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket
     process = subprocess.Popen(
         [str(weed), "server", "-dir=%s" % data, "-ip=%s" % bind, "-ip.bind=%s" % bind, "-s3", "-s3.port=%d" % s3_port,
          "-s3.config=%s" % (directory / "identities.json"), "-s3.port.grpc=%d" % ports[1], "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
+         "-s3.autoCreateBucket=false",
          "-master.port=%d" % ports[2], "-master.port.grpc=%d" % ports[3], "-volume.port=%d" % ports[4], "-volume.port.grpc=%d" % ports[5],
          "-filer.port=%d" % ports[6], "-filer.port.grpc=%d" % ports[7], "-volume.max=300", "-master.volumeSizeLimitMB=256",
          "-master.electionTimeout=1s", "-master.telemetry=false"],

@@ -74,6 +74,11 @@ class Store(abc.ABC):
     def stat(self, key: str) -> Stat | None:
         """None where there is no such object."""
 
+    @property
+    def identity(self) -> str:
+        """The same for two objects that speak to the same store."""
+        return self.location
+
     def _wrote(self) -> None:
         with _COUNTING:
             self.writes += 1

@@ -106,6 +106,10 @@ class S3Store(Store):
         if options.expected_bucket_owner:
             self._common["ExpectedBucketOwner"] = options.expected_bucket_owner
 
+    @property
+    def identity(self) -> str:
+        return "%s %s" % (self.options.endpoint_url or "", self.location)
+
     # The interface.
 
     def get(self, key: str, limit: int) -> Found:
