@@ -16,9 +16,6 @@ description:
 extends_documentation_fragment:
   - alchemist.beam.attributes
 attributes:
-  action_group:
-    support: none
-    membership: []
   check_mode:
     support: full
   diff_mode:
@@ -61,6 +58,11 @@ options:
       - Seconds to wait for the node's answer.
     type: float
     default: 2
+notes:
+  - A node of a systemd unit can be looked at by root or by its own user only, so C(become) is needed as a rule.
+  - A node that runs and may not be looked at is an error, not one that is down.
+seealso:
+  - module: alchemist.beam.beam_restart
 author:
   - alchemist.beam contributors (@alchemist-beam)
 """

@@ -19,9 +19,6 @@ description:
 extends_documentation_fragment:
   - alchemist.beam.attributes
 attributes:
-  action_group:
-    support: none
-    membership: []
   check_mode:
     support: full
     details:
@@ -203,6 +200,11 @@ options:
           - Seconds for which, after that, the process must go on without a new restart and the checks must go on passing.
         type: float
         default: 0
+notes:
+  - A node of a systemd unit can be looked at by root or by its own user only, so C(become) is needed as a rule.
+  - A node that runs and may not be looked at is an error, not one that is down.
+seealso:
+  - module: alchemist.beam.beam_info
 author:
   - alchemist.beam contributors (@alchemist-beam)
 """

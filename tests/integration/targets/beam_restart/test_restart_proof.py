@@ -209,21 +209,21 @@ def test_a_node_that_does_not_stay(site: Site, fault: str, codes: tuple[str, ...
 )
 def test_a_node_that_is_not_healthy(site: Site, fault: str, words: str) -> None:
     site.env(BEACON_FAULT=fault)
-    error = fails(site, "unhealthy", health=site.health(json={"version": "0.1.0"}, within=2.0, interval=0.1))
+    error = fails(site, "unhealthy", health=site.health(json={"version": "0.1.0"}, within=1.0, interval=0.1))
     assert words in error.message or "in a row" in error.message
     assert error.details["after"]["version"] == "0.1.0" and error.details["health"]["failures"] > 0
     assert site.values["BEACON_SECRET"] not in repr(error.details)
 
 
 def test_slow_boot_within_and_beyond_its_time(site: Site) -> None:
-    site.env(BEACON_FAULT="slow_boot:1500")
+    site.env(BEACON_FAULT="slow_boot:800")
     done = site.run()
-    assert done.boot is not None and done.boot > 1.5
+    assert done.boot is not None and done.boot > 0.8
     site.env(BEACON_FAULT="slow_boot:60000")
-    error = fails(site, "boot_timeout", force=True, boot_timeout=2)
-    assert "within 2 s" in error.message
+    error = fails(site, "boot_timeout", force=True, boot_timeout=1)
+    assert "within 1 s" in error.message
     site.env()
-    assert site.run(force=True, stop_timeout=5).after is not None
+    assert site.run(force=True, stop_timeout=1).after is not None
 
 
 def test_another_one_answers_on_the_health_port(site: Site) -> None:
