@@ -89,7 +89,7 @@ class Demo:
         return path
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+        return {**os.environ, **self.environment, "ANSIBLE_PIPELINING": "1", "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
 
     def step(self, title: str) -> None:
         say("\n%s" % title)
@@ -111,11 +111,11 @@ class Demo:
 def show_rollout(seconds: float, report: dict[str, t.Any]) -> None:
     build, published = report.get("build") or {}, report.get("published") or {}
     if build:
-        say("    build     %6.1f s   commit %s" % (sum((build.get("seconds") or {}).values()), (build.get("git_sha") or "")[:10]))
+        say("    build     %6.1f s   commit %s" % ((build.get("seconds") or {}).get("total", 0), (build.get("git_sha") or "")[:10]))
     if published:
         sent, release = published["bytes"]["sent"], published["bytes"]["release"]
         say("    publish   %6.1f s   %d of %d layers, %s sent of %s (%.1f %%)" % (
-            (published.get("seconds") or {}).get("total", 0), published["layers"]["sent"], published["layers"]["total"], human(sent), human(release), 100.0 * sent / release))
+            published["seconds"], published["layers"]["sent"], published["layers"]["total"], human(sent), human(release), 100.0 * sent / release))
     for row in report["rows"]:
         moved = "" if row.get("outage") is None else "outage %.1f s (stop %.1f, boot %.1f)" % (row["outage"], row["stop"] or 0, row["boot"] or 0)
         fetched = "" if row.get("fetched") is None else "fetched %s" % human(row["fetched"])
@@ -176,8 +176,6 @@ def main() -> int:
         store, options = "file://" + os.path.join(directory, "store"), {}
         if arguments.store == "s3":
             store, options = stack.enter_context(s3_store(directory))
-        else:
-            os.mkdir(os.path.join(directory, "store"))
         demo = Demo(directory, store, options, {"ANSIBLE_COLLECTIONS_PATH": os.path.join(ROOT, ".cache", "live")})
         try:
             run(demo)

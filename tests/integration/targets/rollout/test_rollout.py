@@ -70,7 +70,6 @@ class Fleet:
                 } for index, host in enumerate(self.ports)
             }},
         }
-        (directory / "store").mkdir()
         (directory / "inventory.json").write_text(json.dumps(self.inventory))
         subprocess.run([sys.executable, str(ROOT / "examples" / "make_versions.py"), str(directory / "repo")], check=True, stdout=subprocess.DEVNULL)
 
