@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import shutil
 import typing as t
 
 from .._errors import BeamError
@@ -51,6 +50,8 @@ def _place(file: File, source: int, path: str, target: int) -> bool:
     except OSError as exc:
         if exc.errno not in _COPY_INSTEAD:
             raise
+    import shutil  # not paid for where links work
+
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), "rb") as old, \
             os.fdopen(os.open(path, flags, file.mode, dir_fd=target), "wb") as new:
