@@ -17,6 +17,4 @@ attributes:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)) in diff mode.
   idempotent:
     description: When run twice in a row outside check mode with the same arguments, the second time changes nothing.
-  action_group:
-    description: Use C(group/alchemist.beam.store) in C(module_defaults) to set the options of the store once.
 """

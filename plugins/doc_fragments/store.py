@@ -9,6 +9,12 @@ class ModuleDocFragment:
     """The options of every module that speaks to a store."""
 
     DOCUMENTATION = r"""
+attributes:
+  action_group:
+    description: Use C(group/alchemist.beam.store) in C(module_defaults) to set the options of the store once.
+    support: full
+    membership:
+      - alchemist.beam.store
 options:
   store:
     description:

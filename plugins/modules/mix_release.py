@@ -108,8 +108,6 @@ attributes:
     support: full
   idempotent:
     support: full
-  action_group:
-    support: none
 seealso:
   - module: alchemist.beam.release_artifact
 author:

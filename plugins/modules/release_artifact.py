@@ -28,8 +28,6 @@ attributes:
     support: full
   idempotent:
     support: full
-  action_group:
-    support: full
 options:
   state:
     description:

@@ -26,8 +26,6 @@ attributes:
     support: full
   idempotent:
     support: full
-  action_group:
-    support: full
 options:
   name:
     description:

@@ -24,8 +24,6 @@ attributes:
     support: none
   idempotent:
     support: full
-  action_group:
-    support: full
 options:
   name:
     description:

@@ -27,8 +27,6 @@ attributes:
     support: none
   idempotent:
     support: full
-  action_group:
-    support: full
 options: {}
 """
 

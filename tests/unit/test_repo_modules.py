@@ -52,7 +52,6 @@ def test_module_with_the_options_of_a_store_is_in_the_group_that_sets_them(path:
     documentation = yaml.safe_load(constants(path)["DOCUMENTATION"])
     takes_store = "alchemist.beam.store" in documentation["extends_documentation_fragment"]
     assert takes_store == (path.stem in GROUPS["store"])
-    assert takes_store == (documentation["attributes"].get("action_group", {}).get("support") == "full")
 
 
 def test_groups_name_modules_that_exist() -> None:
