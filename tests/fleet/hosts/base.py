@@ -84,8 +84,9 @@ def _build(archive: Path) -> None:
     log = CACHE / "mmdebstrap.log"
     with log.open("w") as output:
         done = subprocess.run(
-            [*argv, os_release()["VERSION_CODENAME"], str(new), *_sources()], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=900
-        )
+            [*argv, os_release()["VERSION_CODENAME"], str(new), *_sources()], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=900,
+            check=False,
+        )  # fmt: skip
     if done.returncode != 0:
         raise FleetError("mmdebstrap failed (%s):\n%s" % (log, log.read_text(encoding="utf-8", errors="replace")[-2000:]))
     new.rename(archive)

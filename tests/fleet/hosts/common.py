@@ -94,9 +94,10 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def run(*argv: str | Path, check: bool = True, timeout: float = 60) -> str:
-    done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout)
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
     if check and done.returncode != 0:
-        raise FleetError("%s: exit code %d: %s" % (" ".join(str(word) for word in argv), done.returncode, (done.stderr or done.stdout).strip()[-2000:]))
+        raise FleetError("%s: exit code %d: %s" % (" ".join(words), done.returncode, (done.stderr or done.stdout).strip()[-2000:]))
     return done.stdout
 
 

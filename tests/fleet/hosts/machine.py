@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -65,7 +66,7 @@ def start(fleet: Fleet, host: str) -> None:
 
 def settled(fleet: Fleet, host: str, seconds: float = 60) -> None:
     """Returns when its boot is over, and with success."""
-    wait_for("PID 1 of %s" % host, lambda: cgroups.init_pid(fleet, host), seconds, every=0.02)
+    wait_for("PID 1 of %s" % host, functools.partial(cgroups.init_pid, fleet, host), seconds, every=0.02)
     # The bus appears some moments after PID 1.
     state = wait_for("the boot of %s" % host, lambda: inside(fleet, host, "systemctl", "is-system-running", "--wait", timeout=seconds)[1].strip(), seconds)
     if state != "running":
@@ -80,7 +81,7 @@ def inside(fleet: Fleet, host: str, *argv: str, timeout: float = 60) -> tuple[in
         return 255, ""
     words = ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd", "--", *argv]
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=timeout)
+    done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=timeout, check=False)
     return done.returncode, done.stdout
 
 
@@ -116,11 +117,15 @@ def remove(fleet: Fleet, host: str) -> None:
         (NSPAWN / "locks" / ("inode-%d:%d" % (place.st_dev, place.st_ino))).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (NSPAWN / "propagate" / ("%s-%s" % (fleet.name, host))).rmdir()
-        wait_for("umount of %s" % (top / "m"), lambda: subprocess.run(["umount", str(top / "m")], stderr=subprocess.DEVNULL).returncode == 0, 5, every=0.1)
+        wait_for("umount of %s" % (top / "m"), functools.partial(_unmounted, top / "m"), 5, every=0.1)
     left = under(top)
     if left:
         raise FleetError("still mounted, so nothing is removed: %s" % " ".join(left))
     run("rm", "-rf", "--one-file-system", top)
+
+
+def _unmounted(place: Path) -> bool:
+    return subprocess.run(["umount", str(place)], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def base_host_key(base: Path) -> str:
