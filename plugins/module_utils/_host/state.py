@@ -56,8 +56,8 @@ class State:
 
     def activated(self, version: str, before: str | None) -> State:
         """before: what `current` pointed at until now. Activating what is active changes nothing."""
-        if version == before:
-            # The switch was made by a run that died before it could say so.
+        if before is None or version == before:
+            # The link was lost, or the switch was made by a run that died before it could say so.
             before = self.current
         if version == before:
             return self
