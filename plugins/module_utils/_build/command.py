@@ -141,8 +141,7 @@ def run_command(
             list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True, pass_fds=tuple(keep_open),
         )
-        assert process.stdout is not None
-        tail = _Tail(process.stdout)
+        tail = _Tail(t.cast("t.IO[bytes]", process.stdout))
         try:
             status = process.wait(timeout=max(timeout, 0.01))
         except subprocess.TimeoutExpired:

@@ -139,10 +139,10 @@ def _requires(reader: _Reader, tags: dict[int, list[int]]) -> dict[str, frozense
     if _DT_VERNEED not in tags:
         return result
     position = reader.offset(tags[_DT_VERNEED][0])
-    for _ in range(min(tags.get(_DT_VERNEEDNUM, [0])[0], _MAX_ENTRIES)):
+    for _number in range(min(tags.get(_DT_VERNEEDNUM, [0])[0], _MAX_ENTRIES)):
         _version, count, library, first, following = reader.at(position, "HHIII")
         versions, entry = set(), position + first
-        for _ in range(count):
+        for _number in range(count):
             _hash, flags, _other, name, step = reader.at(entry, "IHHII")
             if not flags & _WEAK:
                 versions.add(reader.string(name))
@@ -157,7 +157,7 @@ def _provides(reader: _Reader, tags: dict[int, list[int]]) -> frozenset[str]:
     if _DT_VERDEF not in tags:
         return frozenset()
     position, names = reader.offset(tags[_DT_VERDEF][0]), set()
-    for _ in range(min(tags.get(_DT_VERDEFNUM, [0])[0], _MAX_ENTRIES)):
+    for _number in range(min(tags.get(_DT_VERDEFNUM, [0])[0], _MAX_ENTRIES)):
         _version, flags, _index, _count, _hash, aux, following = reader.at(position, "HHHHIII")
         if not flags & _BASE:
             names.add(reader.string(reader.at(position + aux, "I")[0]))

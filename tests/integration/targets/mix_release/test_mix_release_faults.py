@@ -154,7 +154,7 @@ def background(project: MixProject, **options: t.Any) -> subprocess.Popen[str]:
 
 
 def test_two_at_once(project: MixProject) -> None:
-    both = [background(project) for _ in range(2)]
+    both = [background(project), background(project)]
     results = []
     for process in both:
         out, err = process.communicate(timeout=120)
@@ -204,7 +204,7 @@ def test_full_disk(project: MixProject, tmp_path: Path) -> None:
     )
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inner, "sh", str(small), sys.executable, wrapped, options],
-        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120,
+        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120, check=False,
     )
     assert done.stdout.startswith("disk_full "), done.stdout + done.stderr
     message, left = done.stdout.split("===\n")

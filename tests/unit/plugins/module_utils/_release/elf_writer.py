@@ -90,9 +90,9 @@ LOADER = "/lib64/ld-linux-x86-64.so.2"
 GLIBC = {"libc.so.6": ["GLIBC_2.2.5", "GLIBC_2.34"]}
 
 
-def write_release(tree: Path, requires: t.Mapping[str, t.Sequence[str]] = GLIBC, **spec: t.Any) -> Path:
+def write_release(tree: Path, requires: t.Mapping[str, t.Sequence[str]] | None = None, **spec: t.Any) -> Path:
     """A release with an emulator and the NIF of crypto."""
-    write(tree / "erts-13.1.5/bin/beam.smp", **{"interpreter": LOADER, "requires": requires, **spec})
+    write(tree / "erts-13.1.5/bin/beam.smp", **{"interpreter": LOADER, "requires": GLIBC if requires is None else requires, **spec})
     write(tree / "lib/crypto-5.1/priv/lib/crypto.so", requires={"libcrypto.so.3": ["OPENSSL_3.0.0"]})
     (tree / "releases").mkdir()
     (tree / "releases/start_erl.data").write_text("13.1.5 0.1.0")
