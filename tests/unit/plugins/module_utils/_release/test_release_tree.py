@@ -111,7 +111,7 @@ SECRETS: list[tuple[str, bytes]] = [
     ("enc.pem", b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nabc"), ("pk8", KEY.replace(b"RSA ", b"")),
     ("ssh", KEY.replace(b"RSA", b"OPENSSH")), ("der.key", b"\x30\x82\x04\xa4\x02\x01"),
     ("gcp.json", b'{"type":"service_account","private_key":"-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\\n"}'),
-    (".npmrc", b"//registry.npmjs.org/:_authToken=abcdef\n"), (".git-credentials", b"x"), (".pgpass", b"x"),
+    (".npmrc", b"//registry.example.com/:_authToken=abcdef\n"), (".git-credentials", b"x"), (".pgpass", b"x"),
 ]
 
 
