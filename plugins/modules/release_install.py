@@ -67,7 +67,7 @@ options:
     description:
       - Where releases live, as C(file:///path), C(s3://bucket/prefix) or (read-only) C(https://host/path).
       - Not needed with O(presigned), with O(state=absent), and for a version that is staged already.
-    required: false
+    type: str
   presigned:
     description:
       - URLs to fetch from instead of O(store), by the key of the object in the store, as
