@@ -145,6 +145,8 @@ def require_clean(sources: Sources, allow_dirty: bool) -> None:
         return
     git = sources.git
     hint = "Commit, or say allow_dirty: true; the build record then says that it does not come from a commit"
+    if "dubious ownership" in git.problem:
+        hint = "Build as the user who owns it (become_user)"
     if git.problem:
         raise BeamError("git_unknown", "the git state of %s is not known" % sources.root, git.problem, hint)
     if git.dirty:

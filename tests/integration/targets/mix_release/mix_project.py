@@ -38,13 +38,14 @@ DEFAULTS: dict[str, t.Any] = {"mix_env": "prod", "deps": "locked", "timeout": 30
 def git(directory: Path, *arguments: str) -> str:
     env = {
         **os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
-        "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
+        "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+        "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",  # the same content at another place is the same commit
     }
     return subprocess.run(["git", "-C", str(directory), *arguments], check=True, env=env, capture_output=True, text=True).stdout.strip()
 
 
 class MixProject:
-    def __init__(self, root: Path, **files: str) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
         self.write("mix.exs", MIX_EXS)
@@ -59,9 +60,9 @@ class MixProject:
         path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
         return path
 
-    def commit(self, *options: str) -> str:
+    def commit(self) -> str:
         git(self.root, "add", "--all")
-        git(self.root, "commit", "--quiet", "--message", "change", "--allow-empty", *options)
+        git(self.root, "commit", "--quiet", "--message", "change", "--allow-empty")
         return git(self.root, "rev-parse", "HEAD")
 
     def options(self, **options: t.Any) -> dict[str, t.Any]:

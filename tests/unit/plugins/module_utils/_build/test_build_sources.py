@@ -128,6 +128,19 @@ def test_without_the_program_git(root: Path, monkeypatch: pytest.MonkeyPatch) ->
         require_clean(read(root), False)
 
 
+def test_repository_of_another_user(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    wrapper = root.parent / "bin" / "git"
+    wrapper.parent.mkdir()
+    real = subprocess.run(["sh", "-c", "command -v git"], check=True, capture_output=True, text=True).stdout.strip()
+    # What git does itself when the owner of the directory is not who asks.
+    wrapper.write_text("#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec %s \"$@\"\n" % real)
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:%s" % (wrapper.parent, os.environ["PATH"]))
+    with pytest.raises(BeamError, match="dubious ownership.*become_user"):
+        require_clean(read(root), False)
+
+
 def test_directory_that_the_repository_around_it_ignores(root: Path) -> None:
     """git lists nothing there: a change would never be seen."""
     inner = root / "_build" / "inner"
