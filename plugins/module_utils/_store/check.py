@@ -12,6 +12,7 @@ that are meant to be refused; the long form by store_check.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import typing as t
@@ -100,10 +101,17 @@ class _Checks:
             self.write, self.read, self.create_once, self.create_race, self.replace_matching, self.replace_race, self.list, self.delete,
         )
         try:
-            return [self.one(work) for work in checks]
-        finally:
-            for key in self.keys:
-                self.store.delete(key)
+            results = [self.one(work) for work in checks]
+        except BeamError:
+            with contextlib.suppress(BeamError):  # what went wrong first is what matters
+                self.clean()
+            raise
+        self.clean()
+        return results
+
+    def clean(self) -> None:
+        for key in self.keys:
+            self.store.delete(key)
 
     def one(self, work: t.Callable[[], str]) -> Check:
         try:

@@ -31,6 +31,7 @@ from .parallel import parallel
 MANIFESTS_SEARCHED = 2
 # An unreferenced layer that is older than this may be collected at any moment: it is written again, so that it is young.
 STALE_SECONDS = 12 * 3600
+FILES_SHOWN = 50  # of those in a diff
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class PublishPlan:
     reused: t.Mapping[int, Layer] = field(default_factory=dict)  # index of a group -> layer of the same content in the store
     stored: t.Mapping[str, Stat] = field(default_factory=dict)  # sha256 -> layer in the store
     compared_with: str = ""  # the version whose layers are used again
+    fresh: tuple[str, ...] = ()  # files with a content that none of the newest releases has
 
     @property
     def changed(self) -> bool:
@@ -61,14 +63,13 @@ class PublishPlan:
         lines = [
             "release: %s %s" % (self.name, self.version), "files: %d" % len(self.tree.files), "bytes: %d" % self.tree.size,
             "layers: %d" % len(self.groups), "layers to send: %d (%d bytes before packing)" % (len(self.missing), raw),
+            "files with new content: %d" % len(self.fresh),
         ]
         if self.compared_with:
             lines.append("layers shared with: %s" % self.compared_with)
-        for index in self.missing:
-            group = self.groups[index]
-            lines += ["  %s/%s" % (group.prefix, f.path) if group.prefix else "  " + f.path for f in group.files[:3]]
-            if len(group.files) > 3:
-                lines.append("  ... %d files in %s" % (len(group.files), group.prefix or "the release's root"))
+        lines += ["  %s" % path for path in self.fresh[:FILES_SHOWN]]
+        if len(self.fresh) > FILES_SHOWN:
+            lines.append("  ... %d files in all" % len(self.fresh))
         lines += ["left out: %s" % path for path in self.tree.left_out]
         return "\n".join(lines) + "\n"
 
@@ -125,9 +126,10 @@ def plan_publish(
         layer = known.get(content_key(group.files))
         if layer is not None:
             reused[index] = replace(layer, prefix=group.prefix)
+    seen = {f.sha256 for manifest in manifests for layer in manifest.layers for f in layer.files}
     return PublishPlan(
         name, version, tree, abi, provenance, groups=groups, reused=reused, stored=stored,
-        compared_with=manifests[0].version if manifests and reused else "",
+        compared_with=manifests[0].version if manifests and reused else "", fresh=tuple(f.path for f in tree.files if f.sha256 not in seen),
     )
 
 

@@ -106,8 +106,7 @@ def test_a_publish_that_is_killed_is_taken_up(
     fault_proxy.add(faults.stall(), "PUT", "/manifests/")
     script = textwrap.dedent("""
         import json, sys
-        from ansible_collections.alchemist.beam.plugins.module_utils._store import check
-from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
+        from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
         run_artifact(json.load(sys.stdin), False)
     """)
     import json
