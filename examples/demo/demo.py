@@ -89,14 +89,15 @@ class Demo:
         return path
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment, "ANSIBLE_PIPELINING": "1", "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+        quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+        return {**os.environ, **self.environment, **quiet, "ANSIBLE_PIPELINING": "1"}
 
     def step(self, title: str) -> None:
         say("\n%s" % title)
 
     def status(self) -> None:
         """Ask the nodes themselves, as anyone could."""
-        _, report = self.playbook("status")
+        _seconds, report = self.playbook("status")
         for line in report.get("table", []):
             say("    " + line)
 
@@ -129,7 +130,7 @@ def run(demo: Demo) -> None:
     say("A git repository with v0.1.0, v0.2.0 and v0.3.0; the store %s; three nodes on 127.0.0.1:%s" % (demo.store, "/".join(map(str, PORTS.values()))))
 
     demo.step("1  The servers are made ready")
-    seconds, _ = demo.playbook("setup")
+    seconds, _report = demo.playbook("setup")
     say("    directories, cookie and environment on three servers (%.1f s)" % seconds)
     demo.status()
 
@@ -148,7 +149,7 @@ def run(demo: Demo) -> None:
     demo.shows("0.2.0")
 
     demo.step("5  0.3.0 is a ghost now: nobody rolls it out by accident")
-    seconds, _ = demo.playbook("rollout", expect=2, beam_version="0.3.0")
+    seconds, _report = demo.playbook("rollout", expect=2, beam_version="0.3.0")
     say("    refused, as it should be (%.1f s)" % seconds)
 
     demo.step("6  rollback to 0.1.0: already on every server, nothing to fetch")

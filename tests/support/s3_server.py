@@ -96,7 +96,7 @@ def install() -> pathlib.Path:
 def _free_ports(bind: str, count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         ports = []
-        for _ in range(count):
+        for _index in range(count):
             sock = stack.enter_context(socket.socket())
             sock.bind((bind, 0))
             ports.append(sock.getsockname()[1])

@@ -12,8 +12,8 @@ import random
 
 def _content(name: str, size: int) -> bytes:
     source = random.Random(name)
-    words = [source.randbytes(7) for _ in range(64)]
-    return b"".join(source.choice(words) for _ in range(size // 7 + 1))[:size]
+    words = [source.randbytes(7) for _index in range(64)]
+    return b"".join(source.choice(words) for _index in range(size // 7 + 1))[:size]
 
 
 def write(root: pathlib.Path, path: str, data: bytes, mode: int = 0o644) -> None:

@@ -59,7 +59,8 @@ def plan(state: str, status: Status, target: t.Optional[Target], force: bool = F
         if process is None and status.state not in ("activating", "active"):
             return Plan("none", "it does not run", None, None)
         return Plan("stop", "it runs" if process else "it is %s" % status.state, process, None)
-    assert target is not None
+    if target is None:
+        raise AssertionError("a plan of this kind has it")
     if process is None:
         return Plan("start", "it does not run", None, target, status.restarts)
     if state == "started":
@@ -129,11 +130,13 @@ def apply(
         if what.action == "stop":
             _stop(what, manager, result, stop_timeout)
         elif what.action == "start":
-            assert what.target is not None
+            if what.target is None:
+                raise AssertionError("a plan of this kind has it")
             started = manager.start(what.target, boot_timeout)
             result.after, result.boot = started.process, started.seconds
         elif what.action == "restart":
-            assert what.target is not None and what.before is not None
+            if what.target is None or what.before is None:
+                raise AssertionError("a plan of this kind has both")
             result.after = None
             stopped, started = manager.restart(what.before, what.target, stop_timeout, boot_timeout)
             result.stop, result.escalated, asked = stopped.seconds, stopped.escalated, stopped.asked
@@ -186,7 +189,8 @@ def _stop(what: Plan, manager: Manager, result: Result, timeout: float) -> None:
 
 def _prove(what: Plan, manager: Manager, health: Health, result: Result, asked: t.Optional[float], sleep: t.Callable[[float], None]) -> None:
     target, process = what.target, result.after
-    assert target is not None and process is not None
+    if target is None or process is None:
+        raise AssertionError("a plan of this kind has both")
     if what.action != "none":
         if what.before is not None and process.identity == what.before.identity:
             raise BeamError(

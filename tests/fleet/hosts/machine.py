@@ -68,10 +68,14 @@ def settled(fleet: Fleet, host: str, seconds: float = 60) -> None:
     """Returns when its boot is over, and with success."""
     wait_for("PID 1 of %s" % host, functools.partial(cgroups.init_pid, fleet, host), seconds, every=0.02)
     # The bus appears some moments after PID 1.
-    state = wait_for("the boot of %s" % host, lambda: inside(fleet, host, "systemctl", "is-system-running", "--wait", timeout=seconds)[1].strip(), seconds)
+    state = wait_for("the boot of %s" % host, functools.partial(_state, fleet, host, seconds), seconds)
     if state != "running":
         failed = inside(fleet, host, "systemctl", "--failed", "--no-legend", "--plain")[1]
         raise FleetError("%s came up %s: %s" % (host, state, failed.strip() or (fleet.host_directory(host) / "console.log")))
+
+
+def _state(fleet: Fleet, host: str, seconds: float) -> str:
+    return inside(fleet, host, "systemctl", "is-system-running", "--wait", timeout=seconds)[1].strip()
 
 
 def inside(fleet: Fleet, host: str, *argv: str, timeout: float = 60) -> tuple[int, str]:

@@ -27,6 +27,7 @@ def ansible(module: str, options: dict[str, t.Any], *words: str, fails: bool = F
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
     assert (done.returncode != 0) is fails, done.stdout
     result = json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])

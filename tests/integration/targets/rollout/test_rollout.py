@@ -24,7 +24,7 @@ PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
 
 def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    held = [socket.create_server(("127.0.0.1", 0)) for _index in range(count)]
     ports = [s.getsockname()[1] for s in held]
     for s in held:
         s.close()
@@ -80,7 +80,10 @@ class Fleet:
         done = subprocess.run(
             [str(PLAYBOOK), "-i", str(self.directory / "inventory.json"), "-e", given, "alchemist.beam." + name, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, check=False,
-            env={**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")},
+            env={
+                **os.environ, "ANSIBLE_PIPELINING": "1",
+                "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live"),
+            },
         )
         print(done.stdout)
         return Run(done.returncode, done.stdout, json.loads(report.read_text()) if report.exists() else {})
@@ -185,7 +188,7 @@ def test_6_a_bad_version_touches_one_batch_and_goes_back(fleet: Fleet) -> None:
     after = fleet.answers()
     assert run.code != 0 and not run.report["succeeded"]
     assert [row["outcome"] for row in run.report["rows"]] == ["returned", "skipped"]
-    assert {host: version for host, (version, _) in after.items()} == {"a": "0.2.0", "b": "0.2.0"}
+    assert {host: version for host, (version, _pid) in after.items()} == {"a": "0.2.0", "b": "0.2.0"}
     assert after["b"] == before["b"], "the second batch must not have been touched"
     channel = fleet.channel()
     assert channel["stable"]["version"] == "0.2.0" and [g["version"] for g in channel["ghosts"]] == ["0.3.0"]
