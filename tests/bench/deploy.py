@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
 from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
-from ansible_collections.alchemist.beam.plugins.module_utils._store.http import HttpStore
+from ansible_collections.alchemist.beam.plugins.module_utils._store.web import HttpStore
 from common import ROOT, Release, rounds, say, table
 from transfer import Shop, run, void
 

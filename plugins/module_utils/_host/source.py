@@ -17,7 +17,7 @@ def open_source(params: t.Mapping[str, t.Any]) -> Store:
     """params: the options of STORE_SPEC, and presigned. Imports only what is needed: every task pays for it."""
     location = params.get("store")
     if params.get("presigned") is not None or str(location).startswith(("http://", "https://")):
-        from .._store.http import open_http
+        from .._store.web import open_http
 
         return open_http(params)
     if not location:

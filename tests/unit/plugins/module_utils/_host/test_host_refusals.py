@@ -22,8 +22,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Manifest
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import Version, pack_manifest
-from ansible_collections.alchemist.beam.plugins.module_utils._store.http import HttpStore
 from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import layer_key, manifest_key, version_key
+from ansible_collections.alchemist.beam.plugins.module_utils._store.web import HttpStore
 
 from .conftest import Shelf, check_whole, listing, tree
 

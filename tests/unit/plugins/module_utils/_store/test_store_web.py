@@ -15,8 +15,8 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, NotFound
-from ansible_collections.alchemist.beam.plugins.module_utils._store import http as store_http
-from ansible_collections.alchemist.beam.plugins.module_utils._store.http import HttpStore, open_http
+from ansible_collections.alchemist.beam.plugins.module_utils._store import web as store_web
+from ansible_collections.alchemist.beam.plugins.module_utils._store.web import HttpStore, open_http
 
 BODY = bytes(range(256)) * 2000
 SECRET = "X-Amz-Signature=s3cr3t"
@@ -95,8 +95,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 @pytest.fixture(name="faults")
 def _faults(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Faults]:
-    monkeypatch.setattr(store_http, "READ_SECONDS", 0.5)
-    monkeypatch.setattr(store_http, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(store_web, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(store_web, "PAUSE_SECONDS", 0.01)
     faults = Faults()
     server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"faults": faults}))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -212,8 +212,8 @@ def test_a_server_that_stays_busy_is_given_up_in_time(faults: Faults) -> None:
 
 def test_a_black_hole_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener whose queue is full answers no connection at all."""
-    monkeypatch.setattr(store_http, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(store_http, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(store_web, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(store_web, "PAUSE_SECONDS", 0.01)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -232,7 +232,7 @@ def test_a_black_hole_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_http, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(store_web, "PAUSE_SECONDS", 0.01)
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -240,7 +240,9 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.code == "store_unavailable" and "refused" in error.why
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "http://", "http:///x", "http://h/a b", "http://h/\nx", "http://h:99999/x", "http://h:x/", "http://[::1/x", "file:///x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "http://", "http:///x", "http://h/a b", "http://h/\nx", "http://h:99999/x", "http://h:x/", "http://[::1/x", "file:///x"]
+)
 def test_a_bad_url_is_refused(url: str) -> None:
     assert failure(lambda: HttpStore(presigned={"demo/a": url + "?" + SECRET}).get("demo/a", 10)).code == "store_url_invalid"
 
