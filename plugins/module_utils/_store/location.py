@@ -36,7 +36,7 @@ def open_store(params: t.Mapping[str, t.Any]) -> Store:
             "Leave them out of store, and give access_key and secret_key",
         )
     if url.query or url.fragment:
-        raise _refuse(location.split("?")[0].split("#")[0], "it has a query or a fragment")
+        raise _refuse(location.split("?", 1)[0].split("#", 1)[0], "it has a query or a fragment")
     if url.scheme == "file":
         if url.netloc not in ("", "localhost") or not url.path.startswith("/"):
             raise _refuse(location, "a file:// store needs an absolute path: three slashes")
@@ -49,7 +49,8 @@ def open_store(params: t.Mapping[str, t.Any]) -> Store:
             raise _refuse(location, "%r is not a bucket's name" % url.netloc)
         if prefix and (not _PREFIX.fullmatch(prefix) or any(part in (".", "..") for part in prefix.split("/"))):
             raise _refuse(location, "%r is not a prefix: letters, digits, slashes and . _ = + @ - are allowed" % prefix)
-        from .s3 import S3Options, S3Store
+        from .s3 import S3Store
+        from .s3_client import S3Options
 
         return S3Store(S3Options(
             bucket=url.netloc, prefix=prefix, location=location,

@@ -19,79 +19,19 @@ import io
 import random
 import time
 import typing as t
-from dataclasses import dataclass
 
 from .._errors import BeamError, NotFound
 from . import s3_errors
 from .base import Found, Stat, Store
+from .s3_client import READ_SECONDS, S3Options, make_client
 
-CONNECT_SECONDS = 3
-READ_SECONDS = 20
-CONNECTIONS = 16
 CONNECT_ATTEMPTS = 5  # a wrong endpoint or a closed firewall does not mend itself
 CONFLICT_ATTEMPTS = 6  # 409: two conditional writes at the same moment
 MAX_PRESIGN_SECONDS = 900
 CHUNK = 1024 * 1024
 SMALL = 4 * 1024 * 1024
-_MINIMUM = (1, 36, 0)
 
 T = t.TypeVar("T")
-
-
-@dataclass(frozen=True)
-class S3Options:
-    bucket: str
-    prefix: str  # "" or without a slash at either end
-    location: str
-    endpoint_url: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    access_key: str | None = None
-    secret_key: str | None = None
-    session_token: str | None = None
-    validate_certs: bool = True
-    aws_ca_bundle: str | None = None
-    expected_bucket_owner: str | None = None
-    timeout: float = 120
-
-
-def make_client(options: S3Options) -> t.Any:
-    """A botocore client, with every limit set that its defaults leave open or wide."""
-    try:
-        import botocore
-        import botocore.session
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError as exc:
-        raise BeamError(
-            "boto3_missing", "the store %s can't be used" % options.location, "boto3 is not installed for this Python",
-            "Install boto3 1.36 or newer where the task runs",
-        ) from exc
-    if tuple(int(part) for part in botocore.__version__.split(".")[:3]) < _MINIMUM:
-        raise BeamError(
-            "boto3_too_old", "the store %s can't be used" % options.location,
-            "botocore is %s here, and conditional writes need 1.36" % botocore.__version__, "Install boto3 1.36 or newer where the task runs",
-        )
-    config = Config(
-        connect_timeout=CONNECT_SECONDS, read_timeout=min(READ_SECONDS, max(1, options.timeout)), retries={"total_max_attempts": 1, "mode": "standard"},
-        max_pool_connections=CONNECTIONS, s3={"addressing_style": "path" if options.endpoint_url else "auto"},
-        signature_version="s3v4",
-        # The sha256 of what we send goes with it, and what we read is compared with the manifest's: the client's own
-        # checksums would only make requests that other S3 APIs don't know.
-        request_checksum_calculation="when_required", response_checksum_validation="when_required",
-    )
-    try:
-        session = botocore.session.Session(profile=options.profile or None)
-        return session.create_client(
-            "s3", region_name=options.region or None, endpoint_url=options.endpoint_url or None, config=config,
-            aws_access_key_id=options.access_key or None, aws_secret_access_key=options.secret_key or None,
-            aws_session_token=options.session_token or None,
-            verify=(options.aws_ca_bundle or True) if options.validate_certs else False,
-        )
-    except (BotoCoreError, ValueError) as exc:
-        raise BeamError(
-            "store_options", "the store %s can't be used" % options.location, str(exc), "Check profile, region, endpoint_url and the credentials",
-        ) from exc
 
 
 class S3Store(Store):
