@@ -95,4 +95,14 @@ def init_pid(fleet: Fleet, host: str) -> int | None:
         pids = (unified(fleet, host) / "payload" / "init.scope" / "cgroup.procs").read_text().split()
     except (FileNotFoundError, OSError):
         return None
-    return min(map(int, pids)) if pids else None
+    # Numbers wrap around, so the lowest may be a child that is on its way to a cgroup of its own.
+    return next((int(pid) for pid in pids if _is_first(pid)), None)
+
+
+def _is_first(pid: str) -> bool:
+    """Whether the process is number 1 in its own namespace."""
+    try:
+        status = Path("/proc", pid, "status").read_text()
+    except OSError:
+        return False
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
