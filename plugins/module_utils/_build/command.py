@@ -137,6 +137,7 @@ def run_command(
     before = {number: signal.signal(number, _on_signal) for number in numbers}
     process = None
     try:
+        # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
         process = subprocess.Popen(
             list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True, pass_fds=tuple(keep_open),

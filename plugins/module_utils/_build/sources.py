@@ -50,6 +50,7 @@ def _git(root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key == "GIT_CEILING_DIRECTORIES"}
     env.update({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"})
     try:
+        # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
         return subprocess.run(
             ["git", "-C", root, "-c", "core.fsmonitor=false", *arguments], check=False, env=env, stdin=subprocess.DEVNULL,
             capture_output=True, encoding="utf-8", errors="surrogateescape",

@@ -59,6 +59,7 @@ class Systemctl:
     def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
         env = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
         try:
+            # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
             return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
         except FileNotFoundError:
             raise BeamError("systemd_missing", "Cannot run %s" % argv[0], "it is not installed", "Use manager: daemon on a host without systemd") from None

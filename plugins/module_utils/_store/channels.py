@@ -155,8 +155,9 @@ def _transition(state: str, target: Target | None, reason: str | None, force: bo
     if state == "rolled_back":
         return lambda channel, stamp: _roll_back(channel, stamp, target, reason, force)
     if state == "withdrawn":
-        return lambda channel, stamp: withdraw(channel, stamp)
-    assert target is not None  # run_channel has seen to it
+        return withdraw
+    if target is None:
+        raise AssertionError("run_channel has seen to it")
     wanted = target
     transitions: dict[str, Transition] = {
         "promoted": lambda channel, stamp: promote(channel, wanted, stamp, force),

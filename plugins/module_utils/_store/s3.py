@@ -114,6 +114,7 @@ class S3Store(Store):
         except (_Precondition, _Missing) as exc:
             found = self._maybe(key, len(data))
             if found is None or found.data != data:
+                # What is caught is an exception (of this file). pylint: disable-next=bad-exception-cause
                 raise s3_errors.lost(key, self.location) from exc
             result = found.etag
         self._wrote()
@@ -125,6 +126,7 @@ class S3Store(Store):
         while True:
             more = dict(token)
 
+            # The default binds the value of this round. pylint: disable-next=dangerous-default-value
             def work(_attempt: int, more: dict[str, str] = more) -> t.Any:
                 return self._client.list_objects_v2(Prefix=self._key(prefix), **more, **self._common)
 
@@ -149,6 +151,7 @@ class S3Store(Store):
             return False
         except _Precondition as exc:
             if self.stat(key) is not None:
+                # What is caught is an exception (of this file). pylint: disable-next=bad-exception-cause
                 raise s3_errors.lost(key, self.location) from exc
         self._wrote()
         return True
@@ -293,6 +296,7 @@ class _Body(io.RawIOBase):
         try:
             data = self.store._call("read", self.key, work)
         except _Precondition as exc:
+            # What is caught is an exception (of this file). pylint: disable-next=bad-exception-cause
             raise s3_errors.lost(self.key, self.store.location) from exc
         self.at += len(data)
         return data
