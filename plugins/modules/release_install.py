@@ -68,6 +68,7 @@ options:
       - Where releases live, as C(file:///path), C(s3://bucket/prefix) or (read-only) C(https://host/path).
       - Not needed with O(presigned), with O(state=absent), and for a version that is staged already.
     type: str
+    required: false
   presigned:
     description:
       - URLs to fetch from instead of O(store), by the key of the object in the store, as
