@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from journey import script  # noqa: E402
+from journey import script
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def test_sixteen_promotes_at_once(store_params: dict[str, t.Any], published: t.A
 
     names = ["1.0.%d" % i for i in range(16)]
     published(*names)
-    stores = [open_store(store_params) for _ in names]
+    stores = [open_store(store_params) for _index in names]
     for turn in range(3):
         plans = [
             plan_channel(store, "shop", "production", lambda c, s, v=v: promote(c, Target(v, digest_of(v)), s), make_stamp("writer-%s" % v))

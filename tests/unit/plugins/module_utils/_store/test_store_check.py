@@ -63,7 +63,7 @@ def test_liars(create: bool, replace: bool, failed: set[str], tmp_path: pathlib.
     if not failed:
         check.prove_conditions(store)
         return
-    for _ in range(2):  # also when the probe is there already
+    for _index in range(2):  # also when the probe is there already
         with pytest.raises(BeamError) as caught:
             check.prove_conditions(store)
         assert caught.value.code == "store_unconditional"

@@ -180,7 +180,7 @@ def test_a_black_hole_ends_at_the_deadline(params: dict[str, t.Any]) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        fillers = [socket.socket() for _ in range(4)]
+        fillers = [socket.socket() for _index in range(4)]
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())

@@ -51,7 +51,7 @@ def test_absent(artifact: Artifact, store: Store, published: t.Any) -> None:
 def test_a_young_layer_may_belong_to_a_publish_in_flight(artifact: Artifact, store: Store, published: t.Any) -> None:
     published("1.0.0")
     assert artifact(state="absent", version="1.0.0")["layers"]["collected"] == 0
-    assert [s for s in store.list("shop/layers/")]
+    assert list(store.list("shop/layers/"))
     # The same content published again uses them.
     published("1.0.0")
     assert artifact(state="verified")["verified"] == ["1.0.0"]
@@ -120,7 +120,7 @@ def test_what_a_publish_that_died_left_is_collected(artifact: Artifact, store: S
     result = artifact(state="pruned", min_layer_age=0)
     assert result["changed"] and result["layers"]["collected"] == 2
     assert artifact(state="verified")["verified"] == ["1.0.0"]
-    assert len([s for s in store.list("shop/manifests/")]) == 1
+    assert len(list(store.list("shop/manifests/"))) == 1
 
 
 def test_a_promotion_at_the_same_moment_is_seen(
@@ -149,7 +149,7 @@ def test_a_layer_written_again_since_the_plan_is_not_collected(artifact: Artifac
     plan = retention.plan_remove(store, "shop", "1.0.0", 0)
     hour = dataclasses.replace(plan, min_layer_age=3600)
     retention.apply_remove(store, hour)
-    assert len([s for s in store.list("shop/layers/")]) == len(plan.layers)
+    assert len(list(store.list("shop/layers/"))) == len(plan.layers)
 
 
 def test_nothing_is_collected_while_a_manifest_can_not_be_read(artifact: Artifact, store: Store, published: t.Any) -> None:
