@@ -10,6 +10,7 @@ The hosts are addresses of the loopback network behind one sshd of our own, each
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -118,7 +119,8 @@ def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list
 
     def loop(hosts: list[str]) -> None:
         jobs = [subprocess.Popen(["ssh", *ssh, host, script.format(bases[host], second.version, url)]) for host in hosts]
-        if any([job.wait() for job in jobs]):
+        codes = [job.wait() for job in jobs]  # all of them, also after one that failed
+        if any(codes):
             raise SystemExit("the ssh loop failed")
 
     def play(book: str, hosts: list[str]) -> None:
@@ -127,7 +129,7 @@ def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list
 
     for count in (1, 5, 10):
         hosts = HOSTS[:count]
-        ready = lambda hosts=hosts: prepare(hosts)  # noqa: E731
+        ready = functools.partial(prepare, hosts)
         seconds = rounds({
             "ssh loop: curl | tar, ln": (ready, lambda hosts=hosts: loop(hosts)),
             "release_install, one task": (ready, lambda hosts=hosts: play(ours, hosts)),

@@ -91,7 +91,7 @@ make_venv() {
 venv() {
     make_venv venv "$support/requirements-dev.txt" 3.11 3.12 3.13 && return
     # Debian's python3 comes without venv: that is one of the packages.
-    packages
+    packages demo
     make_venv venv "$support/requirements-dev.txt" 3.11 3.12 3.13 \
         || die "no working Python 3.11, 3.12 or 3.13 with venv: install one (Debian 12: python3-venv; Ubuntu 22.04: python3.11 and python3.11-venv)"
 }
