@@ -15,6 +15,8 @@ description:
   - A node that does not run, or does not answer, is part of the answer and no failure.
 extends_documentation_fragment:
   - alchemist.beam.attributes
+  - alchemist.beam.node
+  - alchemist.beam.node.health
 attributes:
   check_mode:
     support: full
@@ -23,26 +25,6 @@ attributes:
   idempotent:
     support: full
 options:
-  name:
-    description:
-      - Name of the release.
-    type: str
-    required: true
-  base:
-    description:
-      - Directory of the application on the server, with C(releases) and C(current) in it.
-    type: path
-    required: true
-  manager:
-    description:
-      - Who runs the node.
-    type: str
-    choices: [systemd, daemon]
-    default: systemd
-  unit:
-    description:
-      - Name of the systemd unit. The default is the O(name).
-    type: str
   env_file:
     description:
       - The environment file of the node, with O(manager=daemon). It is not read, only its time is looked at.
@@ -177,6 +159,12 @@ schedulers:
   description: Schedulers online.
   returned: always
   type: int
+health:
+  description:
+    - What one round of O(health) found, as C(passed), C(reason) and C(checks). How many passes, and within which time, plays no part here.
+    - V(null) where O(health) is not given or the node does not run.
+  returned: always
+  type: dict
 crash_dumps:
   description: The five newest crash dumps found.
   returned: always
@@ -200,7 +188,8 @@ crash_dumps:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
-from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import NODE_SPEC, manager_of
+from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
+from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
 
 
 def main() -> None:
@@ -209,14 +198,17 @@ def main() -> None:
             **NODE_SPEC,
             "crash_dumps": {"type": "list", "elements": "path", "default": []},
             "timeout": {"type": "float", "default": 2.0},
+            "health": HEALTH_SPEC,
         },
         supports_check_mode=True,
     )
     options = module.params
 
     def work() -> dict[str, object]:
+        health = health_of(options["health"])
         status = manager_of(options).status()
-        return {"changed": False, **gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"])}
+        facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"])
+        return {"changed": False, **facts, "health": ask_once(health, status.process) if status.process and options["health"] else None}
 
     run(module, work)
 

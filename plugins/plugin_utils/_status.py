@@ -32,12 +32,23 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
         notes.append("not what the channel says")
     if info.get("crash_dumps"):
         notes.append("%d crash dump%s" % (len(info["crash_dumps"]), "" if len(info["crash_dumps"]) == 1 else "s"))
+    health = info.get("health") or {}
+    if not info["running"]:
+        state = "down"
+    elif health:
+        state = "healthy" if health.get("passed") else "unhealthy"
+        notes += [health["reason"]] if health.get("reason") else []
+    elif info.get("answers"):
+        state = "up" if info.get("booted") else "booting"
+    else:
+        state = "silent"
+        notes += [info["problem"]] if info.get("problem") else []
     return {
         **row,
         "running": info.get("version") if info["running"] else None,
         "current": current,
         "since": info.get("started"),
-        "health": info.get("health_state") or ("down" if not info["running"] else "up"),
+        "health": state,
         "restarts": info.get("restarts"),
         "memory MiB": memory and int(memory) // 1048576,
         "note": "; ".join(notes),

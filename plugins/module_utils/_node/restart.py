@@ -17,11 +17,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
-from . import dist, etf
 from .crash import slogan
 from .envfile import redact
-from .health import Health, NodeCheck, Outcome, Verdict, gate, probe_http, probe_tcp
+from .health import Health, Outcome, gate
 from .manager import Manager, Status
+from .probes import probes_for
 from .process import NodeProcess
 from .target import Target
 
@@ -230,43 +230,3 @@ def _prove(what: Plan, manager: Manager, health: Health, result: Result, asked: 
             outcome.reason,
             "Read the lines of its log, or go back to the version before",
         )
-
-
-def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[], Verdict]]:
-    probes: dict[str, t.Callable[[], Verdict]] = {}
-    http, tcp, node = health.http, health.tcp, health.node
-    if health.empty and process.distribution != "none":
-        node = NodeCheck()
-    if http is not None:
-        probes["http"] = lambda: probe_http(http)
-    if tcp is not None:
-        probes["tcp"] = lambda: probe_tcp(tcp)
-    if node is not None:
-        probes["node"] = lambda: probe_node(node, process)
-    return probes
-
-
-def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
-    if process.distribution == "none":
-        return Verdict(False, "the node cannot be asked: it runs without distribution")
-    try:
-        with dist.connect(process.node, process.cookie(), process.port, timeout=check.timeout, epmd=process.epmd) as node:
-            pid, status, applications = node.calls(
-                [("os", "getpid", []), ("init", "get_status", []), ("application", "which_applications", [int(check.timeout * 1000)])], timeout=check.timeout
-            )
-        return judge_node(check, process.pid, pid, status, applications)
-    except BeamError as exc:
-        return Verdict(False, exc.message)
-
-
-def judge_node(check: NodeCheck, pid: int, answered: t.Any, status: t.Any, applications: t.Any) -> Verdict:
-    """Pure: does this answer come from our process, booted, with what was asked for?"""
-    if etf.text(answered) != str(pid):
-        return Verdict(False, "another process (%s) answers under the name of the node, not %d" % (etf.text(answered), pid))
-    if not (isinstance(status, tuple) and status[:1] == ("started",)):
-        return Verdict(False, "the node is %s" % (status[0] if isinstance(status, tuple) and status else "not started"))
-    running = {str(item[0]) for item in applications}
-    missing = [name for name in check.applications if name not in running]
-    if missing:
-        return Verdict(False, "applications not started: %s" % ", ".join(missing))
-    return Verdict(True, "%d applications are started" % len(running))

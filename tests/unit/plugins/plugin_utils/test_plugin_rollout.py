@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
+from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 PLAN = {"name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d" * 64, "hosts": ["a", "b"], "batches": [1]}
@@ -63,3 +64,28 @@ def test_what_went_back_is_told() -> None:
 def test_table_leaves_empty_columns_out() -> None:
     rows = [{"host": "a", "now": "0.2.0", "boot": 1.234, "error": ""}, {"host": "bb", "now": None, "boot": 2, "error": ""}]
     assert render(rows, ["host", "now", "boot", "error"]) == ["host  now    boot", "a     0.2.0  1.23", "bb    -      2"]
+
+
+RUNNING = {"running": True, "version": "0.2.0", "started": "2026-01-01T00:00:00Z", "current": {"version": "0.2.0"}, "answers": True, "booted": True}
+CHANNEL = {"stable": {"version": "0.2.0"}}
+
+
+@pytest.mark.parametrize(
+    ("info", "health", "note"),
+    [
+        (RUNNING, "up", ""),
+        ({**RUNNING, "booted": False}, "booting", ""),
+        ({**RUNNING, "answers": False, "problem": "hung"}, "silent", "hung"),
+        ({**RUNNING, "health": {"passed": True, "reason": ""}}, "healthy", ""),
+        ({**RUNNING, "health": {"passed": False, "reason": "answers 503"}}, "unhealthy", "answers 503"),
+        ({**RUNNING, "version": "0.1.0", "drift": True}, "up", "runs another version than current; not what the channel says"),
+        ({**RUNNING, "running": False}, "down", "not running"),
+        ({"unreachable": True, "msg": "no route"}, "unreachable", "no route"),
+        ({"failed": True, "msg": "denied"}, "unknown", "denied"),
+        ({}, "unknown", "the host said nothing"),
+    ],
+)
+def test_status_of_a_host(info: dict, health: str, note: str) -> None:
+    head, line = fleet_status({"a": {"rollout_info": info}}, ["a"], CHANNEL)
+    assert health in line.split() and line.endswith(note)
+    assert head.startswith("host")

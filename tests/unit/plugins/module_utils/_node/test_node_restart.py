@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node import restart
+from ansible_collections.alchemist.beam.plugins.module_utils._node import probes, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, NodeCheck, TcpCheck, Verdict
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import digest
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import Started, Status, Stopped, terminate
+from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import judge_node
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, OsProcess, descendants, os_process
-from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import apply, judge_node, plan
+from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import apply, plan
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target, resolve
 
 ROOT = "/srv/a/releases/2.0"
@@ -105,7 +106,7 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def passing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restart, "probe_tcp", lambda check: Verdict(True, "yes"))
+    monkeypatch.setattr(probes, "probe_tcp", lambda check: Verdict(True, "yes"))
 
 
 HEALTH = Health(tcp=TcpCheck(1), passes=2, interval=0.01, within=0.2)
@@ -155,7 +156,7 @@ def test_stopped_and_started_again_by_somebody() -> None:
 
 
 def test_nothing_to_do_still_proves_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restart, "probe_tcp", lambda check: Verdict(False, "refused"))
+    monkeypatch.setattr(probes, "probe_tcp", lambda check: Verdict(False, "refused"))
     with pytest.raises(BeamError, match="does not become healthy: refused") as caught:
         apply(plan("restarted", RUNS, TARGET), Fake(RUNS.process), HEALTH, 1, 1)
     assert caught.value.details["changed"] is False
@@ -181,9 +182,9 @@ def test_judge_node(check: NodeCheck, pid: t.Any, status: t.Any, ok: bool, words
 
 
 def test_without_distribution_the_node_check_says_so() -> None:
-    verdict = restart.probe_node(NodeCheck(), NodeProcess(1, 1))
+    verdict = probes.probe_node(NodeCheck(), NodeProcess(1, 1))
     assert not verdict.ok and "without distribution" in verdict.reason
-    assert restart.probes_for(Health(), NodeProcess(1, 1)) == {} and set(restart.probes_for(Health(), node())) == {"node"}
+    assert probes.probes_for(Health(), NodeProcess(1, 1)) == {} and set(probes.probes_for(Health(), node())) == {"node"}
 
 
 def test_digest() -> None:

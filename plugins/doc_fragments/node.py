@@ -1,0 +1,149 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options of every module that looks at a node."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - Name of the release, which is the name of its launcher.
+    type: str
+    required: true
+  base:
+    description:
+      - Directory of the application on the server, with C(releases) and C(current) in it.
+    type: path
+    required: true
+  manager:
+    description:
+      - Who runs the node.
+      - V(systemd) is a unit of C(Type=notify), as the role P(alchemist.beam.service#role) writes it.
+      - V(daemon) needs neither root nor systemd. The node is started in a session of its own, as the user who runs the module.
+        It logs to C(<base>/shared/log/<name>.log) and has C(<base>/shared/run/<name>) for C(RELEASE_TMP), its home and its crash dump.
+    type: str
+    choices: [systemd, daemon]
+    default: systemd
+  unit:
+    description:
+      - Name of the systemd unit. The default is the O(name).
+    type: str
+"""
+
+    HEALTH = r"""
+options:
+  health:
+    description:
+      - What must hold of a healthy node. All that is given must pass in one round.
+      - Without any of O(health.http), O(health.tcp) and O(health.node), the node itself is asked whether it has booted, unless it runs without
+        distribution.
+    type: dict
+    suboptions:
+      http:
+        description:
+          - A C(GET) request. Redirects are not followed, and no proxy is used.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - The URL to get, from the host itself.
+            type: str
+            required: true
+          status:
+            description:
+              - The status codes that pass.
+            type: list
+            elements: int
+            default: [200]
+          json:
+            description:
+              - Fields of the JSON body that must have these values. A key may be a dotted path, such as V(checks.database.ok).
+              - Naming the version here makes sure that no other version answers.
+            type: dict
+            default: {}
+          jmespath:
+            description:
+              - A JMESPath expression over the JSON body, which must give something true. The host needs the Python library C(jmespath) for it.
+            type: str
+          headers:
+            description:
+              - Headers to send.
+            type: dict
+            default: {}
+          timeout:
+            description:
+              - Seconds for one whole request.
+            type: float
+            default: 2
+          validate_certs:
+            description:
+              - Whether to verify the TLS certificate.
+            type: bool
+            default: true
+      tcp:
+        description:
+          - A port that must accept connections.
+        type: dict
+        suboptions:
+          port:
+            description:
+              - The port.
+            type: int
+            required: true
+          host:
+            description:
+              - The address.
+            type: str
+            default: 127.0.0.1
+          timeout:
+            description:
+              - Seconds to connect.
+            type: float
+            default: 2
+      node:
+        description:
+          - The node itself, asked over the Erlang distribution protocol. It must be the new process, and have booted.
+        type: dict
+        suboptions:
+          applications:
+            description:
+              - Applications that must be started.
+            type: list
+            elements: str
+            default: []
+          timeout:
+            description:
+              - Seconds for the whole question.
+            type: float
+            default: 2
+      passes:
+        description:
+          - How many rounds in a row must pass. One that fails begins the count again.
+        type: int
+        default: 3
+      interval:
+        description:
+          - Seconds between two rounds.
+        type: float
+        default: 0.5
+      within:
+        description:
+          - Seconds within which the passes must come.
+        type: float
+        default: 60
+      stable:
+        description:
+          - Seconds for which, after that, the process must go on without a new restart and the checks must go on passing.
+        type: float
+        default: 0
+notes:
+  - A node of a systemd unit can be looked at by root or by its own user only, so C(become) is needed as a rule.
+  - A node that runs and may not be looked at is an error, not one that is down.
+seealso:
+  - module: alchemist.beam.beam_info
+"""

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The questions of a health gate, for one process that runs a node."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import BeamError
+from . import dist, etf
+from .health import Health, NodeCheck, Verdict, probe_http, probe_tcp
+from .process import NodeProcess
+
+
+def ask_once(health: Health, process: NodeProcess) -> dict[str, t.Any]:
+    """One round, for a look at what is: no waiting, no counting of passes."""
+    verdicts = {name: probe() for name, probe in probes_for(health, process).items()}
+    failed = [verdict.reason for verdict in verdicts.values() if not verdict.ok]
+    return {
+        "passed": not failed if verdicts else None,
+        "reason": "; ".join(failed),
+        "checks": {name: verdict.reason for name, verdict in verdicts.items()},
+    }
+
+
+def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[], Verdict]]:
+    probes: dict[str, t.Callable[[], Verdict]] = {}
+    http, tcp, node = health.http, health.tcp, health.node
+    if health.empty and process.distribution != "none":
+        node = NodeCheck()
+    if http is not None:
+        probes["http"] = lambda: probe_http(http)
+    if tcp is not None:
+        probes["tcp"] = lambda: probe_tcp(tcp)
+    if node is not None:
+        probes["node"] = lambda: probe_node(node, process)
+    return probes
+
+
+def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
+    if process.distribution == "none":
+        return Verdict(False, "the node cannot be asked: it runs without distribution")
+    try:
+        with dist.connect(process.node, process.cookie(), process.port, timeout=check.timeout, epmd=process.epmd) as node:
+            pid, status, applications = node.calls(
+                [("os", "getpid", []), ("init", "get_status", []), ("application", "which_applications", [int(check.timeout * 1000)])], timeout=check.timeout
+            )
+        return judge_node(check, process.pid, pid, status, applications)
+    except BeamError as exc:
+        return Verdict(False, exc.message)
+
+
+def judge_node(check: NodeCheck, pid: int, answered: t.Any, status: t.Any, applications: t.Any) -> Verdict:
+    """Pure: does this answer come from our process, booted, with what was asked for?"""
+    if etf.text(answered) != str(pid):
+        return Verdict(False, "another process (%s) answers under the name of the node, not %d" % (etf.text(answered), pid))
+    if not (isinstance(status, tuple) and status[:1] == ("started",)):
+        return Verdict(False, "the node is %s" % (status[0] if isinstance(status, tuple) and status else "not started"))
+    running = {str(item[0]) for item in applications}
+    missing = [name for name in check.applications if name not in running]
+    if missing:
+        return Verdict(False, "applications not started: %s" % ", ".join(missing))
+    return Verdict(True, "%d applications are started" % len(running))
