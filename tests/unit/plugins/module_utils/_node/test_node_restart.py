@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node import probes, restart
+from ansible_collections.alchemist.beam.plugins.module_utils._node import probes
 from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, NodeCheck, TcpCheck, Verdict
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import digest
