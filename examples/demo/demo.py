@@ -120,7 +120,12 @@ def show_rollout(seconds: float, report: dict[str, t.Any]) -> None:
     for row in report["rows"]:
         moved = "" if row.get("outage") is None else "outage %.1f s (stop %.1f, boot %.1f)" % (row["outage"], row["stop"] or 0, row["boot"] or 0)
         fetched = "" if row.get("fetched") is None else "fetched %s" % human(row["fetched"])
-        say("    %-8s  %-10s %s → %s  %s  %s" % (row["host"], row["outcome"], row["before"] or "nothing", row["now"] or "nothing", fetched, moved))
+        way = [row["before"] or "nothing", report["version"], row["now"] or "nothing"]
+        if row["outcome"] == "skipped":
+            way = way[:1]
+        elif row["outcome"] == "moved":
+            way = way[:2]
+        say("    %-8s  %-9s %-21s %s  %s" % (row["host"], row["outcome"], " → ".join(way), fetched, moved))
     say("    %s  (%.1f s in all)" % (report["verdict"], seconds))
 
 
@@ -132,7 +137,6 @@ def run(demo: Demo) -> None:
     demo.step("1  The servers are made ready")
     seconds, _report = demo.playbook("setup")
     say("    directories, cookie and environment on three servers (%.1f s)" % seconds)
-    demo.status()
 
     demo.step("2  deploy v0.1.0: commit → build → store → three nodes")
     show_rollout(*demo.playbook("deploy", beam_ref="v0.1.0"))
