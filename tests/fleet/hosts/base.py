@@ -16,10 +16,12 @@ from pathlib import Path
 
 from common import CACHE, FleetError, locked, os_release, run
 
-# What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with.
+# What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with. Then what makes it a build server (the packages of
+# the role toolchain, and venv for boto3), because a host can't reach a mirror.
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo", "iproute2", "procps", "ca-certificates", "curl",
     "libstdc++6", "libtinfo6", "libgcc-s1", "libsystemd0",
+    "elixir", "erlang-dev", "erlang-runtime-tools", "erlang-ssl", "erlang-tools", "git", "python3-venv",
 )  # fmt: skip
 
 # Nobody logs in at a console, nothing may start by the clock during a test, and the names come from /etc/hosts.
@@ -57,7 +59,7 @@ def _sources() -> list[str]:
 
 
 def ready() -> Path:
-    """The unpacked tree; made when it is not there (about half a minute), unpacked from the kept archive when only that is there."""
+    """The unpacked tree; made when it is not there (one to two minutes), unpacked from the kept archive when only that is there."""
     tree = CACHE / ("base-" + key())
     archive = CACHE / ("base-%s.tar.zst" % key())
     with locked(CACHE / "base.lock"):

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Phases 2 to 4 of docs/journey.md on real systemd hosts: its commands and inventories as they stand there, one after the other, on the same servers.
+
+What a reader brings along is made here: names of servers in the settings of ssh, a repository and a Python package index that the servers reach, a bucket.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shlex
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "fleet")]
+
+import s3_server
+from journey import script
+from test_core_line import Line, changes
+
+HOSTS = {"app1": "h1", "app2": "h2", "app3": "h3", "build1": "h4"}
+APPS = ("h1", "h2", "h3")
+CONTROL = "10.99.0.1"
+WEB = CONTROL + ":8099"
+
+
+class Reader:
+    """Somebody who follows the journey: a home, nothing in the environment but what the page says, and the command line."""
+
+    def __init__(self, hosts: t.Any, directory: Path) -> None:
+        self.hosts = hosts
+        self.directory = directory
+        self.line = Line(hosts, directory)
+        self.home = directory / "home"
+        self.environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8", "ALCHEMIST": str(ROOT),
+            "BEAM_REPO": "http://%s/beacon.git" % WEB, "SERVER": "app1",
+        }  # fmt: skip
+
+    def prepare(self) -> None:
+        """The servers have no way out of their network: what has to be fetched is fetched before, and served inside."""
+        s3_server.install()
+        self._settings()
+        web = self.directory / "web"
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "check": True}
+        made = self.directory / "repo"
+        subprocess.run([sys.executable, str(ROOT / "examples" / "make_versions.py"), str(made)], **quiet)
+        subprocess.run(["git", "clone", "--quiet", "--bare", str(made), str(web / "beacon.git")], **quiet)
+        subprocess.run(["git", "-C", str(web / "beacon.git"), "update-server-info"], **quiet)
+        boto3 = "boto3==" + importlib.metadata.version("boto3")
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(web / "wheels"), boto3], **quiet)
+        serve = "python -m http.server --bind %s --directory %s 8099 >/dev/null 2>&1 &" % (CONTROL, shlex.quote(str(web)))
+        self.hosts.control("sh", "-c", serve)
+        self.hosts.control("curl", "-sSf", "--retry", "50", "--retry-delay", "1", "--retry-connrefused", "-o", "/dev/null", "http://%s/wheels/" % WEB)
+        pip = "[global]\\nno-index = true\\nfind-links = http://%s/wheels/\\ntrusted-host = %s\\n" % (WEB, CONTROL)
+        self.hosts.shell("h4", "printf '%s' > /etc/pip.conf" % pip)
+
+    def _settings(self) -> None:
+        (self.home / "ssh").mkdir(parents=True)
+        fleet = self.hosts.directory
+        names = "".join("Host %s\n    HostName 10.99.0.1%s\n" % (name, host[1:]) for name, host in HOSTS.items())
+        settings = (fleet / "ssh" / "config").read_text(encoding="utf-8").replace("Host 10.99.0.*", "Host *")
+        (self.home / "ssh" / "config").write_text(names + settings, encoding="utf-8")
+        ansible = (fleet / "ansible.cfg").read_text(encoding="utf-8").replace(str(fleet / "ssh" / "config"), str(self.home / "ssh" / "config"))
+        (self.home / "ansible.cfg").write_text(ansible, encoding="utf-8")
+
+    def types(self, phase: str, **more: str) -> str:
+        settings = "ANSIBLE_CONFIG=%s" % (self.home / "ansible.cfg")
+        done = self.hosts.try_fleet(
+            "run", "--", "env", settings, "bash", "-c", script(phase), timeout=400, env={**self.environment, **more}, cwd=self.home
+        )  # fmt: skip
+        print(done.stdout)
+        assert done.returncode == 0
+        return str(done.stdout)
+
+    def assert_run(self, version: str, hosts: t.Iterable[str]) -> None:
+        for host in hosts:
+            assert self.line.runs(host) == version, host
+            health = self.line.health(host)
+            assert (health.get("version"), health.get("ready")) == (version, True), "%s: %s" % (host, health)
+            assert self.hosts.on(host, "systemctl", "is-enabled", "beacon").strip() == "enabled"
+
+
+@pytest.fixture(scope="module")
+def reader(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    hosts.fleet("up", str(len(HOSTS)), timeout=580)
+    made = Reader(hosts, tmp_path_factory.mktemp("journey"))
+    made.prepare()
+    return made
+
+
+def test_phase_2_one_server(reader: Reader) -> None:
+    said = reader.types("phase-2")
+    reader.assert_run("0.1.0", ["h1"])
+    assert "runs on 1 of 1 hosts" in said
+    # It was built there, and the store is there.
+    assert reader.hosts.shell("h1", "ls /var/lib/beam/build/_build/alchemist").split()
+    assert reader.hosts.shell("h1", "ls /var/lib/beam/store").split()
+
+
+def test_phase_3_ci(reader: Reader) -> None:
+    assert changes(reader.types("phase-3", CI="true"))
+    reader.assert_run("0.2.0", ["h1"])
+    before = reader.line.pid("h1")
+    assert changes(reader.types("phase-3", CI="true")) == []
+    assert reader.line.pid("h1") == before
+
+
+def test_phase_4_fleet(reader: Reader) -> None:
+    server = ["python", str(ROOT / "tests" / "support" / "s3_server.py")]
+    where = ["--dir", str(reader.directory / "s3")]
+    reader.hosts.control(*server, "start", "--bind", CONTROL, *where)
+    s3 = s3_server.load(reader.directory / "s3")
+    reader.types(
+        "phase-4", BEAM_STORE="s3://%s/journey" % s3.bucket, AWS_ENDPOINT_URL=s3.endpoint, AWS_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID=s3.access_key, AWS_SECRET_ACCESS_KEY=s3.secret_key,
+    )  # fmt: skip
+    # The last command of the phase is the rollback.
+    reader.assert_run("0.1.0", APPS)
+    for host in APPS:
+        assert set(reader.hosts.shell(host, "ls /srv/beacon/releases").split()) == {"0.1.0", "0.2.0"}
+    # The server that built for itself before does so no longer, and the build server runs nothing.
+    assert reader.hosts.try_fleet("exec", "h4", "systemctl", "cat", "beacon").returncode != 0
+    assert reader.hosts.shell("h4", "ls /var/lib/beam/build/_build/alchemist").split()
+    for host in HOSTS.values():
+        assert s3.secret_key not in reader.hosts.on(host, "journalctl", "--no-pager", "--output=cat")
+        assert reader.hosts.shell(host, "grep -rsalF %s /srv /etc /opt /var /tmp /root || true" % s3.secret_key).strip() == ""
