@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 20
 CONNECTIONS = 16
 _MINIMUM = (1, 36, 0)
+_INSTALL = "Install boto3 1.36 or newer where the task runs; a virtual environment that ansible_python_interpreter names will do"
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,12 @@ def make_client(options: S3Options) -> t.Any:
         from botocore.exceptions import BotoCoreError
     except ImportError as exc:
         raise BeamError(
-            "boto3_missing", "the store %s can't be used" % options.location, "boto3 is not installed for this Python",
-            "Install boto3 1.36 or newer where the task runs",
+            "boto3_missing", "the store %s can't be used" % options.location, "boto3 is not installed for %s" % sys.executable, _INSTALL,
         ) from exc
     if tuple(int(part) for part in botocore.__version__.split(".")[:3]) < _MINIMUM:
         raise BeamError(
             "boto3_too_old", "the store %s can't be used" % options.location,
-            "botocore is %s here, and conditional writes need 1.36" % botocore.__version__, "Install boto3 1.36 or newer where the task runs",
+            "botocore is %s for %s, and conditional writes need 1.36" % (botocore.__version__, sys.executable), _INSTALL,
         )
     config = Config(
         connect_timeout=CONNECT_SECONDS, read_timeout=min(READ_SECONDS, max(1, options.timeout)), retries={"total_max_attempts": 1, "mode": "standard"},
