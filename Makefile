@@ -13,7 +13,7 @@ export FLEET
 # TARGETS="release_artifact store_check" narrows `make integration`.
 TARGETS ?=
 
-.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo bench clean
+.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -24,9 +24,12 @@ tools:
 	@$(SETUP) venv && $(SETUP) live
 .PHONY: tools
 
-demo: ## the whole line on this machine, three nodes (STORE=file or s3)
+demo: ## the whole line on this machine, three nodes (STORE=file or s3, KEEP=1 leaves them running)
 	@$(SETUP) packages demo && $(SETUP) venv && $(SETUP) live
-	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" $(PYTHON) examples/demo/demo.py --store $(STORE)
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" $(PYTHON) examples/demo/demo.py --store $(STORE) $(if $(KEEP),--keep)
+
+demo-stop: tools ## end the nodes that `make demo KEEP=1` left running
+	@$(PYTHON) examples/demo/demo.py --stop
 
 test: tools ## everything, with a table at the end (FLEET=required|auto|off)
 	@$(PYTHON) tests/support/run_test.py

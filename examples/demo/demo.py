@@ -26,6 +26,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+DIRECTORY = os.path.join(ROOT, ".cache", "demo")
 PORTS = {"node1": 4101, "node2": 4102, "node3": 4103}
 
 
@@ -170,10 +171,18 @@ def machine() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=("file", "s3"), default="file")
-    parser.add_argument("--directory", default=os.path.join(ROOT, ".cache", "demo"))
-    parser.add_argument("--keep", action="store_true", help="leave the nodes running")
+    parser.add_argument("--directory", default=DIRECTORY)
+    parser.add_argument("--keep", action="store_true", help="leave the nodes running, to play with them (with the file store)")
+    parser.add_argument("--stop", action="store_true", help="only end the nodes that --keep left running")
     arguments = parser.parse_args()
+    if arguments.keep and arguments.store == "s3":
+        parser.error("--keep needs the file store: the S3 server ends with the demo")
     directory = os.path.abspath(arguments.directory)
+    environment = {"ANSIBLE_COLLECTIONS_PATH": os.path.join(ROOT, ".cache", "live")}
+    if arguments.stop:
+        if os.path.isdir(directory):
+            Demo(directory, "file://" + os.path.join(directory, "store"), {}, environment).playbook("stop")
+        return 0
     say("alchemist.beam demo on this machine (%s)" % machine())
     with contextlib.ExitStack() as stack:
         shutil.rmtree(directory, ignore_errors=True)
@@ -181,7 +190,7 @@ def main() -> int:
         store, options = "file://" + os.path.join(directory, "store"), {}
         if arguments.store == "s3":
             store, options = stack.enter_context(s3_store(directory))
-        demo = Demo(directory, store, options, {"ANSIBLE_COLLECTIONS_PATH": os.path.join(ROOT, ".cache", "live")})
+        demo = Demo(directory, store, options, environment)
         try:
             run(demo)
         except DemoFailed as exc:
@@ -191,13 +200,15 @@ def main() -> int:
             if not arguments.keep:
                 with contextlib.suppress(DemoFailed):
                     demo.playbook("stop")
-        figures = os.path.join(ROOT, ".cache", "figures")
-        os.makedirs(figures, exist_ok=True)
         seconds = time.monotonic() - demo.started
-        say("\nDone in %.0f s%s. What the playbooks printed: %s" % (
-            seconds, "" if not arguments.keep else "; the nodes go on running (make demo-stop)", os.path.relpath(demo.log)))
-        with open(os.path.join(figures, "demo-%s.json" % arguments.store), "w", encoding="utf-8") as stream:
-            json.dump({"demo_seconds": round(seconds, 1)}, stream)
+        say("\nDone in %.0f s. What the playbooks printed: %s" % (seconds, os.path.relpath(demo.log)))
+        if arguments.keep:
+            say("The nodes go on running. To end them: make demo-stop")
+        if directory == DIRECTORY:
+            figures = os.path.join(ROOT, ".cache", "figures")
+            os.makedirs(figures, exist_ok=True)
+            with open(os.path.join(figures, "demo-%s.json" % arguments.store), "w", encoding="utf-8") as stream:
+                json.dump({"demo_seconds": round(seconds, 1)}, stream)
     return 0
 
 

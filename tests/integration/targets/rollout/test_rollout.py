@@ -251,6 +251,23 @@ def test_11_a_host_that_is_away_is_no_ghost(fleet: Fleet) -> None:
     assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"} and fleet.channel()["ghosts"] == before
 
 
-def test_12_an_empty_fleet_is_refused(fleet: Fleet) -> None:
+def test_12_a_host_that_is_lost_half_way_does_not_strand_the_others(fleet: Fleet) -> None:
+    before = fleet.channel()
+    lost = json.loads((fleet.directory / "inventory.json").read_text())
+    lost["beam"]["hosts"]["b"].update(
+        ansible_host="127.0.0.1", ansible_port=9,
+        ansible_connection="{{ 'local' if (hostvars['a'].rollout_outcome | default({})).state | default('') == '' else 'ssh' }}",
+    )
+    (fleet.directory / "inventory.json").write_text(json.dumps(lost))
+    run = fleet.play("rollout", beam_version="0.2.0", rollout_force=True)
+    (fleet.directory / "inventory.json").write_text(json.dumps(fleet.inventory))
+    assert run.code != 0
+    assert [row["outcome"] for row in run.report["rows"]] == ["returned", "unreachable"]
+    assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+    after = fleet.channel()
+    assert after["candidate"] is None and after["stable"] == before["stable"]
+
+
+def test_13_an_empty_fleet_is_refused(fleet: Fleet) -> None:
     run = fleet.play("rollout", beam_hosts="nobody")
     assert run.code != 0 and "matches no host" in run.text
