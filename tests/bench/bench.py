@@ -2,14 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The figures, side by side in one run: `make bench`. ROUNDS=1 for a quick look, or name parts: transfer, deploy."""
+"""The figures, side by side in one run: `make bench`. ROUNDS=1 for a quick look, or name parts: transfer, deploy, node."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import platform
+import signal
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -26,7 +30,11 @@ LIMITS = {
     "publish_delta_bytes_ratio": (0.03, "bytes sent for a second version, of the first's"),
     "deploy10_vs_ssh_loop": (1.5, "a deploy to 10 hosts, to a parallel ssh loop of curl | tar, ln"),
     "deploy10_vs_playbook": (1 / 6, "the same, to a plain playbook"),
+    "info_ms": (300, "beam_info of a running node, in milliseconds"),
+    "restart_overhead_ms": (300, "outage of a restart without the VM's own stop and boot, in milliseconds"),
+    "demo_seconds": (90, "make demo, in seconds (as its last run noted)"),
 }
+DEMO = FIGURES.with_name("demo-file.json")
 
 
 def s3_server() -> t.Any:
@@ -38,6 +46,15 @@ def s3_server() -> t.Any:
     return module
 
 
+def machine() -> str:
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        memory = int(stream.readline().split()[1]) / 1024**2
+    with open("/etc/os-release", encoding="utf-8") as stream:
+        system = dict(line.strip().split("=", 1) for line in stream if "=" in line).get("PRETTY_NAME", "Linux").strip('"')
+    return "%d cores, %.0f GB, %s, Linux %s, Python %s, load %s" % (
+        os.cpu_count() or 0, memory, system, platform.release().split("-")[0], platform.python_version(), " ".join("%.1f" % n for n in os.getloadavg()))
+
+
 def keep(figures: t.Mapping[str, float]) -> None:
     """Beside what other programs noted there."""
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
@@ -47,8 +64,12 @@ def keep(figures: t.Mapping[str, float]) -> None:
 
 
 def main(parts: list[str]) -> int:
+    # Leaves by the way of every other end: processes and directories go.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
     CACHE.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
     figures: dict[str, float] = {}
+    say(machine())
     say("building the release in two versions (cached in .cache/bench)")
     first, second = releases()
     say("%s: %d files, %.1f MB; rounds: %d" % (first.version, first.files, first.bytes / 1e6, ROUNDS))
@@ -57,21 +78,28 @@ def main(parts: list[str]) -> int:
 
         shop = Shop(server, Path(place))
         measure_publish(shop, first, second, figures)
+        if "node" in parts:
+            from node import measure_node
+
+            measure_node(first, Path(place) / "node", figures)
         if "transfer" in parts:
             measure_fetch(shop, tools(), first, second, figures)
         if "deploy" in parts:
             from deploy import measure_deploy
 
             measure_deploy(shop, first, second, Path(place) / "deploy", figures)
+    if DEMO.exists():
+        figures["demo_seconds"] = json.loads(DEMO.read_text())["demo_seconds"]
     keep(figures)
-    say("")
+    say("\n%s; %d s in all" % (machine(), time.monotonic() - begun))
+    say("%-6s %-28s %9s  %9s" % ("", "figure", "measured", "aim: <="))
     missed = 0
     for name, value in figures.items():
         limit, what = LIMITS[name]
         missed += value > limit
-        say("%-6s %-28s %8.4f  (aim: %.4f) %s" % ("ok" if value <= limit else "MISSED", name, value, limit, what))
+        say("%-6s %-28s %9.4f  %9.4f  %s" % ("ok" if value <= limit else "MISSED", name, value, limit, what))
     return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["transfer", "deploy"]))
+    sys.exit(main(sys.argv[1:] or ["transfer", "deploy", "node"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -81,20 +82,46 @@ def tools() -> dict[str, str]:
     return found
 
 
-def rounds(works: t.Mapping[str, tuple[t.Callable[[], None], t.Callable[[], None]]], count: int = ROUNDS) -> dict[str, float]:
-    """Median seconds of each work: (prepare, measured). All works take turns in each round, so that noise hits all."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for _turn in range(count):
+@dataclass(frozen=True)
+class Measured:
+    """Seconds and processor seconds (of the processes that were started) of each work, one of each round."""
+
+    wall: t.Mapping[str, list[float]]
+    cpu: t.Mapping[str, list[float]]
+
+    def __getitem__(self, name: str) -> float:
+        return statistics.median(self.wall[name])
+
+    def table(self, title: str, floor: str) -> None:
+        say("\n%s; medians of %d rounds, load %.1f" % (title, len(self.wall[floor]), os.getloadavg()[0]))
+        for name, values in self.wall.items():
+            note = "" if len(values) == len(self.wall[floor]) else "   (%d rounds)" % len(values)
+            say("  %-36s %7.3f s   %5.2f x   processor %6.3f s%s" % (name, self[name], self[name] / self[floor], statistics.median(self.cpu[name]), note))
+
+
+def children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def rounds(works: t.Mapping[str, tuple[t.Callable[[], None], t.Callable[[], None]]], limit: float = 90, seldom: t.Container[str] = ()) -> Measured:
+    """Medians of each work: (prepare, measured). All works take turns in each round, so that noise hits all.
+
+    On a slow machine no round begins after the limit, in seconds, once there were three of them. Works in seldom are left out after three.
+    """
+    wall: dict[str, list[float]] = {name: [] for name in works}
+    cpu: dict[str, list[float]] = {name: [] for name in works}
+    start = time.monotonic()
+    for turn in range(ROUNDS):
+        if turn >= 3 and time.monotonic() - start > limit:
+            break
         for name, (prepare, work) in works.items():
+            if turn >= 3 and name in seldom:
+                continue
             prepare()
             os.sync()
-            begun = time.perf_counter()
+            used, begun = children(), time.perf_counter()
             work()
-            seconds[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def table(title: str, seconds: t.Mapping[str, float], floor: str) -> None:
-    say("\n" + title)
-    for name, value in seconds.items():
-        say("  %-44s %7.3f s   %5.2f x" % (name, value, value / seconds[floor]))
+            wall[name].append(time.perf_counter() - begun)
+            cpu[name].append(children() - used)
+    return Measured(wall, cpu)
