@@ -100,9 +100,34 @@ def test_check_mode_says_what_the_run_then_does_and_writes_nothing(shelf: Shelf)
         said = shelf.install(check_mode=True, **options)
         assert listing(shelf.base) == before
         done = shelf.install(**options)
+        for result in (said, done):
+            # What is free changes by itself, between the one and the other.
+            disk = result["diff"]["after"].pop("disk", None)
+            assert disk is None or disk.endswith("MiB free")
         assert {key: said[key] for key in keys} == {key: done[key] for key in keys}
         assert done["diff"]["before"] != done["diff"]["after"] or not done["changed"]
     assert not os.path.lexists(shelf.base + "/releases/1.1.0")
+
+
+def test_inactive_is_the_way_back_to_nothing(shelf: Shelf) -> None:
+    shelf.publish("1.0.0")
+    assert not shelf.install(state="inactive")["changed"]
+    shelf.install(version="1.0.0", state="active")
+    before = listing(shelf.base)
+    assert shelf.install(check_mode=True, state="inactive")["changed"] and listing(shelf.base) == before
+    done = shelf.install(state="inactive")
+    assert (done["changed"], done["version"], done["current"]) == (True, "1.0.0", None)
+    assert not os.path.lexists(shelf.base + "/current") and os.path.isdir(shelf.base + "/releases/1.0.0")
+    assert not shelf.install(state="inactive")["changed"]
+    assert shelf.install(version="1.0.0", state="active")["current"] == "1.0.0"
+    assert code_of(lambda: shelf.install(version="1.0.0", state="inactive")) == "target_ambiguous"
+
+
+def test_inactive_removes_a_link_that_leads_nowhere(shelf: Shelf) -> None:
+    shelf.publish("1.0.0")
+    shelf.install(version="1.0.0")
+    os.symlink("releases/0.0.1", shelf.base + "/current")
+    assert shelf.install(state="inactive")["changed"] and not os.path.lexists(shelf.base + "/current")
 
 
 def test_check_mode_does_not_even_make_the_base(shelf: Shelf) -> None:

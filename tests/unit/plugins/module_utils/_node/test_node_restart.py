@@ -20,7 +20,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.manager impor
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import judge_node
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, OsProcess, descendants, os_process
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import apply, plan
-from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target, resolve
+from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target, rehearse, resolve
 
 ROOT = "/srv/a/releases/2.0"
 TARGET = Target("a", ROOT, "2.0")
@@ -278,3 +278,11 @@ def test_resolve_refuses(tmp_path: Path, make: t.Callable[[Path], t.Any], code: 
     with pytest.raises(BeamError) as caught:
         resolve(str(tmp_path), "a")
     assert caught.value.code == code
+
+
+def test_a_rehearsal_aims_at_a_release_that_is_not_there_yet(tmp_path: Path) -> None:
+    target = rehearse(str(tmp_path), "a", "2.0")
+    assert target == Target("a", str(tmp_path / "releases" / "2.0"), "2.0")
+    assert plan("restarted", Status(node(), "active"), target).action == "restart"
+    with pytest.raises(BeamError, match="is not a version"):
+        rehearse(str(tmp_path), "a", "../2.0")
