@@ -31,6 +31,10 @@ CONTROL = "10.99.0.1"
 WEB = CONTROL + ":8099"
 
 
+def here(*argv: str) -> None:
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+
+
 class Reader:
     """Somebody who follows the journey: a home, nothing in the environment but what the page says, and the command line."""
 
@@ -49,13 +53,12 @@ class Reader:
         s3_server.install()
         self._settings()
         web = self.directory / "web"
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "check": True}
         made = self.directory / "repo"
-        subprocess.run([sys.executable, str(ROOT / "examples" / "make_versions.py"), str(made)], **quiet)
-        subprocess.run(["git", "clone", "--quiet", "--bare", str(made), str(web / "beacon.git")], **quiet)
-        subprocess.run(["git", "-C", str(web / "beacon.git"), "update-server-info"], **quiet)
+        here(sys.executable, str(ROOT / "examples" / "make_versions.py"), str(made))
+        here("git", "clone", "--quiet", "--bare", str(made), str(web / "beacon.git"))
+        here("git", "-C", str(web / "beacon.git"), "update-server-info")
         boto3 = "boto3==" + importlib.metadata.version("boto3")
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(web / "wheels"), boto3], **quiet)
+        here(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(web / "wheels"), boto3)
         serve = "python -m http.server --bind %s --directory %s 8099 >/dev/null 2>&1 &" % (CONTROL, shlex.quote(str(web)))
         self.hosts.control("sh", "-c", serve)
         self.hosts.control("curl", "-sSf", "--retry", "50", "--retry-delay", "1", "--retry-connrefused", "-o", "/dev/null", "http://%s/wheels/" % WEB)
