@@ -77,17 +77,20 @@ def main(parts: list[str]) -> int:
         from transfer import Shop, measure_fetch, measure_publish
 
         shop = Shop(server, Path(place))
-        measure_publish(shop, first, second, figures)
-        if "node" in parts:
-            from node import measure_node
+        try:
+            measure_publish(shop, first, second, figures)
+            if "node" in parts:
+                from node import measure_node
 
-            measure_node(first, Path(place) / "node", figures)
-        if "transfer" in parts:
-            measure_fetch(shop, tools(), first, second, figures)
-        if "deploy" in parts:
-            from deploy import measure_deploy
+                measure_node(first, Path(place) / "node", figures)
+            if "transfer" in parts:
+                measure_fetch(shop, tools(), first, second, figures)
+            if "deploy" in parts:
+                from deploy import measure_deploy
 
-            measure_deploy(shop, first, second, Path(place) / "deploy", figures)
+                measure_deploy(shop, first, second, Path(place) / "deploy", figures)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left to do is to clear up
     if DEMO.exists():
         figures["demo_seconds"] = json.loads(DEMO.read_text())["demo_seconds"]
     keep(figures)

@@ -65,11 +65,15 @@ def sshd(place: Path) -> t.Iterator[list[str]]:
             raise OSError("sshd does not answer: " + (place / "sshd.log").read_text()[-500:])
         yield options
     finally:
-        # Connections that ansible-playbook keeps open for the next task.
-        for control in (place / "cp").glob("*"):
-            subprocess.run(["ssh", "-O", "exit", "-S", str(control), HOSTS[0]], check=False, capture_output=True)
+        disconnect(place)
         server.terminate()
         server.wait()
+
+
+def disconnect(place: Path) -> None:
+    """End the connections that ansible-playbook keeps open for the next play: the ssh loop makes new ones, too."""
+    for control in (place / "cp").glob("*"):
+        subprocess.run(["ssh", "-O", "exit", "-S", str(control), HOSTS[0]], check=False, capture_output=True)
 
 
 def playbook(place: Path, name: str, tasks: list[dict[str, t.Any]]) -> str:
@@ -95,7 +99,8 @@ def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list
         "hosts": {host: {"base": "{{ top }}/" + host} for host in HOSTS},
         "vars": {"ansible_python_interpreter": str(BIN / "python"), "ansible_ssh_common_args": " ".join(ssh), "ansible_user": "root"},
     }}))
-    config = "[defaults]\nhost_key_checking = false\nforks = 10\n[connection]\npipelining = true\n[ssh_connection]\ncontrol_path_dir = %s/cp\n" % place
+    config = "[defaults]\nhost_key_checking = false\nforks = 10\n[connection]\npipelining = true\n[ssh_connection]\ncontrol_path_dir = %s/cp\n" \
+        "ssh_args = -o ControlMaster=auto -o ControlPersist=60s\n" % place
     (place / "ansible.cfg").write_text(config)
     env = {
         "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
@@ -122,6 +127,7 @@ def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list
 
     def empty() -> None:
         nonlocal top
+        disconnect(place)
         top = place / ("hosts-%d" % next(numbers))
         top.mkdir()
 

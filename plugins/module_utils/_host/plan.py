@@ -204,9 +204,9 @@ def _garbage(layout: Layout, after: State) -> tuple[str, ...]:
 def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer]) -> Space:
     files = [file for layer in fetch for file in layer.files]
     need = sum(file.size + -file.size % _BLOCK for file in files)
-    directories = 2 * len({os.path.dirname(file.path) for file in files}) + len(fetch)
+    directories = 2 * len({file.path.rpartition("/")[0] for file in files}) + len(fetch)
     if manifest is not None:
-        directories += len({os.path.dirname(path) for path in manifest.files()}) + len(manifest.directories) + 8
+        directories += len({path.rpartition("/")[0] for path in manifest.files()}) + len(manifest.directories) + 8
     path = layout.base
     while not os.path.isdir(path):
         path = os.path.dirname(path)

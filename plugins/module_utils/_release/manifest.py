@@ -11,6 +11,7 @@ so that two builds of the same input have the same digest.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import posixpath
@@ -77,13 +78,18 @@ class Manifest:
     layers: tuple[Layer, ...]
     directories: tuple[str, ...] = field(default=())  # empty ones; others follow from the files
 
-    def files(self) -> dict[str, File]:
+    def files(self) -> t.Mapping[str, File]:
         """All files by their path in the release."""
-        return {
-            posixpath.join(layer.prefix, f.path): File(posixpath.join(layer.prefix, f.path), f.mode, f.size, f.sha256)
-            for layer in self.layers
-            for f in layer.files
-        }
+        return self._files
+
+    @functools.cached_property
+    def _files(self) -> dict[str, File]:
+        found = {}
+        for layer in self.layers:
+            prefix = layer.prefix + "/" if layer.prefix else ""
+            for f in layer.files:
+                found[prefix + f.path] = File(prefix + f.path, f.mode, f.size, f.sha256)
+        return found
 
     @property
     def unpacked_size(self) -> int:
@@ -135,7 +141,7 @@ def safe_path(path: t.Any, empty_ok: bool = False) -> str:
         raise ValueError("%r leaves its place" % path)
     if _UNSAFE.search(path):
         raise ValueError("%r has a control character or backslash" % path)
-    if any(len(part.encode("utf-8")) > 255 for part in path.split("/")):
+    if len(path.encode("utf-8")) > 255 and any(len(part.encode("utf-8")) > 255 for part in path.split("/")):
         raise ValueError("%r has a part of more than 255 bytes" % path)
     return path
 
@@ -174,12 +180,14 @@ def _check_whole(manifest: Manifest) -> None:
     if len(files) != count:
         raise ValueError("two layers hold the same file")
     directories = set(manifest.directories)
-    for path in list(files) + list(directories):
-        parent = posixpath.dirname(path)
-        while parent:
+    seen: set[str] = set()
+    for path in [*files, *directories]:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in seen:
             if parent in files:
                 raise ValueError("%r is a file and a directory" % parent)
-            parent = posixpath.dirname(parent)
+            seen.add(parent)
+            parent = parent.rpartition("/")[0]
     both = directories & set(files)
     if both:
         raise ValueError("%r is a file and a directory" % sorted(both)[0])

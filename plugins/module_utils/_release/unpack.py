@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 import typing as t
 import zlib
 
@@ -87,10 +86,10 @@ def directories_of(paths: t.Iterable[str]) -> list[str]:
     """All directories above the paths, parents before children."""
     found: set[str] = set()
     for path in paths:
-        parent = posixpath.dirname(path)
+        parent = path.rpartition("/")[0]
         while parent and parent not in found:
             found.add(parent)
-            parent = posixpath.dirname(parent)
+            parent = parent.rpartition("/")[0]
     return sorted(found)
 
 
