@@ -166,7 +166,7 @@ def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list
             "ssh loop: curl | tar, ln": (empty, lambda hosts=hosts: loop(hosts)),
             "release_install, one task": (ready, lambda hosts=hosts: play(ours, hosts)),
             **({"plain playbook, 7 tasks": (empty, lambda hosts=hosts: play(plain, hosts))} if count == 10 else {}),
-        }, limit=60, seldom=["plain playbook, 7 tasks"])
+        }, limit=150, seldom=["plain playbook, 7 tasks"])
         seconds.table("Deploy of a second version to %d hosts" % count, "ssh loop: curl | tar, ln")
     figures["deploy10_vs_ssh_loop"] = seconds["release_install, one task"] / seconds["ssh loop: curl | tar, ln"]
     figures["deploy10_vs_playbook"] = seconds["release_install, one task"] / seconds["plain playbook, 7 tasks"]
