@@ -55,6 +55,7 @@ class Server:
     reader_secret_key: str
     directory: str
     pid: int
+    ports: list[int]
     started: str  # of the process, in clock ticks since boot: a pid alone may be somebody else's by now
 
     @property
@@ -145,7 +146,7 @@ def start(directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket
     log = open(directory / "weed.log", "ab")
     # A bucket takes seven volumes: with few of them, writes fail.
     process = subprocess.Popen(
-        [str(weed), "server", "-dir=%s" % data, "-ip=%s" % bind, "-ip.bind=%s" % bind, "-s3", "-s3.port=%d" % s3_port,
+        [str(weed), "-logdir=%s" % directory, "server", "-dir=%s" % data, "-ip=%s" % bind, "-ip.bind=%s" % bind, "-s3", "-s3.port=%d" % s3_port,
          "-s3.config=%s" % (directory / "identities.json"), "-s3.port.grpc=%d" % ports[1], "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
          "-s3.autoCreateBucket=false",
          "-master.port=%d" % ports[2], "-master.port.grpc=%d" % ports[3], "-volume.port=%d" % ports[4], "-volume.port.grpc=%d" % ports[5],
@@ -156,7 +157,8 @@ def start(directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket
     )
     log.close()
     server = Server(
-        "http://%s:%d" % (bind, s3_port), bucket, *admin, *reader, directory=str(directory), pid=process.pid, started=_started(process.pid),
+        "http://%s:%d" % (bind, s3_port), bucket, *admin, *reader,
+        directory=str(directory), pid=process.pid, ports=[s3_port, *ports], started=_started(process.pid),
     )
     _private(directory / "server.json", json.dumps(asdict(server), indent=1) + "\n")
     try:
@@ -216,6 +218,10 @@ def stop(directory: pathlib.Path = DEFAULT_DIR, keep: bool = False) -> None:
             os.waitpid(server.pid, 0)
         while _started(server.pid) == server.started:
             time.sleep(0.02)
+    for port in server.ports:
+        # It makes these whatever TMPDIR says, and a killed one can't remove them.
+        for socket_file in pathlib.Path("/tmp").glob("seaweedfs-*-%d.sock" % port):
+            socket_file.unlink(missing_ok=True)
     (directory / "server.json").unlink()
     (directory / "identities.json").unlink(missing_ok=True)
     if not keep:
