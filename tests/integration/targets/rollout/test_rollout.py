@@ -268,6 +268,17 @@ def test_12_a_host_that_is_lost_half_way_does_not_strand_the_others(fleet: Fleet
     assert after["candidate"] is None and after["stable"] == before["stable"]
 
 
-def test_13_an_empty_fleet_is_refused(fleet: Fleet) -> None:
+def test_13_a_server_that_is_not_ready_is_no_ghost(fleet: Fleet) -> None:
+    before = fleet.channel()["ghosts"]
+    env = fleet.directory / "nodes" / "a" / "shared" / "beacon.env"
+    env.chmod(0o644)
+    run = fleet.play("rollout", beam_version="0.2.0", rollout_force=True, beam_on_failure="halt")
+    env.chmod(0o600)
+    assert run.code != 0 and "others can read it" in run.report["verdict"]
+    assert fleet.play("rollout").code == 0
+    assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"} and [g for g in fleet.channel()["ghosts"] if g not in before] == []
+
+
+def test_14_an_empty_fleet_is_refused(fleet: Fleet) -> None:
     run = fleet.play("rollout", beam_hosts="nobody")
     assert run.code != 0 and "matches no host" in run.text
