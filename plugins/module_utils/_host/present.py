@@ -30,6 +30,9 @@ def check_directories(layout: Layout, create: bool = False) -> None:
     """The directories we write to are ours and on one file system; planted symlinks and foreign owners are refused."""
     if create and not os.path.isdir(layout.base):
         os.makedirs(layout.base, 0o755, exist_ok=True)
+    if not create and not os.path.lexists(layout.base):
+        # Whatever appears below it from here on is another run's, which checks it itself.
+        return
     devices = {}
     for path in (layout.base, layout.layers, layout.releases, layout.manifests, layout.tmp):
         if not create and not os.path.lexists(path):

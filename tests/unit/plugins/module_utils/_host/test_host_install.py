@@ -22,6 +22,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._host import assemb
 from ansible_collections.alchemist.beam.plugins.module_utils._host.layout import Layout
 from ansible_collections.alchemist.beam.plugins.module_utils._host.live import live_versions, mounted_versions
 from ansible_collections.alchemist.beam.plugins.module_utils._host.lock import exclusive
+from ansible_collections.alchemist.beam.plugins.module_utils._host.present import check_directories
 
 from .conftest import Shelf, check_whole, listing, tree
 
@@ -338,6 +339,21 @@ def test_one_waits_for_the_other_and_then_finds_it_done(shelf: Shelf) -> None:
     for thread in threads:
         thread.join()
     assert sorted(result["changed"] for result in results) == [False, False, False, True]
+
+
+def test_a_base_that_another_run_makes_while_we_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(str(tmp_path / "base"))
+    real = os.path.lexists
+
+    def lexists(path: str) -> bool:
+        found = real(path)
+        if path == layout.base and not found:
+            os.makedirs(layout.layers)
+        return found
+
+    monkeypatch.setattr(os.path, "lexists", lexists)
+    check_directories(layout)
+    assert os.path.isdir(layout.layers)
 
 
 def test_a_lock_that_is_held_too_long_names_its_holder(shelf: Shelf) -> None:
