@@ -20,7 +20,7 @@ from .abi import require_abi
 from .apply import Applied, apply
 from .files import named_errors, plain_umask
 from .layout import Layout
-from .lock import exclusive
+from .lock import exclusive, settled
 from .plan import Plan, plan_deactivation, plan_install, plan_removal
 from .present import check_directories, has_leftovers, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
@@ -45,9 +45,14 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
     store = _once(open_store)
     with named_errors("%s can't be installed in %s" % (request.wanted.name, request.base)):
         check_directories(layout)
-        state = read_state(layout, request.wanted.name)
-        resolved = None if request.state in ("absent", "inactive") else resolve(request.wanted, store, layout, state)
-        plan = _plan(request, layout, state, resolved)
+        try:
+            state, resolved, plan = _look(request, layout, store)
+        except BeamError as exc:
+            if exc.code != "release_unknown":
+                raise
+            # A release that another run is just putting there looks like a stranger until that run has noted it.
+            with settled(layout.lock, request.lock_timeout):
+                state, resolved, plan = _look(request, layout, store)
         if plan.stage or plan.activate:
             require_abi(t.cast(Resolved, resolved).manifest.abi)
         applied = Applied()
@@ -85,6 +90,12 @@ def _check(request: Request) -> Layout:
                         "Give a path such as /opt/%s" % wanted.name)
     # Processes know their root without symlinks (the launcher's pwd -P), so we do, too.
     return Layout(os.path.realpath(request.base))
+
+
+def _look(request: Request, layout: Layout, store: t.Callable[[], Store]) -> tuple[State, Resolved | None, Plan]:
+    state = read_state(layout, request.wanted.name)
+    resolved = None if request.state in ("absent", "inactive") else resolve(request.wanted, store, layout, state)
+    return state, resolved, _plan(request, layout, state, resolved)
 
 
 def _plan(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:

@@ -21,22 +21,44 @@ def exclusive(path: str, seconds: float) -> t.Iterator[None]:
     """Hold the lock; after waiting that long, say who holds it. The kernel frees it with its process."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as exc:
-                if time.monotonic() < deadline:
-                    time.sleep(0.1)
-                    continue
-                holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
-                raise BeamError(
-                    "install_locked", "%s is busy" % os.path.dirname(path),
-                    "another installation (process %s) has been running for more than %g seconds" % (holder, seconds),
-                    "Wait for it, or raise lock_timeout", holder=holder,
-                ) from exc
+        _acquire(handle, fcntl.LOCK_EX, path, seconds)
         os.pwrite(handle, b"%-19d\n" % os.getpid(), 0)
         yield
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def settled(path: str, seconds: float) -> t.Iterator[None]:
+    """Nobody installs meanwhile. It writes nothing, so that a rehearsal may wait, too."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        _acquire(handle, fcntl.LOCK_SH, path, seconds)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int, kind: int, path: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not _taken(handle, kind):
+        if time.monotonic() >= deadline:
+            holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise BeamError(
+                "install_locked", "%s is busy" % os.path.dirname(path),
+                "another installation (process %s) has been running for more than %g seconds" % (holder, seconds),
+                "Wait for it, or raise lock_timeout", holder=holder,
+            )
+        time.sleep(0.1)
+
+
+def _taken(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -12,7 +12,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from .process import NodeProcess, OsProcess, descendants
+from .process import NodeProcess, OsProcess, companions
 from .target import Target
 
 
@@ -106,14 +106,14 @@ class Terminator:
 
 def terminate(process: OsProcess, timeout: float) -> Stopped:
     """SIGTERM, which is init:stop() and needs no cookie; SIGKILL at the deadline; children after their parent."""
-    below = descendants(process.pid)
+    below = companions(process.pid)
     term = Terminator(process)
     gone = term.wait(timeout)
     heard = time.monotonic() - term.start
     escalated = "none" if term.sent == 1 else "term"
     if not gone:
         escalated = "kill"
-        below = descendants(process.pid) or below
+        below = companions(process.pid) or below
         # heart starts the node again when it sees it die, so it goes first.
         for child, command in below:
             if command == "heart":

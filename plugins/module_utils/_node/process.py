@@ -11,6 +11,7 @@ A process is its pid and its start time: pids are used again, a pair is not.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -318,3 +319,13 @@ def descendants(pid: int) -> list[tuple[OsProcess, str]]:
     """All processes below a pid with their command names: heart, port programs, erl_child_setup."""
     table = _table()
     return [(OsProcess(child, stat.ticks), stat.command) for child, stat in table.items() if child != pid and pid in _ancestors(table, child)]
+
+
+def companions(pid: int) -> list[tuple[OsProcess, str]]:
+    """What has no business without this VM: all processes below it, and the run_erl that the launcher's own `daemon` puts above it."""
+    with contextlib.suppress(Gone, PermissionError):
+        parent = _stat(pid).ppid
+        above = _stat(parent)
+        if above.command == "run_erl":
+            return [*descendants(pid), (OsProcess(parent, above.ticks), above.command)]
+    return descendants(pid)
