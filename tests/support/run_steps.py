@@ -58,6 +58,7 @@ class Step:
     env: dict[str, str] = field(default_factory=dict)
     timeout: float = 1200
     count: t.Callable[[Outcome], Count] = by_exit_code
+    again: bool = False  # whether a failure beside other steps is looked at once more, alone
     show: str = ""  # of a failed step show only the lines that match; the log keeps all
 
 
@@ -96,13 +97,16 @@ def execute(step: Step) -> Outcome:
     return Outcome(process.returncode, output)
 
 
+def log_of(part: str, step: Step) -> Path:
+    return CACHE / "logs" / ("%s-%s.log" % (part, re.sub(r"[^A-Za-z0-9._-]+", "-", step.name)))
+
+
 def _run_one(part: str, step: Step) -> Count:
     began = time.monotonic()
     outcome = execute(step)
     seconds = time.monotonic() - began
-    logs = CACHE / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / ("%s-%s.log" % (part, re.sub(r"[^A-Za-z0-9._-]+", "-", step.name)))
+    log = log_of(part, step)
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(outcome.output, encoding="utf-8")
     count = step.count(outcome)
     if outcome.returncode != 0 and count.failed == 0:
@@ -119,6 +123,19 @@ def _run_one(part: str, step: Step) -> Count:
     return count
 
 
+def _run_alone(part: str, step: Step, first: Count) -> Count:
+    """Tests of real nodes have time limits that a machine with other work may miss. One that passes alone is said to be unstable, aloud."""
+    log = log_of(part, step)
+    kept = log.with_suffix(".first.log")
+    log.replace(kept)
+    second = _run_one(part, step)
+    if second.failed:
+        return second
+    note = "UNSTABLE: %s failed %d beside other work and passed alone; the first output: %s" % (step.name, first.failed, kept.relative_to(ROOT))
+    print("    ! %s" % note, flush=True)
+    return second + Count(notes=(note,))
+
+
 def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequence[str] = ()) -> int:
     """Runs the steps, writes what was counted, and returns the exit code: a part that tested nothing has failed."""
     began = time.monotonic()
@@ -126,8 +143,9 @@ def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequ
         print("    ! %s" % note, flush=True)
     total = Count(notes=tuple(notes))
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
-        for count in pool.map(lambda step: _run_one(part, step), steps):
-            total += count
+        counts = list(pool.map(lambda step: _run_one(part, step), steps))
+    for step, count in zip(steps, counts):
+        total += _run_alone(part, step, count) if count.failed and step.again else count
     if total.passed == 0 and total.failed == 0:
         print("FAILED  %s: no test ran" % part, flush=True)
         total += Count(failed=1)

@@ -86,3 +86,16 @@ def test_skips_are_named(steps: t.Any, tmp_path: Path) -> None:
     count = step.count(steps.execute(step))
     assert (count.passed, count.failed, count.skipped) == (1, 0, 1)
     assert "no such tool here" in count.notes[0]
+
+
+@pytest.mark.parametrize(("again", "passes_alone", "code", "unstable"), [(True, True, 0, True), (True, False, 1, False), (False, True, 1, False)])
+def test_a_step_that_passes_only_alone_is_called_unstable(
+    steps: t.Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], again: bool, passes_alone: bool, code: int, unstable: bool
+) -> None:
+    seen = tmp_path / "seen"
+    script = "test -e %s && exit %d; touch %s; echo the first time; exit 1" % (seen, 0 if passes_alone else 1, seen)
+    assert steps.run_part("part", [steps.Step("shaky", ["sh", "-c", script], cwd=Path("/"), again=again)]) == code
+    assert ("UNSTABLE: shaky" in capsys.readouterr().out) == unstable
+    assert ("UNSTABLE: shaky" in (steps.CACHE / "results" / "part.json").read_text()) == unstable
+    if unstable:
+        assert "the first time" in (steps.CACHE / "logs" / "part-shaky.first.log").read_text()
