@@ -24,14 +24,15 @@ PACKAGES = (
     "elixir", "erlang-dev", "erlang-runtime-tools", "erlang-ssl", "erlang-tools", "git", "python3-venv",
 )  # fmt: skip
 
-# Nobody logs in at a console, nothing may start by the clock during a test, and the names come from /etc/hosts.
+# Nobody logs in at a console, nothing may start by the clock during a test, and the names come from /etc/hosts. The distribution's epmd would
+# listen for everybody on hosts that have Erlang only so that one of them can build.
 CUSTOMIZE = """set -e
 cd "$1"
 chroot . useradd --create-home --shell /bin/bash deploy
 echo 'deploy ALL=(ALL) NOPASSWD: ALL' > etc/sudoers.d/deploy
 chmod 0440 etc/sudoers.d/deploy
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer \
-    motd-news.timer console-getty.service getty.target systemd-networkd-wait-online.service; do
+    motd-news.timer console-getty.service getty.target systemd-networkd-wait-online.service epmd.socket epmd.service; do
     ln -sf /dev/null etc/systemd/system/$unit
 done
 printf 'PermitRootLogin prohibit-password\\nPasswordAuthentication no\\nUseDNS no\\n' > etc/ssh/sshd_config.d/fleet.conf
