@@ -75,6 +75,16 @@ options:
       - How many of the last lines of the node's log to return with a failure. Values of the environment files are masked in them.
     type: int
     default: 50
+  fence:
+    description:
+      - The serial of the lock that this is done under, as M(alchemist.beam.rollout_lock) returns it.
+      - Where M(alchemist.beam.release_install) has written to this base with a higher one since, nothing is touched, and the error is
+        V(lock_lost).
+    type: int
+  fence_channel:
+    description:
+      - The channel whose lock that is.
+    type: str
 author:
   - alchemist.beam contributors (@alchemist-beam)
 """
@@ -145,6 +155,10 @@ after:
   returned: always
   type: dict
   contains: *process
+began:
+  description: When the first step began, in seconds since 1970. Stop, boot and gate follow in this order.
+  returned: always
+  type: float
 seconds:
   description: How long it took.
   returned: always
@@ -155,6 +169,9 @@ seconds:
       type: float
     boot:
       description: From the start until all applications had started.
+      type: float
+    gate:
+      description: How long the health checks took.
       type: float
     outage:
       description: With a restart, from asking the old process to stop until the first of the passes in a row.
@@ -203,6 +220,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._host.fence import check_fence, fence_of
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan, preflight
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import rehearse, resolve
@@ -218,13 +236,17 @@ def main() -> None:
             "stop_timeout": {"type": "float", "default": 30.0},
             "boot_timeout": {"type": "float", "default": 90.0},
             "lines": {"type": "int", "default": 50},
+            "fence": {"type": "int"},
+            "fence_channel": {"type": "str"},
             "health": HEALTH_SPEC,
         },
+        required_together=[("fence", "fence_channel")],
         supports_check_mode=True,
     )
     options = module.params
 
     def work() -> dict[str, object]:
+        check_fence(options["base"], options["name"], fence_of(options))
         health = health_of(options["health"])
         manager = manager_of(options)
         # In check mode the expected version may be neither installed nor activated yet.

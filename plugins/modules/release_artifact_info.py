@@ -48,6 +48,12 @@ options:
       - Make URLs that anyone can read the release by for so many seconds, 1 to 900. Needs O(version), O(digest) or O(channel), and an C(s3://) store.
       - They are credentials for that time. Set C(no_log) on the task.
     type: int
+  layers:
+    description:
+      - With O(presign), of the layers only those with these sha256. An empty list is for the documents alone, which is what a server reads in
+        check mode to tell the layers that it lacks.
+    type: list
+    elements: str
 seealso:
   - module: alchemist.beam.release_artifact
   - module: alchemist.beam.release_install
@@ -67,6 +73,35 @@ EXAMPLES = r"""
     channel: production
     presign: 600
   register: shop_urls
+  no_log: true
+
+- name: Make URLs of the documents alone
+  alchemist.beam.release_artifact_info:
+    store: s3://releases/prod
+    name: shop
+    version: 1.4.2
+    presign: 600
+    layers: []
+  register: shop_documents
+  no_log: true
+
+- name: Ask servers for the layers that they lack
+  alchemist.beam.release_install:
+    name: shop
+    base: /opt/shop
+    version: 1.4.2
+    presigned: "{{ shop_documents.presigned }}"
+  check_mode: true
+  register: shop_lacks
+
+- name: Make URLs of what any of them lacks
+  alchemist.beam.release_artifact_info:
+    store: s3://releases/prod
+    name: shop
+    version: 1.4.2
+    presign: 600
+    layers: "{{ ansible_play_hosts | map('extract', hostvars, ['shop_lacks', 'lacks']) | flatten | unique }}"
+  register: shop_layers
   no_log: true
 """
 
@@ -137,8 +172,10 @@ def main() -> None:
             "digest": {"type": "str"},
             "channel": {"type": "str"},
             "presign": {"type": "int"},
+            "layers": {"type": "list", "elements": "str"},
         },
         mutually_exclusive=[("version", "digest", "channel")],
+        required_by={"layers": ["presign"]},
         supports_check_mode=True,
     )
     run(module, lambda: run_artifact_info(module.params))

@@ -105,6 +105,16 @@ options:
       - Seconds to wait for another installation on the same base.
     type: int
     default: 60
+  fence:
+    description:
+      - The serial of the lock that this is done under, as M(alchemist.beam.rollout_lock) returns it.
+      - The server remembers the highest that wrote to it, by channel. With a lower one nothing is touched, and the error is V(lock_lost)
+        because another deploy has taken over since.
+    type: int
+  fence_channel:
+    description:
+      - The channel whose lock that is.
+    type: str
 seealso:
   - module: alchemist.beam.release_artifact
   - module: alchemist.beam.release_channel
@@ -183,6 +193,17 @@ layers:
   type: dict
   returned: success
   sample: {fetched: 3, reused: 41}
+lacks:
+  description:
+    - The sha256 of each layer that this server did not have and fetched, or would fetch in check mode.
+    - Check mode needs no URL of a layer to tell, see the option O(alchemist.beam.release_artifact_info#module:layers).
+  type: list
+  elements: str
+  returned: success
+began:
+  description: When it began, in seconds since 1970.
+  type: float
+  returned: success
 pruned:
   description: Versions that were removed.
   type: list
@@ -205,6 +226,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._host.fence import fence_of
 from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
 from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
 from ansible_collections.alchemist.beam.plugins.module_utils._host.source import open_source
@@ -227,20 +249,27 @@ def main() -> None:
             "allow_ghost": {"type": "bool", "default": False},
             "allow_older_serial": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 60},
+            "fence": {"type": "int"},
+            "fence_channel": {"type": "str"},
         },
+        required_together=[("fence", "fence_channel")],
         mutually_exclusive=[("channel", "version", "digest")],
         required_if=[("state", state, ("channel", "version", "digest"), True) for state in ("staged", "active", "absent")],
         supports_check_mode=True,
     )
     options = module.params
-    request = Request(
-        Wanted(
-            options["name"], options["channel"], options["version"], options["digest"],
-            options["allow_ghost"], options["allow_older_serial"],
-        ),
-        options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
-    )
-    run(module, lambda: install(request, lambda: open_source(options), module.check_mode))
+
+    def work() -> dict[str, object]:
+        wanted = Wanted(
+            options["name"], options["channel"], options["version"], options["digest"], options["allow_ghost"], options["allow_older_serial"],
+        )
+        request = Request(
+            wanted, options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
+            fence_of(options),
+        )
+        return install(request, lambda: open_source(options), module.check_mode)
+
+    run(module, work)
 
 
 if __name__ == "__main__":

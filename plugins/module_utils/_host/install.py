@@ -11,13 +11,14 @@ import os
 import posixpath
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import BeamError
 from .._release.names import check_channel, check_digest, check_name, check_version
 from .._store.base import Store
 from .abi import require_abi
 from .apply import Applied, apply
+from .fence import Fence, refuse_older
 from .files import named_errors, plain_umask
 from .layout import Layout
 from .lock import exclusive, settled
@@ -36,11 +37,12 @@ class Request:
     min_free_mb: int = 0
     verify: bool = False
     lock_timeout: float = 60
+    fence: Fence | None = None
 
 
 def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
     """The module's result. open_store is called only where the store is needed."""
-    begun = time.monotonic()
+    begun, began = time.monotonic(), time.time()
     layout = _check(request)
     store = _once(open_store)
     with named_errors("%s can't be installed in %s" % (request.wanted.name, request.base)):
@@ -63,12 +65,13 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                 with exclusive(layout.lock, request.lock_timeout):
                     # While we waited for the lock, somebody else may have done some of it, or something else.
                     state = read_state(layout, request.wanted.name)
+                    refuse_older(layout.base, state, request.fence)
                     if resolved is not None and resolved.seen is not None:
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
                     applied = apply(plan, store)
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
-    return _result(plan, applied, check_mode)
+    return {**_result(plan, applied, check_mode), "began": round(began, 3)}
 
 
 def _check(request: Request) -> Layout:
@@ -94,11 +97,19 @@ def _check(request: Request) -> Layout:
 
 def _look(request: Request, layout: Layout, store: t.Callable[[], Store]) -> tuple[State, Resolved | None, Plan]:
     state = read_state(layout, request.wanted.name)
+    refuse_older(layout.base, state, request.fence)
     resolved = None if request.state in ("absent", "inactive") else resolve(request.wanted, store, layout, state)
     return state, resolved, _plan(request, layout, state, resolved)
 
 
 def _plan(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:
+    plan = _unfenced(request, layout, state, resolved)
+    if request.fence is None:
+        return plan
+    return replace(plan, after_switch=plan.after_switch.fenced(request.fence.channel, request.fence.number))
+
+
+def _unfenced(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:
     if request.state == "inactive":
         return plan_deactivation(layout, state)
     if resolved is None:
@@ -137,6 +148,7 @@ def _result(plan: Plan, applied: Applied, check_mode: bool) -> dict[str, t.Any]:
             "release": manifest.packed_size if manifest else 0,
         },
         "layers": {"fetched": len(plan.fetch), "reused": len(plan.reuse)},
+        "lacks": [layer.sha256 for layer in plan.fetch],
         "pruned": list(plan.remove if check_mode else applied.removed),
         "damaged": list(plan.damaged),
         "seconds": {step: round(seconds, 3) for step, seconds in applied.seconds.items()},

@@ -93,7 +93,9 @@ class Result:
     stop: t.Optional[float] = None
     boot: t.Optional[float] = None
     outage: t.Optional[float] = None
+    gate: t.Optional[float] = None
     total: float = 0.0
+    began: t.Optional[float] = None  # seconds since the epoch; stop, boot and gate follow in this order
     health: t.Optional[Outcome] = None
 
     def facts(self) -> dict[str, t.Any]:
@@ -106,7 +108,8 @@ class Result:
             "reason": self.plan.reason,
             "before": self.plan.before.facts() if self.plan.before else None,
             "after": self.after.facts() if self.after else None,
-            "seconds": {"stop": seconds(self.stop), "boot": seconds(self.boot), "outage": seconds(self.outage), "total": seconds(self.total)},
+            "began": seconds(self.began),
+            "seconds": {key: seconds(getattr(self, key)) for key in ("stop", "boot", "gate", "outage", "total")},
             "escalated": self.escalated,
             "health": self.health.facts() if self.health else None,
         }
@@ -122,11 +125,12 @@ def apply(
     sleep: t.Callable[[float], None] = time.sleep,
 ) -> Result:
     """Do what the plan says, then prove it. A BeamError carries the facts measured so far and the node's last words."""
-    result = Result(what, after=what.before)
     begin, begin_wall = time.monotonic(), time.time()
+    result = Result(what, after=what.before, began=begin_wall)
     asked: t.Optional[float] = None
     try:
         preflight(what, manager)
+        result.began = time.time()
         if what.action == "stop":
             _stop(what, manager, result, stop_timeout)
         elif what.action == "start":
@@ -220,7 +224,7 @@ def _prove(what: Plan, manager: Manager, health: Health, result: Result, asked: 
 
     probes = probes_for(health, process)
     outcome = gate(health, probes, broken, sleep=sleep)
-    result.health = outcome
+    result.health, result.gate = outcome, outcome.seconds
     if asked is not None and outcome.first_pass is not None:
         result.outage = outcome.first_pass - asked
     if not outcome.passed:

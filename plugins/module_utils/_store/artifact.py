@@ -245,7 +245,7 @@ def run_artifact_info(params: Params) -> Result:
     if params.get("presign"):
         if not one:
             raise BeamError("option_missing", "nothing can be presigned", "it has to be one release", "Give version, digest or channel")
-        result["presigned"] = presign(store, versions[0], params["presign"], params.get("channel"))
+        result["presigned"] = presign(store, versions[0], params["presign"], params.get("channel"), params.get("layers"))
     return result
 
 
@@ -260,12 +260,19 @@ def _describe(store: Store, version: Version, published: float | None, protected
     }
 
 
-def presign(store: Store, version: Version, seconds: int, channel: str | None) -> dict[str, str]:
-    """key -> URL, for everything that a host reads to install the release."""
+def presign(store: Store, version: Version, seconds: int, channel: str | None, layers: t.Collection[str] | None = None) -> dict[str, str]:
+    """key -> URL, for everything that a host reads to install the release; of its layers only those that are named, if any are."""
     name = version.name
     manifest = read_manifest(store, name, version.digest)
     keys = [manifest_key(name, version.digest), version_key(name, version.version)]
-    keys += sorted({layer_key(name, layer.sha256) for layer in manifest.layers})
+    own = {layer.sha256 for layer in manifest.layers}
+    strange = sorted(set(layers or ()) - own)
+    if strange:
+        raise BeamError(
+            "layer_unknown", "the layer %s can't be presigned" % check_digest(strange[0])[:12], "%s %s has no such layer" % (name, version.version),
+            "Give what release_install returned under lacks for this release", layers=strange,
+        )
+    keys += [layer_key(name, sha256) for sha256 in sorted(own if layers is None else set(layers))]
     if channel:
         keys.append(channel_key(name, channel))
     return {key: store.presign(key, seconds) for key in keys}

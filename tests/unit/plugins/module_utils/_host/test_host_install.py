@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def test_the_result_of_a_first_and_a_second_version(shelf: Shelf) -> None:
     assert (result["previous"], result["current"]) == ("1.0.0", "1.1.0")
     assert {"fetch", "unpack", "assemble", "sync", "switch", "total"} <= set(result["seconds"])
     json.dumps(result)
+
+
+def test_check_mode_names_the_layers_that_lack_and_reads_none(shelf: Shelf) -> None:
+    first, second = shelf.publish("1.0.0"), shelf.publish("1.1.0")
+    rehearsed = shelf.install(True, version="1.0.0")
+    assert sorted(rehearsed["lacks"]) == sorted(layer.sha256 for layer in first.layers) and not [key for key in shelf.asked if "layers" in key]
+    before = time.time()
+    assert sorted(shelf.install(version="1.0.0")["lacks"]) == sorted(rehearsed["lacks"])
+    result = shelf.install(True, version="1.1.0")
+    assert result["lacks"] == [second.layers[2].sha256] and before - 0.01 <= result["began"] <= time.time()
+    assert shelf.install(True, version="1.0.0")["lacks"] == []
 
 
 def test_what_did_not_change_is_shared_by_hard_links(shelf: Shelf) -> None:

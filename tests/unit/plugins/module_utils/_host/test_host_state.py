@@ -9,7 +9,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._host.state import 
 
 FULL = State(
     "demo", {"1.0.0": Installed("a" * 64, "2026-01-01T00:00:00Z", ("b" * 64,)), "1.1.0": Installed("c" * 64, "2026-01-02T00:00:00Z", ())},
-    "1.1.0", "1.0.0", {"production": Seen(7, "c" * 64)},
+    "1.1.0", "1.0.0", {"production": Seen(7, "c" * 64)}, {"production": 12},
 )
 
 
