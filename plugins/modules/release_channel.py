@@ -67,6 +67,12 @@ options:
     description:
       - The serial that the channel must have now; V(0) means that it must not exist. Without it, whatever it has.
     type: int
+  fence:
+    description:
+      - The serial of the lock that a rollout holds, as M(alchemist.beam.rollout_lock) returned it.
+      - Where another rollout has taken the lock since, nothing is changed, and the task fails with C(lock_lost).
+      - Without it, the change is a person's, and no lock is asked for.
+    type: int
   by:
     description:
       - Who does it. The default is the user and host that the task runs as.
@@ -74,6 +80,7 @@ options:
 seealso:
   - module: alchemist.beam.release_artifact
   - module: alchemist.beam.release_channel_info
+  - module: alchemist.beam.rollout_lock
 """
 
 EXAMPLES = r"""
@@ -106,6 +113,7 @@ channel:
     previous: {version: 1.4.1, digest: 90ab...}
     candidate:
     ghosts: []
+    fence: 4
     by: deploy@build1
     at: "2026-03-01T12:00:00Z"
 previous_serial:
@@ -138,6 +146,7 @@ def main() -> None:
             "reason": {"type": "str"},
             "force": {"type": "bool", "default": False},
             "serial": {"type": "int"},
+            "fence": {"type": "int"},
             "by": {"type": "str"},
         },
         required_if=[("state", state, ("version", "digest"), True) for state in ("promoted", "ghosted", "unghosted", "proposed")],

@@ -16,7 +16,7 @@ import json
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
-from .._errors import BeamError
+from .._errors import BeamError, Conflict
 from .names import check_channel, check_digest, check_name, check_version
 
 SCHEMA = 1
@@ -50,6 +50,7 @@ class Channel:
     by: str = ""  # who wrote it, such as user@host
     at: str = ""  # when, ISO 8601, UTC
     token: str = ""  # unique to each write
+    fence: int = 0  # serial of the newest lock of a rollout: whoever writes with an older one lost that lock
 
     def ghost(self, digest: str) -> Ghost | None:
         return next((g for g in self.ghosts if g.digest == digest), None)
@@ -69,14 +70,31 @@ class Stamp:
     by: str
     at: str
     token: str
+    fence: int | None = None  # the serial of the lock that the writer holds; None: a person's write, which no lock stands behind
+
+
+def refuse_older_fence(channel: Channel, stamp: Stamp) -> None:
+    """A rollout whose lock was taken meanwhile, such as one that was frozen and came back, writes nothing."""
+    if stamp.fence is not None and stamp.fence < channel.fence:
+        raise Conflict(
+            "lock_lost", "the channel %s of %s was not changed" % (channel.channel, channel.name),
+            "the lock %d of this rollout was taken: %d is the newest" % (stamp.fence, channel.fence),
+            "Look at what goes on (playbook alchemist.beam.status); if this rollout is still wanted, run it again",
+            fence=stamp.fence, newest=channel.fence,
+        )
 
 
 def _next(channel: Channel, stamp: Stamp, **changes: t.Any) -> Channel:
+    refuse_older_fence(channel, stamp)
     if all(getattr(channel, key) == value for key, value in changes.items()):
         return channel
-    return replace(
-        channel, serial=channel.serial + 1, by=stamp.by, at=stamp.at, token=stamp.token, **changes,
-    )
+    fence = max(channel.fence, stamp.fence or 0)
+    return replace(channel, **{**changes, "serial": channel.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token, "fence": fence})
+
+
+def raise_fence(channel: Channel, stamp: Stamp) -> Channel:
+    """A lock was taken: from now on, whoever held it before writes nothing here."""
+    return _next(channel, stamp, fence=max(channel.fence, stamp.fence or 0))
 
 
 def _refuse_ghost(channel: Channel, target: Target, force: bool) -> tuple[Ghost, ...]:
@@ -166,6 +184,8 @@ def parse_channel(data: bytes) -> Channel:
             raise ValueError("its schema is unknown")
         if not isinstance(doc["serial"], int) or not 0 < doc["serial"] <= MAX_SERIAL:
             raise ValueError("%r is not a serial" % doc["serial"])
+        if type(doc.setdefault("fence", 0)) is not int or not 0 <= doc["fence"] <= MAX_SERIAL:
+            raise ValueError("%r is not a fence" % doc["fence"])
         check_name(doc["name"])
         check_channel(doc["channel"])
         for key in ("stable", "candidate", "previous"):

@@ -15,6 +15,7 @@ from .._errors import BeamError
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,127}")
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_ROLLOUT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,6 +38,10 @@ def check_version(value: str) -> str:
 
 def check_channel(value: str) -> str:
     return _check("channel", _CHANNEL, value, "it must be lower-case letters, digits and . _ - (63 at most)")
+
+
+def check_rollout(value: str) -> str:
+    return _check("rollout", _ROLLOUT, value, "its id must be a time and 8 hexadecimal digits, such as 20260301T120000Z-0a1b2c3d")
 
 
 def check_digest(value: str) -> str:

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict
-from .._release.channel import Channel, Stamp, Target, add_ghost, promote, propose, remove_ghost, roll_back, withdraw
+from .._release.channel import Channel, Stamp, Target, add_ghost, promote, propose, refuse_older_fence, remove_ghost, roll_back, withdraw
 from .._release.names import check_channel, check_name
 from .base import Store
 from .check import prove_conditions
@@ -33,15 +33,16 @@ class ChannelPlan:
     before: Channel
     after: Channel
     etag: str | None  # of what before was read from; None where it does not exist yet
+    stamp: Stamp
 
     @property
     def changed(self) -> bool:
         return self.after != self.before
 
 
-def make_stamp(by: str | None = None, now: datetime.datetime | None = None) -> Stamp:
+def make_stamp(by: str | None = None, now: datetime.datetime | None = None, fence: int | None = None) -> Stamp:
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    return Stamp(by or whoami(), now.strftime("%Y-%m-%dT%H:%M:%SZ"), secrets.token_hex(16))
+    return Stamp(by or whoami(), now.strftime("%Y-%m-%dT%H:%M:%SZ"), secrets.token_hex(16), fence)
 
 
 def whoami() -> str:
@@ -66,9 +67,10 @@ def find_target(store: Store, name: str, version: str | None, digest: str | None
 def plan_channel(store: Store, name: str, channel: str, transition: Transition, stamp: Stamp, serial: int | None = None) -> ChannelPlan:
     """serial: what the caller has seen the channel at (0: that it does not exist); Conflict where it moved on since."""
     before, etag = read_channel(store, check_name(name), check_channel(channel))
+    refuse_older_fence(before, stamp)
     if serial is not None and before.serial != serial:
         raise _conflict(before, "serial %d was expected" % serial)
-    return ChannelPlan(before, transition(before, stamp), etag)
+    return ChannelPlan(before, transition(before, stamp), etag, stamp)
 
 
 def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
@@ -82,6 +84,7 @@ def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
         now, _etag = read_channel(store, name, channel)
         if now.token == plan.after.token:  # our own write, its answer was lost
             return plan.after
+        refuse_older_fence(now, plan.stamp)
         raise _conflict(now, "somebody else was faster") from exc
     _still_there(store, plan, etag)
     return plan.after
@@ -96,7 +99,7 @@ def _still_there(store: Store, plan: ChannelPlan, etag: str) -> None:
     stamp = make_stamp(plan.after.by)
     back = Channel(**{
         **vars(plan.before), "name": plan.after.name, "channel": plan.after.channel,
-        "serial": plan.after.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token,
+        "serial": plan.after.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token, "fence": plan.after.fence,
     })
     store.replace(channel_key(plan.after.name, plan.after.channel), back.to_bytes(), etag)
     raise Conflict(
@@ -139,7 +142,8 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
         target = find_target(store, name, params.get("version"), params.get("digest"))
     elif state not in ("rolled_back", "withdrawn"):
         raise BeamError("option_missing", "version is missing", "state=%s needs a version or a digest" % state, "Give version or digest")
-    plan = plan_channel(store, name, channel, _transition(state, target, params.get("reason"), force), make_stamp(params.get("by")), params.get("serial"))
+    stamp = make_stamp(params.get("by"), fence=params.get("fence"))
+    plan = plan_channel(store, name, channel, _transition(state, target, params.get("reason"), force), stamp, params.get("serial"))
     after = plan.after if check_mode else apply_channel(store, plan)
     where = "%s/%s" % (store.location, channel_key(name, channel))
     return {

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from .._release.names import check_channel, check_digest, check_name, check_version
+from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version
 
 
 def layer_key(name: str, sha256: str) -> str:
@@ -28,8 +28,26 @@ def channel_key(name: str, channel: str) -> str:
 
 
 def prefix(name: str, kind: str) -> str:
-    """kind: layers, manifests, versions, channels, locks, history or pins."""
+    """kind: layers, manifests, versions, channels, locks, journal, history or pins."""
     return "%s/%s/" % (check_name(name), kind)
+
+
+def lock_key(name: str, channel: str) -> str:
+    """Never deleted, so that its serial only grows."""
+    return "%s/locks/%s.json" % (check_name(name), check_channel(channel))
+
+
+def journal_key(name: str, channel: str) -> str:
+    return "%s/journal/%s.json" % (check_name(name), check_channel(channel))
+
+
+def history_prefix(name: str, channel: str) -> str:
+    return "%s/history/%s/" % (check_name(name), check_channel(channel))
+
+
+def history_key(name: str, channel: str, serial: int, rollout: str) -> str:
+    """Without its ending. The order of the keys is the order of the rollouts, as a lock's serial only grows."""
+    return "%s%012d-%s" % (history_prefix(name, channel), serial, check_rollout(rollout))
 
 
 def pin_key(name: str, version: str) -> str:
