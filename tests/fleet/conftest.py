@@ -47,6 +47,10 @@ class Hosts:
         return self.fleet("run", "--", *argv, **more)
 
     def status(self) -> dict[str, dict[str, t.Any]]:
+        return self.services()["hosts"]
+
+    def services(self) -> dict[str, t.Any]:
+        """`hosts`, and how each service that was asked for is reached: `balancer`, `s3`, `aws`."""
         return json.loads(self.fleet("status", "--json"))
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tree that every host starts from: a Debian or Ubuntu like this machine, built once by mmdebstrap and kept.
+"""The tree that a host starts from, built once by mmdebstrap and kept: a Debian or Ubuntu like this machine, or a newer Debian where one is asked for.
 
-It is the release of this machine, because releases are built on this machine and need its libc on the hosts.
+What is built on this machine needs its libc on the hosts, or a newer one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from pathlib import Path
 
 from common import CACHE, FleetError, locked, os_release, run
 
-# What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with. Then what makes it a build server (the packages of
-# the role toolchain, and venv for boto3), because a host can't reach a mirror.
-PACKAGES = (
+# What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with.
+SERVER_PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo", "iproute2", "procps", "ca-certificates", "curl",
     "libstdc++6", "libtinfo6", "libgcc-s1", "libsystemd0",
+)  # fmt: skip
+# What makes it a build server (the packages of the role toolchain, and venv for boto3), because a host can't reach a mirror. Builds are made on hosts of
+# this machine's own release only.
+BUILD_PACKAGES = (
     "elixir", "erlang-dev", "erlang-runtime-tools", "erlang-ssl", "erlang-tools", "git", "python3-venv",
 )  # fmt: skip
 
@@ -43,15 +46,26 @@ echo uninitialized > etc/machine-id
 """
 
 
-def key() -> str:
-    release = os_release()
-    text = "\n".join((release["ID"], release["VERSION_CODENAME"], *PACKAGES, CUSTOMIZE))
-    return "%s-%s" % (release["VERSION_CODENAME"], hashlib.sha256(text.encode()).hexdigest()[:12])
+def own_release() -> str:
+    return os_release()["VERSION_CODENAME"]
 
 
-def _sources() -> list[str]:
-    """This machine's own package sources: they are reachable from here, another mirror may not be."""
+def packages(codename: str) -> tuple[str, ...]:
+    return SERVER_PACKAGES + (BUILD_PACKAGES if codename == own_release() else ())
+
+
+def key(codename: str) -> str:
+    text = "\n".join((os_release()["ID"], codename, *packages(codename), CUSTOMIZE))
+    return "%s-%s" % (codename, hashlib.sha256(text.encode()).hexdigest()[:12])
+
+
+def _sources(codename: str) -> list[str]:
+    """This machine's own package sources: they are reachable from here, another mirror may not be. Of another release only the first mirror is taken."""
     distribution = os_release()["ID"]
+    if codename != own_release():
+        lines = [line.split() for name in _sources(own_release()) for line in Path(name).read_text(encoding="utf-8").splitlines()]
+        mirrors = [word for line in lines if line and line[0] in ("URIs:", "deb") for word in line if word.startswith("http")]
+        return ["deb %s %s main" % (mirrors[0], codename)] if mirrors else []
     for name in ("sources.list.d/%s.sources" % distribution, "sources.list"):
         path = Path("/etc/apt") / name
         if path.exists() and path.stat().st_size:
@@ -59,15 +73,15 @@ def _sources() -> list[str]:
     return []
 
 
-def ready() -> Path:
-    """The unpacked tree; made when it is not there (one to two minutes), unpacked from the kept archive when only that is there."""
-    tree = CACHE / ("base-" + key())
-    archive = CACHE / ("base-%s.tar.zst" % key())
+def ready(codename: str) -> Path:
+    """The unpacked tree of a release; made when it is not there (one to two minutes), unpacked from the kept archive when only that is there."""
+    tree = CACHE / ("base-" + key(codename))
+    archive = CACHE / ("base-%s.tar.zst" % key(codename))
     with locked(CACHE / "base.lock"):
         if tree.exists():
             return tree
         if not archive.exists():
-            _build(archive)
+            _build(codename, archive)
         new = tree.with_name(tree.name + ".new")
         if new.exists():
             shutil.rmtree(new)
@@ -77,17 +91,17 @@ def ready() -> Path:
     return tree
 
 
-def _build(archive: Path) -> None:
+def _build(codename: str, archive: Path) -> None:
     new = archive.with_name(archive.name.replace(".tar.zst", ".new.tar.zst"))
     hook = CACHE / "customize.sh"
     hook.write_text(CUSTOMIZE, encoding="utf-8")
-    print("fleet: building the base tree with mmdebstrap, once for this machine", flush=True)
-    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include=" + ",".join(PACKAGES), "--customize-hook=sh %s \"$1\"" % hook]
+    print("fleet: building the base tree of %s with mmdebstrap, once for this machine" % codename, flush=True)
+    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include=" + ",".join(packages(codename)), "--customize-hook=sh %s \"$1\"" % hook]
     argv += ["--dpkgopt=path-exclude=/usr/share/%s/*" % path for path in ("man", "doc", "info", "locale")]
     log = CACHE / "mmdebstrap.log"
     with log.open("w") as output:
         done = subprocess.run(
-            [*argv, os_release()["VERSION_CODENAME"], str(new), *_sources()], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=900,
+            [*argv, codename, str(new), *_sources(codename)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=900,
             check=False,
         )  # fmt: skip
     if done.returncode != 0:

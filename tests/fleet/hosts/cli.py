@@ -18,11 +18,13 @@ import time
 import typing as t
 from pathlib import Path
 
+import balancer
 import base
 import cgroups
 import controller
 import machine
 import network
+import services
 from common import CACHE, Fleet, FleetError, address, locked, run, under
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -62,15 +64,23 @@ def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None
             future.result()
 
 
-def up(fleet: Fleet, count: int) -> None:
+def up(fleet: Fleet, count: int, wanted: t.Collection[str] = (), releases: t.Sequence[str] = ()) -> None:
+    """releases: Debian releases by turns, for the hosts that are not there yet."""
     why = check()
+    if "balancer" in wanted and not why:
+        why = "" if shutil.which("haproxy") else "not installed: haproxy (tests/support/setup.sh packages)"
     if why:
         raise FleetError("no fleet on this machine: %s" % why)
     if not 1 <= count <= 60:
         raise FleetError("a fleet has 1 to 60 hosts, not %d" % count)
     began = time.monotonic()
-    tree = base.ready()
-    fleet.hosts = sorted(set(fleet.hosts) | {"h%d" % number for number in range(1, count + 1)}, key=lambda host: int(host[1:]))
+    services.prepare(wanted)
+    asked = ["h%d" % number for number in range(1, count + 1)]
+    if releases:
+        fleet.releases.update({host: releases[index % len(releases)] for index, host in enumerate(asked) if host not in fleet.hosts})
+    fleet.hosts = sorted(set(fleet.hosts) | set(asked), key=lambda host: int(host[1:]))
+    fleet.services = [name for name in services.NAMES if name in (*fleet.services, *wanted)]
+    trees = {host: base.ready(fleet.releases.get(host, base.own_release())) for host in fleet.hosts}
     # systemd takes 7 inotify instances a host, an ssh login some more: the usual 128 are gone with a dozen hosts.
     limit = int(INOTIFY.read_text())
     if limit < 20 * len(fleet.hosts):
@@ -78,12 +88,15 @@ def up(fleet: Fleet, count: int) -> None:
         INOTIFY.write_text(str(20 * len(fleet.hosts)))
     fleet.save()
     controller.write_key(fleet)
-    controller.write_files(fleet, machine.base_host_key(tree))
+    controller.write_files(fleet, sorted({machine.base_host_key(tree) for tree in trees.values()}))
+    controller.write_inventory(fleet, {})
     network.up(fleet)
     for host in fleet.hosts:
         network.plug(fleet, host)
-        machine.create(fleet, host, tree)
+        machine.create(fleet, host, trees[host])
         machine.start(fleet, host)
+    services.start(fleet)
+    controller.write_inventory(fleet, services.addresses(fleet))
     in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts)
     print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
 
@@ -94,6 +107,7 @@ def down(fleet: Fleet) -> None:
             raise FleetError("only root can end fleet %s" % fleet.name)
         return
     began = time.monotonic()
+    services.stop(fleet)
     network.down(fleet)
     cgroups.remove_all(fleet)
     for host in machine.orphans(fleet):
@@ -115,7 +129,7 @@ def status(fleet: Fleet) -> dict[str, dict[str, t.Any]]:
     for host in fleet.hosts:
         pid = cgroups.init_pid(fleet, host)
         state = "off" if pid is None else "frozen" if cgroups.frozen(fleet, host) else "on"
-        found[host] = {"address": address(host), "state": state, "pid": pid}
+        found[host] = {"address": address(host), "state": state, "pid": pid, "release": fleet.releases.get(host, base.own_release())}
     return found
 
 
@@ -133,9 +147,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--name", default=os.environ.get("FLEET_NAME", "fl"), help="of the fleet (default: $FLEET_NAME or fl)")
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="can this machine carry a fleet? says why not, exit code 1")
-    commands.add_parser("up", help="start hosts, or add hosts to those that are up").add_argument("count", type=int)
+    start_all = commands.add_parser("up", help="start hosts, or add hosts to those that are up")
+    start_all.add_argument("count", type=int)
+    start_all.add_argument("--balancer", action="store_true", help="HAProxy in front of port %d of all hosts" % balancer.APP_PORT)
+    start_all.add_argument("--s3", action="store_true", help="an S3 server")
+    start_all.add_argument("--aws", action="store_true", help="a double of AWS whose target groups are HAProxy's servers (with --balancer)")
+    start_all.add_argument("--releases", type=lambda text: text.split(","), default=[], help="Debian releases of new hosts, by turns: bookworm,trixie")
+    commands.add_parser("balancer", help="its servers, or the answer to a command of its runtime API").add_argument("argv", nargs=argparse.REMAINDER)
     commands.add_parser("down", help="end the fleet and remove all of it").add_argument("--all", action="store_true", help="every fleet of this work tree")
-    commands.add_parser("status", help="hosts, addresses, on/off/frozen").add_argument("--json", action="store_true")
+    commands.add_parser("status", help="hosts, addresses, on/off/frozen; services").add_argument("--json", action="store_true")
     for name, (_action, words) in ACTIONS.items():
         commands.add_parser(name, help=words).add_argument("hosts", nargs="+")
     for name, words in (("exec", "a command on a host, not by its network (works while it is cut off)"), ("ssh", "ssh to a host from the control namespace")):
@@ -171,7 +191,8 @@ def main() -> int:
         with locked(CACHE / ("%s.lock" % options.name)):
             fleet = Fleet.load(options.name)
             if options.command == "up":
-                up(fleet, options.count)
+                wanted = [name for name in services.NAMES if getattr(options, name) or (name == "balancer" and options.aws)]
+                up(fleet, options.count, wanted, options.releases)
             elif options.command == "down":
                 for name in machine.fleets() if options.all else [options.name]:
                     down(Fleet.load(name))
@@ -180,11 +201,22 @@ def main() -> int:
         return 0
     fleet = Fleet.load(options.name)
     if options.command == "status":
-        found = status(fleet)
-        print(json.dumps(found) if options.json else "\n".join("%-4s %-12s %-7s %s" % (host, *found[host].values()) for host in found) or "no hosts")
+        found, beside = status(fleet), services.addresses(fleet)
+        if options.json:
+            print(json.dumps({"hosts": found, **beside}))
+        else:
+            words = ["%-4s %-12s %-7s %-8s %s" % (host, *(one[name] for name in ("address", "state", "release", "pid"))) for host, one in found.items()]
+            print("\n".join(words) or "no hosts")
+            for name, values in beside.items():
+                print("%-8s %s" % (name, values.get("url") or values["endpoint_url"]))
         return 0
     if not fleet.hosts:
         raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
+    if options.command == "balancer":
+        if "balancer" not in fleet.services:
+            raise FleetError("fleet %s has no balancer: `fleet up %d --balancer`" % (fleet.name, len(fleet.hosts)))
+        print(balancer.ask(balancer.socket_path(fleet), " ".join(argv)).strip() if argv else balancer.table(fleet))
+        return 0
     if options.command == "exec":
         code, output = machine.inside(fleet, fleet.known(options.host), *argv, timeout=600)
         sys.stdout.write(output)

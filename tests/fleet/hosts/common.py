@@ -33,6 +33,8 @@ class Fleet:
     name: str
     hosts: list[str] = field(default_factory=list)
     inotify_before: int | None = None
+    services: list[str] = field(default_factory=list)  # of services.NAMES
+    releases: dict[str, str] = field(default_factory=dict)  # host -> Debian release, where it is not this machine's
 
     @property
     def directory(self) -> Path:
@@ -62,18 +64,15 @@ class Fleet:
 
     def save(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        write(self.state_file, json.dumps({"hosts": self.hosts, "inotify_before": self.inotify_before}) + "\n")
+        write(self.state_file, json.dumps({name: value for name, value in vars(self).items() if name != "name"}) + "\n")
 
     @classmethod
     def load(cls, name: str) -> Fleet:
-        fleet = cls(name)
         try:
-            state = json.loads(fleet.state_file.read_text(encoding="utf-8"))
+            state = json.loads(cls(name).state_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return fleet
-        fleet.hosts = list(state["hosts"])
-        fleet.inotify_before = state["inotify_before"]
-        return fleet
+            return cls(name)
+        return cls(name, **state)
 
     def known(self, host: str) -> str:
         if host not in self.hosts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import typing as t
 
 from common import NETWORK, ROOT, Fleet, address, run, write
 
@@ -19,11 +20,11 @@ def write_key(fleet: Fleet) -> None:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "beam-fleet-" + fleet.name, "-f", directory / "id_ed25519")
 
 
-def write_files(fleet: Fleet, host_key: str) -> None:
+def write_files(fleet: Fleet, host_keys: list[str]) -> None:
     directory = fleet.directory
     sockets = fleet.run_directory / "cp"
     sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write(directory / "ssh" / "known_hosts", "%s.* %s\n" % (NETWORK, host_key))
+    write(directory / "ssh" / "known_hosts", "".join("%s.* %s\n" % (NETWORK, key) for key in host_keys))
     lines = ["Host %s.*" % NETWORK, "User root", "IdentityFile %s" % (directory / "ssh" / "id_ed25519"), "IdentitiesOnly yes"]
     lines += ["UserKnownHostsFile %s" % (directory / "ssh" / "known_hosts"), "StrictHostKeyChecking yes", "ConnectTimeout 5", "LogLevel ERROR"]
     lines += ["ServerAliveInterval 5", "ServerAliveCountMax 3"]
@@ -36,9 +37,18 @@ def write_files(fleet: Fleet, host_key: str) -> None:
         "[connection]\npipelining = true\n\n[ssh_connection]\nssh_args = %s\ncontrol_path_dir = %s\n"
         % (directory / "inventory.yml", ROOT / ".cache" / "live", directory / "ansible-tmp", options, sockets),
     )
+
+
+def write_inventory(fleet: Fleet, services: dict[str, t.Any]) -> None:
+    """The hosts, and where the services are. It may hold keys of the S3 server."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     hosts = {host: {"ansible_host": address(host)} for host in fleet.hosts}
-    write(directory / "inventory.yml", json.dumps({"all": {"hosts": {"localhost": local}, "children": {"beam": {"hosts": hosts}}}}, indent=2) + "\n")
+    for host, instance in services.get("aws", {}).get("instances", {}).items():
+        hosts.setdefault(host, {})["fleet_instance_id"] = instance
+    inventory: dict[str, t.Any] = {"hosts": {"localhost": local}, "children": {"beam": {"hosts": hosts}}}
+    if services:
+        inventory["vars"] = {"fleet_" + name: values for name, values in services.items()}
+    write(fleet.directory / "inventory.yml", json.dumps({"all": inventory}, indent=2) + "\n", 0o600)
 
 
 def controller_environment(fleet: Fleet) -> dict[str, str]:

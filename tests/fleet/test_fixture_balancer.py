@@ -1,0 +1,132 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The balancer and the double of AWS of the fixture: what tests of rollouts believe about them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from conftest import Hosts
+
+STUB = (Path(__file__).resolve().parent / "stub.py").read_text(encoding="utf-8")
+AWS = """
+import boto3, json, sys
+at = json.loads(sys.argv[1])
+elb = boto3.client("elbv2", region_name=at["region"], endpoint_url=at["endpoint_url"], aws_access_key_id="x", aws_secret_access_key="x")
+answer = getattr(elb, sys.argv[2])(TargetGroupArn=at["target_group"], **json.loads(sys.argv[3]))
+print(json.dumps([[line["Target"]["Id"], line["TargetHealth"]["State"]] for line in answer.get("TargetHealthDescriptions", [])]))
+"""
+
+
+def eventually(what: t.Callable[[], t.Any], seconds: float = 5) -> t.Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = what()
+        if found or time.monotonic() > deadline:
+            assert found
+            return found
+        time.sleep(0.1)
+
+
+def run_stub(hosts: Hosts, host: str, version: str) -> None:
+    hosts.on(host, "systemd-run", "--quiet", "--unit=stub", "--property=KillMode=control-group", "python3", "-c", STUB, version)
+
+
+@pytest.fixture(scope="module")
+def pair(hosts: Hosts) -> Hosts:
+    hosts.fleet("up", "2", "--balancer", "--aws", timeout=580)
+    for host in ("h1", "h2"):
+        run_stub(hosts, host, host)
+    eventually(lambda: all(status == "UP" for status in states(hosts).values()))
+    return hosts
+
+
+def states(hosts: Hosts) -> dict[str, str]:
+    lines = [line.split() for line in hosts.fleet("balancer").splitlines()[1:]]
+    return {line[0]: line[1] for line in lines}
+
+
+def answers(hosts: Hosts, count: int = 10) -> set[str]:
+    """Who answers through the balancer."""
+    words = ["curl", "-sS", "--fail-with-body"] + [hosts.services()["balancer"]["url"] + "/"] * count
+    return {json.loads(line + "}")["version"] for line in hosts.control(*words).split("}") if line.strip()}
+
+
+def aws(hosts: Hosts, action: str, **options: t.Any) -> dict[str, str]:
+    at = hosts.services()["aws"]
+    said = hosts.control(sys.executable, "-c", AWS, json.dumps(at), action, json.dumps(options))
+    names = {instance: host for host, instance in at["instances"].items()}
+    return {names[target]: state for target, state in json.loads(said)}
+
+
+def targets(hosts: Hosts, *names: str) -> list[dict[str, str]]:
+    return [{"Id": hosts.services()["aws"]["instances"][name]} for name in names]
+
+
+def slow_request(hosts: Hosts, milliseconds: int) -> subprocess.Popen[str]:
+    words = [str(hosts.directory.parents[2] / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", "curl", "-sS", "--fail-with-body"]
+    url = "%s/slow?ms=%d" % (hosts.services()["balancer"]["url"], milliseconds)
+    return subprocess.Popen([*words, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+
+def test_balancer_asks_all_hosts_and_notices_one_that_stopped(pair: Hosts) -> None:
+    assert answers(pair) == {"h1", "h2"}
+    pair.on("h2", "systemctl", "stop", "stub")
+    eventually(lambda: states(pair)["h2"] == "DOWN")
+    assert answers(pair) == {"h1"}
+    run_stub(pair, "h2", "h2")
+    eventually(lambda: states(pair)["h2"] == "UP")
+
+
+def test_runtime_api_drains_on_both_sockets(pair: Hosts) -> None:
+    request = slow_request(pair, 1500)
+    busy = eventually(lambda: next((line.split()[0] for line in pair.fleet("balancer").splitlines()[1:] if line.split()[3] == "1"), None))
+    other = {"h1": "h2", "h2": "h1"}[busy]
+    pair.fleet("balancer", "set", "server", "app/" + busy, "state", "drain")
+    assert answers(pair) == {other}
+    assert json.loads(request.communicate(timeout=10)[0])["version"] == busy  # what was in flight came to its end
+    address, port = pair.services()["balancer"]["address"].split(":")
+    script = "import socket, sys; s = socket.create_connection((%r, %s)); s.sendall(sys.argv[1].encode()); print(s.recv(100))" % (address, port)
+    pair.control(sys.executable, "-c", script, "set server app/%s state ready\n" % busy)
+    eventually(lambda: answers(pair) == {"h1", "h2"})
+
+
+def test_target_group_is_the_balancers_backend(pair: Hosts) -> None:
+    eventually(lambda: aws(pair, "describe_target_health") == {"h1": "healthy", "h2": "healthy"})
+    request = slow_request(pair, 4000)
+    busy = eventually(lambda: next((line.split()[0] for line in pair.fleet("balancer").splitlines()[1:] if line.split()[3] == "1"), None))
+    other = {"h1": "h2", "h2": "h1"}[busy]
+    aws(pair, "deregister_targets", Targets=targets(pair, busy))
+    assert aws(pair, "describe_target_health")[busy] == "draining"
+    assert answers(pair) == {other}
+    assert json.loads(request.communicate(timeout=10)[0])["version"] == busy
+    eventually(lambda: aws(pair, "describe_target_health", Targets=targets(pair, busy)) == {busy: "unused"})
+    assert aws(pair, "describe_target_health") == {other: "healthy"}
+    pair.on(busy, "systemctl", "stop", "stub")
+    aws(pair, "register_targets", Targets=targets(pair, busy))
+    assert aws(pair, "describe_target_health")[busy] == "initial"
+    assert answers(pair) == {other}
+    run_stub(pair, busy, busy)
+    eventually(lambda: aws(pair, "describe_target_health")[busy] == "healthy")
+    assert answers(pair) == {"h1", "h2"}
+
+
+def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Hosts) -> None:
+    pair.fleet("up", "3")
+    assert pair.services()["balancer"]["servers"] == ["h1", "h2", "h3"]
+    run_stub(pair, "h3", "h3")
+    eventually(lambda: states(pair)["h3"] == "UP")
+    eventually(lambda: aws(pair, "describe_target_health").get("h3") == "healthy")
+    assert answers(pair) == {"h1", "h2", "h3"}
+    variables = json.loads(pair.control("ansible-inventory", "--host", "h3"))
+    assert variables["fleet_balancer"]["url"] == "http://10.99.0.1:8080" and variables["fleet_instance_id"] == pair.services()["aws"]["instances"]["h3"]
