@@ -25,6 +25,7 @@ MAY_USE = {
     "_node": {"_release"},
     "_build": {"_release"},
     "_host": {"_release", "_store"},
+    "_rollout": {"_release", "_store"},
 }
 
 

@@ -163,6 +163,9 @@ class S3Store(Store):
             return None
         return Stat(key, head["ContentLength"], head["ETag"], head["LastModified"].timestamp())
 
+    def start_clock(self) -> None:
+        self._start = time.monotonic()
+
     def presign(self, key: str, seconds: int) -> str:
         if not 1 <= seconds <= MAX_PRESIGN_SECONDS:
             raise BeamError(

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The keeper: a background process that renews the lock as long as the controller runs the play.
+
+It is forked from the module, after everything that it needs was imported: the archive that Ansible made of the module is removed when the
+module ends. A controller that was killed or stopped is no longer kept for; where it comes back too late, the fence stops what it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BeamError, Conflict
+from .._store.base import Store
+from .lease import Lease, iso_now, renew, write_lock
+from .lock import Lock, beat, held_by, parse_lock
+from .process import Process, identify
+
+BEATS = 3  # of them fit into one ttl
+OpenStore = t.Callable[[], Store]
+
+
+@dataclass
+class Keeper:
+    """One that was forked and waits to be told which lock it keeps; it ends where nobody tells it."""
+
+    process: Process
+    _tell: int
+
+    def go(self, lease: Lease) -> None:
+        with os.fdopen(self._tell, "wb") as stream:
+            stream.write(json.dumps({"etag": lease.etag, "lock": lease.lock.to_bytes().decode("ascii")}).encode("ascii"))
+
+    def cancel(self) -> None:
+        os.close(self._tell)
+
+
+def fork_keeper(open_store: OpenStore, name: str, channel: str, controller: Process) -> Keeper:
+    from_keeper, ready = os.pipe()
+    order, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become_keeper(open_store, name, channel, controller, ready, order)
+    os.close(ready)
+    os.close(order)
+    os.waitpid(child, 0)
+    with os.fdopen(from_keeper, "rb") as stream:
+        pid = stream.read()
+    process = identify(int(pid)) if pid else None
+    if process is None:
+        os.close(tell)
+        raise BeamError(
+            "keeper_failed", "the lock of %s on the channel %s can't be kept" % (name, channel), "the background process that renews it did not start",
+            "Look at the limits of this user's processes (ulimit -u), and at the memory",
+        )
+    return Keeper(process, tell)
+
+
+def _become_keeper(open_store: OpenStore, name: str, channel: str, controller: Process, ready: int, order: int) -> t.NoReturn:
+    """In the child: never returns to the module, whatever happens."""
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _detach((ready, order))
+            os.write(ready, b"%d" % os.getpid())
+            os.close(ready)
+            with os.fdopen(order, "rb") as stream:
+                data = stream.read()
+            if data:
+                doc = json.loads(data)
+                keep(open_store, Lease(parse_lock(doc["lock"].encode("ascii"), name, channel), doc["etag"]), controller)
+    finally:
+        os._exit(0)
+
+
+def _detach(keep_open: t.Collection[int]) -> None:
+    """From the terminal, the working directory and every file that the module had open: Ansible waits until its pipes are closed."""
+    os.chdir("/")
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as stream:
+        stream.write("beam-keeper")
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd > 2 and fd not in keep_open:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def keep(open_store: OpenStore, lease: Lease, controller: Process) -> None:
+    """Until the controller is gone, or the lock is not its own any more."""
+    store: Store | None = None
+    holder = lease.lock.holder
+    if holder is None:
+        return
+    period = holder.ttl / BEATS
+    tick = min(0.5, period / 6)
+    due = time.monotonic() + period
+    while not controller.dead:
+        if time.monotonic() >= due and not controller.stopped:
+            try:
+                store = store or open_store()
+                store.start_clock()
+                lease = renew(store, lease.lock, lease.etag)
+                due = time.monotonic() + period
+            except Conflict as exc:
+                if exc.code == "lock_lost":
+                    return
+                due = time.monotonic() + tick
+            except BeamError:  # the store is away: as long as nobody takes the lock, it may come back
+                due = time.monotonic() + min(1.0, period)
+        time.sleep(tick)
+    _abandon(store or open_store(), lease)
+
+
+def _abandon(store: Store, lease: Lease) -> None:
+    """So that other machines need not watch for a ttl what this one has seen: the controller is gone."""
+    lock: Lock = lease.lock
+    with contextlib.suppress(BeamError):
+        store.start_clock()
+        try:
+            write_lock(store, beat(lock, iso_now(), gone=True), lease.etag)
+        except Conflict:
+            return  # released or taken; or a beat of which the answer was lost: then the others watch
+
+
+def needed(lock: Lock, token: str, fence: int) -> bool:
+    """Whether the keeper of a lock that is ours was killed, so that another one has to take over."""
+    return held_by(lock, token, fence) and lock.holder is not None and lock.holder.keeper is not None and lock.holder.keeper.dead

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""A process as a fact that another process can check later: is the one that held a lock still there?
+
+A pid alone says nothing: pids are used again, and a document in a store is read on other machines and in other containers. So a process
+is named by machine, boot, namespaces, pid and start time, and only whoever shares the first three may say that it is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import typing as t
+from dataclasses import dataclass
+
+# The programs that run a play. The worker of a task is a fork of one, with the same command line, and ends with its task.
+CONTROLLERS = frozenset(("ansible", "ansible-playbook", "ansible-console", "ansible-pull", "ansible-runner"))
+_NAMESPACES = ("pid", "time")  # one gives pids their meaning, the other one start times
+
+
+@dataclass(frozen=True)
+class Process:
+    machine: str
+    boot: str
+    space: str  # the namespaces
+    pid: int
+    started: int  # in clock ticks since boot
+
+    @property
+    def here(self) -> bool:
+        """Whether what this process sees of pids is what was meant."""
+        return all((self.machine, self.boot, self.space)) and (self.machine, self.boot, self.space) == place()
+
+    @property
+    def dead(self) -> bool:
+        """Proven dead. What can't be seen, or runs elsewhere, is not."""
+        if not self.here:
+            return False
+        try:
+            os.kill(self.pid, 0)  # finds processes of others, too, that /proc may hide
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass
+        stat = _stat(self.pid)
+        return stat is not None and (stat.started != self.started or stat.state in "ZX")
+
+    @property
+    def stopped(self) -> bool:
+        stat = _stat(self.pid) if self.here else None
+        return stat is not None and stat.started == self.started and stat.state in "Tt"
+
+    def end(self) -> None:
+        """Ask it to end, if it is still this one."""
+        if self.here and not self.dead:
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGTERM)
+
+
+class _Stat(t.NamedTuple):
+    parent: int
+    state: str
+    started: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            # The command may hold blanks and parentheses: the fields begin after the last one.
+            fields = stream.read().rpartition(b")")[2].split()
+        return _Stat(int(fields[1]), fields[0].decode("ascii"), int(fields[19]))
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as stream:
+            return stream.readline().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def place() -> tuple[str, str, str]:
+    """machine, boot and namespaces of this process; "" for what can't be known."""
+    try:
+        space = " ".join(os.readlink("/proc/self/ns/" + kind) for kind in _NAMESPACES if os.path.lexists("/proc/self/ns/" + kind))
+    except OSError:
+        space = ""
+    return _line("/etc/machine-id"), _line("/proc/sys/kernel/random/boot_id"), space
+
+
+def identify(pid: int) -> Process | None:
+    """None where there is no such process, or this system does not tell."""
+    stat = _stat(pid)
+    return None if stat is None or stat.state in "ZX" else Process(*place(), pid, stat.started)
+
+
+def controller(pid: int | None = None) -> Process | None:
+    """The process that runs the play that this process is a part of: the nearest above it, unless a pid is given."""
+    if pid is not None:
+        return identify(pid)
+    for ancestor in _ancestors(os.getpid()):
+        words = _command(ancestor)
+        if _runs_plays(words):
+            return identify(_first_of(ancestor, words))
+    return None
+
+
+def _first_of(pid: int, words: t.Sequence[str]) -> int:
+    """pid, or what it was forked from without becoming another program."""
+    for ancestor in _ancestors(pid):
+        if _command(ancestor) != words:
+            break
+        pid = ancestor
+    return pid
+
+
+def _ancestors(pid: int) -> t.Iterator[int]:
+    while True:
+        stat = _stat(pid)
+        if stat is None or stat.parent <= 1:
+            return
+        pid = stat.parent
+        yield pid
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as stream:
+            return stream.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _runs_plays(words: t.Sequence[str]) -> bool:
+    """`ansible-playbook ...`, `python /path/ansible-playbook ...`, `python -m ansible playbook ...`."""
+    for index, word in enumerate(words[:4]):
+        if os.path.basename(word) in CONTROLLERS:
+            return True
+        if word == "-m":
+            return words[index + 1 : index + 2] != [] and words[index + 1].split(".")[0] in ("ansible", "ansible_runner")
+        if index and not word.startswith("-"):
+            return False
+    return False
