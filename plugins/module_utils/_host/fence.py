@@ -55,3 +55,9 @@ def check_fence(base: str, name: str, fence: Fence | None) -> None:
     if fence is not None:
         layout = Layout(os.path.realpath(base))
         refuse_older(layout.base, load_state(layout.state, name), fence)
+
+
+def installed_digest(base: str, name: str, version: str) -> str:
+    """Of a version that is staged here; '' where that is not known."""
+    known = load_state(Layout(os.path.realpath(base)).state, name).installed.get(version)
+    return known.digest if known else ""

@@ -112,7 +112,7 @@ class Daemon:
     def _denied(self, why: str) -> BeamError:
         return BeamError("shared_denied", "Cannot prepare %s" % self.shared, why, "Give it to the user that runs the node")
 
-    def _directories(self) -> None:
+    def directories(self) -> None:
         try:
             os.makedirs(self.shared, exist_ok=True)
             for path in (os.path.join(self.shared, "run"), self.run_dir, os.path.dirname(self.log_file)):
@@ -126,7 +126,7 @@ class Daemon:
     @contextlib.contextmanager
     def _lock(self) -> t.Iterator[None]:
         """One start or stop at a time: two starts at once would fight for the name."""
-        self._directories()
+        self.directories()
         handle = os.open(os.path.join(self.run_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:

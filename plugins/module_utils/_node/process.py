@@ -321,6 +321,16 @@ def descendants(pid: int) -> list[tuple[OsProcess, str]]:
     return [(OsProcess(child, stat.ticks), stat.command) for child, stat in table.items() if child != pid and pid in _ancestors(table, child)]
 
 
+def with_environment(assignment: str) -> list[OsProcess]:
+    """All processes that were started with exactly this NAME=value, as far as we may look."""
+    found = []
+    for pid, stat in _table().items():
+        with contextlib.suppress(Gone, PermissionError):
+            if stat.state not in "ZX" and assignment in _read(pid, "environ"):
+                found.append(OsProcess(pid, stat.ticks))
+    return found
+
+
 def companions(pid: int) -> list[tuple[OsProcess, str]]:
     """What has no business without this VM: all processes below it, and the run_erl that the launcher's own `daemon` puts above it."""
     with contextlib.suppress(Gone, PermissionError):

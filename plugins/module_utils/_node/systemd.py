@@ -37,6 +37,9 @@ _PROPERTIES = (
     "EnvironmentFiles",
     "Environment",
     "ExecMainStatus",
+    "User",
+    "Group",
+    "WorkingDirectory",
 )
 
 

@@ -57,6 +57,30 @@ def rehearse(base: str, name: str, expect_version: str) -> Target:
     return Target(check_name(name), os.path.join(os.path.realpath(base), "releases", check_version(expect_version)), expect_version)
 
 
+def staged(base: str, name: str, version: str) -> Target:
+    """A release on this server, whether or not `current` points at it."""
+    target = rehearse(base, name, version)
+    what = "Cannot use %s %s" % (name, version)
+    if not os.path.isdir(target.root):
+        raise BeamError("release_not_staged", what, "there is no %s" % target.root, "Stage it first, with release_install")
+    found = _release(name, target.root, what)
+    if found.version != version:
+        raise BeamError("release_broken", what, "%s is version %s" % (target.root, found.version), "Install the release again")
+    return found
+
+
+def _release(name: str, root: str, what: str) -> Target:
+    try:
+        with open(os.path.join(root, "releases", "start_erl.data"), encoding="utf-8") as handle:
+            version = check_version(handle.read(1024).split()[1])
+    except (OSError, IndexError, ValueError):
+        raise BeamError("release_broken", what, "%s has no usable releases/start_erl.data" % root, "Install the release again") from None
+    target = Target(name, root, version)
+    if not os.access(target.launcher, os.X_OK):
+        raise BeamError("release_without_launcher", what, "%s is no executable file" % target.launcher, "Check the name of the release")
+    return target
+
+
 def resolve(base: str, name: str, expect_version: t.Optional[str] = None) -> Target:
     """The release to run, or the reason why there is none. Nothing has been stopped when this fails."""
     check_name(name)
@@ -76,14 +100,8 @@ def resolve(base: str, name: str, expect_version: t.Optional[str] = None) -> Tar
         raise BeamError(
             "current_dangling", what, "%s points to %s, which is not there" % (link, root), "Activate a release that is installed, with release_install"
         )
-    try:
-        with open(os.path.join(root, "releases", "start_erl.data"), encoding="utf-8") as handle:
-            version = check_version(handle.read(1024).split()[1])
-    except (OSError, IndexError, ValueError):
-        raise BeamError("release_broken", what, "%s has no usable releases/start_erl.data" % root, "Install the release again") from None
-    target = Target(name, root, version)
-    if not os.access(target.launcher, os.X_OK):
-        raise BeamError("release_without_launcher", what, "%s is no executable file" % target.launcher, "Check the name of the release")
+    target = _release(name, root, what)
+    version = target.version
     if expect_version is not None and expect_version != version:
         raise BeamError(
             "version_on_disk",
