@@ -10,74 +10,185 @@ A rollout succeeded only if every host of its plan says that it runs the plan's 
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import blames, error, reason, result, state
+from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import seconds, steps
+
+SCHEMA = 1
 Vars = t.Mapping[str, t.Any]
 
 
-def _seconds(result: Vars, key: str) -> t.Optional[float]:
-    value = (result.get("seconds") or {}).get(key)
+def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
+    """What became of a host, and the process that it runs now as far as anybody has seen."""
+    seen = result(of, "rollout_seen")
+    before = {"version": seen.get("version"), "pid": seen.get("pid")} if seen.get("running") else {}
+    if not of:
+        return "lost", {}
+    if plan.get("idle"):
+        return ("unchanged" if row.get("healthy") and before.get("version") == plan["version"] else "unproven"), before
+    found = state(of)
+    moved, returned = result(of, "rollout_restarted"), result(of, "rollout_returned")
+    if found in ("returned", "stranded"):
+        return found, returned.get("after") or {}
+    if found in ("skipped", "unreachable"):
+        return found, before if found == "skipped" else {}
+    after = moved.get("after") or {}
+    if found == "moved" and after.get("version") != plan["version"]:
+        # In check mode nothing moved, and nothing should be claimed.
+        return ("would move" if moved.get("changed") else "unproven"), after
+    return found, after
+
+
+def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
+    planned = next((r for r in plan.get("rows") or () if r["host"] == host), {})
+    outcome, after = _outcome(of, plan, planned)
+    staged, moved, left = (result(of, "rollout_" + name) for name in ("staged", "restarted", "left"))
+    member = (left.get("members") or {}).get(host) or {}
+    size = staged.get("bytes") or {}
+    failure = next((r for r in (moved, result(of, "rollout_returned")) if r.get("log") and r.get("failed")), {})
+    batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
+    return {
+        "host": host, "batch": batch, "outcome": outcome,
+        "before": planned.get("from") or planned.get("current"), "now": after.get("version"), "pid": after.get("pid"),
+        "fetched": size.get("fetched"), "reused": size.get("reused"),
+        "stop": seconds(moved, "stop"), "boot": seconds(moved, "boot"), "gate": _gate(moved), "outage": seconds(moved, "outage"),
+        "drain": _round(member.get("seconds")), "join": _round(((result(of, "rollout_joined").get("members") or {}).get(host) or {}).get("seconds")),
+        "cut": member.get("cut"), "escalated": moved.get("escalated") if moved.get("escalated") != "none" else None,
+        "error": reason(of), "log": list(failure.get("log") or ())[-20:], "steps": steps(host, of),
+    }
+
+
+def _round(value: t.Any) -> float | None:
     return None if value is None else round(float(value), 2)
 
 
-def _row(host: str, hostvars: Vars, plan: Vars) -> dict[str, t.Any]:
-    outcome = hostvars.get("rollout_outcome") or {}
-    staged = hostvars.get("rollout_staged") or {}
-    moved = hostvars.get("rollout_restarted") or {}
-    returned = hostvars.get("rollout_returned") or {}
-    state = outcome.get("state") or "lost"
-    last = returned if state in ("returned", "stranded") else moved
-    after = last.get("after") or {}
-    before = (moved.get("before") or {}).get("version")
-    if state == "skipped":
-        after = {"version": outcome.get("from")}
-    if state == "moved" and after.get("version") != plan["version"]:
-        # In check mode nothing moved, and nothing should be claimed.
-        state = "would move" if moved.get("changed") else "unproven"
-    return {
-        "host": host,
-        "outcome": state,
-        "before": before or outcome.get("from"),
-        "now": after.get("version"),
-        "pid": after.get("pid"),
-        "fetched": (staged.get("bytes") or {}).get("fetched"),
-        "stop": _seconds(moved, "stop"),
-        "boot": _seconds(moved, "boot"),
-        "outage": _seconds(moved, "outage"),
-        "error": outcome.get("error") or "",
-    }
+def _gate(moved: Vars) -> float | None:
+    return _round((moved.get("health") or {}).get("seconds"))
 
 
-def summarize(hostvars: Vars, plan: Vars, check_mode: bool = False) -> dict[str, t.Any]:
-    rows = [_row(host, hostvars.get(host) or {}, plan) for host in plan["hosts"]]
-    wanted = ("moved", "would move") if check_mode else ("moved",)
-    bad = [row for row in rows if row["outcome"] not in wanted]
-    failed = [row for row in bad if row["error"]]
+def _drift(outside: t.Iterable[Vars], plan: Vars) -> list[dict[str, t.Any]]:
+    """Hosts that the playbook is meant for and that --limit left out."""
+    found = []
+    for item in outside:
+        host = item.get("item")
+        if item.get("skipped") or not host:
+            continue
+        if item.get("unreachable") or "running" not in item:
+            found.append({"host": host, "version": None, "note": "not in scope, and could not be asked"})
+        elif not item["running"] or item.get("version") != plan["version"]:
+            found.append({"host": host, "version": item.get("version"), "note": "not in scope; %s" % (
+                "runs %s" % item.get("version") if item["running"] else "does not run")})
+    return found
+
+
+def _requests(plan: Vars, hosts: t.Mapping[str, Vars]) -> dict[str, t.Any] | None:
+    """What the balancers counted from the plan to the end, where they count."""
+    before = (plan.get("balanced") or {}).get("members") or {}
+    found: dict[str, dict[str, int]] = {}
+    for host, member in hosts.items():
+        first, last = (before.get(host) or {}).get("counters") or {}, member.get("counters") or {}
+        if "requests" in first and "requests" in last:
+            found[host] = {key: int(last.get(key) or 0) - int(first.get(key) or 0) for key in ("requests", "errors") if key in last}
+    if not found:
+        return None
+    return {"total": sum(x["requests"] for x in found.values()), "errors_5xx": sum(x.get("errors", 0) for x in found.values()), "hosts": found}
+
+
+def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str, check_mode: bool) -> str:
     label = "%s %s on the channel %s" % (plan["name"], plan["version"], plan["channel"])
-    reason = "%s: %s" % (failed[0]["host"], failed[0]["error"]) if failed else "hosts were lost: " + ", ".join(r["host"] for r in bad)
     if not rows:
-        verdict = "There is no host to roll %s out to" % label
-    elif bad:
+        return "There is no host to roll %s out to" % label
+    if bad or why:
         now: dict[str, int] = {}
         for row in rows:
-            key = row["now"] or ("nothing" if row["outcome"] == "returned" else "unknown")
+            key = row["now"] or ("nothing" if row["outcome"] in ("returned", "skipped") else "unknown")
             now[key] = now.get(key, 0) + 1
-        verdict = "%s was not rolled out. %s. Now running: %s" % (
-            label, reason.rstrip("."), ", ".join("%s on %d host%s" % (v, n, "" if n == 1 else "s") for v, n in sorted(now.items())),
-        )
-    else:
-        verdict = "%s runs on %d of %d hosts" % (label, len(rows), len(rows))
-        if check_mode:
-            verdict = "%s would run on %d of %d hosts" % (label, len(rows), len(rows))
-    published = dict((hostvars.get("localhost") or {}).get("distribute_published") or {})
+        counts = ", ".join("%s on %d host%s" % (v, n, "" if n == 1 else "s") for v, n in sorted(now.items()))
+        what = "was not restarted everywhere" if plan.get("kind") == "restart" else "was not rolled out"
+        return "%s %s. %s. Now running: %s" % (label, what, why.rstrip("."), counts)
+    if check_mode:
+        return "%s would run on %d of %d hosts" % (label, len(rows), len(rows))
+    return "%s runs on %d of %d hosts%s" % (label, len(rows), len(rows), "; there was nothing to do" if plan.get("idle") else "")
+
+
+def summarize(
+    hostvars: Vars, plan: Vars, check_mode: bool = False, outside: t.Iterable[Vars] = (), refused: t.Optional[Vars] = None,
+    closing: t.Optional[Vars] = None, balanced: t.Optional[Vars] = None, now: t.Optional[datetime.datetime] = None,
+) -> dict[str, t.Any]:
+    """The report. outside: what beam_info said of hosts that are not in scope. refused: the result of what ended the rollout before or after its batches."""
+    rows = [_row(host, hostvars.get(host) or {}, plan) for host in plan.get("order") or plan["hosts"]]
+    wanted = ("moved", "would move", "unchanged") if check_mode else ("moved", "unchanged")
+    bad = [row for row in rows if row["outcome"] not in wanted]
+    failed = [row for row in bad if row["error"]]
+    why = error(refused) if refused else ""
+    if not why and bad:
+        why = "%s: %s" % (failed[0]["host"], failed[0]["error"]) if failed else "hosts were lost: " + ", ".join(r["host"] for r in bad)
+    here = hostvars.get("localhost") or {}
+    published = dict(here.get("distribute_published") or {})
     build = published.pop("build", None)
+    ended = now or datetime.datetime.now(datetime.timezone.utc)
+    begun = plan.get("begun") or ended.timestamp()
+    drift = _drift(outside, plan)
+    opened = next((x["journal"] for x in (result(hostvars.get(row["host"]) or {}, "rollout_opened") for row in rows) if x.get("journal")), {})
+    channel = (closing or {}).get("channel") or {}
+    succeeded = bool(rows) and not bad and not why
+    notes = ["%s is %s." % (d["host"], d["note"]) for d in drift]
+    if plan.get("absent"):
+        notes.append("Out of the balancer before, and left out: %s." % ", ".join(plan["absent"]))
+    if plan.get("interrupted"):
+        old = plan["interrupted"]
+        notes.append("The rollout %s of %s had been interrupted; this one dealt with what it left." % (old.get("id"), old.get("version")))
+    stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
+    if stranded:
+        notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % ", ".join(stranded))
     return {
+        "schema": SCHEMA, "id": opened.get("id") or "", "name": plan["name"], "channel": plan["channel"], "version": plan["version"], "digest": plan["digest"],
+        "kind": plan.get("kind") or "rollout", "strategy": plan.get("strategy"), "by": opened.get("by") or "",
+        "begun": _iso(begun), "ended": ended.strftime("%Y-%m-%dT%H:%M:%SZ"), "seconds": round(ended.timestamp() - float(begun), 1),
         "build": {key: build.get(key) for key in ("changed", "git_sha", "fingerprint", "seconds")} if build else None,
         "published": published or None,  # None where this run published nothing
-        "name": plan["name"], "channel": plan["channel"], "version": plan["version"], "digest": plan["digest"],
-        "succeeded": bool(rows) and not bad,
-        "blame": any((hostvars.get(row["host"]) or {}).get("rollout_blame") for row in bad),
-        "reason": reason if bad else "",
-        "verdict": verdict + ".",
+        "succeeded": succeeded, "check": check_mode,
+        "blame": any(blames(hostvars.get(row["host"]) or {}) for row in bad),
+        "reason": why, "verdict": _verdict(plan, rows, bad, why, check_mode) + ".", "notes": notes,
+        "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")} if plan.get("interrupted") else None,
+        "drift": drift,
+        "stable_before": plan.get("stable"), "stable_after": channel.get("stable") or (plan.get("stable") if not succeeded or plan.get("homecoming") else None),
+        "balancers": [b.get("label") or b for b in ((plan.get("balanced") or {}).get("balancers") or ())],
+        "totals": {
+            "hosts": len(rows), "batches": len(plan.get("members") or ()), "fetched_bytes": sum(row["fetched"] or 0 for row in rows),
+            "reused_bytes": sum(row["reused"] or 0 for row in rows), "outage_max": max((row["outage"] or 0 for row in rows), default=0),
+            "cut": sum(row["cut"] or 0 for row in rows),
+        },
+        "batches": [_batch(number, hosts, rows) for number, hosts in enumerate(plan.get("members") or (), 1)],
+        "migration": _migration(hostvars),
+        "requests": _requests(plan, ((balanced or {}).get("members") or {})),
         "rows": rows,
     }
+
+
+def _batch(number: int, hosts: t.Sequence[str], rows: t.Sequence[Vars]) -> dict[str, t.Any]:
+    mine = [row for row in rows if row["host"] in hosts]
+    times = [(s["start"], s["start"] + s["seconds"]) for row in mine for s in row["steps"] if s["step"] != "stage"]
+    outcomes = sorted({row["outcome"] for row in mine})
+    return {
+        "index": number, "hosts": list(hosts), "state": outcomes[0] if len(outcomes) == 1 else "mixed",
+        "begun": _iso(min(x[0] for x in times)) if times else None, "ended": _iso(max(x[1] for x in times)) if times else None,
+    }
+
+
+def _migration(hostvars: Vars) -> dict[str, t.Any] | None:
+    for host, of in hostvars.items():
+        found = result(of, "rollout_migrated")
+        if found:
+            return {"host": host, "changed": bool(found.get("changed")), "seconds": _round((found.get("seconds") or {}).get("total") if isinstance(
+                found.get("seconds"), t.Mapping) else found.get("seconds")), "error": error(found) if found.get("failed") else "",
+                "output": list(found.get("output") or ())[-20:]}
+    return None
+
+
+def _iso(value: t.Any) -> str:
+    if isinstance(value, str):
+        return value
+    return datetime.datetime.fromtimestamp(float(value), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

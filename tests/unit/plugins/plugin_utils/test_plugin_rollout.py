@@ -4,61 +4,159 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
+from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
-PLAN = {"name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d" * 64, "hosts": ["a", "b"], "batches": [1]}
+PLAN: dict[str, t.Any] = {
+    "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d" * 64, "hosts": ["a", "b"], "order": ["a", "b"], "members": [["a"], ["b"]],
+    "rows": [{"host": "a", "from": "0.1.0"}, {"host": "b", "from": "0.1.0"}], "froms": {"a": "0.1.0", "b": "0.1.0"}, "leaves": ["a"], "idle": False,
+}  # fmt: skip
 
 
-def host(state: str, before: str = "0.1.0", after: str | None = "0.2.0", error: str = "", **more: object) -> dict:
-    return {
-        "rollout_outcome": {"state": state, "from": before, "to": "0.2.0", "error": error},
-        "rollout_restarted": {"changed": True, "before": {"version": before}, "after": {"version": after}, "seconds": {"stop": 1.0, "boot": 1.5}},
-        **more,
-    }
+def ok(version: str | None = "0.2.0", changed: bool = True) -> dict[str, t.Any]:
+    return {"changed": changed, "before": {"version": "0.1.0"}, "after": version and {"version": version}, "seconds": {"stop": 1.0, "boot": 1.5, "total": 3}, "began": 5.0}
+
+
+def bad(code: str = "unhealthy", **more: t.Any) -> dict[str, t.Any]:
+    return {"failed": True, "msg": "x", "error": {"code": code, "what": "beacon 0.2.0 does not become healthy", "why": "answers 503"}, **more}
+
+
+def host(**registers: t.Any) -> dict[str, t.Any]:
+    seen = {"running": True, "version": "0.1.0", "pid": 7}
+    return {"rollout_seen": seen, **{"rollout_" + name: value for name, value in registers.items()}}
+
+
+MOVED = host(activated={"changed": True}, restarted=ok())
+LOST = {"unreachable": True, "msg": "no route"}
 
 
 def test_success_needs_every_host_on_the_version() -> None:
-    summary = summarize({"a": host("moved"), "b": host("moved")}, PLAN)
+    summary = summarize({"a": MOVED, "b": MOVED}, PLAN)
     assert summary["succeeded"] and summary["verdict"] == "beacon 0.2.0 on the channel production runs on 2 of 2 hosts."
+    assert not summarize({"a": MOVED, "b": MOVED}, PLAN, refused={"failed": True, "msg": "the channel moved"})["succeeded"]
 
 
 @pytest.mark.parametrize(
     ("b", "outcome"),
     [
         ({}, "lost"),
-        (host("unreachable"), "unreachable"),
-        (host("skipped"), "skipped"),
-        (host("failed", error="boom"), "failed"),
+        (host(), "skipped"),
+        (host(activated=LOST), "unreachable"),
+        (host(activated={"changed": True}, restarted=LOST), "unreachable"),
+        (host(activated=bad("abi_mismatch")), "failed"),
+        (host(activated={"changed": True}, restarted=bad()), "failed"),
+        (host(activated={"changed": True}, restarted=ok(), joined=bad("not_joined")), "failed"),
+        (host(activated={"changed": True}, restarted=ok(), hook_error="Run the hook join: no"), "failed"),
+        (host(left=bad("capacity_floor")), "failed"),
         # It says that it moved, but what it says runs is something else.
-        (host("moved", after="0.1.0") | {"rollout_restarted": {"changed": False, "after": {"version": "0.1.0"}}}, "unproven"),
-        (host("moved", after=None), "would move"),
+        (host(activated={}, restarted=ok("0.1.0", changed=False)), "unproven"),
+        (host(activated={}, restarted=ok(None)), "would move"),
+        (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0")), "returned"),
+        (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=bad()), "stranded"),
+        (host(activated={"changed": True}, restarted=bad(), pointed=LOST), "unreachable"),
+        (host(activated={"changed": True}, restarted=ok(), returning={"changed": True}, back_left=bad("capacity_floor")), "kept"),
+        (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"), back_joined=bad("not_joined")), "stranded"),
     ],
 )
 def test_one_host_that_is_not_proven_is_a_failure(b: dict, outcome: str) -> None:
-    summary = summarize({"a": host("moved"), "b": b}, PLAN)
+    summary = summarize({"a": MOVED, "b": b}, PLAN)
     assert not summary["succeeded"]
     assert summary["rows"][1]["outcome"] == outcome
     assert "was not rolled out" in summary["verdict"]
 
 
 def test_check_mode_may_say_would() -> None:
-    summary = summarize({"a": host("moved", after=None), "b": host("moved", after=None)}, PLAN, check_mode=True)
+    would = host(activated={"changed": True}, restarted=ok(None))
+    summary = summarize({"a": would, "b": would}, PLAN, check_mode=True)
     assert summary["succeeded"] and "would run on 2 of 2" in summary["verdict"]
 
 
+def test_where_there_is_nothing_to_do_what_was_seen_is_the_proof() -> None:
+    home = {"rollout_seen": {"running": True, "version": "0.2.0"}}
+    plan = {**PLAN, "idle": True, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": True}]}
+    assert summarize({"a": home, "b": home}, plan)["succeeded"]
+    assert not summarize({"a": home, "b": {"rollout_seen": {"running": True, "version": "0.1.0"}}}, plan)["succeeded"]
+    assert not summarize({"a": home, "b": home}, {**plan, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": False}]})["succeeded"]
+
+
 def test_no_hosts_is_no_success() -> None:
-    summary = summarize({}, {**PLAN, "hosts": []})
+    summary = summarize({}, {**PLAN, "hosts": [], "order": []})
     assert not summary["succeeded"] and "no host" in summary["verdict"]
 
 
 def test_what_went_back_is_told() -> None:
-    returned = host("returned", error="never healthy", rollout_returned={"after": {"version": "0.1.0"}}, rollout_blame=True)
-    summary = summarize({"a": returned, "b": host("skipped")}, PLAN)
-    assert summary["blame"] and summary["reason"] == "a: never healthy"
+    returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
+    summary = summarize({"a": returned, "b": host()}, PLAN)
+    assert summary["blame"] and summary["reason"] == "a: beacon 0.2.0 does not become healthy: answers 503"
     assert summary["verdict"].endswith("Now running: 0.1.0 on 2 hosts.")
+
+
+@pytest.mark.parametrize("code", ["capacity_floor", "not_joined", "unit_masked", "lock_lost", "disk_full"])
+def test_what_is_no_fault_of_the_release_makes_no_ghost(code: str) -> None:
+    assert not summarize({"a": MOVED, "b": host(activated={}, restarted=bad(code))}, PLAN)["blame"]
+
+
+def test_what_limit_left_out_is_drift() -> None:
+    outside = [{"item": "c", "running": True, "version": "0.1.0"}, {"item": "d", "running": True, "version": "0.2.0"}, {"item": "e", "unreachable": True}]
+    summary = summarize({"a": MOVED, "b": MOVED}, PLAN, outside=outside)
+    assert summary["succeeded"] and [d["host"] for d in summary["drift"]] == ["c", "e"]
+    assert "c is not in scope; runs 0.1.0." in summary["notes"]
+
+
+def test_a_batch_is_read_from_its_hosts() -> None:
+    found = batch({"a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}), "b": host(leaving=bad("lock_lost"))}, ["a", "b"])
+    assert found["failed"] and found["fenced"] and found["touched"] == ["a"] and found["serving"] == ["a"] and found["moved"] == ["a"]
+    returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
+    nothing_before = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok(None))
+    assert batch({"a": returned, "b": nothing_before}, ["a", "b"])["healed"] == ["a"]
+
+
+def test_what_the_journal_is_told() -> None:
+    both = ["a", "b"]
+    leaving = steps({}, both, PLAN, "leaving")
+    assert leaving == {"a": {"step": "leaving", "from": "0.1.0", "out": True}, "b": {"step": "leaving", "from": "0.1.0", "out": False}}
+    moved = steps({"a": MOVED, "b": host(activated={}, restarted=bad())}, both, PLAN, "moved")
+    assert (moved["a"]["step"], moved["b"]["step"], moved["b"]["error"]) == ("moved", "failed", "beacon 0.2.0 does not become healthy: answers 503")
+    assert steps({}, both, PLAN, "joined")["a"] == {"step": "joined", "out": False}
+
+
+def test_a_timeline_has_the_steps_in_their_order() -> None:
+    row = summarize({"a": host(
+        staged={"began": 1, "seconds": {"total": 2}, "bytes": {"fetched": 3}}, left={"members": {"a": {"began": 4, "seconds": 0.5}}},
+        activated={"began": 4.5, "seconds": {"total": 0.1}}, restarted={**ok(), "health": {"seconds": 0.5, "passed": True}}), "b": MOVED}, PLAN)["rows"][0]  # fmt: skip
+    assert [(s["step"], s["start"], s["seconds"]) for s in row["steps"]] == [
+        ("stage", 1.0, 2.0), ("drain", 4.0, 0.5), ("activate", 4.5, 0.1), ("stop", 5.0, 1.0), ("boot", 6.0, 1.5), ("gate", 7.5, 0.5),
+    ]  # fmt: skip
+
+
+PROOF = {"running": True, "pid": 9, "restarts": 0, "rss": 100 * 1048576, "health": {"passed": True}}
+
+
+@pytest.mark.parametrize(
+    ("canary", "why"),
+    [
+        (PROOF, ""),
+        ({**PROOF, "pid": 10}, "ended, and 10 took its place"),
+        ({**PROOF, "restarts": 2}, "restarted it 2 times"),
+        ({**PROOF, "running": False}, "does not run any more"),
+        ({**PROOF, "health": {"passed": False, "reason": "answers 503"}}, "answers 503"),
+        ({**PROOF, "rss": 400 * 1048576}, "400 MiB of memory"),
+        ({**PROOF, "rss": 150 * 1048576}, ""),
+        ({"unreachable": True, "msg": "no route"}, "could not be asked"),
+        ({}, "could not be asked"),
+    ],
+)
+def test_a_canary_is_judged(canary: dict, why: str) -> None:
+    moved = {**ok(), "after": {"version": "0.2.0", "pid": 9}}
+    of = {**host(restarted=moved, canary_seen=canary), "rollout_seen": {"running": True, "version": "0.1.0", "rss": 100 * 1048576}}
+    found = judge({"a": of}, "a", {**PLAN, "order": ["a"]})
+    assert found == {} if not why else (found["failed"] and found["error"]["code"] == "canary_worse" and why in found["msg"])
 
 
 def test_table_leaves_empty_columns_out() -> None:

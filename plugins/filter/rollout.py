@@ -1,0 +1,60 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# What the role `rollout` decides between its tasks. Each filter is documented in the file of its name beside this one.
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
+from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
+
+Vars = t.Mapping[str, t.Any]
+
+
+def rollout_aim(known: Vars, named: bool = False, resume: str = "auto") -> dict[str, t.Any]:
+    return aim(known.get("journal"), bool(known.get("unfinished")), known["channel"], named, resume)
+
+
+def rollout_preview(plan: Vars) -> list[str]:
+    return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"])
+
+
+def rollout_members(hostvars: Vars, hosts: t.Iterable[str]) -> dict[str, t.Any]:
+    """Hosts as balancer_member wants them: what the inventory says of each in beam_member."""
+    return {host: dict((hostvars.get(host) or {}).get("beam_member") or {}) for host in hosts}
+
+
+def rollout_urls(documents: Vars, layers: Vars, lacks: t.Iterable[str]) -> dict[str, str]:
+    """The URLs that one server needs: of the documents, and of the layers that it lacks."""
+    wanted = set(lacks)
+    mine = {key: url for key, url in layers.items() if key.rsplit("/", 1)[-1].split(".", 1)[0] in wanted}
+    return {**documents, **mine}
+
+
+def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    @functools.wraps(work)
+    def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return work(*args, **kwargs)
+        except BeamError as exc:
+            raise AnsibleFilterError(exc.message) from exc
+
+    return wrapped
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Any]:
+        found = {
+            "rollout_aim": rollout_aim, "rollout_plan": make, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch,
+            "rollout_members": rollout_members, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
+        }
+        return {name: _told(work) for name, work in found.items()}

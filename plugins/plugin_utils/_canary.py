@@ -1,0 +1,57 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Whether a canary is fit after it has served for a while: restarts, health and memory. What the balancer tells is judged there. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, result
+
+Vars = t.Mapping[str, t.Any]
+MEMORY_RATIO = 2.0  # a canary may take that many times what the host's node took before, and what the others take
+MEMORY_FLOOR = 64 * 1048576  # bytes that nobody quarrels about
+
+
+def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None) -> dict[str, t.Any]:
+    """What is to be added to the register of the bake: `failed` and `error` where the canary is not fit, nothing where it is."""
+    of = hostvars.get(host) or {}
+    baked, moved, seen = result(of, "rollout_baked"), result(of, "rollout_restarted"), result(of, "rollout_canary_seen")
+    if failed(baked):
+        return {}
+    limits = limits or {}
+    reasons: list[str] = []
+    expected = (moved.get("after") or {}).get("pid")
+    if not seen or seen.get("unreachable") or "running" not in seen:
+        reasons.append("it could not be asked: %s" % error(seen))
+    elif not seen["running"]:
+        reasons.append("it does not run any more")
+    else:
+        if expected is not None and seen.get("pid") != expected:
+            reasons.append("its process %s ended, and %s took its place" % (expected, seen.get("pid")))
+        elif (seen.get("restarts") or 0) > 0:
+            reasons.append("its manager restarted it %d times" % seen["restarts"])
+        health = seen.get("health") or {}
+        if health and not health.get("passed"):
+            reasons.append(str(health.get("reason") or "it is not healthy"))
+        reasons += _memory(hostvars, host, plan, seen, float(limits.get("memory_ratio") or MEMORY_RATIO))
+    if not reasons:
+        return {}
+    why = "; ".join(reasons)
+    what = "the canary %s is worse than what ran before" % host
+    return {"failed": True, "msg": "%s: %s." % (what, why), "error": {"code": "canary_worse", "what": what, "why": why, "next": "Look at its log"}}
+
+
+def _memory(hostvars: Vars, host: str, plan: Vars, seen: Vars, ratio: float) -> list[str]:
+    own = seen.get("rss")
+    others = [result(hostvars.get(h) or {}, "rollout_seen").get("rss") for h in plan["order"]]
+    known = sorted(int(x) for x in others if x)
+    if not own or not known:
+        return []
+    usual = known[len(known) // 2]
+    if own > max(ratio * usual, usual + MEMORY_FLOOR):
+        return ["it takes %d MiB of memory, the fleet's nodes took %d MiB" % (own // 1048576, usual // 1048576)]
+    return []

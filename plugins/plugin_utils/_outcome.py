@@ -1,0 +1,136 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""How one host fared, read from what its tasks registered. Pure, so that nothing can be claimed by accident: a host whose tasks say nothing is
+`skipped` while the rollout goes on, and `lost` at its end.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+Vars = t.Mapping[str, t.Any]
+
+# Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
+BLAMING = ("unhealthy", "node_died", "boot_timeout", "canary_worse")
+# The registers of a rollout, reset before each.
+FORWARD = (
+    "rollout_leaving", "rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted", "rollout_ready_again", "rollout_joined", "rollout_baked",
+)
+BACKWARD = ("rollout_returning", "rollout_back_left", "rollout_pointed", "rollout_returned", "rollout_back_joined")
+REGISTERS = FORWARD + BACKWARD + ("rollout_moved", "rollout_in", "rollout_back", "rollout_hook_error")
+
+
+def result(hostvars: Vars, name: str) -> Vars:
+    """What a task registered; empty where it was skipped or never ran."""
+    found = hostvars.get(name) or {}
+    return {} if found.get("skipped") else found
+
+
+def error(found: Vars) -> str:
+    said = found.get("error")
+    if isinstance(said, t.Mapping) and said.get("what"):
+        return "%s: %s" % (said["what"], said["why"]) if said.get("why") else str(said["what"])
+    return str(found.get("msg") or "failed without a message").strip()
+
+
+def failed(found: Vars) -> bool:
+    return bool(found.get("failed")) or bool(found.get("unreachable"))
+
+
+def code(found: Vars) -> str:
+    said = found.get("error")
+    return str(said.get("code") or "") if isinstance(said, t.Mapping) else ""
+
+
+def state(hostvars: Vars) -> str:
+    """returned, stranded, kept, unreachable, failed, moved or skipped."""
+    back = [result(hostvars, name) for name in ("rollout_pointed", "rollout_returned")]
+    if any(back):
+        if any(r.get("unreachable") for r in back):
+            return "unreachable"
+        joined = result(hostvars, "rollout_back_joined")
+        return "stranded" if any(failed(r) for r in (*back, joined)) else "returned"
+    if failed(result(hostvars, "rollout_back_left")) or failed(result(hostvars, "rollout_returning")):
+        return "kept"  # it serves, and could not be taken out to go back
+    steps = [result(hostvars, name) for name in FORWARD]
+    if any(r.get("unreachable") for r in steps):
+        return "unreachable"
+    if any(failed(r) for r in steps) or hostvars.get("rollout_hook_error"):
+        return "failed"
+    return "moved" if "after" in result(hostvars, "rollout_restarted") else "skipped"
+
+
+def reason(hostvars: Vars) -> str:
+    """The first error of the way forward, and the first of the way back."""
+    texts = []
+    for names in (FORWARD, BACKWARD):
+        bad = [error(r) for r in (result(hostvars, name) for name in names) if failed(r)]
+        if names is FORWARD and not bad and hostvars.get("rollout_hook_error"):
+            bad = [str(hostvars["rollout_hook_error"])]
+        texts.append(bad[0] if bad else "")
+    return " and then, on the way back: ".join(text for text in texts if text) if texts[0] else texts[1]
+
+
+def blames(hostvars: Vars) -> bool:
+    return any(code(result(hostvars, name)) in BLAMING for name in FORWARD)
+
+
+def fenced(hostvars: Vars) -> bool:
+    """Another deployer has taken over: nothing more may be written, not even to undo."""
+    return any(code(result(hostvars, name)) == "lock_lost" for name in REGISTERS)
+
+
+def touched(hostvars: Vars) -> bool:
+    """Whether a step was begun that may have to be undone."""
+    return any(result(hostvars, name) for name in ("rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted"))
+
+
+def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
+    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts were `touched`, `moved`, are `serving` and `healed`."""
+    states = {host: state(hostvars.get(host) or {}) for host in hosts}
+    begun = [host for host in hosts if touched(hostvars.get(host) or {})]
+    return {
+        "failed": any(s in ("failed", "unreachable", "stranded") for s in states.values()),
+        "fenced": any(fenced(hostvars.get(host) or {}) for host in hosts),
+        "states": states,
+        "touched": begun,
+        "moved": [host for host in hosts if states[host] == "moved"],
+        # Back in a balancer already, so they have to leave it once more before they return.
+        "serving": [host for host in begun if result(hostvars[host], "rollout_joined") or result(hostvars[host], "rollout_ready_again")],
+        "healed": [host for host in hosts if states[host] == "returned" and (result(hostvars[host], "rollout_returned").get("after"))],
+    }
+
+
+def came_from(hostvars: Vars, plan: Vars, host: str) -> str:
+    """The version to go back to: what ran before this rollout, or before the one that was interrupted and never ended on this host."""
+    before = ((plan.get("interrupted") or {}).get("hosts") or {}).get(host) or {}
+    if before.get("from") and before.get("step") not in ("planned", "skipped") and before["from"] != plan["version"]:
+        return str(before["from"])
+    return str(result(hostvars, "rollout_staged").get("current") or "")
+
+
+def _seconds(hostvars: Vars) -> float:
+    return round(sum(float(((result(hostvars, name).get("seconds") or {}).get("total")) or 0) for name in ("rollout_activated", "rollout_restarted")), 3)
+
+
+def steps(hostvars: Vars, hosts: t.Sequence[str], plan: Vars, phase: str) -> dict[str, dict[str, t.Any]]:
+    """What the journal is told of a batch. phase: leaving, moved, joined, returning or returned."""
+    found: dict[str, dict[str, t.Any]] = {}
+    for host in hosts:
+        of = hostvars.get(host) or {}
+        leaves = host in plan.get("leaves", ())
+        if phase == "leaving":
+            found[host] = {"step": "leaving", "from": (plan.get("froms") or {}).get(host) or None, "out": leaves}
+        elif phase == "returning":
+            found[host] = {"step": "returning", "out": leaves}
+        elif phase == "joined":
+            found[host] = {"step": "joined", "out": False}
+        else:
+            now = state(of)
+            found[host] = {"step": now, "error": reason(of)[:500], "seconds": _seconds(of)}
+            if phase == "returned" and now == "returned":
+                found[host]["out"] = False
+    return found

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The plan of a rollout, made from a draft (what was asked for, what the store says) and from what every server was seen to run.
+
+It says in which order the hosts move and in which batches, who leaves a balancer, and whether there is anything to do at all.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, result
+
+Vars = t.Mapping[str, t.Any]
+
+# A host that an interrupted rollout left in one of these was dealt with to the end.
+SETTLED = ("planned", "skipped", "joined", "returned")
+
+
+def aim(journal: t.Optional[Vars], unfinished: bool, channel: Vars, named: bool, resume: str) -> dict[str, t.Any]:
+    """What to roll out where nothing was named: what is stable, or the candidate of a rollout that was interrupted on its way there."""
+    stable = channel.get("stable")
+    if not unfinished or not journal:
+        return {"target": None if named else stable, "why": "named" if named else "stable"}
+    if resume == "refuse":
+        return {"target": None, "why": "refused"}
+    if named:
+        return {"target": None, "why": "named"}
+    wanted = {"version": journal["version"], "digest": journal["digest"]}
+    ghosts = {ghost["digest"] for ghost in channel.get("ghosts") or ()}
+    forward = resume == "resume" or (resume == "auto" and journal.get("state") == "running" and channel.get("candidate") == wanted)
+    if forward and wanted["digest"] not in ghosts:
+        return {"target": wanted, "why": "resumed"}
+    return {"target": stable, "why": "reverted"}
+
+
+def _rotation(plan: Vars, host: str) -> Vars:
+    return ((plan.get("balanced") or {}).get("members") or {}).get(host) or {}
+
+
+def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
+    staged, seen, foreseen = result(of, "rollout_staged"), result(of, "rollout_seen"), result(of, "rollout_foreseen")
+    rotation = _rotation(draft, host)
+    health = seen.get("health")
+    runs = bool(seen.get("running"))
+    serves = runs and (not health or bool(health.get("passed")))
+    if draft.get("balanced"):
+        serves = rotation.get("before") == "in" and bool(rotation.get("healthy"))
+    action = foreseen.get("action") or ("none" if runs and seen.get("version") == draft["version"] else "restart")
+    if draft.get("kind") == "restart" and action == "none":
+        action = "restart"
+    return {
+        "host": host,
+        "running": seen.get("version") if runs else None,
+        "current": staged.get("current"),
+        "target": draft["version"],
+        "from": came_from(of, draft, host) or None,
+        "action": action,
+        "reason": error(foreseen) if failed(foreseen) else foreseen.get("reason") or "",
+        "fetch": (staged.get("bytes") or {}).get("fetched"),
+        "activate": staged.get("current") != draft["version"],
+        "healthy": runs and (not health or bool(health.get("passed"))),
+        "serves": serves,
+        "rotation": rotation.get("before"),
+    }
+
+
+def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
+    """Raises BeamError where the batches make no sense or would take too many hosts away at once."""
+    hosts = list(draft["hosts"])
+    broken = (draft.get("interrupted") or {}).get("hosts") or {}
+    # Whoever an interrupted rollout left half way comes first: those hosts may be out of the balancer, and taking them costs no capacity.
+    first = [h for h in hosts if h in broken and (broken[h].get("out") or broken[h].get("step") not in SETTLED)]
+    rest = [h for h in hosts if h not in first]
+    order = first + rest
+    rows = [_row(host, hostvars.get(host) or {}, draft) for host in order]
+    lengths = ([len(first)] if first else []) + (sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else [])
+    batches = cut(order, lengths)
+    lowest = floor(draft["min_healthy"], draft["strategy"], len(order))
+    moves = [row["host"] for row in rows if row["action"] != "none" or row["activate"]]
+    idle = (
+        not draft.get("interrupted") and draft["homecoming"] and not draft.get("candidate") and not moves
+        and all(row["healthy"] for row in rows) and all(not result(hostvars.get(h) or {}, "rollout_staged").get("changed") for h in order)
+    )
+    # Hosts that somebody took out before us stay out. Those that an interrupted rollout took out come back.
+    absent = [row["host"] for row in rows if row["rotation"] in ("out", "draining") and not (broken.get(row["host"]) or {}).get("out")]
+    leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
+    if not idle and draft["strategy"] != "blue_green":
+        refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], {row["host"] for row in rows if row["serves"]})
+    return {
+        **draft, "order": order, "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
+        "recovers": first, "rows": rows, "froms": {row["host"]: row["from"] for row in rows},
+        "origins": {row["host"]: {"from": row["from"]} for row in rows},
+        "canary": rest[0] if draft["strategy"] == "canary" and rest else "",
+    }
+
+
+def preview(plan: Vars) -> list[dict[str, t.Any]]:
+    """The rows that a person reads before the first host moves, and all of a rehearsal."""
+    found = []
+    for number, batch in enumerate(plan["members"], 1):
+        for host in batch:
+            row = next(r for r in plan["rows"] if r["host"] == host)
+            will = [] if row["action"] == "none" and not row["activate"] else [row["action"] if row["action"] != "none" else "activate"]
+            if host in plan["leaves"] and will:
+                will = ["leave", *will, "join"]
+            if host in plan["recovers"]:
+                will.append("left half way by %s" % plan["interrupted"]["id"])
+            if host in plan["absent"]:
+                will.append("stays out of the balancer")
+            found.append({
+                "batch": number, "host": host, "running": row["running"], "target": row["target"], "fetch": row["fetch"],
+                "does": ", ".join(will) or "nothing", "because": row["reason"],
+            })
+    return found

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""When each step of a host began and how long it took, from what its tasks registered. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, result
+
+Vars = t.Mapping[str, t.Any]
+
+
+def seconds(found: Vars, key: str) -> float | None:
+    value = (found.get("seconds") or {}).get(key) if isinstance(found.get("seconds"), t.Mapping) else found.get("seconds")
+    return None if value is None else round(float(value), 2)
+
+
+def steps(host: str, of: Vars) -> list[dict[str, t.Any]]:
+    found: list[dict[str, t.Any]] = []
+
+    def add(step: str, start: t.Any, length: t.Any, ok: bool = True) -> None:
+        if start is not None and length is not None:
+            found.append({"step": step, "start": round(float(start), 3), "seconds": round(float(length), 3), "ok": ok})
+
+    def member(register: str, step: str) -> None:
+        registered = result(of, register)
+        mine = (registered.get("members") or {}).get(host) or {}
+        add(step, mine.get("began") or registered.get("began"), mine.get("seconds"), not failed(registered))
+
+    def restart(register: str, label: str = "") -> None:
+        done = result(of, register)
+        start = done.get("began")
+        if start is None:
+            return
+        if label:
+            add(label, start, seconds(done, "total"), not failed(done))
+            return
+        parts = [("stop", seconds(done, "stop")), ("boot", seconds(done, "boot")), ("gate", (done.get("health") or {}).get("seconds"))]
+        known = [(step, float(length)) for step, length in parts if length is not None]
+        for number, (step, length) in enumerate(known):
+            add(step, start, length, not failed(done) or number < len(known) - 1)
+            start = float(start) + length
+
+    staged = result(of, "rollout_staged")
+    add("stage", staged.get("began"), seconds(staged, "total"), not failed(staged))
+    member("rollout_left", "drain")
+    activated = result(of, "rollout_activated")
+    add("activate", activated.get("began"), seconds(activated, "total"), not failed(activated))
+    restart("rollout_restarted")
+    member("rollout_joined", "join")
+    member("rollout_back_left", "drain")
+    restart("rollout_returned", "return")
+    member("rollout_back_joined", "join")
+    return found

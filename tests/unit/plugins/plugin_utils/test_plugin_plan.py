@@ -1,0 +1,101 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview
+
+OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
+DRAFT: dict[str, t.Any] = {
+    "name": "beacon", "channel": "production", **NEW, "homecoming": False, "kind": "rollout", "strategy": "rolling", "batch_sizes": [1, "50%"], "min_healthy": "auto",
+    "stable": OLD, "candidate": None, "interrupted": {}, "hosts": ["a", "b", "c", "d"], "balanced": {},
+}  # fmt: skip
+
+
+def seen(version: str | None = "0.1.0", action: str = "restart", healthy: bool = True, current: str | None = "0.1.0") -> dict[str, t.Any]:
+    return {
+        "rollout_staged": {"current": current, "changed": current != "0.2.0", "bytes": {"fetched": 5}},
+        "rollout_seen": {"running": version is not None, "version": version, "health": {"passed": healthy}},
+        "rollout_foreseen": {"action": action, "reason": "it runs another version"},
+    }
+
+
+def fleet(**changed: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {host: changed.get(host) or seen() for host in DRAFT["hosts"]}
+
+
+def test_a_plan_says_who_moves_in_which_order() -> None:
+    plan = make(DRAFT, fleet())
+    assert (plan["order"], plan["batches"], plan["floor"], plan["idle"]) == (["a", "b", "c", "d"], [1, 2, 1], 2, False)
+    assert plan["froms"] == dict.fromkeys("abcd", "0.1.0")
+    assert [row["does"] for row in preview(plan)] == ["restart"] * 4
+
+
+def test_nothing_to_do_is_said_only_where_everything_is_as_it_ought_to_be() -> None:
+    home = seen("0.2.0", "none", current="0.2.0")
+    everywhere = {host: home for host in DRAFT["hosts"]}
+    draft = {**DRAFT, "homecoming": True, "stable": NEW}
+    assert make(draft, everywhere)["idle"]
+    for spoiled in (
+        {**draft, "interrupted": {"id": "x", "hosts": {}}}, {**draft, "candidate": OLD}, {**draft, "homecoming": False}, {**draft, "kind": "restart"},
+    ):  # fmt: skip
+        assert not make(spoiled, everywhere)["idle"]
+    for host in (seen("0.2.0", "none", healthy=False, current="0.2.0"), seen("0.2.0", "restart", current="0.2.0"), seen("0.1.0"), seen(None, "start")):
+        assert not make(draft, {**everywhere, "c": host})["idle"]
+
+
+def test_what_was_left_half_way_comes_first_and_remembers_what_ran_before() -> None:
+    journal = {"id": "j", "version": "0.2.0", "hosts": {
+        "a": {"step": "joined", "from": "0.1.0", "out": False}, "c": {"step": "moved", "from": "0.0.9", "out": True}, "d": {"step": "planned", "from": "0.1.0"},
+    }}  # fmt: skip
+    plan = make({**DRAFT, "interrupted": journal}, fleet(c=seen("0.2.0", "none", current="0.2.0")))
+    assert plan["order"] == ["c", "a", "b", "d"] and plan["batches"] == [1, 1, 1, 1] and plan["recovers"] == ["c"]
+    assert plan["froms"]["c"] == "0.0.9" and plan["froms"]["d"] == "0.1.0"
+    assert "left half way by j" in preview(plan)[0]["does"]
+
+
+def test_hosts_that_somebody_else_took_out_stay_out() -> None:
+    members = {host: {"before": "in", "healthy": True} for host in "abcd"} | {"b": {"before": "out", "healthy": True}, "c": {"before": "draining", "healthy": True}}
+    journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
+    plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1}, fleet())
+    assert plan["absent"] == ["b"] and set(plan["leaves"]) == {"a", "c", "d"}
+
+
+def test_a_plan_below_the_floor_is_refused_and_what_does_not_serve_is_not_counted() -> None:
+    with pytest.raises(BeamError, match="have to stay in service"):
+        make({**DRAFT, "batch_sizes": [3]}, fleet())
+    first = {host: seen(None, "start", current=None) for host in DRAFT["hosts"]}
+    assert make({**DRAFT, "batch_sizes": ["100%"]}, first)["batches"] == [4]
+    make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green"}, fleet())
+
+
+CHANNEL = {"stable": OLD, "candidate": NEW, "ghosts": []}
+RUNNING = {"id": "j", "state": "running", **NEW}
+
+
+@pytest.mark.parametrize(
+    ("journal", "unfinished", "channel", "named", "resume", "target", "why"),
+    [
+        (None, False, CHANNEL, False, "auto", OLD, "stable"),
+        (None, False, CHANNEL, True, "auto", None, "named"),
+        (RUNNING, False, CHANNEL, False, "auto", OLD, "stable"),
+        (RUNNING, True, CHANNEL, False, "auto", NEW, "resumed"),
+        (RUNNING, True, CHANNEL, True, "auto", None, "named"),
+        (RUNNING, True, CHANNEL, False, "revert", OLD, "reverted"),
+        (RUNNING, True, CHANNEL, False, "refuse", None, "refused"),
+        (RUNNING, True, CHANNEL, True, "refuse", None, "refused"),
+        ({**RUNNING, "state": "reverting"}, True, CHANNEL, False, "auto", OLD, "reverted"),
+        ({**RUNNING, "state": "reverting"}, True, CHANNEL, False, "resume", NEW, "resumed"),
+        (RUNNING, True, {**CHANNEL, "ghosts": [NEW]}, False, "resume", OLD, "reverted"),
+        (RUNNING, True, {**CHANNEL, "candidate": None}, False, "auto", OLD, "reverted"),
+    ],
+)
+def test_what_a_run_aims_at(
+    journal: t.Any, unfinished: bool, channel: t.Any, named: bool, resume: str, target: t.Any, why: str,
+) -> None:  # fmt: skip
+    assert aim(journal, unfinished, channel, named, resume) == {"target": target, "why": why}
