@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The balancer and the double of AWS of the fixture: what tests of rollouts believe about them."""
+"""The balancer, the double of AWS and the load generator of the fixture: what tests of rollouts believe about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import pytest
 if t.TYPE_CHECKING:
     from conftest import Hosts
 
-STUB = (Path(__file__).resolve().parent / "stub.py").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+STUB = (ROOT / "tests" / "fleet" / "stub.py").read_text(encoding="utf-8")
 AWS = """
 import boto3, json, sys
 at = json.loads(sys.argv[1])
@@ -39,7 +40,7 @@ def eventually(what: t.Callable[[], t.Any], seconds: float = 5) -> t.Any:
 
 
 def run_stub(hosts: Hosts, host: str, version: str) -> None:
-    hosts.on(host, "systemd-run", "--quiet", "--unit=stub", "--property=KillMode=control-group", "python3", "-c", STUB, version)
+    hosts.on(host, "systemd-run", "--quiet", "--collect", "--unit=stub", "python3", "-c", STUB, version)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def targets(hosts: Hosts, *names: str) -> list[dict[str, str]]:
 
 
 def slow_request(hosts: Hosts, milliseconds: int) -> subprocess.Popen[str]:
-    words = [str(hosts.directory.parents[2] / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", "curl", "-sS", "--fail-with-body"]
+    words = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", "curl", "-sS", "--fail-with-body"]
     url = "%s/slow?ms=%d" % (hosts.services()["balancer"]["url"], milliseconds)
     return subprocess.Popen([*words, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
@@ -119,6 +120,55 @@ def test_target_group_is_the_balancers_backend(pair: Hosts) -> None:
     run_stub(pair, busy, busy)
     eventually(lambda: aws(pair, "describe_target_health")[busy] == "healthy")
     assert answers(pair) == {"h1", "h2"}
+
+
+def load(hosts: Hosts, during: t.Callable[[], None]) -> dict[str, t.Any]:
+    """The load generator, and something that is done to the hosts two seconds after it began."""
+    out = hosts.directory / "load.json"
+    out.unlink(missing_ok=True)
+    words = ["--rate", "200", "--slow", "6:1000", "--stream", "30:1500", "--every", "250", "--out", str(out)]
+    argv = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, str(ROOT / "tests/fleet/load.py")]
+    process = subprocess.Popen([*argv, hosts.services()["balancer"]["url"], *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: out.exists() and json.loads(out.read_text())["seconds"] > 2)
+        during()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    found: dict[str, t.Any] = json.loads(out.read_text())
+    assert process.returncode == (1 if found["failed"] else 0) and found["running"] is False
+    assert found["requests"] > 300 and set(found["versions"]) == {"h1", "h2"}
+    assert all(found["clients"][kind]["ok"] > 2 for kind in ("keepalive", "fresh", "slow", "stream")), found
+    return found
+
+
+def test_load_counts_nothing_when_a_server_is_drained_first(pair: Hosts) -> None:
+    def drain_then_kill() -> None:
+        pair.fleet("balancer", "set", "server", "app/h1", "state", "drain")
+        eventually(lambda: next(line.split()[3] for line in pair.fleet("balancer").splitlines() if line.startswith("h1 ")) == "0")
+        pair.on("h1", "systemctl", "kill", "--signal=KILL", "stub")
+        run_stub(pair, "h1", "h1")
+        pair.fleet("balancer", "set", "server", "app/h1", "state", "ready")
+        eventually(lambda: states(pair)["h1"] == "UP")
+        time.sleep(0.5)
+
+    found = load(pair, drain_then_kill)
+    assert found["failed"] == 0, found["first_failures"]
+
+
+def test_load_counts_what_fails_when_a_server_is_killed(pair: Hosts) -> None:
+    def kill() -> None:
+        pair.on("h1", "systemctl", "kill", "--signal=KILL", "stub")
+        eventually(lambda: states(pair)["h1"] == "DOWN")
+        run_stub(pair, "h1", "h1")
+        eventually(lambda: states(pair)["h1"] == "UP")
+
+    found = load(pair, kill)
+    # About half of the long requests were there: 15 streams, which end early, and 3 slow ones, which the balancer answers.
+    assert 8 <= found["clients"]["stream"]["failures"]["abnormal_close"] <= 22, found
+    assert 1 <= found["clients"]["slow"]["failures"]["5xx"] <= 6, found
+    assert found["failed"] == sum(found["failures"].values()) == sum(client["failed"] for client in found["clients"].values())
+    assert found["failed"] == len(found["first_failures"]) and sum(second[2] for second in found["timeline"]) == found["failed"]
 
 
 def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Hosts) -> None:
