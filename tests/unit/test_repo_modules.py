@@ -26,6 +26,7 @@ MAY_USE = {
     "_build": {"_release"},
     "_host": {"_release", "_store"},
     "_rollout": {"_release", "_store"},
+    "_balancer": set(),
 }
 
 

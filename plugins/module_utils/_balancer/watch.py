@@ -1,0 +1,89 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Watch members under load for a while, against the rest of the fleet."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._errors import BeamError
+from .base import Counters, Looks
+from .compare import NOT_COUNTED, TOO_FEW, WORSE, Delta, Limits, Verdict, delta, judge, restarted, total
+from .move import Mover
+from .plan import fleet_of, serves, states_of
+
+ROW = 2  # looks in a row that find it worse: one may be chance
+
+
+class Tally:
+    """What was counted since the beginning, of each place and host; a balancer that was restarted counts on from nothing."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], Counters] = {}
+        self._last: dict[tuple[str, str], Counters] = {}
+        self._done: dict[tuple[str, str], list[Delta]] = {}
+
+    def feed(self, looks: Looks) -> None:
+        for label, look in looks.items():
+            for name, state in look.items():
+                if state.counters is None:
+                    continue
+                key = (label, name)
+                last = self._last.get(key)
+                if last is None:
+                    self._first[key] = state.counters
+                elif restarted(last, state.counters):
+                    self._done.setdefault(key, []).append(delta(self._first[key], last))
+                    self._first[key] = Counters(0, 0)
+                self._last[key] = state.counters
+
+    def of(self, names: t.Collection[str]) -> Delta:
+        keys = [key for key in self._last if key[1] in names]
+        return total([one for key in keys for one in [*self._done.get(key, ()), delta(self._first[key], self._last[key])]])
+
+    def counts(self, names: t.Collection[str]) -> bool:
+        return any(key[1] in names for key in self._last)
+
+
+def watch(
+    mover: Mover,
+    members: t.Collection[str],
+    fleet: t.Optional[t.Collection[str]],
+    bake: float,
+    interval: float,
+    limits: Limits,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> Verdict:
+    """The verdict after `bake` seconds; canary_worse as soon as the members are worse, or no longer in and healthy."""
+    canary, tally, end, row = set(members), Tally(), clock() + bake, {"worse": 0, "sick": 0}
+    while True:
+        looks = mover.look()
+        tally.feed(looks)
+        rest = {name for name in fleet_of(looks, fleet) - canary if serves(looks, name)}
+        over = clock() >= end
+        sick = sorted(name for name in canary if not serves(looks, name))
+        row["sick"] = row["sick"] + 1 if sick else 0
+        verdict = judge(tally.of(canary), tally.of(rest), limits)
+        row["worse"] = row["worse"] + 1 if verdict.verdict == WORSE else 0
+        if row["sick"] >= ROW or sick and over:
+            said = ["%s: %s in %s (%s)" % (name, state.rotation, label, state.note) for name in sick for label, state in states_of(looks, name).items()]
+            raise _worse(sick, "it is no longer in and healthy: %s" % "; ".join(said), verdict)
+        if row["worse"] >= ROW or row["worse"] and over:
+            raise _worse(sorted(canary), "; ".join(verdict.reasons), verdict)
+        if over:
+            if verdict.verdict == TOO_FEW and not tally.counts(canary):
+                return Verdict(NOT_COUNTED, ("the balancer tells no counters",), verdict.canary, verdict.rest)
+            return verdict
+        sleep(min(interval, max(0.01, end - clock())))
+
+
+def _worse(names: t.Sequence[str], why: str, verdict: Verdict) -> BeamError:
+    return BeamError(
+        "canary_worse", "%s does worse than the rest" % ", ".join(names), why,
+        "Go back to the version before, or raise the limits if this is what the new version ought to do", comparison=verdict.facts(),
+    )  # fmt: skip
