@@ -15,7 +15,7 @@ description:
   - Publishing the same tree again writes nothing. Another tree under a version that exists is refused, and the files that differ are named.
   - C(releases/COOKIE) is left out of every release. A tree that holds what looks like a private key, an environment file or credentials,
     or a setuid file, a device or a symbolic link that leaves the tree, is refused by name.
-  - What a channel points to, or a pin protects, is never removed.
+  - What a channel points to, a rollout that has not ended needs, or a pin protects, is never removed.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
 extends_documentation_fragment:
@@ -35,7 +35,7 @@ options:
       - V(absent) removes a version, and the layers that no other release needs.
       - V(exported) writes a version as one ordinary C(.tar.gz) to O(dest).
       - V(verified) reads every byte of O(version), or of all versions, and fails with a list of what is wrong.
-      - V(pruned) removes all but the O(keep) newest versions, those younger than O(keep_days), and what a channel or a pin protects.
+      - V(pruned) removes all but the O(keep) newest versions, those younger than O(keep_days), and what a channel, a rollout or a pin protects.
     type: str
     choices: [present, absent, exported, verified, pruned]
     default: present

@@ -27,6 +27,7 @@ from .._errors import BeamError, Conflict, NotFound
 from .base import Found, Stat, Store
 
 CHUNK = 1024 * 1024
+LOCK_SECONDS = 30
 _TMP = ".tmp-"
 _LOCK = ".lock"
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -95,14 +96,14 @@ class DirectoryStore(Store):
         return True
 
     def replace(self, key: str, data: bytes, etag: str | None) -> str:
-        with self._errors(key), self._directory(key, create=True) as (directory, name), _locked(directory):
-            current = self._etag_of(name, directory)
-            if current != etag:
-                raise Conflict(
-                    "store_conflict", "%s of the store %s was not written" % (key, self.location),
-                    "somebody else changed it meanwhile", "Look at it, and run the task again",
-                )
-            with _temporary(directory, data, len(data), key) as temporary:
+        # The lock is held as briefly as can be: a writer that is stopped just then keeps all others out.
+        with self._errors(key), self._directory(key, create=True) as (directory, name), _temporary(directory, data, len(data), key) as temporary:
+            with _locked(directory):
+                if self._etag_of(name, directory) != etag:
+                    raise Conflict(
+                        "store_conflict", "%s of the store %s was not written" % (key, self.location),
+                        "somebody else changed it meanwhile", "Look at it, and run the task again",
+                    )
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)
         self._wrote()
@@ -290,7 +291,23 @@ def _locked(directory: int) -> t.Iterator[None]:
         except FileNotFoundError:
             raise exc from None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        end = time.monotonic() + LOCK_SECONDS
+        while not _taken(fd):
+            if time.monotonic() > end:
+                raise BeamError(
+                    "store_busy", "a directory of the store can't be written",
+                    "another process has been writing there for more than %d seconds" % LOCK_SECONDS,
+                    "Look for one that is stopped (state T in `ps`), and let it go on or end it",
+                )
+            time.sleep(0.002)
         yield
     finally:
         os.close(fd)
+
+
+def _taken(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Removing releases: one by name, or all but the newest. What a channel points to or a pin protects is never removed.
+"""Removing releases: one by name, or all but the newest. What a channel points to, a rollout that has not ended needs or a pin
+protects is never removed.
 
 A layer is collected when no manifest names it and it has not been written for min_layer_age: a publish writes its layers
 before its manifest, so a young layer without one may belong to a publish in flight.
@@ -21,6 +22,7 @@ from .channels import list_channels
 from .documents import Version, read_manifest, read_version
 from .keys import manifest_key, prefix, version_key
 from .parallel import parallel
+from .rollouts import versions_in_rollouts
 
 DAY = 86400
 
@@ -68,6 +70,7 @@ def list_pins(store: Store, name: str) -> set[str]:
 def roots(store: Store, name: str) -> dict[str, str]:
     """version -> what protects it."""
     result: dict[str, str] = dict.fromkeys(list_pins(store, name), "it is pinned")
+    result.update(versions_in_rollouts(store, name))
     for channel in list_channels(store, name):
         for role in ("candidate", "previous", "stable"):
             target = getattr(channel, role)
@@ -88,8 +91,14 @@ def _refuse_root(name: str, version: str, protected: t.Mapping[str, str]) -> Non
     if version in protected:
         raise BeamError(
             "release_in_use", "%s %s can't be removed" % (name, version), protected[version],
-            "Unpin it" if "pinned" in protected[version] else "Promote another version, twice where it is previous",
+            _way_out(protected[version]),
         )
+
+
+def _way_out(why: str) -> str:
+    if "pinned" in why:
+        return "Unpin it"
+    return "Run that rollout again, so that it ends" if why.startswith(("the rollout", "hosts of")) else "Promote another version, twice where it is previous"
 
 
 def plan_prune(store: Store, name: str, keep: int, keep_days: float, min_layer_age: float, now: float | None = None) -> RemovalPlan:
