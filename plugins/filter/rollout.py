@@ -28,9 +28,10 @@ def rollout_preview(plan: Vars) -> list[str]:
     return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"])
 
 
-def rollout_members(hostvars: Vars, hosts: t.Iterable[str]) -> dict[str, t.Any]:
-    """Hosts as balancer_member wants them: what the inventory says of each in beam_member."""
-    return {host: dict((hostvars.get(host) or {}).get("beam_member") or {}) for host in hosts}
+def rollout_members(hostvars: Vars, hosts: t.Iterable[str], left: t.Iterable[str] = ()) -> dict[str, t.Any]:
+    """Hosts as balancer_member wants them: what the inventory says of each in beam_member. left: those that this or an interrupted rollout took out."""
+    out = set(left)
+    return {host: {**((hostvars.get(host) or {}).get("beam_member") or {}), **({"left": True} if host in out else {})} for host in hosts}
 
 
 def rollout_urls(documents: Vars, layers: Vars, lacks: t.Iterable[str]) -> dict[str, str]:

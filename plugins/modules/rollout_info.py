@@ -11,7 +11,7 @@ short_description: Tell who rolls out, how far it is, and what was rolled out be
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - Reads the lock, the journal and the history of a channel.
+  - Reads a channel, its lock, its journal and its history.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
 extends_documentation_fragment:
@@ -55,6 +55,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+channel:
+  description: The channel, as M(alchemist.beam.release_channel) returns it; its C(serial) is 0 where it does not exist.
+  type: dict
+  returned: success
 lock:
   description: The lock, as M(alchemist.beam.rollout_lock) returns it, without its token; V(null) where there was never one.
   type: dict

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, result
 
@@ -88,6 +89,13 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     )
     # Hosts that somebody took out before us stay out. Those that an interrupted rollout took out come back.
     absent = [row["host"] for row in rows if row["rotation"] in ("out", "draining") and not (broken.get(row["host"]) or {}).get("out")]
+    strangers = [row["host"] for row in rows if row["rotation"] == "unknown" and not (broken.get(row["host"]) or {}).get("out")]
+    if strangers:
+        raise BeamError(
+            "member_unknown", "%s can't be taken out of the balancer" % ", ".join(strangers), "%s does not know them" % (
+                " and ".join((draft["balanced"].get("balancers") or ["the balancer"]))),
+            "Add them there, or say in beam_member what it calls them (server, target, port)",
+        )
     leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
     if not idle and draft["strategy"] != "blue_green":
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], {row["host"] for row in rows if row["serves"]})

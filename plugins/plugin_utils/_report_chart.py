@@ -38,7 +38,7 @@ def _lane(lane: Lane, of: Timeline) -> str:
     label = escape(lane.host, 60)
     shifted = ' title="its clock is off: moved by %+.0f s"' % lane.shift if lane.shift else ' title="%s"' % label if len(lane.host) > 16 else ""
     return "<div class=lane><b%s%s>%s%s</b><div aria-hidden=true>%s%s</div></div>" % (
-        " class=bad" if bad else "", shifted, label, " ⏱" if lane.shift else "", "".join(spans), empty,
+        " class=bad" if bad else "", shifted, label, " ≈" if lane.shift else "", "".join(spans), empty,
     )
 
 
@@ -79,7 +79,7 @@ def chart(report: Vars) -> str:
     if any(band.start is not None for band in of.bands):
         keys += "<li><i style=background:var(--band)></i>its batch was being moved</li>"
     if any(lane.shift for band in of.bands for lane in band.lanes):
-        keys += "<li>⏱ a clock that is off: placed where it fits</li>"
+        keys += "<li>≈ a clock that is off: placed where it fits</li>"
     ticks = "".join("<i style=left:%s%%>%s</i>" % (_percent(of.at(of.start + tick)), _tick(tick)) for tick in of.ticks if tick < of.length * 0.97)
     total = max([band.index for band in of.bands if band.index is not None] + [values.whole(values.mapping(report.get("totals")).get("batches")) or 0])
     return (

@@ -46,8 +46,8 @@ dd small{display:block;font-size:.78rem;font-weight:400;color:var(--dim)}
 .note{background:var(--warnsoft);border:1px solid var(--line);border-left:4px solid var(--warn);border-radius:.3rem;padding:.5rem .9rem;margin:1rem 0}
 .fault{background:var(--badsoft);border:1px solid var(--line);border-left:4px solid var(--k);border-radius:.3rem;padding:.5rem .9rem;margin:.5rem 0}
 summary{cursor:pointer;color:var(--dim);font-size:.9rem}
-pre{margin:.4rem 0;padding:.6rem .8rem;background:var(--bg);border:1px solid var(--line);border-radius:.3rem;
-overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
+pre{margin:.4rem 0;max-height:22rem;padding:.6rem .8rem;background:var(--bg);border:1px solid var(--line);border-radius:.3rem;
+overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.85rem;color:var(--dim);margin:0 0 .6rem;padding:0;list-style:none}
 .legend i{display:inline-block;width:.95rem;height:.75rem;border-radius:2px;margin-right:.4rem;vertical-align:-.06rem}
 .chart{position:relative;padding-top:1.5rem;font-size:.85rem}
@@ -79,7 +79,7 @@ tr:hover td{background:var(--soft)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.8rem}
 @media(max-width:40rem){:root{--label:6rem}body{padding:1rem .8rem}.grid i:nth-child(even){color:transparent}}
 @media print{:root{--bg:#fff;--fg:#000;--dim:#444;--line:#bbb;--soft:#fff}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-body{max-width:none;padding:0;font-size:11px}.batch,.fault,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
+html{font-size:10.5px}body{max-width:none;padding:0;font-size:1rem}pre{max-height:none!important}.batch,.fault,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
 """
 
 

@@ -90,10 +90,11 @@ def _requests(plan: Vars, hosts: t.Mapping[str, Vars]) -> dict[str, t.Any] | Non
     for host, member in hosts.items():
         first, last = (before.get(host) or {}).get("counters") or {}, member.get("counters") or {}
         if "requests" in first and "requests" in last:
-            found[host] = {key: int(last.get(key) or 0) - int(first.get(key) or 0) for key in ("requests", "errors") if key in last}
+            found[host] = {key: int(last.get(key) or 0) - int(first.get(key) or 0) for key in ("requests", "responses_5xx", "connect_errors", "response_errors")}
     if not found:
         return None
-    return {"total": sum(x["requests"] for x in found.values()), "errors_5xx": sum(x.get("errors", 0) for x in found.values()), "hosts": found}
+    wrong = sum(member[key] for member in found.values() for key in ("responses_5xx", "connect_errors", "response_errors"))
+    return {"total": sum(member["requests"] for member in found.values()), "errors": wrong, "hosts": found}
 
 
 def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str, check_mode: bool) -> str:
@@ -155,7 +156,7 @@ def summarize(
         "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")} if plan.get("interrupted") else None,
         "drift": drift,
         "stable_before": plan.get("stable"), "stable_after": channel.get("stable") or (plan.get("stable") if not succeeded or plan.get("homecoming") else None),
-        "balancers": [b.get("label") or b for b in ((plan.get("balanced") or {}).get("balancers") or ())],
+        "balancers": list((plan.get("balanced") or {}).get("balancers") or ()),
         "totals": {
             "hosts": len(rows), "batches": len(plan.get("members") or ()), "fetched_bytes": sum(row["fetched"] or 0 for row in rows),
             "reused_bytes": sum(row["reused"] or 0 for row in rows), "outage_max": max((row["outage"] or 0 for row in rows), default=0),

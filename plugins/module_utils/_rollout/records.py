@@ -18,7 +18,8 @@ from .._errors import BeamError, Conflict
 from .._release.channel import Stamp, Target
 from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version
 from .._store.base import Store
-from .._store.channels import make_stamp
+from .._store.channels import channel_dict, make_stamp
+from .._store.documents import read_channel
 from .._store.location import open_store
 from .fences import both, persist, read_journal, write_journal
 from .history import read_history, write_report
@@ -124,7 +125,8 @@ def _step(host: str, given: t.Any) -> Step:
 def run_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     store, name, channel = open_store(params), check_name(params["name"]), check_channel(params["channel"])
     (lock, _lock_etag), (journal, _etag) = both(lambda: read_lock(store, name, channel), lambda: read_journal(store, name, channel))
+    pointer, _channel_etag = read_channel(store, name, channel)
     return {
-        "changed": False, "lock": lock_dict(lock) if lock.serial else None, "journal": journal_dict(journal), "unfinished": journal.unfinished,
+        "changed": False, "channel": channel_dict(pointer), "lock": lock_dict(lock) if lock.serial else None, "journal": journal_dict(journal), "unfinished": journal.unfinished,
         "interrupted_hosts": journal.interrupted_hosts(), "history": read_history(store, name, channel, params["history"]),
     }

@@ -1,0 +1,29 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The files that a report is kept in: their names and their bytes. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import line, plain
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_verdict import rehearsed
+
+
+def stem(report: t.Mapping[str, t.Any]) -> str:
+    """A name that no report can use to leave the directory, or to hide in it."""
+    last = report.get("id") or re.sub("[^0-9TZ]", "", line(report.get("begun"))) or "report"
+    parts = [report.get("name") or "rollout", report.get("channel"), last, "check" if rehearsed(report) else ""]
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(line(part, 60) for part in parts if part)).lstrip("._-") or "rollout"
+
+
+def render_files(report: t.Mapping[str, t.Any]) -> dict[str, bytes]:
+    """By suffix."""
+    clean = plain(report)
+    return {".json": (json.dumps(clean, indent=2, sort_keys=True) + "\n").encode(), ".html": page(clean).encode()}

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What a rollout is doing right now, as one line for each step of a batch, and what it did, as a table. Pure but for what it remembers."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import rows, step_seconds
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import line
+from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
+
+Vars = t.Mapping[str, t.Any]
+
+# The variable `rollout_step` of a task says which of these it waits for.
+WAITS: t.Mapping[str, str] = {
+    "stage": "staging the release",
+    "lock": "waiting for the lock",
+    "migrate": "migrating",
+    "drain": "draining",
+    "activate": "activating",
+    "restart": "restarting, and waiting until it is healthy",
+    "gate": "waiting until it is healthy",
+    "join": "joining the balancer",
+    "bake": "baking under watch",
+    "return": "going back",
+    "sweep": "bringing home who came meanwhile",
+}
+# These are of the whole rollout, the others of a batch.
+WHOLE = ("stage", "lock", "migrate", "sweep")
+_SHOWN = 6
+COLUMNS = ("batch", "host", "outcome", "before", "now", "fetched", "drain", "stop", "boot", "gate", "join", "return", "outage", "error")
+
+
+def names(hosts: t.Sequence[str]) -> str:
+    shown = [line(host, 60) for host in hosts]
+    return " ".join(shown) if len(shown) <= _SHOWN + 1 else "%s and %d more" % (" ".join(shown[:_SHOWN]), len(shown) - _SHOWN)
+
+
+class Progress:
+    """plan: what the role remembers as rollout_plan, with the hosts of each batch in `members`."""
+
+    def __init__(self) -> None:
+        self._members: list[list[str]] = []
+        self._plan: dict[str, t.Any] = {}
+        self._said: set[tuple[t.Optional[int], str]] = set()
+        self.halted = False
+        self.moving = False
+
+    def planned(self, plan: Vars) -> None:
+        self.__init__()  # type: ignore[misc]
+        self._plan = values.mapping(plan)
+        self._members = [[str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))]
+
+    def _batch(self, host: str) -> t.Optional[int]:
+        return next((number for number, batch in enumerate(self._members, 1) if host in batch), None)
+
+    def _concerned(self, step: str, hosts: t.Sequence[str]) -> list[str]:
+        """Without those for whom the step is a word only: who leaves no balancer is not drained."""
+        key = "leaves" if step in ("drain", "join") else "moves" if step in ("activate", "restart", "gate") else ""
+        listed = self._plan.get(key) if key else None
+        return [host for host in hosts if host in listed] if isinstance(listed, (list, tuple)) else list(hosts)
+
+    def _label(self, number: t.Optional[int], hosts: t.Sequence[str]) -> str:
+        return "batch %d of %d: %s" % (number, len(self._members), names(hosts)) if number is not None else names(hosts)
+
+    def begins(self, host: str, step: str, rehearsal: bool = False) -> t.Optional[str]:
+        """The line to show when a task of this step begins on this host; None where that was said, or where the step is not going to happen."""
+        number = None if step in WHOLE else self._batch(host)
+        if (number, step) in self._said or (self.halted and step != "return") or self._plan.get("idle"):
+            return None
+        hosts = self._concerned(step, self._members[number - 1]) if number is not None else []
+        if number is not None and not hosts:
+            return None
+        self._said.add((number, step))
+        self.moving = self.moving or (number is not None and not rehearsal)
+        label = self._label(number, hosts) if number is not None else "rollout"
+        return "%s%s | %s" % ("rehearsal, " if rehearsal else "", label, WAITS.get(step, line(step, 40)))
+
+    def failed(self, host: str, step: str, result: Vars, whole_batch: bool = False) -> str:
+        number = None if step in WHOLE else self._batch(host)
+        hosts = self._members[number - 1] if number is not None and whole_batch else [host]
+        error = values.mapping(result.get("error"))
+        said = ": ".join(line(error[key]) for key in ("what", "why") if error.get(key)) or line(result.get("msg")) or "failed without a message"
+        return "%s | failed while %s: %s" % (self._label(number, hosts), WAITS.get(step, line(step, 40)), line(said, 400))
+
+
+def find_report(result: t.Any) -> t.Optional[dict[str, t.Any]]:
+    """The report in what a task returned: as `rollout_report`, beside its other results or among the facts that it set."""
+    holder = values.mapping(result)
+    for place in (holder, values.mapping(holder.get("ansible_facts")), *values.mappings(holder.get("results"))):
+        found = place.get("rollout_report")
+        if isinstance(found, t.Mapping) and isinstance(found.get("rows"), (list, tuple)):
+            return t.cast("dict[str, t.Any]", values.plain(found))
+    return None
+
+
+def summary(report: Vars) -> list[str]:
+    lines = []
+    for row in rows(report):
+        shown: dict[str, t.Any] = {key: line(row.get(key), 160) for key in ("host", "outcome", "before", "now", "error")}
+        shown.update({step: seconds for step, seconds in step_seconds(row).items() if step in COLUMNS})
+        shown.update(batch=values.whole(row.get("batch")), outage=values.number(row.get("outage")), fetched=values.size(row.get("fetched")))
+        lines.append(shown)
+    return (render(lines, COLUMNS) if lines else []) + [line(report.get("verdict"), 1500) or "The rollout gave no verdict."]
