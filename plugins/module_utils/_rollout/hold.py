@@ -49,14 +49,24 @@ def _held(store: Store, name: str, channel: str, params: t.Mapping[str, t.Any]) 
         if not MIN_TTL <= value <= MAX_TTL:
             raise BeamError("invalid_ttl", "%s: %s can't be used" % (option, value), "it must be %d to %d seconds" % (MIN_TTL, MAX_TTL), "Give another one")
     want = Want(name, channel, params.get("by") or whoami(), params.get("purpose") or "", ttl, max(0, params["wait"]))
-    lease = acquire(store, want, lambda: highest(read_fenced(store, name, channel)))
-    # Whoever took the lock must tell the fences, whatever happens to it then. If it dies here, it is seen to be dead: its process is in the lock.
+    lease, fenced = hold(store, want, watched, lambda process: fork_keeper(lambda: open_store(params), name, channel, process))
+    note = "" if watched else "no process of this machine runs the play, so the lock is renewed by each rollout_journal only, and lasts %d seconds" % ttl
+    result = _result(True, lease.lock, fenced, note)
+    result["lock"].update(token=lease.lock.token, taken_from=lease.taken_from.owner if lease.taken_from else None)
+    return result
+
+
+def hold(store: Store, want: Want, process: Process | None, fork: t.Callable[[Process], Keeper] | None) -> tuple[Lease, Fenced]:
+    """The lock, with the fences raised and a keeper for it, in the name of process.
+
+    Until that is confirmed, the lock is in the name of this process: if it dies before, it is seen to be dead.
+    """
+    lease = acquire(store, want, lambda: highest(read_fenced(store, want.name, want.channel)))
     keeper: Keeper | None = None
     try:
-        fenced = raise_fences(store, name, channel, make_stamp(want.owner, fence=lease.lock.serial))
-        if watched:
-            keeper = fork_keeper(lambda: open_store(params), name, channel, watched)
-        confirmed = renew(store, lease.lock, lease.etag, process=watched, keeper=keeper and keeper.process)
+        fenced = raise_fences(store, want.name, want.channel, make_stamp(want.owner, fence=lease.lock.serial))
+        keeper = fork(process) if fork and process else None
+        confirmed = renew(store, lease.lock, lease.etag, process=process, keeper=keeper and keeper.process)
         if keeper:
             keeper.go(confirmed)
     except BaseException:
@@ -64,10 +74,7 @@ def _held(store: Store, name: str, channel: str, params: t.Mapping[str, t.Any]) 
             keeper.cancel()
         _give_up(store, lease)
         raise
-    note = "" if watched else "no process of this machine runs the play, so the lock is renewed by each rollout_journal only, and lasts %d seconds" % ttl
-    result = _result(True, confirmed.lock, fenced, note)
-    result["lock"].update(token=confirmed.lock.token, taken_from=lease.taken_from.owner if lease.taken_from else None)
-    return result
+    return Lease(confirmed.lock, confirmed.etag, lease.taken_from), fenced
 
 
 def _give_up(store: Store, lease: Lease) -> None:
