@@ -9,6 +9,9 @@
     v0.2.0  another greeting, and the counter says since when it counts (its state migrates in code_change)
     v0.3.0  boots, but is never ready: it waits for a cache that nobody warms
 
+With --faults there are bad versions too, each on top of v0.2.0: v1.0.0-never-healthy, -crash-loop, -exits-0, -flapping, -hangs-on-stop, -ignores-term,
+-wrong-abi, -missing-env, -port-in-use, -errors, -slow and -migration-fails. The fault is in the version, so the version before it is well.
+
 With --modules and --deps the application grows to the size of a real one, the same in all versions.
 Commits have fixed names and dates: the same arguments give the same commits.
 """
@@ -58,12 +61,38 @@ CHANGES = {
         ("mix.exs", 'version: "0.2.0"', 'version: "0.3.0"'),
         (
             "lib/beacon/health.ex",
-            "  defp ready?, do: true\n",
+            "  defp ready?, do: present?(Application.fetch_env!(:beacon, :ready_file))\n\n"
+            "  defp present?(nil), do: true\n  defp present?(file), do: File.exists?(file)\n",
             "  # The mistake of this version: nobody warms the cache.\n"
             "  defp ready?, do: Application.get_env(:beacon, :cache) == :warm\n",
         ),
     ],
 }
+
+SETTING = 'System.get_env("BEACON_FAULT", "none")'
+SETTINGS = {
+    "never-healthy": "never_healthy", "crash-loop": "crash_loop", "exits-0": "exit0", "flapping": "flap", "hangs-on-stop": "hang_on_stop",
+    "ignores-term": "ignore_term", "port-in-use": "port_in_use", "errors": "errors", "slow": "slow", "migration-fails": "migration_fails",
+}  # fmt: skip
+
+# name -> [(file, old text, new text)], on top of v0.2.0: what goes wrong on any server, without a setting there.
+FAULTS = {name: [("config/runtime.exs", SETTING, SETTING.replace("none", fault))] for name, fault in SETTINGS.items()}
+FAULTS["missing-env"] = [("config/runtime.exs", SETTING, SETTING + ',\n  licence: System.fetch_env!("BEACON_LICENCE")')]
+FAULTS["wrong-abi"] = [
+    ("mix.exs", "[include_executables_for: [:unix]]", "[include_executables_for: [:unix], steps: [:assemble, &newer_libc/1]]"),
+    (
+        "mix.exs",
+        "  # No package from hex.pm",
+        """  # As if it had been built on a newer system: the emulator asks for a libc that no server has.
+  defp newer_libc(release) do
+    [beam] = Path.wildcard(Path.join(release.path, "erts-*/bin/beam.smp"))
+    File.write!(beam, Regex.replace(~r/GLIBC_2\\.\\d\\d(?=\\0)/, File.read!(beam), "GLIBC_2.99"))
+    release
+  end
+
+  # No package from hex.pm""",
+    ),
+]
 
 
 def write(path: str, text: str) -> None:
@@ -128,6 +157,7 @@ def commit(dest: str, version: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dest", help="a directory that does not exist yet")
+    parser.add_argument("--faults", action="store_true", help="bad versions too")
     parser.add_argument("--modules", type=int, default=0, help="extra modules of the application itself")
     parser.add_argument("--deps", type=int, default=0, help="extra dependencies (by path)")
     parser.add_argument("--dep-modules", type=int, default=30, help="modules in each of them (30)")
@@ -143,6 +173,11 @@ def main() -> None:
         for name, old, new in changes:
             edit(args.dest, name, old, new)
         commit(args.dest, version)
+    for name, changes in FAULTS.items() if args.faults else ():
+        git(args.dest, "checkout", "--quiet", "v0.2.0")
+        for file, old, new in [("mix.exs", 'version: "0.2.0"', 'version: "1.0.0-%s"' % name), *changes]:
+            edit(args.dest, file, old, new)
+        commit(args.dest, "1.0.0-" + name)
     git(args.dest, "checkout", "--quiet", "v0.1.0")
     print(args.dest)
 

@@ -13,4 +13,6 @@ config :beacon,
   # After SIGTERM: how long it still accepts (and reports 503), then how long requests in flight may take. Milliseconds.
   lame_duck: integer.("BEACON_LAME_DUCK_MS", "0"),
   drain: integer.("BEACON_DRAIN_MS", "5000"),
+  # A file that has to be there before this node is ready, made by whoever has prepared the server.
+  ready_file: System.get_env("BEACON_READY_FILE"),
   fault: System.get_env("BEACON_FAULT", "none")

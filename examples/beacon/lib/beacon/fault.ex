@@ -10,20 +10,24 @@ defmodule Beacon.Fault do
     * `lie` - /health is 200 but names another version
     * `slow_health:MS` - /health answers late
     * `errors` - /health is 200, everything else 500
+    * `slow:MS` - /health is quick, everything else late (1000 where no number is given)
     * `slow_boot:MS` - the application takes that long to start
     * `boot_error` - the application does not start
     * `crash_loop:MS` - a worker crashes until the VM gives up, the first time after MS
     * `exit0:MS` - the VM stops by itself, as if all were well
     * `hang_on_stop` - a worker never ends, with no time limit
+    * `ignore_term` - SIGTERM is not heard
+    * `port_in_use` - something listens on its port already
+    * `migration_fails` - `Beacon.Release.migrate/0` raises
   """
 
   @doc "Whether this fault is asked for."
   def named(name), do: elem(parse(), 0) == name
 
-  @doc "The number that comes with the fault, or the default where another one is asked for."
-  def argument(name, default) do
+  @doc "The number that comes with the fault (or `unsaid`), or the default where another one is asked for."
+  def argument(name, default, unsaid \\ nil) do
     case parse() do
-      {^name, ms} -> ms || default
+      {^name, ms} -> ms || unsaid || default
       _other -> default
     end
   end
@@ -33,6 +37,8 @@ defmodule Beacon.Fault do
   def at_boot do
     :persistent_term.put(@turns, :counters.new(1, []))
     if named("boot_error"), do: raise("BEACON_FAULT=boot_error")
+    if named("ignore_term"), do: :os.set_signal(:sigterm, :ignore)
+    if named("port_in_use"), do: {:ok, _socket} = :gen_tcp.listen(Application.fetch_env!(:beacon, :port), reuseaddr: true)
     Process.sleep(argument("slow_boot", 0))
   end
 

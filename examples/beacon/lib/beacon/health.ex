@@ -22,7 +22,10 @@ defmodule Beacon.Health do
      }}
   end
 
-  defp ready?, do: true
+  defp ready?, do: present?(Application.fetch_env!(:beacon, :ready_file))
+
+  defp present?(nil), do: true
+  defp present?(file), do: File.exists?(file)
 
   @doc "Of the release, as it was booted; of the application where there is no release."
   def version, do: System.get_env("RELEASE_VSN") || code()
