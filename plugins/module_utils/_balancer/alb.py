@@ -189,7 +189,7 @@ class TargetGroup:
 
     def join(self, name: str, checked: bool = True) -> None:
         # There is no way to have a target checked before it is registered; until it is healthy, the balancer sends it nothing but the checks.
-        if name not in self._in:
+        if name not in self._in or not checked:
             self._call("register_targets", TargetGroupArn=self._arn, Targets=[self._description(name)])
 
     def forecast(self) -> dict[str, float]:

@@ -97,7 +97,8 @@ class Balancer(t.Protocol):
         """After it is drained, or at the deadline: nothing more in any case, such as requests of sticky sessions."""
 
     def join(self, name: str, checked: bool = True) -> None:
-        """The next step towards `in`, if there is one; asked in every round until it serves. checked: not before the place finds it healthy, if it can."""
+        """The next step towards `in`, if there is one; asked in every round until it serves. checked: not before the place finds
+        it healthy, if it can; otherwise at once, and whatever the last look showed."""
 
     def forecast(self) -> dict[str, float]:
         """Seconds that `leave` and `join` take at most, as configured; {} if it does not tell."""

@@ -207,10 +207,12 @@ class HAProxy:
         self._set(name, "maint")
 
     def join(self, name: str, checked: bool = True) -> None:
+        if not checked:
+            return self._set(name, "ready")
         admin, healthy, has_check = self._seen.get(name, (FORCED_MAINT, False, False))
         if not admin & (FORCED_MAINT | CONFIGURED_MAINT | FORCED_DRAIN):
             return  # in, or kept out by the server that it tracks, by the resolver or by its weight: no command changes that
-        if not checked or not has_check:
+        if not has_check:
             self._set(name, "ready")
         elif admin & FORCED_MAINT:
             self._set(name, "drain")

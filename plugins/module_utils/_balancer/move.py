@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from .._errors import BeamError
 from .base import DRAINING, IN, OUT, UNKNOWN, Balancer, Look, MemberState, Unavailable
 from .plan import Pair, Plan, rotation_of, states_of
+from .undo import Undo
 
 PATIENCE = 15.0  # seconds of failing without a break after which a place is given up
 UNDO = 30.0  # seconds for putting back
@@ -128,7 +129,7 @@ class Mover:
         try:
             self._drain(plan, rows, told)
         except BeamError as exc:
-            raise self._undone(exc, plan, rows, told) from exc
+            raise self._undone(exc, rows, told) from exc
         return rows
 
     def _drain(self, plan: Plan, rows: dict[str, Row], told: set[Pair]) -> None:
@@ -200,41 +201,13 @@ class Mover:
         while not self._try(label, work):
             self._sleep(self._interval)
 
-    def _undone(self, exc: BeamError, plan: Plan, rows: t.Mapping[str, Row], told: set[Pair]) -> BeamError:
-        """Put back what was taken out, as far as the balancer lets us, and say in which state each was left."""
-        end = self._clock() + self._timing.undo
-        waiting = {pair for pair in told}
-        denied = set()
-        while waiting and self._clock() < end:
-            for label in sorted({label for label, _name in waiting}):
-                if label in denied:
-                    continue
-                try:
-                    self.looks[label] = self.places[label].look()
-                    waiting -= {pair for pair in waiting if pair[0] == label and self.looks[label][pair[1]].rotation == IN}
-                    for pair in [pair for pair in sorted(waiting) if pair[0] == label]:
-                        self.places[label].join(pair[1], checked=False)
-                except Unavailable:
-                    continue
-                except BeamError:
-                    denied.add(label)
-            if all(label in denied for label, _name in waiting):
-                break
+    def _undone(self, exc: BeamError, rows: t.Mapping[str, Row], told: set[Pair]) -> BeamError:
+        undo, end = Undo(self.places, told), self._clock() + self._timing.undo
+        while not undo.attempt() and self._clock() < end:
             self._sleep(self._interval)
-        lost = {label for label, _name in waiting}
-        left = {}
-        for name, row in rows.items():
-            states = states_of(self.looks, name)
-            stuck = sorted(label for label, each in waiting if each == name)
-            left[name] = {"before": row.before, "left": rotation_of(states.values()) if states else UNKNOWN, "put_back": not stuck, "places": stuck}
-        back = sorted({name for _label, name in told} - {name for _label, name in waiting})
-        why = exc.why + ("; put back: %s" % ", ".join(back) if back else "" if told else "; nothing was changed")
-        if waiting:
-            why += "; NOT put back: %s" % ", ".join(
-                "%s (%s in %s)" % (name, self.looks[label][name].rotation if label in self.looks else UNKNOWN, label) for label, name in sorted(waiting)
-            )  # fmt: skip
-        hint = exc.hint if not lost else "Put them back by hand or with state=joined once the balancer answers. " + exc.hint
-        return BeamError(exc.code, exc.what, why, hint, **{**exc.details, "changed": bool(waiting), "members": left})
+        self.looks.update(undo.looks)
+        left = {name: rotation_of(states_of(self.looks, name).values()) for name in rows}
+        return undo.error(exc, {name: row.before for name, row in rows.items()}, left)
 
     def join(self, plan: Plan) -> dict[str, Row]:
         names = sorted({name for _label, name in plan.pairs})

@@ -69,7 +69,7 @@ def members_of(given: t.Any, option: str) -> dict[str, dict[str, t.Any]]:
         options = {key: value for key, value in (options or {}).items() if value is not None}
         unknown = set(options) - set(_MEMBER)
         if unknown:
-            raise beam_option("Cannot use %s.%s of %s" % (option, name, sorted(unknown)[0]), "there are only %s" % ", ".join(sorted(_MEMBER)))
+            raise beam_option("Cannot use %s.%s.%s" % (option, name, sorted(unknown)[0]), "there are only %s" % ", ".join(sorted(_MEMBER)))
         try:
             found[name] = {key: _converted(key, value) for key, value in options.items()}
         except (TypeError, ValueError):
