@@ -34,6 +34,9 @@ class TargetGroup:
 
     path: t.ClassVar[str]
     hosts: t.ClassVar[dict[str, str]] = {}  # instance id or address -> host
+    moto_register: t.ClassVar[t.Any]
+    moto_deregister: t.ClassVar[t.Any]
+    moto_health_for: t.ClassVar[t.Any]
 
     def register(self: t.Any, targets: list[dict[str, t.Any]]) -> None:
         TargetGroup.moto_register(self, targets)
@@ -121,7 +124,8 @@ def describe_target_health(backend: t.Any, target_group_arn: str, targets: list[
 
 
 def client(service: str, port: int) -> t.Any:
-    return boto3.client(service, region_name=REGION, endpoint_url="http://%s:%d" % (CONTROL_ADDRESS, port), **CREDENTIALS)
+    make: t.Any = boto3.client  # typed by the literal name of each service
+    return make(service, region_name=REGION, endpoint_url="http://%s:%d" % (CONTROL_ADDRESS, port), **CREDENTIALS)
 
 
 def new_account(port: int) -> dict[str, str]:

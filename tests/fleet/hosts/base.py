@@ -105,5 +105,6 @@ def _build(codename: str, archive: Path) -> None:
             check=False,
         )  # fmt: skip
     if done.returncode != 0:
+        new.unlink(missing_ok=True)
         raise FleetError("mmdebstrap failed (%s):\n%s" % (log, log.read_text(encoding="utf-8", errors="replace")[-2000:]))
     new.rename(archive)

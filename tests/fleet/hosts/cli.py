@@ -77,7 +77,7 @@ def up(fleet: Fleet, count: int, wanted: t.Collection[str] = (), releases: t.Seq
     services.prepare(wanted)
     asked = ["h%d" % number for number in range(1, count + 1)]
     if releases:
-        turns = at_hand(releases)
+        turns = [at_hand(codename) for codename in releases]
         fleet.releases.update({host: turns[index % len(turns)] for index, host in enumerate(asked) if host not in fleet.hosts})
     fleet.hosts = sorted(set(fleet.hosts) | set(asked), key=lambda host: int(host[1:]))
     fleet.services = [name for name in services.NAMES if name in (*fleet.services, *wanted)]
@@ -102,19 +102,16 @@ def up(fleet: Fleet, count: int, wanted: t.Collection[str] = (), releases: t.Seq
     print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
 
 
-def at_hand(releases: t.Sequence[str]) -> list[str]:
+def at_hand(codename: str) -> str:
     """Where a release can't be had, this machine's own takes its place; `status --json` says what each host is."""
-    found = []
-    for codename in releases:
-        try:
-            base.ready(codename)
-            found.append(codename)
-        except FleetError as error:
-            if codename == base.own_release():
-                raise
-            print("fleet: ! NO %s: its hosts will be %s instead. %s" % (codename, base.own_release(), error), flush=True)
-            found.append(base.own_release())
-    return found
+    try:
+        base.ready(codename)
+        return codename
+    except FleetError as error:
+        if codename == base.own_release():
+            raise
+        print("fleet: ! NO %s: its hosts will be %s instead. %s" % (codename, base.own_release(), error), flush=True)
+        return base.own_release()
 
 
 def down(fleet: Fleet) -> None:
