@@ -139,11 +139,12 @@ def _command(pid: int) -> list[str]:
 
 def _runs_plays(words: t.Sequence[str]) -> bool:
     """`ansible-playbook ...`, `python /path/ansible-playbook ...`, `python -m ansible playbook ...`."""
-    for index, word in enumerate(words[:4]):
-        if os.path.basename(word) in CONTROLLERS:
-            return True
-        if word == "-m":
-            return words[index + 1 : index + 2] != [] and words[index + 1].split(".")[0] in ("ansible", "ansible_runner")
-        if index and not word.startswith("-"):
-            return False
-    return False
+    names = [os.path.basename(word) for word in words]
+    if not names or names[0] in CONTROLLERS:
+        return bool(names)
+    if not names[0].startswith(("python", "pypy")):
+        return False
+    script = next((index for index, word in enumerate(words) if index and (word == "-m" or not word.startswith("-"))), len(words))
+    if words[script : script + 1] == ["-m"]:
+        return words[script + 1 : script + 2] != [] and words[script + 1].split(".")[0] in ("ansible", "ansible_runner")
+    return names[script : script + 1] != [] and names[script] in CONTROLLERS
