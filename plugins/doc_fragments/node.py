@@ -31,8 +31,14 @@ options:
     default: systemd
   unit:
     description:
-      - Name of the systemd unit. The default is the O(name).
+      - Name of the systemd unit. The default is the O(name), and with another O(pointer) than V(current) the O(name), C(-) and the O(pointer).
     type: str
+  pointer:
+    description:
+      - The symlink in O(base) that says what this node runs. Each of two nodes on a server has one of its own, such as V(blue).
+      - With O(manager=daemon) it also distinguishes their files, which are those of C(<name>-<pointer>).
+    type: str
+    default: current
 """
 
     HEALTH = r"""

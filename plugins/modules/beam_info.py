@@ -29,6 +29,13 @@ options:
     description:
       - The environment file of the node, with O(manager=daemon). It is not read, only its time is looked at.
     type: path
+  colors:
+    description:
+      - Of a server that has two nodes, of which one serves (see the role P(alchemist.beam.service#role)), the names of both.
+      - Everything else that is returned is then about the node that serves. O(unit) is without the colour, and O(pointer) must not be given.
+    type: list
+    elements: str
+    default: []
   crash_dumps:
     description:
       - Further files and directories in which to look for crash dumps.
@@ -74,6 +81,27 @@ restarts:
   description: How often systemd restarted it by itself since it was last started.
   returned: always
   type: int
+enabled:
+  description: Whether systemd starts it at boot. V(null) with O(manager=daemon).
+  returned: always
+  type: bool
+live:
+  description:
+    - With O(colors), the one that serves. V(null) where none of them runs; the node without a colour may run then.
+    - Where both run, it is the one that is started at boot, else the one that runs what C(current) points at, else the older one.
+  returned: always
+  type: str
+idle:
+  description: With O(colors), the one that the next release is for.
+  returned: always
+  type: str
+colors:
+  description: With O(colors), facts about each of them.
+  returned: always
+  type: dict
+  sample:
+    blue: {running: true, state: active, restarts: 0, enabled: true, pid: 4711, started: "2026-01-01T00:00:00Z", version: 1.4.1,
+           root: /srv/shop/releases/1.4.1, node: shop-blue@127.0.0.1, points_at: 1.4.1}
 pid:
   description: The process that runs the node.
   returned: always
@@ -187,15 +215,17 @@ crash_dumps:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._node.colors import survey
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
-from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
+from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of, managers_of
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **NODE_SPEC,
+            "colors": {"type": "list", "elements": "str", "default": []},
             "crash_dumps": {"type": "list", "elements": "path", "default": []},
             "timeout": {"type": "float", "default": 2.0},
             "health": HEALTH_SPEC,
@@ -206,9 +236,16 @@ def main() -> None:
 
     def work() -> dict[str, object]:
         health = health_of(options["health"])
-        status = manager_of(options).status()
-        facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"])
-        return {"changed": False, **facts, "health": ask_once(health, status.process) if status.process and options["health"] else None}
+        colors: dict[str, object] = {"live": None, "idle": None, "colors": {}}
+        manager = manager_of(options)
+        if options["colors"]:
+            managers = managers_of(options)
+            colors, serving = survey(options["base"], options["colors"], managers)
+            manager = managers[serving]
+        status = manager.status()
+        facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"])
+        answer = ask_once(health, status.process) if status.process and options["health"] else None
+        return {"changed": False, **facts, **colors, "health": answer}
 
     run(module, work)
 

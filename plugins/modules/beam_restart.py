@@ -256,7 +256,7 @@ def main() -> None:
         elif rehearsed:
             target = rehearse(options["base"], options["name"], options["expect_version"])
         else:
-            target = resolve(options["base"], options["name"], options["expect_version"])
+            target = resolve(options["base"], options["name"], options["expect_version"], options["pointer"])
         what = plan(options["state"], manager.status(), target, options["force"])
         if module.check_mode:
             if not rehearsed:

@@ -105,6 +105,14 @@ options:
       - Seconds to wait for another installation on the same base.
     type: int
     default: 60
+  pointer:
+    description:
+      - The symlink in O(base) that V(active) switches and V(inactive) removes.
+      - Each of two nodes on a server (see the role P(alchemist.beam.service#role)) has one of its own, such as V(blue).
+        C(current) is what serves. What any of them points at is never removed.
+      - C(previous) is about C(current) alone.
+    type: str
+    default: current
   fence:
     description:
       - The serial of the lock that this is done under, as M(alchemist.beam.rollout_lock) returns it.
@@ -179,6 +187,11 @@ current:
   description: The version that C(current) points at afterwards, if any.
   type: str
   returned: success
+pointers:
+  description: The version that each symlink in O(base) points at afterwards, by its name.
+  type: dict
+  returned: success
+  sample: {current: 1.4.1, blue: 1.4.1, green: 1.4.2}
 previous:
   description: The version that was active before the current one, if any.
   type: str
@@ -249,6 +262,7 @@ def main() -> None:
             "allow_ghost": {"type": "bool", "default": False},
             "allow_older_serial": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 60},
+            "pointer": {"type": "str", "default": "current"},
             "fence": {"type": "int"},
             "fence_channel": {"type": "str"},
         },
@@ -265,7 +279,7 @@ def main() -> None:
         )
         request = Request(
             wanted, options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
-            fence_of(options),
+            fence_of(options), options["pointer"],
         )
         return install(request, lambda: open_source(options), module.check_mode)
 

@@ -126,9 +126,9 @@ def _commit(plan: Plan) -> None:
     layout, after = plan.layout, plan.after_switch
     state = prepare_file(layout.state, after.to_bytes(), layout.tmp) if after != plan.before else None
     if plan.activate:
-        os.rename(prepare_symlink(layout.current, posixpath.join("releases", plan.version), layout.tmp), layout.current)
+        os.rename(prepare_symlink(layout.link, posixpath.join("releases", plan.version), layout.tmp), layout.link)
     elif plan.deactivate:
-        os.unlink(layout.current)
+        os.unlink(layout.link)
     if state is not None:
         os.rename(state, layout.state)
     if state is not None or plan.activate or plan.deactivate:

@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import BeamError
-from .._release.names import check_channel, check_digest, check_name, check_version
+from .._release.names import check_channel, check_digest, check_name, check_pointer, check_version
 from .._store.base import Store
 from .abi import require_abi
 from .apply import Applied, apply
@@ -38,6 +38,7 @@ class Request:
     verify: bool = False
     lock_timeout: float = 60
     fence: Fence | None = None
+    pointer: str = "current"
 
 
 def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
@@ -92,7 +93,7 @@ def _check(request: Request) -> Layout:
         raise BeamError("base_invalid", "%r can't be used as a base" % request.base, "it must be an absolute path of a directory of its own",
                         "Give a path such as /opt/%s" % wanted.name)
     # Processes know their root without symlinks (the launcher's pwd -P), so we do, too.
-    return Layout(os.path.realpath(request.base))
+    return Layout(os.path.realpath(request.base), check_pointer(request.pointer))
 
 
 def _look(request: Request, layout: Layout, store: t.Callable[[], Store]) -> tuple[State, Resolved | None, Plan]:
@@ -141,7 +142,8 @@ def _result(plan: Plan, applied: Applied, check_mode: bool) -> dict[str, t.Any]:
         "digest": plan.digest,
         "path": plan.layout.release(version) if version else "",
         "previous": plan.after.previous,
-        "current": plan.current_after,
+        "current": plan.pointers_after.get("current"),
+        "pointers": plan.pointers_after,
         "bytes": {
             "fetched": plan.fetch_bytes if check_mode else applied.brought.bytes,
             "reused": sum(layer.size for layer in plan.reuse),

@@ -8,7 +8,8 @@
     <base>/layers/<sha256>/      verified, unpacked once, read-only, shared by hard links
     <base>/releases/<version>/   a complete `mix release` tree; appears by rename, whole or not at all
     <base>/manifests/<digest>.json   of each installed release: enough to verify, repair and reuse it with the store away
-    <base>/current               symlink to releases/<version>
+    <base>/current               symlink to releases/<version>: what serves
+    <base>/<colour>              the same for one of two nodes on a server
     <base>/shared/               what outlives releases
     <base>/state.json            what is installed, activated, previous
     <base>/.lock                 flock: one install at a time
@@ -26,6 +27,7 @@ from .._release.names import check_digest, check_version
 @dataclass(frozen=True)
 class Layout:
     base: str  # absolute
+    pointer: str = "current"  # the one that is switched
 
     def layer(self, sha256: str) -> str:
         return posixpath.join(self.base, "layers", check_digest(sha256))
@@ -49,8 +51,8 @@ class Layout:
         return posixpath.join(self.base, "manifests", check_digest(digest) + ".json")
 
     @property
-    def current(self) -> str:
-        return posixpath.join(self.base, "current")
+    def link(self) -> str:
+        return posixpath.join(self.base, self.pointer)
 
     @property
     def shared(self) -> str:

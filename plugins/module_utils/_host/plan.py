@@ -8,14 +8,15 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._errors import BeamError
 from .._release.manifest import Layer, Manifest
 from .layout import Layout
 from .live import live_versions, mounted_versions
-from .present import layers_on_disk, read_current, versions_on_disk
+from .present import layers_on_disk, read_current, read_pointers, versions_on_disk
 from .resolve import Resolved
 from .state import Installed, State
 from .verify import damaged_files, layer_intact
@@ -37,7 +38,7 @@ class Plan:
     layout: Layout
     version: str
     digest: str
-    current: str | None  # what `current` points at now
+    current: str | None  # what the pointer points at now
     before: State
     after_switch: State  # what is noted together with the switch: what will be removed is still there
     manifest: Manifest | None = None  # None where nothing is installed
@@ -50,7 +51,8 @@ class Plan:
     garbage: tuple[str, ...] = ()  # layers that no release refers to any more
     space: Space = Space()
     layers_here: int = 0
-    deactivate: bool = False  # `current` goes away
+    deactivate: bool = False  # the pointer goes away
+    pointers: t.Mapping[str, str] = field(default_factory=dict)  # all of them, as they are now
 
     @property
     def changed(self) -> bool:
@@ -68,9 +70,14 @@ class Plan:
     def current_after(self) -> str | None:
         return None if self.deactivate else self.version if self.activate else self.current
 
+    @property
+    def pointers_after(self) -> dict[str, str]:
+        after = {**self.pointers, self.layout.pointer: self.current_after}
+        return {name: version for name, version in after.items() if version is not None}
+
     def diff(self) -> dict[str, t.Any]:
         def side(current: str | None, state: State, layers: int) -> dict[str, t.Any]:
-            return {"current": current, "previous": state.previous, "releases": sorted(state.installed), "layers": layers}
+            return {self.layout.pointer: current, "previous": state.previous, "releases": sorted(state.installed), "layers": layers}
 
         added = len(self.fetch) if self.stage else 0
         after = side(self.current_after, self.after, self.layers_here + added - len(self.garbage))
@@ -89,7 +96,7 @@ def plan_install(
     activate: bool = False, keep: int = 5, min_free_mb: int = 0, thorough: bool = False,
 ) -> Plan:
     manifest, version, digest = resolved.manifest, resolved.manifest.version, resolved.digest
-    current = read_current(layout)
+    current, pointers = read_current(layout), read_pointers(layout)
     layers = _distinct(manifest)
     installed = state.installed.get(version)
     _refuse_other(layout, version, digest, installed)
@@ -103,12 +110,12 @@ def plan_install(
     after = state
     if installed is None:
         after = after.with_release(version, Installed(digest, now, tuple(layer.sha256 for layer in layers)))
-    if activate:
+    if activate and layout.pointer == "current":
         after = after.activated(version, current)
     if channel is not None and resolved.seen is not None:
         after = after.saw(channel, resolved.seen)
     switch = activate and current != version
-    remove = _to_prune(layout, after, keep, version, {current, version if switch else current, after.previous})
+    remove = _to_prune(layout, after, keep, version, {current, version if switch else current, after.previous, *pointers.values()})
     space = _space(layout, manifest if installed is None else None, fetch)
     if installed is None or damaged:
         _refuse_full(layout, version, space, min_free_mb)
@@ -116,14 +123,15 @@ def plan_install(
         layout, version, digest, current, state, after, manifest, installed is None, damaged, fetch,
         tuple(layer for layer in layers if layer not in fetch) if installed is None else (), switch, remove,
         _garbage(layout, after.without(remove)), space,
-        len(layers_on_disk(layout)),
+        len(layers_on_disk(layout)), pointers=pointers,
     )
 
 
 def plan_deactivation(layout: Layout, state: State) -> Plan:
     """Point at nothing, as before the first activation. The releases stay."""
     current = read_current(layout)
-    return Plan(layout, current or "", "", current, state, state.deactivated(), deactivate=os.path.lexists(layout.current),
+    after = state.deactivated() if layout.pointer == "current" else state
+    return Plan(layout, current or "", "", current, state, after, pointers=read_pointers(layout), deactivate=os.path.lexists(layout.link),
                 layers_here=len(layers_on_disk(layout)))
 
 
@@ -131,18 +139,20 @@ def plan_removal(layout: Layout, state: State, version: str | None, digest: str 
     """Remove one version. A version that is not there is no error."""
     if version is None:
         version = next((v for v, release in state.installed.items() if release.digest == digest), "")
-    current = read_current(layout)
+    current, pointers = read_current(layout), read_pointers(layout)
     if version not in versions_on_disk(layout):
-        return Plan(layout, version, digest or "", current, state, state, layers_here=len(layers_on_disk(layout)))
+        return Plan(layout, version, digest or "", current, state, state, pointers=pointers, layers_here=len(layers_on_disk(layout)))
     label = "%s %s is not removed" % (state.name, version)
-    if version == current:
-        raise BeamError("release_current", label, "%s points at it" % layout.current, "Activate another version first")
+    pointing = sorted(name for name, pointed in pointers.items() if pointed == version)
+    if pointing:
+        why = "%s points at it" % posixpath.join(layout.base, pointing[0])
+        raise BeamError("release_current", label, why, "Activate another version first, or take the pointer away (state: inactive)")
     if version in live_versions(layout):
         raise BeamError("release_in_use", label, "a running process still uses it", "Restart what runs with the version that is current")
     if version in mounted_versions(layout):
         raise BeamError("mount_below", label, "a file system is mounted in it", "Unmount it first")
     known = state.installed.get(version)
-    return Plan(layout, version, known.digest if known else "", current, state, state, remove=(version,),
+    return Plan(layout, version, known.digest if known else "", current, state, state, remove=(version,), pointers=pointers,
                 garbage=_garbage(layout, state.without([version])), layers_here=len(layers_on_disk(layout)))
 
 

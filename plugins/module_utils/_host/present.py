@@ -49,33 +49,45 @@ def check_directories(layout: Layout, create: bool = False) -> None:
 
 
 def read_current(layout: Layout) -> str | None:
-    """The version that `current` points at; None where it is missing or dangling, which activation repairs."""
+    """The version that the pointer points at; None where it is missing or dangling, which activation repairs."""
     try:
-        info = os.lstat(layout.current)
+        info = os.lstat(layout.link)
     except FileNotFoundError:
         return None
     hint = "Remove it, and activate a release again"
     if not stat.S_ISLNK(info.st_mode):
         kind = "directory" if stat.S_ISDIR(info.st_mode) else "file"
-        raise BeamError("current_not_a_link", "%s can't be switched" % layout.current, "it is a %s, not a symlink" % kind, hint)
-    target = posixpath.normpath(posixpath.join(layout.base, os.readlink(layout.current)))
-    if target == layout.current:
-        raise BeamError("current_loop", "%s can't be switched" % layout.current, "it points at itself", hint)
+        raise BeamError("current_not_a_link", "%s can't be switched" % layout.link, "it is a %s, not a symlink" % kind, hint)
+    target = posixpath.normpath(posixpath.join(layout.base, os.readlink(layout.link)))
+    if target == layout.link:
+        raise BeamError("current_loop", "%s can't be switched" % layout.link, "it points at itself", hint)
     parent, version = posixpath.split(target)
     try:
         inside = parent == layout.releases and bool(check_version(version))
     except BeamError:
         inside = False
     if not inside:
-        raise BeamError("current_outside", "%s can't be switched" % layout.current,
+        raise BeamError("current_outside", "%s can't be switched" % layout.link,
                         "it points at %s, which is no release in %s" % (target, layout.releases), hint, target=target)
     try:
         found = os.lstat(target)
     except FileNotFoundError:
         return None
     if not stat.S_ISDIR(found.st_mode):
-        raise BeamError("current_outside", "%s can't be switched" % layout.current, "%s is not a directory" % target, hint, target=target)
+        raise BeamError("current_outside", "%s can't be switched" % layout.link, "%s is not a directory" % target, hint, target=target)
     return version
+
+
+def read_pointers(layout: Layout) -> dict[str, str]:
+    """The version of every symlink in the base that points at a release: none of these is ever removed."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(layout.base) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                parent, version = posixpath.split(posixpath.normpath(posixpath.join(layout.base, os.readlink(entry.path))))
+                if parent == layout.releases and os.path.isdir(entry.path):
+                    found[entry.name] = version
+    return found
 
 
 def versions_on_disk(layout: Layout) -> frozenset[str]:

@@ -22,8 +22,8 @@ import typing as t
 from .._errors import BeamError
 from . import dist, envfile
 from .manager import Started, Status, Stopped, terminate
-from .process import NodeProcess, find, identify
-from .target import Target
+from .process import POINTER, NodeProcess, find, identify
+from .target import Target, instance_of
 
 LOG_LIMIT = 8 << 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,20 +32,22 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Daemon:
     name = "daemon"
 
-    def __init__(self, base: str, name: str, env_file: t.Optional[str] = None) -> None:
+    def __init__(self, base: str, name: str, env_file: t.Optional[str] = None, pointer: str = "current") -> None:
         self.base = os.path.realpath(base)
         self.release = name
+        self.pointer = pointer
+        instance = instance_of(name, pointer)
         self.shared = os.path.join(self.base, "shared")
-        self.env_file = env_file or os.path.join(self.shared, "%s.env" % name)
+        self.env_file = env_file or os.path.join(self.shared, "%s.env" % instance)
         self.env_required = env_file is not None
-        self.run_dir = os.path.join(self.shared, "run", name)
-        self.log_file = os.path.join(self.shared, "log", "%s.log" % name)
+        self.run_dir = os.path.join(self.shared, "run", instance)
+        self.log_file = os.path.join(self.shared, "log", "%s.log" % instance)
         self._child: t.Optional[subprocess.Popen[bytes]] = None
 
     # What is
 
     def status(self) -> Status:
-        process = find(self.base, self.release)
+        process = find(self.base, self.release, self.pointer)
         try:
             configured = os.stat(self.env_file).st_mtime
         except OSError:
@@ -87,6 +89,7 @@ class Daemon:
             "ERL_CRASH_DUMP": self.crash_dump(),
             "ERL_CRASH_DUMP_BYTES": str(32 << 20),
             **given,
+            POINTER: self.pointer,
         }
         if target.sets_cookie():
             return env, ""
@@ -174,7 +177,7 @@ class Daemon:
             time.sleep(0.02)
 
     def _start(self, target: Target, timeout: float) -> Started:
-        running = find(self.base, self.release)
+        running = find(self.base, self.release, self.pointer)
         if running:
             raise BeamError("node_busy", "Cannot start %s" % self.release, "process %d runs it already" % running.pid, "Try again", pid=running.pid)
         env, cookie = self.environment(target)

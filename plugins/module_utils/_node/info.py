@@ -35,17 +35,20 @@ _CALLS: tuple[tuple[str, str, list[t.Any]], ...] = (
 )
 
 
-def gather(base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (), timeout: float = 2.0) -> dict[str, t.Any]:
+def gather(
+    base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (), timeout: float = 2.0, pointer: str = "current"
+) -> dict[str, t.Any]:
     """Everything known about the node. That it does not run, or does not answer, is part of the answer."""
     process = status.process
-    root = current_root(base)
+    root = current_root(base, pointer)
     facts: dict[str, t.Any] = {
         "running": process is not None,
         "state": status.state,
         "restarts": status.restarts,
+        "enabled": status.enabled,
         "uptime": None,
         **(process.facts() if process else {"pid": None, "started": None, "version": None, "root": None, "node": None}),
-        "current": _on_disk(base, name),
+        "current": _on_disk(base, name, pointer),
         "rss": _rss(process) if process else None,
         **_unasked(""),
     }
@@ -57,10 +60,10 @@ def gather(base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (
     return facts
 
 
-def _on_disk(base: str, name: str) -> dict[str, t.Any]:
-    root = current_root(base)
+def _on_disk(base: str, name: str, pointer: str) -> dict[str, t.Any]:
+    root = current_root(base, pointer)
     try:
-        target = resolve(base, name)
+        target = resolve(base, name, pointer=pointer)
         return {"root": target.root, "version": target.version, "problem": None}
     except BeamError as exc:
         return {"root": root, "version": None, "problem": exc.message}

@@ -24,6 +24,7 @@ class Status:
     state: str  # in the manager's words: running, stopped, failed, activating ...
     restarts: int = 0  # how often the manager itself had to start it again
     configured: float = 0.0  # when its configuration last changed, seconds since the epoch
+    enabled: t.Optional[bool] = None  # whether it is started at boot; None where nobody would
 
 
 @dataclass(frozen=True)

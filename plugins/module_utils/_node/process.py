@@ -24,6 +24,8 @@ from .._errors import BeamError
 
 # `bin/NAME eval`, `rpc` and `remote` are VMs of the same release too; only these commands run the node.
 _NODE_COMMANDS = ("start", "start_iex", "daemon", "daemon_iex")
+# Tells nodes of one base apart, where no systemd does it. Without it, it is that of `current`.
+POINTER = "ALCHEMIST_BEAM_POINTER"
 _HZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -256,8 +258,8 @@ def _table() -> dict[int, _Stat]:
     return table
 
 
-def find(base: str, name: str) -> t.Optional[NodeProcess]:
-    """The process that runs the node `name` from a release below <base>/releases, or None if none does.
+def find(base: str, name: str, pointer: str = "current") -> t.Optional[NodeProcess]:
+    """The process that runs the node `name` of this pointer from a release below <base>/releases, or None if none does.
 
     Processes of which we may read only the command line count as well: that they run is known, what they are is not.
     """
@@ -278,6 +280,8 @@ def find(base: str, name: str) -> t.Optional[NodeProcess]:
             continue
         except (Gone, FileNotFoundError):
             continue
+        if environ.get(POINTER, "current") != pointer:
+            continue
         root = environ.get("RELEASE_ROOT", "")
         if (root + "/").startswith(releases) and environ.get("RELEASE_NAME") == name and environ.get("RELEASE_COMMAND") in _NODE_COMMANDS:
             found.append(describe(pid, stat.ticks, uid, environ, argv))
@@ -289,7 +293,7 @@ def find(base: str, name: str) -> t.Optional[NodeProcess]:
             "node_twice",
             "%d processes run %s below %s" % (len(top), name, base),
             "pids %s" % ", ".join(str(p.pid) for p in top),
-            "Stop the one that should not run; another instance needs a base of its own",
+            "Stop the one that should not run; another instance needs a base or a pointer of its own",
             pids=[p.pid for p in top],
         )
     if top:

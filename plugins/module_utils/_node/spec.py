@@ -10,16 +10,19 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BeamError
+from .._release.names import check_pointer
 from .daemon import Daemon
 from .health import Health, HttpCheck, NodeCheck, TcpCheck, check_expression
 from .manager import Manager
 from .systemd import Systemd
+from .target import instance_of
 
 NODE_SPEC: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "base": {"type": "path", "required": True},
     "manager": {"type": "str", "choices": ["systemd", "daemon"], "default": "systemd"},
     "unit": {"type": "str"},
+    "pointer": {"type": "str", "default": "current"},
     "env_file": {"type": "path"},
 }
 
@@ -62,9 +65,21 @@ HEALTH_SPEC: dict[str, t.Any] = {
 
 
 def manager_of(params: t.Mapping[str, t.Any]) -> Manager:
+    pointer = check_pointer(params["pointer"])
     if params["manager"] == "systemd":
-        return Systemd(params["unit"] or params["name"])
-    return Daemon(params["base"], params["name"], params["env_file"])
+        return Systemd(params["unit"] or instance_of(params["name"], pointer))
+    return Daemon(params["base"], params["name"], params["env_file"], pointer)
+
+
+def managers_of(params: t.Mapping[str, t.Any]) -> dict[str, Manager]:
+    """Of a server with a node for each colour: their managers, and that of the only one there was before it had colours."""
+    if params["pointer"] != "current" or params["env_file"]:
+        raise BeamError("colors_ambiguous", "Cannot look at the colours of %s" % params["name"], "pointer or env_file is for one node", "Leave it out")
+    found: dict[str, Manager] = {}
+    for pointer in ("current", *params["colors"]):
+        unit = instance_of(params["unit"] or params["name"], pointer)
+        found[pointer] = manager_of({**params, "pointer": pointer, "unit": unit})
+    return found
 
 
 def health_of(given: t.Optional[t.Mapping[str, t.Any]]) -> Health:

@@ -40,6 +40,7 @@ _PROPERTIES = (
     "User",
     "Group",
     "WorkingDirectory",
+    "UnitFileState",
 )
 
 
@@ -119,7 +120,8 @@ class Systemd:
         shown = self.show()
         pid = int(shown.get("MainPID") or 0)
         process = identify(pid) if pid else None
-        return Status(process, shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), self._configured(shown))
+        state, restarts = shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0)
+        return Status(process, state, restarts, self._configured(shown), shown.get("UnitFileState", "").startswith("enabled"))
 
     @staticmethod
     def _configured(shown: t.Mapping[str, str]) -> float:

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
-from .._release.names import check_name, check_version
+from .._release.names import check_name, check_pointer, check_version
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,14 @@ class Target:
             return False
 
 
-def current_root(base: str) -> t.Optional[str]:
-    """Where <base>/current points, whatever is there; None without a link."""
-    link = os.path.join(base, "current")
+def instance_of(name: str, pointer: str) -> str:
+    """What distinguishes the files and the unit of a node from those of another one on the same server."""
+    return name if pointer == "current" else "%s-%s" % (name, check_pointer(pointer))
+
+
+def current_root(base: str, pointer: str = "current") -> t.Optional[str]:
+    """Where <base>/current or another pointer points, whatever is there; None without a link."""
+    link = os.path.join(base, pointer)
     return os.path.realpath(link) if os.path.islink(link) else None
 
 
@@ -81,10 +86,10 @@ def _release(name: str, root: str, what: str) -> Target:
     return target
 
 
-def resolve(base: str, name: str, expect_version: t.Optional[str] = None) -> Target:
+def resolve(base: str, name: str, expect_version: t.Optional[str] = None, pointer: str = "current") -> Target:
     """The release to run, or the reason why there is none. Nothing has been stopped when this fails."""
     check_name(name)
-    link = os.path.join(base, "current")
+    link = os.path.join(base, check_pointer(pointer))
     what = "Cannot tell which release of %s ought to run" % name
     if not os.path.islink(link):
         if not os.path.lexists(link):

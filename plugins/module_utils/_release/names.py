@@ -16,6 +16,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,127}")
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _ROLLOUT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+# Beside the directories of a base.
+_POINTER = re.compile(r"(?!(?:layers|releases|manifests|shared|tmp)$)[a-z][a-z0-9_]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -42,6 +44,11 @@ def check_channel(value: str) -> str:
 
 def check_rollout(value: str) -> str:
     return _check("rollout", _ROLLOUT, value, "its id must be a time and 8 hexadecimal digits, such as 20260301T120000Z-0a1b2c3d")
+
+
+def check_pointer(value: str) -> str:
+    """The name of a symlink to a release in a base: `current`, or a colour such as blue."""
+    return _check("pointer", _POINTER, value, "it must be a lower-case letter, then up to 31 letters, digits or underscores, and no directory of the base")
 
 
 def check_digest(value: str) -> str:
