@@ -67,14 +67,14 @@ def _cards(report: Vars) -> str:
     requests = values.mapping(report.get("requests"))
     before, after = _release(report.get("stable_before")), _release(report.get("stable_after"))
     stable = "" if not (before or after) else escape(after or "nothing")
-    failed = count(requests.get("errors_5xx"))
+    failed = count(requests.get("errors"))
     batches = values.whole(totals.get("batches"))
     what = "would move" if rehearsed(report) else "run %s" % (line(report.get("version"), 60) or "it")
     cards = [
         _card("time", escape(duration(report.get("seconds"))), escape(values.plural(batches, "batch")) if batches else ""),
         _card("hosts", "%d of %d" % (well, len(hosts)) if hosts else "", escape(what)),
         _card("stable now", stable, "was %s" % escape(before or "nothing") if stable and before != after else "as before" if stable else ""),
-        _card("longest outage of a host", escape(duration(totals.get("outage_max")))),
+        _card("longest outage of a host", "" if rehearsed(report) else escape(duration(totals.get("outage_max")))),
         _card("to fetch" if rehearsed(report) else "fetched", escape(size(fetched)), share),
         _card("failed requests", failed, "of %s" % count(requests.get("total")) if requests.get("total") is not None else ""),
         _card("sessions cut", "" if rehearsed(report) else count(totals.get("cut"))),
@@ -82,17 +82,19 @@ def _cards(report: Vars) -> str:
     return "<dl class=cards>%s</dl>" % "".join(cards)
 
 
-def _interrupted(report: Vars) -> str:
-    old = values.mapping(report.get("interrupted"))
-    if not old:
-        return ""
-    half = [host for host, of in values.mapping(old.get("hosts")).items() if values.mapping(of).get("out")]
-    version = "of %s" % line(old["version"], 60) if old.get("version") else ""
-    label = " ".join(filter(None, [line(old.get("kind"), 20) or "rollout", line(old.get("id"), 60), version]))
-    when = ", begun %s" % moment(old["at"]) if old.get("at") else ""
-    who = " by %s" % line(old["by"], 120) if old.get("by") else ""
-    left = " It had left out of the balancer: %s." % line(", ".join(half), 400) if half else ""
-    return "<p class=note>It took over a rollout that was interrupted: the %s%s%s.%s</p>" % tuple(escape(found) for found in (label, who, when, left))
+def _notes(report: Vars) -> str:
+    """What the report remarks, without what the page tells at length anyway."""
+    old, found = values.mapping(report.get("interrupted")), []
+    told = [line(drift.get("host")) + " is " for drift in values.mappings(report.get("drift"))]
+    if old:
+        version = "of %s" % line(old["version"], 60) if old.get("version") else ""
+        label = " ".join(filter(None, [line(old.get("kind"), 20) or "rollout", line(old.get("id"), 60), version]))
+        when = ", begun %s" % moment(old["at"]) if old.get("at") else ""
+        who = " by %s" % line(old["by"], 120) if old.get("by") else ""
+        found.append("It dealt with what an interrupted rollout had left: the %s%s%s." % (label, who, when))
+        told += ["The rollout %s of " % line(old.get("id"))]
+    found += [note for note in (line(note, 400) for note in values.sequence(report.get("notes"))) if note and not note.startswith(tuple(told))]
+    return "".join("<p class=note>%s</p>" % escape(note) for note in found[:20])
 
 
 def _faults(report: Vars) -> str:
@@ -137,7 +139,7 @@ def _table(head: t.Sequence[tuple[str, bool]], lines: t.Sequence[t.Sequence[str]
     return "<div class=scroll><table%s><thead><tr>%s<tbody>%s</table></div>" % (" class=wide" if wide else "", top, body)
 
 
-def _notes(row: Vars) -> str:
+def _remarks(row: Vars) -> str:
     found = []
     if values.whole(row.get("cut")):
         found.append("%s cut" % values.plural(values.whole(row["cut"]) or 0, "session"))
@@ -169,7 +171,7 @@ def _hosts(report: Vars) -> str:
             escape(line(row.get("before"), 60)), escape(line(now, 60)), "" if values.whole(row.get("pid")) is None else str(values.whole(row["pid"])),
             "" if values.number(row.get("outage")) is None else "%.2f" % (values.number(row["outage"]) or 0),
             *["%.2f" % seconds[step] if step in seconds else "" for step in steps], size(row.get("fetched")), "" if rehearsal else size(row.get("reused")),
-            _notes(row),
+            _remarks(row),
         ])
     return "<section><h2>%s</h2>%s<p class=dim>%s</p></section>" % (
         "Hosts" if many else "Host", _table(head, lines, wide=True),
@@ -181,14 +183,27 @@ def _requests(report: Vars) -> str:
     told = values.mapping(report.get("requests"))
     if not told:
         return ""
-    # Counters by host: {"hosts": {"h1": {"total": .., "errors_5xx": ..}}}
-    by_host = values.mapping(told.get("hosts") or told.get("per_host"))
-    lines = [["all", count(told.get("total")), count(told.get("errors_5xx"))]]
-    for host, of in by_host.items():
+    lines = [["all", count(told.get("total")), count(told.get("errors")), "", "", ""]]
+    for host, of in values.mapping(told.get("hosts")).items():
         one = values.mapping(of)
-        lines.append([escape(line(host, 100)), count(one.get("total")), count(one.get("errors_5xx"))])
-    table = _table([("host", False), ("requests", True), ("answered 5xx", True)], lines)
-    return "<section><h2>Requests while it went on, as the balancer counted them</h2>%s</section>" % table
+        kinds = [values.whole(one.get(key)) for key in ("responses_5xx", "connect_errors", "response_errors")]
+        known = [kind for kind in kinds if kind is not None]
+        lines.append([escape(line(host, 100)), count(one.get("requests")), count(sum(known)) if known else "", *[count(kind) for kind in kinds]])
+    head = [("host", False), ("requests", True), ("failed", True), ("answered 5xx", True), ("not connected", True), ("broken off", True)]
+    return "<section><h2>Requests while it went on, as the balancer counted them</h2>%s</section>" % _table(head, lines)
+
+
+def _migration(report: Vars) -> str:
+    done = values.mapping(report.get("migration"))
+    if not done:
+        return ""
+    error = line(done.get("error"), 700)
+    told = "on %s%s" % (line(done.get("host"), 100) or "?", ", %s" % duration(done["seconds"]) if values.number(done.get("seconds")) is not None else "")
+    output = [values.text(entry, _LOG_WIDTH) for entry in values.sequence(done.get("output"))][-_LOG_LINES:]
+    shown = "<details%s><summary>its last output</summary><pre>%s</pre></details>" % (" open" if error else "", escape("\n".join(output))) if output else ""
+    if error:
+        return "<section><h2>The migration failed</h2><div class='fault bad'><p>%s</p><p>%s</p>%s</div></section>" % (escape(told), escape(error), shown)
+    return "<section><h2>Migration</h2><p>%s</p>%s</section>" % (escape("Ran " + told), shown)
 
 
 def _drift(report: Vars) -> str:
@@ -208,7 +223,7 @@ def _origin(report: Vars) -> str:
         ("commit", _digest(build.get("git_sha"))),
         ("built", escape(built)),
         ("published", escape("in this run" if published.get("changed") else "before") if "changed" in published else ""),
-        ("made a ghost", "yes: no rollout picks it again unless told to" if report.get("blame") else ""),
+        ("to blame", "the release itself" if report.get("blame") else ""),
     ]
     lines = "".join("<dt>%s</dt><dd>%s</dd>" % pair for pair in facts if pair[1])
     return "<section><h2>Where it came from</h2><dl class=facts>%s</dl></section>" % lines if lines else ""
@@ -218,7 +233,7 @@ def page(report: t.Any) -> str:
     """Any mapping gives a page, also an empty one."""
     report = values.mapping(report)
     title = "%s %s on %s: %s" % (report.get("name") or "rollout", report.get("version") or "", report.get("channel") or "-", standing(report)[1][2:])
-    sections = (_head, _cards, _interrupted, _faults, chart, _hosts, _requests, _drift, _origin)
+    sections = (_head, _cards, _notes, _faults, _migration, chart, _hosts, _requests, _drift, _origin)
     return (
         "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">"
         "<meta name=referrer content=no-referrer><title>%s</title><style>%s</style></head>\n<body><main>\n%s\n</main>"

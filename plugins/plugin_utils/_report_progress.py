@@ -32,6 +32,8 @@ WAITS: t.Mapping[str, str] = {
 }
 # These are of the whole rollout, the others of a batch.
 WHOLE = ("stage", "lock", "migrate", "sweep")
+# What found a batch on its way, and so may have to go back.
+FORWARD = ("drain", "activate", "restart")
 _SHOWN = 6
 COLUMNS = ("batch", "host", "outcome", "before", "now", "fetched", "drain", "stop", "boot", "gate", "join", "return", "outage", "error")
 
@@ -44,26 +46,31 @@ def names(hosts: t.Sequence[str]) -> str:
 class Progress:
     """plan: what the role remembers as rollout_plan, with the hosts of each batch in `members`."""
 
-    def __init__(self) -> None:
-        self._members: list[list[str]] = []
-        self._plan: dict[str, t.Any] = {}
+    def __init__(self, plan: t.Optional[Vars] = None) -> None:
+        self._plan = values.mapping(plan)
+        self._members = [[str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))]
         self._said: set[tuple[t.Optional[int], str]] = set()
         self.halted = False
         self.moving = False
 
-    def planned(self, plan: Vars) -> None:
-        self.__init__()  # type: ignore[misc]
-        self._plan = values.mapping(plan)
-        self._members = [[str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))]
+    def follow(self, plan: Vars) -> Progress:
+        """A draft, or other batches, is another rollout. What only adds to the plan is not."""
+        found = Progress(plan)
+        found.moving = self.moving
+        if found._members and found._members == self._members:
+            self._plan = found._plan
+            return self
+        return found
 
     def _batch(self, host: str) -> t.Optional[int]:
         return next((number for number, batch in enumerate(self._members, 1) if host in batch), None)
 
     def _concerned(self, step: str, hosts: t.Sequence[str]) -> list[str]:
         """Without those for whom the step is a word only: who leaves no balancer is not drained."""
-        key = "leaves" if step in ("drain", "join") else "moves" if step in ("activate", "restart", "gate") else ""
-        listed = self._plan.get(key) if key else None
-        return [host for host in hosts if host in listed] if isinstance(listed, (list, tuple)) else list(hosts)
+        # A readiness file is for everyone, balancers only for those that they know.
+        keys = {"drain": ("leaves", "moves"), "join": ("leaves",), "activate": ("moves",), "restart": ("moves",), "gate": ("moves",)}.get(step, ())
+        lists = [self._plan.get(key) for key in keys if not (key == "leaves" and self._plan.get("ready"))]
+        return [host for host in hosts if all(host in found for found in lists if isinstance(found, (list, tuple)))]
 
     def _label(self, number: t.Optional[int], hosts: t.Sequence[str]) -> str:
         return "batch %d of %d: %s" % (number, len(self._members), names(hosts)) if number is not None else names(hosts)
@@ -71,7 +78,9 @@ class Progress:
     def begins(self, host: str, step: str, rehearsal: bool = False) -> t.Optional[str]:
         """The line to show when a task of this step begins on this host; None where that was said, or where the step is not going to happen."""
         number = None if step in WHOLE else self._batch(host)
-        if (number, step) in self._said or (self.halted and step != "return") or self._plan.get("idle"):
+        if step not in WAITS or (number, step) in self._said or (self.halted and step != "return") or self._plan.get("idle"):
+            return None
+        if step == "return" and number is not None and not any((number, before) in self._said for before in FORWARD):
             return None
         hosts = self._concerned(step, self._members[number - 1]) if number is not None else []
         if number is not None and not hosts:
@@ -79,7 +88,7 @@ class Progress:
         self._said.add((number, step))
         self.moving = self.moving or (number is not None and not rehearsal)
         label = self._label(number, hosts) if number is not None else "rollout"
-        return "%s%s | %s" % ("rehearsal, " if rehearsal else "", label, WAITS.get(step, line(step, 40)))
+        return "%s%s | %s" % ("rehearsal, " if rehearsal else "", label, WAITS[step])
 
     def failed(self, host: str, step: str, result: Vars, whole_batch: bool = False) -> str:
         number = None if step in WHOLE else self._batch(host)
@@ -90,12 +99,12 @@ class Progress:
 
 
 def find_report(result: t.Any) -> t.Optional[dict[str, t.Any]]:
-    """The report in what a task returned: as `rollout_report`, beside its other results or among the facts that it set."""
+    """The report in what a task returned: as `rollout_report` or `rollout_result`, beside its other results or among the facts that it set."""
     holder = values.mapping(result)
     for place in (holder, values.mapping(holder.get("ansible_facts")), *values.mappings(holder.get("results"))):
-        found = place.get("rollout_report")
-        if isinstance(found, t.Mapping) and isinstance(found.get("rows"), (list, tuple)):
-            return t.cast("dict[str, t.Any]", values.plain(found))
+        for found in (place.get("rollout_report"), place.get("rollout_result")):
+            if isinstance(found, t.Mapping) and isinstance(found.get("rows"), (list, tuple)):
+                return t.cast("dict[str, t.Any]", values.plain(found))
     return None
 
 
@@ -106,4 +115,5 @@ def summary(report: Vars) -> list[str]:
         shown.update({step: seconds for step, seconds in step_seconds(row).items() if step in COLUMNS})
         shown.update(batch=values.whole(row.get("batch")), outage=values.number(row.get("outage")), fetched=values.size(row.get("fetched")))
         lines.append(shown)
-    return (render(lines, COLUMNS) if lines else []) + [line(report.get("verdict"), 1500) or "The rollout gave no verdict."]
+    notes = [line(note, 400) for note in values.sequence(report.get("notes"))]
+    return (render(lines, COLUMNS) if lines else []) + notes + [line(report.get("verdict"), 1500) or "The rollout gave no verdict."]

@@ -24,7 +24,7 @@ def tone(row: Vars) -> str:
 
 
 def rehearsed(report: Vars) -> bool:
-    return any(row.get("outcome") == "would move" for row in rows(report))
+    return report.get("check") is True or any(row.get("outcome") == "would move" for row in rows(report))
 
 
 def standing(report: Vars) -> tuple[str, str]:
