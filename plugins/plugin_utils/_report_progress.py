@@ -51,6 +51,7 @@ class Progress:
         self._members = [[str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))]
         self._said: set[tuple[t.Optional[int], str]] = set()
         self.halted = False
+        self.failing = False
         self.moving = False
 
     def follow(self, plan: Vars) -> Progress:
@@ -80,7 +81,8 @@ class Progress:
         number = None if step in WHOLE else self._batch(host)
         if step not in WAITS or (number, step) in self._said or (self.halted and step != "return") or self._plan.get("idle"):
             return None
-        if step == "return" and number is not None and not any((number, before) in self._said for before in FORWARD):
+        # A batch goes back that was on its way, and only after something failed.
+        if step == "return" and not ((self.halted or self.failing) and any((number, before) in self._said for before in FORWARD)):
             return None
         hosts = self._concerned(step, self._members[number - 1]) if number is not None else []
         if number is not None and not hosts:
@@ -91,6 +93,7 @@ class Progress:
         return "%s%s | %s" % ("rehearsal, " if rehearsal else "", label, WAITS[step])
 
     def failed(self, host: str, step: str, result: Vars, whole_batch: bool = False) -> str:
+        self.failing = True
         number = None if step in WHOLE else self._batch(host)
         hosts = self._members[number - 1] if number is not None and whole_batch else [host]
         error = values.mapping(result.get("error"))

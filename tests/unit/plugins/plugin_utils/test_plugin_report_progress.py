@@ -21,6 +21,8 @@ def test_a_step_of_a_batch_is_said_once() -> None:
     assert progress.begins("h1", "activate") == "batch 1 of 2: h1 | activating"
     assert progress.begins("h1", "activate") is None
     progress.begins("h2", "activate")
+    assert progress.begins("h2", "return") is None  # nothing failed
+    progress.failed("h3", "activate", {})
     assert progress.begins("h2", "return") == "batch 2 of 2: h2 h3 | going back"
     assert progress.begins("h3", "return") is None
 
