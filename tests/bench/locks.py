@@ -48,7 +48,6 @@ from figures import record
 NAME, CHANNEL = "shop", "production"
 DIGEST = "%064x"
 Params = dict[str, t.Any]
-Opener = t.Callable[[Params], Store]
 Interval = tuple[float, float]
 _FORK = multiprocessing.get_context("fork")
 
@@ -70,8 +69,8 @@ def overlaps(intervals: t.Iterable[Interval]) -> int:
     return count
 
 
-def _contend(params: Params, opener: Opener, index: int, races: int, barrier: t.Any, report: Connection) -> None:
-    store = opener(params)
+def _contend(params: Params, pause: float, index: int, races: int, barrier: t.Any, report: Connection) -> None:
+    store = open_store(params)
     dice = random.Random(index)
     held: list[Interval] = []
     odd: list[str] = []
@@ -87,17 +86,18 @@ def _contend(params: Params, opener: Opener, index: int, races: int, barrier: t.
             odd.append(exc.message)
             continue
         begun = time.monotonic()
-        time.sleep(dice.random() * 0.002)
+        time.sleep(dice.random() * pause)
         held.append((begun, time.monotonic()))
         give_back(store, NAME, CHANNEL, lease.lock.token)
     report.send((held, odd))
 
 
-def race(params: Params, races: int, wide: int, opener: Opener = open_store) -> dict[str, t.Any]:
+def race(params: Params, races: int, wide: int, pause: float = 0.002) -> dict[str, t.Any]:
+    """pause: each holds the lock for so many seconds at most."""
     barrier = _FORK.Barrier(wide)
     pipes = [_FORK.Pipe(duplex=False) for _index in range(wide)]
     workers = [
-        _FORK.Process(target=_contend, args=(params, opener, index, races, barrier, pipes[index][1]), daemon=True) for index in range(wide)
+        _FORK.Process(target=_contend, args=(params, pause, index, races, barrier, pipes[index][1]), daemon=True) for index in range(wide)
     ]
     for worker in workers:
         worker.start()
@@ -257,7 +257,9 @@ def steal(params: Params, count: int, ttl: float = 0.3) -> dict[str, t.Any]:
     old, new = publish(store, "1.0.0", "1.1.0")
     result: dict[str, t.Any] = {"stolen": 0, "stale": [], "attempts": 0, "not_refused": [], "frozen_inside": 0}
     dice = random.Random(7)
-    for turn in range(count):
+    turn = 0
+    while result["stolen"] < count and turn < 2 * count + 10:
+        turn += 1
         ours, its = _FORK.Pipe()
         former = _FORK.Process(target=_hold_and_freeze, args=(params, (old, new), ttl, its), daemon=True)
         former.start()
@@ -315,7 +317,7 @@ def _measure(options: argparse.Namespace, params: t.Callable[[str], Params], pro
     bad = raced["odd"] + lost["blocked"] + stolen["stale"] + stolen["not_refused"]
     for line in bad[:20]:
         print("  " + line)
-    short = lost["lost"] < options.lost or raced["acquired"] < options.races or stolen["stolen"] + stolen["frozen_inside"] < options.stolen
+    short = lost["lost"] < options.lost or raced["acquired"] < options.races or stolen["stolen"] < options.stolen
     return 1 if bad or raced["double"] or short else 0
 
 
