@@ -112,9 +112,9 @@ host:
   type: str
   returned: always
 rc:
-  description: Its exit status, negative for a signal. V(null) where it was not run.
+  description: Its exit status, negative for a signal.
   type: int
-  returned: always
+  returned: it was run
 timed_out:
   description: Whether it was killed because its time was up.
   type: bool

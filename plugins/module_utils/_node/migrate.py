@@ -63,9 +63,9 @@ def migrate(request: Request, manager: Manager, check_mode: bool = False) -> dic
     target = rehearse(request.base, request.name, request.version)
     if not check_mode or os.path.isdir(target.root):
         target = staged(request.base, request.name, request.version)
-    result: dict[str, t.Any] = {
+    result: dict[str, t.Any] = {  # and rc, once there is one: Ansible takes a task with an rc of null for a failed one
         "version": request.version, "host": os.uname().nodename, "command": [target.launcher, "eval", request.expression], "began": round(began, 3),
-        "rc": None, "timed_out": False, "output": [], "log_file": None, "seconds": 0.0,
+        "timed_out": False, "output": [], "log_file": None, "seconds": 0.0,
     }
     places = _Places(os.path.join(os.path.realpath(request.base), "shared"))
     if check_mode:

@@ -28,7 +28,7 @@ def module(site: Site, expression: str, *words: str, fails: str = "", **options:
     text = done.stdout
     assert str(site.values["BEACON_SECRET"]) not in text and site.cookie not in text
     result = dict(json.loads(text[text.index("=> {") + 3 : text.rindex("}") + 1]))
-    assert result.get("error", {}).get("code", "") == fails, text
+    assert result.get("error", {}).get("code", "") == fails and (done.returncode != 0) is bool(fails), text
     return result
 
 
