@@ -47,7 +47,8 @@ def _band(band: Band, of: Timeline, total: int) -> str:
     if band.batch.get("state"):
         parts.append(line(band.batch["state"], 40))
     if band.start is not None and band.end is not None and band.end >= band.start:
-        parts.append(duration(band.end - band.start))
+        length = band.end - band.start  # of whole seconds
+        parts.append("%d s" % length if length < 60 else duration(length))
     waits = band.batch.get("waits")
     waited = values.number(waits)
     if waited:

@@ -23,6 +23,8 @@ Vars = t.Mapping[str, t.Any]
 
 # What a page holds of the logs of all hosts together: the JSON beside it has the rest.
 _LOG_LINES, _LOG_WIDTH, _LOGS, _FAULTS = 20, 240, 8000, 25
+# Hosts whose requests are listed one by one; of more hosts only those with failed requests.
+_LISTED = 12
 
 
 def _digest(value: t.Any) -> str:
@@ -184,13 +186,17 @@ def _requests(report: Vars) -> str:
     if not told:
         return ""
     lines = [["all", count(told.get("total")), count(told.get("errors")), "", "", ""]]
-    for host, of in values.mapping(told.get("hosts")).items():
-        one = values.mapping(of)
+    hosts = {host: values.mapping(of) for host, of in values.mapping(told.get("hosts")).items()}
+    for host, one in hosts.items():
         kinds = [values.whole(one.get(key)) for key in ("responses_5xx", "connect_errors", "response_errors")]
         known = [kind for kind in kinds if kind is not None]
+        if len(hosts) > _LISTED and not sum(known):
+            continue
         lines.append([escape(line(host, 100)), count(one.get("requests")), count(sum(known)) if known else "", *[count(kind) for kind in kinds]])
     head = [("host", False), ("requests", True), ("failed", True), ("answered 5xx", True), ("not connected", True), ("broken off", True)]
-    return "<section><h2>Requests while it went on, as the balancer counted them</h2>%s</section>" % _table(head, lines)
+    rest = len(hosts) + 1 - len(lines)
+    more = "<p class=dim>%s without a failed request.</p>" % values.plural(rest, "host") if rest > 0 else ""
+    return "<section><h2>Requests while it went on, as the balancer counted them</h2>%s%s</section>" % (_table(head, lines), more)
 
 
 def _migration(report: Vars) -> str:
@@ -198,7 +204,7 @@ def _migration(report: Vars) -> str:
     if not done:
         return ""
     error = line(done.get("error"), 700)
-    told = "on %s%s" % (line(done.get("host"), 100) or "?", ", %s" % duration(done["seconds"]) if values.number(done.get("seconds")) is not None else "")
+    told = "on %s%s" % (line(done.get("host"), 100) or "?", " in %s" % duration(done["seconds"]) if values.number(done.get("seconds")) is not None else "")
     output = [values.text(entry, _LOG_WIDTH) for entry in values.sequence(done.get("output"))][-_LOG_LINES:]
     shown = "<details%s><summary>its last output</summary><pre>%s</pre></details>" % (" open" if error else "", escape("\n".join(output))) if output else ""
     if error:
@@ -233,7 +239,10 @@ def page(report: t.Any) -> str:
     """Any mapping gives a page, also an empty one."""
     report = values.mapping(report)
     title = "%s %s on %s: %s" % (report.get("name") or "rollout", report.get("version") or "", report.get("channel") or "-", standing(report)[1][2:])
-    sections = (_head, _cards, _notes, _faults, _migration, chart, _hosts, _requests, _drift, _origin)
+    sections = [_head, _cards, _notes, _faults, chart, _hosts, _requests, _drift, _migration, _origin]
+    if values.mapping(report.get("migration")).get("error"):
+        sections.remove(_migration)
+        sections.insert(sections.index(_faults), _migration)
     return (
         "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">"
         "<meta name=referrer content=no-referrer><title>%s</title><style>%s</style></head>\n<body><main>\n%s\n</main>"

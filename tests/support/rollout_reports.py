@@ -62,7 +62,8 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
         at = step(name, "stop", at, chance.uniform(0.8, 1.6))
         if fails == name:
             step(name, "boot", at, 8.31, ok=False)
-            row.update(outcome="failed", error="the node of beacon 0.2.1 did not come up: its process ended by itself 3 times (exit 1) within 8.3 s", log=LOG)
+            error = "the node of beacon 0.2.1 did not come up: its process ended by itself 3 times (exit 1) within 8.3 s"
+            row.update(outcome="failed", now=None, error=error, log=LOG)
             return False
         at = step(name, "boot", at, chance.uniform(1.1, 2.3))
         step(name, "gate", at, chance.uniform(2.0, 2.6))
@@ -165,6 +166,7 @@ def all_kinds() -> dict[str, dict[str, t.Any]]:
         "unreachable": make(fails="unreachable"),
         "empty": {},
         "fifty_reverted": make(50, [1, 5, 11], fails="web12"),
+        "fifty_returned": make(50, [1, 5, 11], fails="web50"),
     }
 
 

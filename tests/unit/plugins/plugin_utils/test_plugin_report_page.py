@@ -17,9 +17,10 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import step_seconds, timeline
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "rollout" / "report.json"
-KINDS = ("one", "five", "fifty", "reverted", "halted", "canary", "rehearsed", "unreachable", "empty", "fifty_reverted")
+KINDS = ("one", "five", "fifty", "reverted", "halted", "canary", "rehearsed", "unreachable", "empty", "fifty_reverted", "fifty_returned")
 # HTML lets these end by themselves.
 VOID = {"meta", "br"}
 OPTIONAL = {"tr", "td", "th", "thead", "tbody"}
@@ -95,6 +96,15 @@ def test_example_shows_what_failed_where_and_what_runs_now() -> None:
     assert [attrs["title"] for attrs in failed] == ["boot 8.31 s: failed"]
 
 
+def test_page_of_what_the_role_sums_up() -> None:
+    plan = {"name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d" * 64, "hosts": ["a", "b"], "members": [["a"], ["b"]]}
+    moved = {"changed": True, "after": {"version": "0.2.0", "pid": 4711}, "seconds": {"stop": 1, "boot": 2, "total": 3}, "began": 1795367105.0}
+    seen = Seen(page(summarize({"a": {"rollout_restarted": moved}}, plan)))
+    assert not seen.open and not seen.wrong
+    assert "4711" in seen.text and "✕ failed" in seen.text and "b\n" in seen.text and "lost" in seen.text
+    assert [attrs["title"] for tag, attrs in seen.found if tag == "i" and "title" in attrs] == ["stop 1.00 s", "boot 2.00 s"]
+
+
 def test_notes_are_told_once(rollout_reports: t.Any) -> None:
     report = rollout_reports.all_kinds()["reverted"]
     report["notes"] += ["Out of the balancer before, and left out: h4.", "The rollout %s of 0.2.1 had been interrupted; so what." % report["interrupted"]["id"]]
@@ -106,6 +116,16 @@ def test_failed_migration_is_told(rollout_reports: t.Any) -> None:
     report = rollout_reports.make()
     report["migration"].update(error="the column exists <already>", output=["one", "two"])
     assert "<h2>The migration failed</h2>" in page(report) and "the column exists &lt;already&gt;" in page(report) and "<pre>one\ntwo</pre>" in page(report)
+
+
+def test_of_many_hosts_only_those_with_failed_requests_are_listed(rollout_reports: t.Any) -> None:
+    report = rollout_reports.make(50, [50])
+    report["requests"].update(errors=3)
+    report["requests"]["hosts"]["web07"].update(responses_5xx=1, connect_errors=2)
+    html = page(report)
+    table = html[html.index("<h2>Requests") :]
+    assert re.findall(r"<td>(\w+)<td class=n>([^<]*)<td class=n>(\d+)", table) == [("all", "20\u202f913", "3"), ("web07", "418", "3")]
+    assert "49 hosts without a failed request." in table
 
 
 def test_interrupted_rollout_is_named(rollout_reports: t.Any) -> None:
