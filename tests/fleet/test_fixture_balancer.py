@@ -180,3 +180,53 @@ def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Host
     assert answers(pair) == {"h1", "h2", "h3"}
     variables = json.loads(pair.control("ansible-inventory", "--host", "h3"))
     assert variables["fleet_balancer"]["url"] == "http://10.99.0.1:8080" and variables["fleet_instance_id"] == pair.services()["aws"]["instances"]["h3"]
+
+
+SCALE = """
+import boto3, json, sys
+at = json.loads(sys.argv[1])
+asg = boto3.client("autoscaling", region_name=at["region"], endpoint_url=at["endpoint_url"], aws_access_key_id="x", aws_secret_access_key="x")
+answer = getattr(asg, sys.argv[2])(**json.loads(sys.argv[3]))
+lines = [line for group in answer.get("AutoScalingGroups", []) for line in group["Instances"]]
+print(json.dumps([[line["InstanceId"], line["LifecycleState"]] for line in lines]))
+"""
+
+
+def scale(hosts: Hosts, action: str, **options: t.Any) -> dict[str, str]:
+    """The instances of the groups, by host."""
+    at = hosts.services()["aws"]
+    names = {instance: host for host, instance in at["instances"].items()}
+    return {names[instance]: state for instance, state in json.loads(hosts.control(sys.executable, "-c", SCALE, json.dumps(at), action, json.dumps(options)))}
+
+
+def test_an_auto_scaling_group_starts_and_ends_hosts(pair: Hosts) -> None:
+    at = pair.services()["aws"]
+    group = {"AutoScalingGroupName": "app"}
+    scale(pair, "create_launch_configuration", LaunchConfigurationName="app", ImageId="ami-12c6146b", InstanceType="t3.micro")
+    options = {"MinSize": 0, "MaxSize": 9, "VPCZoneIdentifier": at["subnet"], "LaunchConfigurationName": "app", "TargetGroupARNs": [at["target_group"]]}
+    scale(pair, "create_auto_scaling_group", **group, **options)
+    scale(pair, "attach_instances", **group, InstanceIds=[at["instances"]["h1"]])
+    for name in ("launching", "terminating"):
+        transition = "autoscaling:EC2_INSTANCE_" + name.upper()
+        scale(pair, "put_lifecycle_hook", **group, LifecycleHookName=name, LifecycleTransition=transition, HeartbeatTimeout=60)
+    assert scale(pair, "describe_auto_scaling_groups") == {"h1": "InService"}
+
+    scale(pair, "set_desired_capacity", **group, DesiredCapacity=2)
+    eventually(lambda: "h4" in pair.services()["aws"]["instances"])
+    eventually(lambda: scale(pair, "describe_auto_scaling_groups") == {"h1": "InService", "h4": "Pending:Wait"}, 20)
+    assert pair.fleet("ssh", "h4", "hostname").strip() == "h4"
+    run_stub(pair, "h4", "h4")
+    assert "h4" not in answers(pair) and "h4" not in aws(pair, "describe_target_health")
+    instance = pair.services()["aws"]["instances"]["h4"]
+    done = {**group, "InstanceId": instance, "LifecycleActionResult": "CONTINUE"}
+    scale(pair, "complete_lifecycle_action", **done, LifecycleHookName="launching")
+    eventually(lambda: scale(pair, "describe_auto_scaling_groups")["h4"] == "InService")
+    eventually(lambda: aws(pair, "describe_target_health")["h4"] == "healthy" and "h4" in answers(pair))
+
+    terminate = {"InstanceId": instance, "ShouldDecrementDesiredCapacity": True}
+    scale(pair, "terminate_instance_in_auto_scaling_group", **terminate)
+    eventually(lambda: scale(pair, "describe_auto_scaling_groups")["h4"] == "Terminating:Wait")
+    assert "h4" not in answers(pair) and pair.status()["h4"]["state"] == "on"
+    scale(pair, "complete_lifecycle_action", **done, LifecycleHookName="terminating")
+    eventually(lambda: scale(pair, "describe_auto_scaling_groups") == {"h1": "InService"}, 20)
+    assert pair.status()["h4"]["state"] == "off"

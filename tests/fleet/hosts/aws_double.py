@@ -8,7 +8,7 @@
     deregister_targets      the server drains: `draining` while it has sessions and the group's deregistration delay is not over, then `unused`
     describe_target_health  asks HAProxy
 
-Every target group stands for HAProxy's one backend. Each host is an EC2 instance with the host's address and the tag Name.
+Auto scaling groups: aws_scaling.py. Every target group stands for HAProxy's one backend. Each host is an EC2 instance with the host's address and the tag Name.
 Run by services.py as `aws_double.py FLEET PORT` in the control namespace; writes aws.json into the fleet's directory when it is ready.
 """
 
@@ -19,12 +19,14 @@ import sys
 import time
 import typing as t
 
+import aws_scaling
 import balancer
 import boto3
-from common import CONTROL_ADDRESS, Fleet, FleetError, address, write
-from moto.elbv2 import models as elbv2
+from common import CONTROL_ADDRESS, Fleet, address, write
+from moto.elbv2 import exceptions, models
 from moto.server import ThreadedMotoServer
 
+elbv2: t.Any = models
 REGION = "us-east-1"
 CREDENTIALS = {"aws_access_key_id": "double", "aws_secret_access_key": "double"}  # moto takes any
 
@@ -91,7 +93,7 @@ class TargetGroup:
     @staticmethod
     def host_of(target: str) -> str:
         if target not in TargetGroup.hosts:
-            raise elbv2.InvalidTargetError()
+            raise exceptions.InvalidTargetError()
         return TargetGroup.hosts[target]
 
     @classmethod
@@ -115,7 +117,7 @@ def leaving(group: t.Any) -> dict[str, float]:
 def describe_target_health(backend: t.Any, target_group_arn: str, targets: list[dict[str, t.Any]]) -> list[t.Any]:
     group = backend.target_groups.get(target_group_arn)
     if group is None:
-        raise elbv2.TargetGroupNotFoundError()
+        raise exceptions.TargetGroupNotFoundError()
     if targets:
         return [group.health_for(target, backend.ec2_backend) for target in targets]
     # Without a choice a real one lists those that drain, too, and none that is unused.
@@ -148,7 +150,7 @@ def new_instance(port: int, subnet: str, host: str) -> str:
     options = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet}
     made = client("ec2", port).run_instances(**options, PrivateIpAddress=address(host), TagSpecifications=tags)["Instances"][0]
     TargetGroup.hosts.update({made["InstanceId"]: host, address(host): host})
-    return made["InstanceId"]
+    return str(made["InstanceId"])
 
 
 def main() -> None:
@@ -159,20 +161,26 @@ def main() -> None:
     server.start()
     account = new_account(port)
     instances: dict[str, str] = {}
+
+    def adopt(instance: str, host: str) -> None:
+        TargetGroup.hosts.update({instance: host, address(host): host})
+        instances[host] = instance
+
+    aws_scaling.Scaling.install(name, adopt)
+    written: dict[str, str] = {}
     while True:  # until the namespace is taken down; hosts that `fleet up` adds become instances
-        hosts = Fleet.load(name).hosts
-        new = {host: new_instance(port, account["subnet"], host) for host in hosts if host not in instances}
+        new = {host: new_instance(port, account["subnet"], host) for host in Fleet.load(name).hosts if host not in instances}
         if new:
-            try:
-                client("elbv2", port).register_targets(TargetGroupArn=account["target_group"], Targets=[{"Id": instance} for instance in new.values()])
-            except FleetError as error:
-                print("aws double: %s" % error, file=sys.stderr, flush=True)
             instances.update(new)
+            client("elbv2", port).register_targets(TargetGroupArn=account["target_group"], Targets=[{"Id": instance} for instance in new.values()])
+        if instances != written:
+            written = dict(instances)
             values = {"endpoint_url": "http://%s:%d" % (CONTROL_ADDRESS, port), "region": REGION}
             values.update(access_key=CREDENTIALS["aws_access_key_id"], secret_key=CREDENTIALS["aws_secret_access_key"])
-            write(fleet.directory / "aws.json", json.dumps({**values, **account, "instances": instances}, indent=1) + "\n")
-        time.sleep(0.5)
+            write(fleet.directory / "aws.json", json.dumps({**values, **account, "instances": written}, indent=1) + "\n")
+        time.sleep(0.3)
 
 
 if __name__ == "__main__":
+    sys.modules["aws_double"] = sys.modules["__main__"]  # aws_scaling.py means this one
     main()

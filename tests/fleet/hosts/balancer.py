@@ -128,6 +128,7 @@ def start(fleet: Fleet) -> None:
 
 
 def add(path: str, host: str) -> None:
+    """It is in rotation as soon as its check succeeds."""
     name = "%s/%s" % (BACKEND, host)
     tell(path, "add server %s %s:%d %s" % (name, address(host), APP_PORT, CHECK), "enable health " + name, "enable server " + name)
 

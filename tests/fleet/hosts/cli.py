@@ -64,18 +64,17 @@ def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None
             future.result()
 
 
-def up(fleet: Fleet, count: int, wanted: t.Collection[str] = (), releases: t.Sequence[str] = ()) -> None:
+def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = ()) -> None:
     """releases: Debian releases by turns, for the hosts that are not there yet."""
     why = check()
     if "balancer" in wanted and not why:
         why = "" if shutil.which("haproxy") else "not installed: haproxy (tests/support/setup.sh packages)"
     if why:
         raise FleetError("no fleet on this machine: %s" % why)
-    if not 1 <= count <= 60:
-        raise FleetError("a fleet has 1 to 60 hosts, not %d" % count)
+    if not 1 <= len({*asked, *fleet.hosts}) <= 60 or not all(re.fullmatch(r"h[1-9][0-9]?", host) for host in asked):
+        raise FleetError("a fleet has 1 to 60 hosts, h1 to h99, not %d" % len({*asked, *fleet.hosts}))
     began = time.monotonic()
     services.prepare(wanted)
-    asked = ["h%d" % number for number in range(1, count + 1)]
     if releases:
         turns = [at_hand(codename) for codename in releases]
         fleet.releases.update({host: turns[index % len(turns)] for index, host in enumerate(asked) if host not in fleet.hosts})
@@ -100,6 +99,12 @@ def up(fleet: Fleet, count: int, wanted: t.Collection[str] = (), releases: t.Seq
     controller.write_inventory(fleet, services.addresses(fleet))
     in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts)
     print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
+
+
+def add(fleet: Fleet, hosts: list[str]) -> None:
+    if not fleet.hosts:
+        raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
+    up(fleet, hosts)
 
 
 def at_hand(codename: str) -> str:
@@ -166,6 +171,7 @@ def parser() -> argparse.ArgumentParser:
     start_all.add_argument("--s3", action="store_true", help="an S3 server")
     start_all.add_argument("--aws", action="store_true", help="a double of AWS whose target groups are HAProxy's servers (with --balancer)")
     start_all.add_argument("--releases", type=lambda text: text.split(","), default=[], help="Debian releases of new hosts, by turns: bookworm,trixie")
+    commands.add_parser("add", help="hosts by name, to a fleet that is up; with an aws double they are not registered").add_argument("hosts", nargs="+")
     commands.add_parser("balancer", help="its servers, or the answer to a command of its runtime API").add_argument("argv", nargs=argparse.REMAINDER)
     commands.add_parser("down", help="end the fleet and remove all of it").add_argument("--all", action="store_true", help="every fleet of this work tree")
     commands.add_parser("status", help="hosts, addresses, on/off/frozen; services").add_argument("--json", action="store_true")
@@ -200,12 +206,14 @@ def main() -> int:
         why = check()
         print(why or "this machine can carry a fleet")
         return 1 if why else 0
-    if options.command in ("up", "down", *ACTIONS):
+    if options.command in ("up", "add", "down", *ACTIONS):
         with locked(CACHE / ("%s.lock" % options.name)):
             fleet = Fleet.load(options.name)
             if options.command == "up":
                 wanted = [name for name in services.NAMES if getattr(options, name) or (name == "balancer" and options.aws)]
-                up(fleet, options.count, wanted, options.releases)
+                up(fleet, ["h%d" % number for number in range(1, options.count + 1)], wanted, options.releases)
+            elif options.command == "add":
+                add(fleet, options.hosts)
             elif options.command == "down":
                 for name in machine.fleets() if options.all else [options.name]:
                     down(Fleet.load(name))

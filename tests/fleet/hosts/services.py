@@ -21,6 +21,7 @@ import s3_server
 
 NAMES = ("balancer", "s3", "aws")
 AWS_PORT = 5000
+OUTSIDE = 9  # aws_scaling.OUTSIDE
 
 
 def prepare(wanted: t.Iterable[str]) -> None:
@@ -78,8 +79,10 @@ def _start_aws(fleet: Fleet) -> None:
     _aws(fleet).unlink(missing_ok=True)
     log = fleet.directory / "aws.log"
     words = [str(ROOT / ".cache" / "venvaws" / "bin" / "python"), "-B", str(Path(__file__).with_name("aws_double.py")), fleet.name, str(AWS_PORT)]
+    # Only its network is the control namespace's, and it holds the machine's: with these it can add hosts. See aws_scaling.py.
+    script = "exec %d</proc/self/ns/net; exec nsenter --net=/run/netns/%s -- \"$@\"" % (OUTSIDE, fleet.control)
     with log.open("ab") as output:
-        argv = controller.inside_control(fleet, words)
+        argv = ["sh", "-c", script, "aws", *words]
         process = subprocess.Popen(argv, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     wait_for("the double of AWS (%s)" % log, lambda: _aws(fleet).exists() or process.poll() is not None, 60)
     if process.poll() is not None:
