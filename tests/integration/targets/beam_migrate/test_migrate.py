@@ -23,7 +23,7 @@ def module(site: Site, expression: str, *words: str, fails: str = "", **options:
     given = {"name": NAME, "base": str(site.base), "manager": "daemon", "version": "0.2.0", "expression": expression, **options}
     argv = [str(Path(sys.executable).with_name("ansible")), "localhost", "-i", "localhost,", "-c", "local", "-m", "alchemist.beam.beam_migrate", "-a",
             json.dumps(given), *words]  # fmt: skip
-    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1"}
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
     done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
     text = done.stdout
     assert str(site.values["BEACON_SECRET"]) not in text and site.cookie not in text
