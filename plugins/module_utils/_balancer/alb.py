@@ -171,13 +171,10 @@ class TargetGroup:
             if exc.code != "member_unknown":
                 raise
             health = {}
-        state, reason = health.get("State", "unused"), health.get("Reason", "Target.NotRegistered" if not health else "")
-        if state == "draining":
+        state, reason = "unused", "Target.NotRegistered"  # whatever it says of a target that it does not list, but for one
+        if health.get("State") == "draining":
+            state, reason = "draining", health.get("Reason", "")
             self._seen.add(host)
-        elif not (reason == "Target.NotRegistered" or health):
-            reason = "Target.NotRegistered"
-        elif state != "unused":
-            reason = "Target.NotRegistered"  # says something of a target that it does not list
         description = "%s is registered with port %s, not %d" % (key[0], ", ".join(map(str, ports)), key[1]) if ports else "%s, port %d" % key
         return state_of(state, reason, description, host in self._seen)
 

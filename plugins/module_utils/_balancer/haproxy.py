@@ -150,7 +150,8 @@ def state_of(stat: t.Mapping[str, str], server: t.Mapping[str, str]) -> MemberSt
         # Up until `fall` checks failed, and at once after maintenance: the last check has to have passed.
         full = _number(stat, "check_rise") + _number(stat, "check_fall") - 1
         healthy = _number(server, "srv_check_health") >= full and _number(server, "srv_check_result") != _FAILED
-    note = status if not checked or not stat.get("last_chk") else "%s, %s" % (status, stat["last_chk"])
+    check = " ".join(stat[key] for key in ("check_code", "last_chk") if stat.get(key))
+    note = "%s, %s" % (status, check) if checked and check else status
     weightless = _number(server, "srv_uweight") == 0
     note += "; its weight is 0" if weightless else ""
     if admin & _MAINT:

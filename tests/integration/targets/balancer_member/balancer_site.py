@@ -52,6 +52,7 @@ class App:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 65536  # head and body in one packet: no waiting for the client's delayed acknowledgement
 
             def do_GET(self) -> None:
                 if self.path == "/health":
@@ -196,18 +197,19 @@ class Clients:
         conn.close()
 
 
-def task(options: dict[str, t.Any], *extra: str, directory: Path) -> dict[str, t.Any]:
-    """The module as a task of Ansible. Its result, with `failed`."""
-    play = [{"hosts": "localhost", "gather_facts": False, "tasks": [
-        {"alchemist.beam.balancer_member": options, "register": "result", "ignore_errors": True},
-        {"ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(directory / "result.json"), "mode": "0600"}, "check_mode": False},
-    ]}]  # fmt: skip
+def tasks(options: t.Sequence[dict[str, t.Any]], *extra: str, directory: Path) -> list[dict[str, t.Any]]:
+    """The module as tasks of Ansible, one after the other. Their results, with `failed`."""
+    play: dict[str, t.Any] = {"hosts": "localhost", "gather_facts": False, "tasks": []}
+    for number, one in enumerate(options):
+        play["tasks"].append({"alchemist.beam.balancer_member": one, "register": "result%d" % number, "ignore_errors": True})
+    content = "{{ [%s] | to_json }}" % ", ".join("result%d" % number for number in range(len(options)))
+    play["tasks"].append({"ansible.builtin.copy": {"content": content, "dest": str(directory / "results.json"), "mode": "0600"}, "check_mode": False})
     playbook = directory / "play.yml"
-    playbook.write_text(json.dumps(play))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"), "HOME": str(directory)}
+    playbook.write_text(json.dumps([play]))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"), "HOME": str(directory)}
     tool = Path(sys.executable).parent / "ansible-playbook"
     argv = [str(tool), "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter=%s" % sys.executable, str(playbook), *extra]
     done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    result: dict[str, t.Any] = json.loads((directory / "result.json").read_text())
-    return result
+    results: list[dict[str, t.Any]] = json.loads((directory / "results.json").read_text())
+    return results

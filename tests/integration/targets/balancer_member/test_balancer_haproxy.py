@@ -18,7 +18,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move impo
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.plan import plan_drain
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import work
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from balancer_site import App, Clients, Proxy, task, until
+from balancer_site import App, Clients, Proxy, tasks, until
 
 DEFAULTS: dict[str, t.Any] = {
     "state": "info", "min_healthy": None, "fleet": None, "timeout": 10.0, "quiet": 0.4, "interval": 0.05, "bake": 3.0,
@@ -63,31 +63,28 @@ def test_restarting_each_under_load_loses_no_request(proxy: Proxy, apps: dict[st
 
 def test_as_tasks_twice_and_in_check_mode(proxy: Proxy, tmp_path: Path) -> None:
     options = {"balancers": [proxy.balancer("app", "sticky")], "members": ["a"], "fleet": ["a", "b", "c"], "quiet": 0.3}
+    drained, joined = {**options, "state": "drained", "min_healthy": 2}, {**options, "state": "joined"}
     untouched = proxy.admin()
 
-    would = task({**options, "state": "drained", "min_healthy": 2}, "--check", directory=tmp_path)
+    would, refused = tasks([drained, {**drained, "min_healthy": 3}], "--check", "--diff", directory=tmp_path)
     assert would["changed"] and (would["members"]["a"]["before"], would["members"]["a"]["after"]) == ("in", "out") and proxy.admin() == untouched
-    refused = task({**options, "state": "drained", "min_healthy": 3}, directory=tmp_path)
-    assert refused["failed"] and refused["error"]["code"] == "capacity_floor" and not refused["changed"] and proxy.admin() == untouched
+    assert refused["failed"] and refused["error"]["code"] == "capacity_floor" and not refused["changed"]
     assert refused["healthy"] == {"before": 3, "after": 2, "floor": 3, "fleet": 3}
     assert "3 of the fleet are in and healthy now, 2 would be without a, and min_healthy is 3" in refused["msg"]
 
-    first = task({**options, "state": "drained", "min_healthy": 2}, directory=tmp_path)
-    assert first["changed"] and len(first["members"]["a"]["taken"]) == 2
+    refused, first, again = tasks([{**drained, "min_healthy": 3}, drained, drained], directory=tmp_path)
     out = proxy.admin()
-    assert out["app", "a"] == out["sticky", "a"] == "1" and out["app", "b"] == "0"
-    again = task({**options, "state": "drained", "min_healthy": 2}, directory=tmp_path)
-    assert not again["changed"] and again["members"]["a"]["before"] == "out" and proxy.admin() == out
+    assert refused["error"]["code"] == "capacity_floor" and first["members"]["a"]["before"] == "in", "the refusal touched nothing"
+    assert first["changed"] and len(first["members"]["a"]["taken"]) == 2 and out["app", "a"] == out["sticky", "a"] == "1" and out["app", "b"] == "0"
+    assert not again["changed"] and again["members"]["a"]["before"] == "out" and again["members"]["a"]["taken"] == []
 
-    would = task({**options, "state": "joined"}, "--check", directory=tmp_path)
+    (would,) = tasks([joined], "--check", directory=tmp_path)
     assert would["changed"] and would["members"]["a"]["after"] == "in" and proxy.admin() == out
-    assert task({**options, "state": "joined"}, directory=tmp_path)["changed"] and proxy.admin() == untouched
-    again = task({**options, "state": "joined"}, directory=tmp_path)
-    assert not again["changed"] and again["members"]["a"]["after"] == "in"
-    info = task({**options, "state": "info"}, directory=tmp_path)
+    watched = {**options, "state": "watched", "bake": 0.5, "interval": 0.1}
+    first, again, info, compared = tasks([joined, joined, options, watched], directory=tmp_path)
+    assert first["changed"] and not again["changed"] and again["members"]["a"]["after"] == "in" and proxy.admin() == untouched
     assert not info["changed"] and info["healthy"]["before"] == 3 and info["members"]["a"]["counters"]["total"] == 0
-    watched = task({**options, "state": "watched", "bake": 0.5, "interval": 0.1}, directory=tmp_path)
-    assert watched["comparison"]["verdict"] == "not enough traffic"
+    assert compared["comparison"]["verdict"] == "not enough traffic"
 
 
 def test_every_backend_of_every_balancer(proxy: Proxy, second: Proxy) -> None:
