@@ -80,13 +80,15 @@ def read_current(layout: Layout) -> str | None:
 
 def read_pointers(layout: Layout) -> dict[str, str]:
     """The version of every symlink in the base that points at a release: none of these is ever removed."""
-    found = {}
+    links: list[os.DirEntry[str]] = []
     with contextlib.suppress(FileNotFoundError), os.scandir(layout.base) as entries:
-        for entry in entries:
-            if entry.is_symlink():
-                parent, version = posixpath.split(posixpath.normpath(posixpath.join(layout.base, os.readlink(entry.path))))
-                if parent == layout.releases and os.path.isdir(entry.path):
-                    found[entry.name] = version
+        links = [entry for entry in entries if entry.is_symlink()]
+    found = {}
+    for link in links:
+        with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
+            parent, version = posixpath.split(posixpath.normpath(posixpath.join(layout.base, os.readlink(link.path))))
+            if parent == layout.releases and os.path.isdir(link.path):
+                found[link.name] = version
     return found
 
 
