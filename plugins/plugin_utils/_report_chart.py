@@ -47,7 +47,7 @@ def _band(band: Band, of: Timeline, total: int) -> str:
     if band.batch.get("state"):
         parts.append(line(band.batch["state"], 40))
     if band.start is not None and band.end is not None and band.end >= band.start:
-        length = band.end - band.start  # of whole seconds
+        length = round(band.end - band.start)  # it begins at a whole second, more or less
         parts.append("%d s" % length if length < 60 else duration(length))
     waits = band.batch.get("waits")
     waited = values.number(waits)

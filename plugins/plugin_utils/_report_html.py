@@ -72,14 +72,19 @@ def _cards(report: Vars) -> str:
     failed = count(requests.get("errors"))
     batches = values.whole(totals.get("batches"))
     what = "would move" if rehearsed(report) else "run %s" % (line(report.get("version"), 60) or "it")
+
+    def told(key: str) -> bool:
+        """A sum of what nobody knows is 0, and means nothing."""
+        return not rehearsed(report) and any(values.number(row.get(key)) is not None for row in hosts)
+
     cards = [
         _card("time", escape(duration(report.get("seconds"))), escape(values.plural(batches, "batch")) if batches else ""),
         _card("hosts", "%d of %d" % (well, len(hosts)) if hosts else "", escape(what)),
         _card("stable now", stable, "was %s" % escape(before or "nothing") if stable and before != after else "as before" if stable else ""),
-        _card("longest outage of a host", "" if rehearsed(report) else escape(duration(totals.get("outage_max")))),
+        _card("longest outage of a host", escape(duration(totals.get("outage_max"))) if told("outage") else ""),
         _card("to fetch" if rehearsed(report) else "fetched", escape(size(fetched)), share),
         _card("failed requests", failed, "of %s" % count(requests.get("total")) if requests.get("total") is not None else ""),
-        _card("sessions cut", "" if rehearsed(report) else count(totals.get("cut"))),
+        _card("sessions cut", count(totals.get("cut")) if told("cut") else ""),
     ]
     return "<dl class=cards>%s</dl>" % "".join(cards)
 
@@ -222,7 +227,9 @@ def _drift(report: Vars) -> str:
 
 def _origin(report: Vars) -> str:
     build, published = values.mapping(report.get("build")), values.mapping(report.get("published"))
-    built = ", ".join(filter(None, ["in this run" if build.get("changed") else "before, and reused", duration(build.get("seconds"))])) if build else ""
+    took = build.get("seconds")
+    took = duration(took.get("total") if isinstance(took, t.Mapping) else took)
+    built = ", ".join(filter(None, ["in this run" if build.get("changed") else "before, and reused", took])) if build else ""
     facts = [
         ("rollout", '<span class=m>%s</span>' % escape(line(report.get("id"), 80)) if report.get("id") else ""),
         ("digest", _digest(report.get("digest"))),

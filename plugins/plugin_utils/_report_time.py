@@ -155,6 +155,9 @@ def timeline(report: t.Mapping[str, t.Any]) -> t.Optional[Timeline]:
     bands = []
     for index in sorted(order, key=lambda found: (found is None, found or 0)):
         batch = by_index.get(index) or {}
-        band = Band(index, batch, tuple(order[index]), values.epoch(batch.get("begun")), values.epoch(batch.get("ended")))
-        bands.append(band)
+        last = values.epoch(batch.get("ended"))
+        if last is not None:
+            # Of whole seconds, cut off: its last steps may end within the second that it names.
+            last = max([last] + [span.end for lane in order[index] for span in lane.spans if span.end < last + 1])
+        bands.append(Band(index, batch, tuple(order[index]), values.epoch(batch.get("begun")), last))
     return Timeline(start, max(end - start, 0.1), tuple(bands))

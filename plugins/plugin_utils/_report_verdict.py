@@ -40,6 +40,6 @@ def versions(report: Vars) -> str:
     """What runs now: the numbers of hosts by version."""
     found: dict[str, int] = {}
     for row in rows(report):
-        now = line(row.get("now"), 60) or ("nothing" if row.get("outcome") == "returned" else "unknown")
+        now = line(row.get("now"), 60) or ("nothing" if row.get("outcome") in ("returned", "skipped") else "unknown")
         found[now] = found.get(now, 0) + 1
     return ", ".join("%s on %s" % (version, values.plural(hosts, "host")) for version, hosts in sorted(found.items()))

@@ -132,7 +132,7 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
         "migration": None if check else {
             "host": names[0], "changed": True, "seconds": 2.41, "error": "",
             "output": ["12:05:09.112 [info] == Running 20261120093011 Beacon.Repo.Migrations.AddSeen.change/0 forward", "12:05:09.240 [info] == Migrated"],
-        }, "build": {"changed": True, "git_sha": "9c1f7d2ab84e5f6071829304a5b6c7d8e9f00112", "fingerprint": "ab12" * 16, "seconds": 41.7},
+        }, "build": {"changed": True, "git_sha": "9c1f7d2ab84e5f6071829304a5b6c7d8e9f00112", "fingerprint": "ab12" * 16, "seconds": {"total": 41.7}},
         "published": {"changed": True, "digest": "3f9a" * 16, "version": version}, "interrupted": None,
         "drift": [] if succeeded else [{"host": "h9", "version": "0.0.9", "note": "not in scope; runs 0.0.9"}],
         "stable_before": {"version": OLD, "digest": "77ab" * 16}, "balancers": ["haproxy app"],

@@ -112,6 +112,23 @@ def test_notes_are_told_once(rollout_reports: t.Any) -> None:
     assert "left out: h4." in text and "so what" not in text and "h9 is not in scope" not in text
 
 
+def test_sum_of_what_nobody_knows_is_not_told(rollout_reports: t.Any) -> None:
+    report = rollout_reports.make()
+    assert "sessions cut" in page(report) and "longest outage" in page(report)
+    for row in report["rows"]:
+        row.update(cut=None, outage=None)
+    assert "sessions cut" not in page(report) and "longest outage" not in page(report)
+
+
+def test_batch_ends_with_its_last_step(rollout_reports: t.Any) -> None:
+    report = rollout_reports.make()
+    ends = [max(s["start"] + s["seconds"] for row in report["rows"] if row["batch"] == n for s in row["steps"]) for n in (1, 2, 3)]
+    for batch, end in zip(report["batches"], ends):
+        batch["ended"] = rollout_reports.iso(end)
+    of = timeline(report)
+    assert of and [band.end for band in of.bands] == pytest.approx(ends)
+
+
 def test_failed_migration_is_told(rollout_reports: t.Any) -> None:
     report = rollout_reports.make()
     report["migration"].update(error="the column exists <already>", output=["one", "two"])
