@@ -230,3 +230,5 @@ def test_an_auto_scaling_group_starts_and_ends_hosts(pair: Hosts) -> None:
     scale(pair, "complete_lifecycle_action", **done, LifecycleHookName="terminating")
     eventually(lambda: scale(pair, "describe_auto_scaling_groups") == {"h1": "InService"}, 20)
     assert pair.status()["h4"]["state"] == "off"
+    pair.fleet("add", "h5")
+    assert {host: one["state"] for host, one in pair.status().items()} == {"h1": "on", "h2": "on", "h3": "on", "h4": "off", "h5": "on"}

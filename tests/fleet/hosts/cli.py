@@ -64,8 +64,8 @@ def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None
             future.result()
 
 
-def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = ()) -> None:
-    """releases: Debian releases by turns, for the hosts that are not there yet."""
+def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = (), all_on: bool = True) -> None:
+    """releases: Debian releases by turns, for the hosts that are not there yet. all_on: others that are off are switched on, too."""
     why = check()
     if "balancer" in wanted and not why:
         why = "" if shutil.which("haproxy") else "not installed: haproxy (tests/support/setup.sh packages)"
@@ -94,17 +94,18 @@ def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), rel
     for host in fleet.hosts:
         network.plug(fleet, host)
         machine.create(fleet, host, trees[host])
-        machine.start(fleet, host)
+        if all_on or host in asked:
+            machine.start(fleet, host)
     services.start(fleet)
     controller.write_inventory(fleet, services.addresses(fleet))
-    in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts)
+    in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts if all_on else asked)
     print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
 
 
 def add(fleet: Fleet, hosts: list[str]) -> None:
     if not fleet.hosts:
         raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
-    up(fleet, hosts)
+    up(fleet, hosts, all_on=False)
 
 
 def at_hand(codename: str) -> str:
@@ -171,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
     start_all.add_argument("--s3", action="store_true", help="an S3 server")
     start_all.add_argument("--aws", action="store_true", help="a double of AWS whose target groups are HAProxy's servers (with --balancer)")
     start_all.add_argument("--releases", type=lambda text: text.split(","), default=[], help="Debian releases of new hosts, by turns: bookworm,trixie")
-    commands.add_parser("add", help="hosts by name, to a fleet that is up; with an aws double they are not registered").add_argument("hosts", nargs="+")
+    commands.add_parser("add", help="hosts by name, to a fleet that is up").add_argument("hosts", nargs="+")
     commands.add_parser("balancer", help="its servers, or the answer to a command of its runtime API").add_argument("argv", nargs=argparse.REMAINDER)
     commands.add_parser("down", help="end the fleet and remove all of it").add_argument("--all", action="store_true", help="every fleet of this work tree")
     commands.add_parser("status", help="hosts, addresses, on/off/frozen; services").add_argument("--json", action="store_true")
