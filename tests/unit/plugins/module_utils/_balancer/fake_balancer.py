@@ -39,6 +39,7 @@ class FakePlace:
         self.sessions: dict[str, list[float]] = {}
         self.keeps: dict[str, float] = {}
         self.silent = False  # tells no sessions
+        self.curt = False  # says out while sessions are open, as HAProxy does of a server in maintenance
         self.never: set[str] = set()  # commands that it answers and does not obey
         self.fail: t.Callable[[str, str], t.Optional[BeamError]] = lambda verb, name: None
         self.commands: list[tuple[str, str]] = []
@@ -64,7 +65,7 @@ class FakePlace:
             if self.keeps.get(name, 0) > self.clock():
                 self._total[name] += 1
             open_now = sum(end > self.clock() for end in self.sessions.get(name, ()))
-            if rotation == OUT and open_now:
+            if rotation == OUT and open_now and not self.curt:
                 rotation = DRAINING
             found[name] = MemberState(
                 rotation, self.healthy[name] and rotation != UNKNOWN, None if self.silent else open_now, "", Counters(self._total[name], self._total[name])

@@ -93,6 +93,13 @@ def test_sessions_that_appear_again_start_quiet_anew() -> None:
     assert world.drain()["a"].seconds >= 8.0
 
 
+def test_out_with_sessions_is_not_drained() -> None:
+    world = World()
+    world.place.curt = True
+    world.place.sessions = {"a": [world.clock() + 9]}
+    assert world.drain()["a"].seconds >= 11
+
+
 def test_open_sessions_at_the_deadline_are_told_and_are_no_error() -> None:
     world = World()
     world.place.sessions = {"a": [world.clock() + 5, world.clock() + 500, world.clock() + 500]}
