@@ -23,9 +23,11 @@ STUB = (ROOT / "tests" / "fleet" / "stub.py").read_text(encoding="utf-8")
 AWS = """
 import boto3, json, sys
 at = json.loads(sys.argv[1])
-elb = boto3.client("elbv2", region_name=at["region"], endpoint_url=at["endpoint_url"], aws_access_key_id="x", aws_secret_access_key="x")
-answer = getattr(elb, sys.argv[2])(TargetGroupArn=at["target_group"], **json.loads(sys.argv[3]))
-print(json.dumps([[line["Target"]["Id"], line["TargetHealth"]["State"]] for line in answer.get("TargetHealthDescriptions", [])]))
+keys = {"region_name": at["region"], "aws_access_key_id": at["access_key"], "aws_secret_access_key": at["secret_key"]}
+clients = {name: boto3.client(name, endpoint_url=at["endpoint_url"], **keys) for name in ("elbv2", "autoscaling")}
+for line in sys.stdin:
+    service, action, options = json.loads(line)
+    print(json.dumps(getattr(clients[service], action)(**options), default=str), flush=True)
 """
 
 
@@ -63,11 +65,41 @@ def answers(hosts: Hosts, count: int = 10) -> set[str]:
     return {json.loads(line + "}")["version"] for line in hosts.control(*words).split("}") if line.strip()}
 
 
-def aws(hosts: Hosts, action: str, **options: t.Any) -> dict[str, str]:
-    at = hosts.services()["aws"]
-    said = hosts.control(sys.executable, "-c", AWS, json.dumps(at), action, json.dumps(options))
-    names = {instance: host for host, instance in at["instances"].items()}
-    return {names[target]: state for target, state in json.loads(said)}
+class Aws:
+    """A client of the double, one process for all its calls."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self.hosts = hosts
+        words = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, "-c", AWS, json.dumps(hosts.services()["aws"])]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *words: t.Any) -> dict[str, t.Any]:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def name(self, instance: str) -> str:
+        return next(host for host, known in self.hosts.services()["aws"]["instances"].items() if known == instance)
+
+    def targets(self, action: str, **options: t.Any) -> dict[str, str]:
+        answer = self.ask("elbv2", action, {"TargetGroupArn": self.hosts.services()["aws"]["target_group"], **options})
+        return {self.name(line["Target"]["Id"]): line["TargetHealth"]["State"] for line in answer.get("TargetHealthDescriptions", [])}
+
+    def scaling(self, action: str, **options: t.Any) -> None:
+        self.ask("autoscaling", action, options)
+
+    def instances(self) -> dict[str, str]:
+        groups = self.ask("autoscaling", "describe_auto_scaling_groups", {})["AutoScalingGroups"]
+        return {self.name(line["InstanceId"]): line["LifecycleState"] for group in groups for line in group["Instances"]}
+
+
+@pytest.fixture(scope="module")
+def aws(pair: Hosts) -> t.Iterator[Aws]:
+    made = Aws(pair)
+    yield made
+    made.process.terminate()
+    made.process.wait(timeout=10)
 
 
 def targets(hosts: Hosts, *names: str) -> list[dict[str, str]]:
@@ -102,23 +134,23 @@ def test_runtime_api_drains_on_both_sockets(pair: Hosts) -> None:
     eventually(lambda: answers(pair) == {"h1", "h2"})
 
 
-def test_target_group_is_the_balancers_backend(pair: Hosts) -> None:
-    eventually(lambda: aws(pair, "describe_target_health") == {"h1": "healthy", "h2": "healthy"})
+def test_target_group_is_the_balancers_backend(pair: Hosts, aws: Aws) -> None:
+    eventually(lambda: aws.targets("describe_target_health") == {"h1": "healthy", "h2": "healthy"})
     request = slow_request(pair, 4000)
     busy = eventually(lambda: next((line.split()[0] for line in pair.fleet("balancer").splitlines()[1:] if line.split()[3] == "1"), None))
     other = {"h1": "h2", "h2": "h1"}[busy]
-    aws(pair, "deregister_targets", Targets=targets(pair, busy))
-    assert aws(pair, "describe_target_health")[busy] == "draining"
+    aws.targets("deregister_targets", Targets=targets(pair, busy))
+    assert aws.targets("describe_target_health")[busy] == "draining"
     assert answers(pair) == {other}
     assert json.loads(request.communicate(timeout=10)[0])["version"] == busy
-    eventually(lambda: aws(pair, "describe_target_health", Targets=targets(pair, busy)) == {busy: "unused"})
-    assert aws(pair, "describe_target_health") == {other: "healthy"}
+    eventually(lambda: aws.targets("describe_target_health", Targets=targets(pair, busy)) == {busy: "unused"})
+    assert aws.targets("describe_target_health") == {other: "healthy"}
     pair.on(busy, "systemctl", "stop", "stub")
-    aws(pair, "register_targets", Targets=targets(pair, busy))
-    assert aws(pair, "describe_target_health")[busy] == "initial"
+    aws.targets("register_targets", Targets=targets(pair, busy))
+    assert aws.targets("describe_target_health")[busy] == "initial"
     assert answers(pair) == {other}
     run_stub(pair, busy, busy)
-    eventually(lambda: aws(pair, "describe_target_health")[busy] == "healthy")
+    eventually(lambda: aws.targets("describe_target_health")[busy] == "healthy")
     assert answers(pair) == {"h1", "h2"}
 
 
@@ -171,64 +203,47 @@ def test_load_counts_what_fails_when_a_server_is_killed(pair: Hosts) -> None:
     assert found["failed"] == len(found["first_failures"]) and sum(second[2] for second in found["timeline"]) == found["failed"]
 
 
-def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Hosts) -> None:
+def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Hosts, aws: Aws) -> None:
     pair.fleet("up", "3")
     assert pair.services()["balancer"]["servers"] == ["h1", "h2", "h3"]
     run_stub(pair, "h3", "h3")
     eventually(lambda: states(pair)["h3"] == "UP")
-    eventually(lambda: aws(pair, "describe_target_health").get("h3") == "healthy")
+    eventually(lambda: aws.targets("describe_target_health").get("h3") == "healthy")
     assert answers(pair) == {"h1", "h2", "h3"}
     variables = json.loads(pair.control("ansible-inventory", "--host", "h3"))
     assert variables["fleet_balancer"]["url"] == "http://10.99.0.1:8080" and variables["fleet_instance_id"] == pair.services()["aws"]["instances"]["h3"]
 
 
-SCALE = """
-import boto3, json, sys
-at = json.loads(sys.argv[1])
-asg = boto3.client("autoscaling", region_name=at["region"], endpoint_url=at["endpoint_url"], aws_access_key_id="x", aws_secret_access_key="x")
-answer = getattr(asg, sys.argv[2])(**json.loads(sys.argv[3]))
-lines = [line for group in answer.get("AutoScalingGroups", []) for line in group["Instances"]]
-print(json.dumps([[line["InstanceId"], line["LifecycleState"]] for line in lines]))
-"""
-
-
-def scale(hosts: Hosts, action: str, **options: t.Any) -> dict[str, str]:
-    """The instances of the groups, by host."""
-    at = hosts.services()["aws"]
-    names = {instance: host for host, instance in at["instances"].items()}
-    return {names[instance]: state for instance, state in json.loads(hosts.control(sys.executable, "-c", SCALE, json.dumps(at), action, json.dumps(options)))}
-
-
-def test_an_auto_scaling_group_starts_and_ends_hosts(pair: Hosts) -> None:
+def test_an_auto_scaling_group_starts_and_ends_hosts(pair: Hosts, aws: Aws) -> None:
     at = pair.services()["aws"]
     group = {"AutoScalingGroupName": "app"}
-    scale(pair, "create_launch_configuration", LaunchConfigurationName="app", ImageId="ami-12c6146b", InstanceType="t3.micro")
+    aws.scaling("create_launch_configuration", LaunchConfigurationName="app", ImageId="ami-12c6146b", InstanceType="t3.micro")
     options = {"MinSize": 0, "MaxSize": 9, "VPCZoneIdentifier": at["subnet"], "LaunchConfigurationName": "app", "TargetGroupARNs": [at["target_group"]]}
-    scale(pair, "create_auto_scaling_group", **group, **options)
-    scale(pair, "attach_instances", **group, InstanceIds=[at["instances"]["h1"]])
+    aws.scaling("create_auto_scaling_group", **group, **options)
+    aws.scaling("attach_instances", **group, InstanceIds=[at["instances"]["h1"]])
     for name in ("launching", "terminating"):
         transition = "autoscaling:EC2_INSTANCE_" + name.upper()
-        scale(pair, "put_lifecycle_hook", **group, LifecycleHookName=name, LifecycleTransition=transition, HeartbeatTimeout=60)
-    assert scale(pair, "describe_auto_scaling_groups") == {"h1": "InService"}
+        aws.scaling("put_lifecycle_hook", **group, LifecycleHookName=name, LifecycleTransition=transition, HeartbeatTimeout=60)
+    assert aws.instances() == {"h1": "InService"}
 
-    scale(pair, "set_desired_capacity", **group, DesiredCapacity=2)
+    aws.scaling("set_desired_capacity", **group, DesiredCapacity=2)
     eventually(lambda: "h4" in pair.services()["aws"]["instances"])
-    eventually(lambda: scale(pair, "describe_auto_scaling_groups") == {"h1": "InService", "h4": "Pending:Wait"}, 20)
+    eventually(lambda: aws.instances() == {"h1": "InService", "h4": "Pending:Wait"}, 20)
     assert pair.fleet("ssh", "h4", "hostname").strip() == "h4"
     run_stub(pair, "h4", "h4")
-    assert "h4" not in answers(pair) and "h4" not in aws(pair, "describe_target_health")
+    assert "h4" not in answers(pair) and "h4" not in aws.targets("describe_target_health")
     instance = pair.services()["aws"]["instances"]["h4"]
     done = {**group, "InstanceId": instance, "LifecycleActionResult": "CONTINUE"}
-    scale(pair, "complete_lifecycle_action", **done, LifecycleHookName="launching")
-    eventually(lambda: scale(pair, "describe_auto_scaling_groups")["h4"] == "InService")
-    eventually(lambda: aws(pair, "describe_target_health")["h4"] == "healthy" and "h4" in answers(pair))
+    aws.scaling("complete_lifecycle_action", **done, LifecycleHookName="launching")
+    eventually(lambda: aws.instances()["h4"] == "InService")
+    eventually(lambda: aws.targets("describe_target_health")["h4"] == "healthy" and "h4" in answers(pair))
 
     terminate = {"InstanceId": instance, "ShouldDecrementDesiredCapacity": True}
-    scale(pair, "terminate_instance_in_auto_scaling_group", **terminate)
-    eventually(lambda: scale(pair, "describe_auto_scaling_groups")["h4"] == "Terminating:Wait")
+    aws.scaling("terminate_instance_in_auto_scaling_group", **terminate)
+    eventually(lambda: aws.instances()["h4"] == "Terminating:Wait")
     assert "h4" not in answers(pair) and pair.status()["h4"]["state"] == "on"
-    scale(pair, "complete_lifecycle_action", **done, LifecycleHookName="terminating")
-    eventually(lambda: scale(pair, "describe_auto_scaling_groups") == {"h1": "InService"}, 20)
+    aws.scaling("complete_lifecycle_action", **done, LifecycleHookName="terminating")
+    eventually(lambda: aws.instances() == {"h1": "InService"}, 20)
     assert pair.status()["h4"]["state"] == "off"
     pair.fleet("add", "h5")
     assert {host: one["state"] for host, one in pair.status().items()} == {"h1": "on", "h2": "on", "h3": "on", "h4": "off", "h5": "on"}
