@@ -146,7 +146,8 @@ class Mover:
             for name, row in rows.items():
                 pairs = [pair for pair in plan.pairs if pair[1] == name]
                 if all(label in fresh for label, _name in pairs):
-                    calm = all([self._calm(pair, totals) for pair in pairs])  # each of them: totals are remembered
+                    found = [self._calm(pair, totals) for pair in pairs]  # each of them is asked: totals are remembered
+                    calm = all(found)
                     calm_since[name] = calm_since.get(name, now) if calm else now
                     if not calm:
                         calm_since.pop(name)
