@@ -120,18 +120,14 @@ def keep(open_store: OpenStore, lease: Lease, controller: Process) -> None:
             except BeamError:  # the store is away: as long as nobody takes the lock, it may come back
                 due = time.monotonic() + min(1.0, period)
         time.sleep(tick)
-    _abandon(store or open_store(), lease)
+    with contextlib.suppress(BeamError):  # then the others watch
+        _abandon(store or open_store(), lease)
 
 
 def _abandon(store: Store, lease: Lease) -> None:
     """So that other machines need not watch for a ttl what this one has seen: the controller is gone."""
-    lock: Lock = lease.lock
-    with contextlib.suppress(BeamError):
-        store.start_clock()
-        try:
-            write_lock(store, beat(lock, iso_now(), gone=True), lease.etag)
-        except Conflict:
-            return  # released or taken; or a beat of which the answer was lost: then the others watch
+    store.start_clock()
+    write_lock(store, beat(lease.lock, iso_now(), gone=True), lease.etag)  # Conflict: it was released or taken
 
 
 def needed(lock: Lock, token: str, fence: int) -> bool:
