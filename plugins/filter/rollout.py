@@ -24,6 +24,14 @@ def rollout_aim(known: Vars, named: bool = False, resume: str = "auto") -> dict[
     return aim(known.get("journal"), bool(known.get("unfinished")), known["channel"], named, resume)
 
 
+def rollout_plan(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
+    """The plan; or the draft with the reason in `refused`, for a task of its own to say: an error of a template is hard to read."""
+    try:
+        return {**make(draft, hostvars), "refused": ""}
+    except BeamError as exc:
+        return {**draft, "refused": exc.message}
+
+
 def rollout_preview(plan: Vars) -> list[str]:
     return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"])
 
@@ -55,7 +63,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found = {
-            "rollout_aim": rollout_aim, "rollout_plan": make, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch,
+            "rollout_aim": rollout_aim, "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch,
             "rollout_members": rollout_members, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

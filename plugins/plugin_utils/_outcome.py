@@ -15,18 +15,18 @@ Vars = t.Mapping[str, t.Any]
 
 # Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
 BLAMING = ("unhealthy", "node_died", "boot_timeout", "canary_worse")
-# The registers of a rollout, reset before each.
+# The registers of a rollout; the role's vars/main.yml resets them before each.
 FORWARD = (
     "rollout_leaving", "rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted", "rollout_ready_again", "rollout_joined", "rollout_baked",
 )
 BACKWARD = ("rollout_returning", "rollout_back_left", "rollout_pointed", "rollout_returned", "rollout_back_joined")
-REGISTERS = FORWARD + BACKWARD + ("rollout_moved", "rollout_in", "rollout_back", "rollout_hook_error")
+REGISTERS = (*FORWARD, *BACKWARD, "rollout_moved", "rollout_in")
 
 
 def result(hostvars: Vars, name: str) -> Vars:
     """What a task registered; empty where it was skipped or never ran."""
-    found = hostvars.get(name) or {}
-    return {} if found.get("skipped") else found
+    found = hostvars.get(name)
+    return found if isinstance(found, t.Mapping) and not found.get("skipped") else {}
 
 
 def error(found: Vars) -> str:

@@ -92,8 +92,8 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     strangers = [row["host"] for row in rows if row["rotation"] == "unknown" and not (broken.get(row["host"]) or {}).get("out")]
     if strangers:
         raise BeamError(
-            "member_unknown", "%s can't be taken out of the balancer" % ", ".join(strangers), "%s does not know them" % (
-                " and ".join((draft["balanced"].get("balancers") or ["the balancer"]))),
+            "member_unknown", "%s can't be taken out of the balancer" % ", ".join(strangers), "%s does not know them"
+            % " and ".join(draft["balanced"].get("balancers") or ["the balancer"]),
             "Add them there, or say in beam_member what it calls them (server, target, port)",
         )
     leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]

@@ -17,6 +17,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import bla
 from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import seconds, steps
 
 SCHEMA = 1
+ERRORS = ("responses_5xx", "connect_errors", "response_errors")
 Vars = t.Mapping[str, t.Any]
 
 
@@ -90,10 +91,10 @@ def _requests(plan: Vars, hosts: t.Mapping[str, Vars]) -> dict[str, t.Any] | Non
     for host, member in hosts.items():
         first, last = (before.get(host) or {}).get("counters") or {}, member.get("counters") or {}
         if "requests" in first and "requests" in last:
-            found[host] = {key: int(last.get(key) or 0) - int(first.get(key) or 0) for key in ("requests", "responses_5xx", "connect_errors", "response_errors")}
+            found[host] = {key: int(last.get(key) or 0) - int(first.get(key) or 0) for key in ("requests", *ERRORS)}
     if not found:
         return None
-    wrong = sum(member[key] for member in found.values() for key in ("responses_5xx", "connect_errors", "response_errors"))
+    wrong = sum(member[key] for member in found.values() for key in ERRORS)
     return {"total": sum(member["requests"] for member in found.values()), "errors": wrong, "hosts": found}
 
 
