@@ -127,6 +127,7 @@ def run_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     (lock, _lock_etag), (journal, _etag) = both(lambda: read_lock(store, name, channel), lambda: read_journal(store, name, channel))
     pointer, _channel_etag = read_channel(store, name, channel)
     return {
-        "changed": False, "channel": channel_dict(pointer), "lock": lock_dict(lock) if lock.serial else None, "journal": journal_dict(journal), "unfinished": journal.unfinished,
+        "changed": False, "channel": channel_dict(pointer), "lock": lock_dict(lock) if lock.serial else None, "journal": journal_dict(journal),
+        "unfinished": journal.unfinished,
         "interrupted_hosts": journal.interrupted_hosts(), "history": read_history(store, name, channel, params["history"]),
     }
