@@ -133,7 +133,7 @@ def test_frozen_vm_is_killed_at_the_deadline(site: Site) -> None:
 def test_sigterm_during_early_boot_is_repeated_until_heard(site: Site) -> None:
     site.run(state="stopped")
     manager = site.manager
-    manager._directories()
+    manager.directories()
     env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": manager.run_dir}
     launcher = str(site.base / "current" / "bin" / NAME)
     with open(os.devnull, "wb") as null, subprocess.Popen([launcher, "start"], env=env, stdin=null, stdout=null, stderr=null, start_new_session=True) as child:
