@@ -46,7 +46,7 @@ integration: tools ## real Elixir, real stores (TARGETS="a b" for some)
 fleet: tools ## real systemd hosts
 	@$(PYTHON) tests/support/run_fleet.py
 
-fleet-up: setup ## N systemd hosts, a balancer, S3 and a double of AWS for use by hand (BARE=1: hosts only; tests/fleet/README.md)
+fleet-up: setup ## N hosts, a balancer, S3, a double of AWS, by hand (BARE=1: hosts only)
 	@tests/fleet/fleet up $(N) $(if $(BARE),,--balancer --s3 --aws) $(if $(RELEASES),--releases $(RELEASES))
 
 fleet-down: tools ## end them, and leave nothing
