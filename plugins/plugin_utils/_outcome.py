@@ -60,7 +60,28 @@ def state(hostvars: Vars) -> str:
         return "unreachable"
     if any(failed(r) for r in steps) or hostvars.get("rollout_hook_error"):
         return "failed"
-    return "moved" if "after" in result(hostvars, "rollout_restarted") else "skipped"
+    if "after" not in result(hostvars, "rollout_restarted"):
+        return "skipped"
+    last = result(hostvars, "rollout_confirmed")
+    if last.get("unreachable"):
+        return "unreachable"
+    return "failed" if last and since(hostvars) else "moved"
+
+
+def since(hostvars: Vars) -> str:
+    """What became of a host after its batch; empty where it is as it was."""
+    last, moved = result(hostvars, "rollout_confirmed"), result(hostvars, "rollout_restarted")
+    if not last or last.get("unreachable"):
+        return ""
+    if "running" not in last:
+        return "it was healthy, and could not be asked again: %s" % error(last)
+    if not last["running"]:
+        return "it was healthy, and does not run any more"
+    expected = (moved.get("after") or {}).get("pid")
+    if expected is not None and last.get("pid") != expected:
+        return "it was healthy, then its process %s ended, and %s took its place" % (expected, last.get("pid"))
+    health = last.get("health") or {}
+    return "it was healthy, then not any more: %s" % (health.get("reason") or "no reason given") if health and not health.get("passed") else ""
 
 
 def reason(hostvars: Vars) -> str:
@@ -70,12 +91,14 @@ def reason(hostvars: Vars) -> str:
         bad = [error(r) for r in (result(hostvars, name) for name in names) if failed(r)]
         if names is FORWARD and not bad and hostvars.get("rollout_hook_error"):
             bad = [str(hostvars["rollout_hook_error"])]
+        if names is FORWARD and not bad and since(hostvars):
+            bad = [since(hostvars)]
         texts.append(bad[0] if bad else "")
     return " and then, on the way back: ".join(text for text in texts if text) if texts[0] else texts[1]
 
 
 def blames(hostvars: Vars) -> bool:
-    return any(code(result(hostvars, name)) in BLAMING for name in FORWARD)
+    return bool(since(hostvars)) or any(code(result(hostvars, name)) in BLAMING for name in FORWARD)
 
 
 def fenced(hostvars: Vars) -> bool:
@@ -89,15 +112,14 @@ def touched(hostvars: Vars) -> bool:
 
 
 def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
-    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts were `touched`, `moved`, are `serving` and `healed`."""
+    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `unsettled` (touched and not taken back yet), `serving` and `healed`."""
     states = {host: state(hostvars.get(host) or {}) for host in hosts}
-    begun = [host for host in hosts if touched(hostvars.get(host) or {})]
+    begun = [host for host in hosts if touched(hostvars.get(host) or {}) and not result(hostvars[host], "rollout_pointed")]
     return {
         "failed": any(s in ("failed", "unreachable", "stranded") for s in states.values()),
         "fenced": any(fenced(hostvars.get(host) or {}) for host in hosts),
         "states": states,
-        "touched": begun,
-        "moved": [host for host in hosts if states[host] == "moved"],
+        "unsettled": begun,
         # Back in a balancer already, so they have to leave it once more before they return.
         "serving": [host for host in begun if result(hostvars[host], "rollout_joined") or result(hostvars[host], "rollout_ready_again")],
         "healed": [host for host in hosts if states[host] == "returned" and (result(hostvars[host], "rollout_returned").get("after"))],

@@ -60,7 +60,7 @@ class Fleet:
                 "beam_boot_timeout": 20,
                 "beam_health": {
                     "http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}},
-                    "within": 6, "passes": 2, "interval": 0.3,
+                    "within": 6, "passes": 2, "interval": 0.3, "stable": 0.5,
                 },
             }},
             "beam": {"hosts": {
@@ -206,7 +206,7 @@ def test_8_a_later_batch_that_fails_takes_the_earlier_ones_back(fleet: Fleet) ->
     before = fleet.answers()
     # 0.1.0 is fine on a; on b its gate asks for what no version says.
     health = {"http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {
-        "ready": "{{ inventory_hostname == 'a' or rollout_expected_version == '0.2.0' }}"}}, "within": 3, "passes": 1}
+        "ready": "{{ inventory_hostname == 'a' or rollout_expected_version == '0.2.0' }}"}}, "within": 3, "passes": 1, "stable": 0}
     run = fleet.play("rollout", beam_version="0.1.0", beam_health=health)
     assert run.code != 0
     assert [row["outcome"] for row in run.report["rows"]] == ["returned", "returned"]

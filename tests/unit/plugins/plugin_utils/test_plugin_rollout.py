@@ -54,6 +54,11 @@ def test_success_needs_every_host_on_the_version() -> None:
         (host(activated={"changed": True}, restarted=ok(), joined=bad("not_joined")), "failed"),
         (host(activated={"changed": True}, restarted=ok(), hook_error="Run the hook join: no"), "failed"),
         (host(left=bad("capacity_floor")), "failed"),
+        # The last look at all of them, before anything is promoted.
+        (host(activated={}, restarted={**ok(), "after": {"version": "0.2.0", "pid": 9}}, confirmed={"running": True, "pid": 10}), "failed"),
+        (host(activated={}, restarted=ok(), confirmed={"running": False}), "failed"),
+        (host(activated={}, restarted=ok(), confirmed={"running": True, "health": {"passed": False, "reason": "answers 503"}}), "failed"),
+        (host(activated={}, restarted=ok(), confirmed=LOST), "unreachable"),
         # It says that it moved, but what it says runs is something else.
         (host(activated={}, restarted=ok("0.1.0", changed=False)), "unproven"),
         (host(activated={}, restarted=ok(None)), "would move"),
@@ -111,10 +116,11 @@ def test_what_limit_left_out_is_drift() -> None:
 
 def test_a_batch_is_read_from_its_hosts() -> None:
     found = batch({"a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}), "b": host(leaving=bad("lock_lost"))}, ["a", "b"])
-    assert found["failed"] and found["fenced"] and found["touched"] == ["a"] and found["serving"] == ["a"] and found["moved"] == ["a"]
+    assert found["failed"] and found["fenced"] and found["unsettled"] == ["a"] and found["serving"] == ["a"]
     returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
     nothing_before = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok(None))
-    assert batch({"a": returned, "b": nothing_before}, ["a", "b"])["healed"] == ["a"]
+    found = batch({"a": returned, "b": nothing_before}, ["a", "b"])
+    assert found["healed"] == ["a"] and found["unsettled"] == []
 
 
 def test_what_the_journal_is_told() -> None:
