@@ -111,11 +111,10 @@ options:
     description:
       - V(drained) takes them out and waits until nothing is in flight.
       - V(joined) brings them in and waits until each place says that they are in and healthy.
-      - V(info) only tells how it is.
       - V(watched) compares them for O(bake) seconds with the rest of O(fleet), and fails as soon as they do worse.
+      - Without it, how it is is only told.
     type: str
-    choices: [drained, joined, info, watched]
-    default: info
+    choices: [drained, joined, watched]
   min_healthy:
     description:
       - With O(state=drained), how many servers of O(fleet) must stay in and healthy without the ones that leave. Otherwise nothing is touched.
@@ -313,7 +312,7 @@ def main() -> None:
         argument_spec={
             "balancers": BALANCERS_SPEC,
             "members": {"type": "raw", "required": True},
-            "state": {"type": "str", "choices": ["drained", "joined", "info", "watched"], "default": "info"},
+            "state": {"type": "str", "choices": ["drained", "joined", "watched"]},
             "min_healthy": {"type": "int"},
             "fleet": {"type": "raw"},
             "timeout": {"type": "float", "default": 60.0},

@@ -140,7 +140,7 @@ def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     hosts = None if fleet is None else {*fleet, *members}
     mover = Mover(places, Timing(params["timeout"], params["quiet"], params["interval"]))
     looks = mover.look()
-    if params["state"] == "info":
+    if params["state"] is None:
         return _info(places, mover, members, hosts, params["min_healthy"])
     check_known(places, looks, members, params["state"] == "joined")
     if params["state"] == "watched":

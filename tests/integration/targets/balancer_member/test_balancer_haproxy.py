@@ -21,7 +21,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from balancer_site import App, Clients, Proxy, tasks, until
 
 DEFAULTS: dict[str, t.Any] = {
-    "state": "info", "min_healthy": None, "fleet": None, "timeout": 10.0, "quiet": 0.4, "interval": 0.05, "bake": 3.0,
+    "state": None, "min_healthy": None, "fleet": None, "timeout": 10.0, "quiet": 0.4, "interval": 0.05, "bake": 3.0,
     "limits": {"min_requests": 50, "error_margin": 0.01, "error_ratio": 2.0, "latency_margin": 50.0, "latency_ratio": 2.0},
 }  # fmt: skip
 
