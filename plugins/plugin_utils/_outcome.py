@@ -112,7 +112,10 @@ def touched(hostvars: Vars) -> bool:
 
 
 def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
-    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `unsettled` (touched and not taken back yet), `serving` and `healed`."""
+    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `unsettled`, `serving` and `healed`.
+
+    Unsettled is what was touched and not taken back yet.
+    """
     states = {host: state(hostvars.get(host) or {}) for host in hosts}
     begun = [host for host in hosts if touched(hostvars.get(host) or {}) and not result(hostvars[host], "rollout_pointed")]
     return {

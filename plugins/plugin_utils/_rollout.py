@@ -43,7 +43,7 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
 
 
 def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
-    planned = next((r for r in plan.get("rows") or () if r["host"] == host), {})
+    planned: Vars = next((r for r in plan.get("rows") or () if r["host"] == host), {})
     outcome, after = _outcome(of, plan, planned)
     staged, moved, left = (result(of, "rollout_" + name) for name in ("staged", "restarted", "left"))
     member = (left.get("members") or {}).get(host) or {}
@@ -133,7 +133,7 @@ def summarize(
     ended = now or datetime.datetime.now(datetime.timezone.utc)
     begun = plan.get("begun") or ended.timestamp()
     drift = _drift(outside, plan)
-    opened = next((x["journal"] for x in (result(hostvars.get(row["host"]) or {}, "rollout_opened") for row in rows) if x.get("journal")), {})
+    opened: Vars = next((x["journal"] for x in (result(hostvars.get(row["host"]) or {}, "rollout_opened") for row in rows) if x.get("journal")), {})
     channel = (closing or {}).get("channel") or {}
     succeeded = bool(rows) and not bad and not why
     notes = ["%s is %s." % (d["host"], d["note"]) for d in drift]

@@ -31,10 +31,16 @@ def test_sizes(batches: object, hosts: int, expected: list[int]) -> None:
 @pytest.mark.parametrize(
     ("strategy", "batches", "hosts", "code"),
     [
-        ("rolling", [0], 3, "batches_invalid"), ("rolling", [], 3, "batches_invalid"), ("rolling", ["1.5"], 3, "number_invalid"), ("rolling", [-1], 3, "number_invalid"),
-        ("rolling", ["101%"], 3, "number_invalid"), ("rolling", [None], 3, "number_invalid"), ("big_bang", [1], 3, "strategy_unknown"), ("rolling", [1], 0, "no_hosts"),
+        ("rolling", [0], 3, "batches_invalid"),
+        ("rolling", [], 3, "batches_invalid"),
+        ("rolling", ["1.5"], 3, "number_invalid"),
+        ("rolling", [-1], 3, "number_invalid"),
+        ("rolling", ["101%"], 3, "number_invalid"),
+        ("rolling", [None], 3, "number_invalid"),
+        ("big_bang", [1], 3, "strategy_unknown"),
+        ("rolling", [1], 0, "no_hosts"),
     ],
-)  # fmt: skip
+)
 def test_batches_that_make_no_sense_are_named(strategy: str, batches: object, hosts: int, code: str) -> None:
     with pytest.raises(BeamError) as caught:
         sizes(strategy, batches, hosts)
@@ -47,8 +53,11 @@ def test_all_at_once_is_one_batch() -> None:
 
 @pytest.mark.parametrize(
     ("said", "strategy", "hosts", "expected"),
-    [("auto", "rolling", 5, 2), ("auto", "rolling", 1, 0), ("auto", "all_at_once", 5, 0), ("75%", "canary", 5, 3), (4, "rolling", 5, 4), ("5", "blue_green", 5, 5), (0, "rolling", 9, 0)],
-)
+    [
+        ("auto", "rolling", 5, 2), ("auto", "rolling", 1, 0), ("auto", "all_at_once", 5, 0), ("75%", "canary", 5, 3),
+        (4, "rolling", 5, 4), ("5", "blue_green", 5, 5), (0, "rolling", 9, 0),
+    ],
+)  # fmt: skip
 def test_floor(said: object, strategy: str, hosts: int, expected: int) -> None:
     assert floor(said, strategy, hosts) == expected
 

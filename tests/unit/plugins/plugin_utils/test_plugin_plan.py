@@ -12,7 +12,8 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, m
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
-    "name": "beacon", "channel": "production", **NEW, "homecoming": False, "kind": "rollout", "strategy": "rolling", "batch_sizes": [1, "50%"], "min_healthy": "auto",
+    "name": "beacon", "channel": "production", **NEW, "homecoming": False, "kind": "rollout",
+    "strategy": "rolling", "batch_sizes": [1, "50%"], "min_healthy": "auto",
     "stable": OLD, "candidate": None, "interrupted": {}, "hosts": ["a", "b", "c", "d"], "balanced": {},
 }  # fmt: skip
 
@@ -60,7 +61,7 @@ def test_what_was_left_half_way_comes_first_and_remembers_what_ran_before() -> N
 
 
 def test_hosts_that_somebody_else_took_out_stay_out() -> None:
-    members = {host: {"before": "in", "healthy": True} for host in "abcd"} | {"b": {"before": "out", "healthy": True}, "c": {"before": "draining", "healthy": True}}
+    members = {host: {"before": before, "healthy": True} for host, before in zip("abcd", ("in", "out", "draining", "in"))}
     journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
     plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1}, fleet())
     assert plan["absent"] == ["b"] and set(plan["leaves"]) == {"a", "c", "d"}

@@ -20,7 +20,8 @@ PLAN: dict[str, t.Any] = {
 
 
 def ok(version: str | None = "0.2.0", changed: bool = True) -> dict[str, t.Any]:
-    return {"changed": changed, "before": {"version": "0.1.0"}, "after": version and {"version": version}, "seconds": {"stop": 1.0, "boot": 1.5, "total": 3}, "began": 5.0}
+    after = version and {"version": version}
+    return {"changed": changed, "before": {"version": "0.1.0"}, "after": after, "seconds": {"stop": 1.0, "boot": 1.5, "total": 3}, "began": 5.0}
 
 
 def bad(code: str = "unhealthy", **more: t.Any) -> dict[str, t.Any]:
@@ -133,9 +134,11 @@ def test_what_the_journal_is_told() -> None:
 
 
 def test_a_timeline_has_the_steps_in_their_order() -> None:
-    row = summarize({"a": host(
+    moved = host(
         staged={"began": 1, "seconds": {"total": 2}, "bytes": {"fetched": 3}}, left={"members": {"a": {"began": 4, "seconds": 0.5}}},
-        activated={"began": 4.5, "seconds": {"total": 0.1}}, restarted={**ok(), "health": {"seconds": 0.5, "passed": True}}), "b": MOVED}, PLAN)["rows"][0]  # fmt: skip
+        activated={"began": 4.5, "seconds": {"total": 0.1}}, restarted={**ok(), "health": {"seconds": 0.5, "passed": True}},
+    )  # fmt: skip
+    row = summarize({"a": moved, "b": MOVED}, PLAN)["rows"][0]
     assert [(s["step"], s["start"], s["seconds"]) for s in row["steps"]] == [
         ("stage", 1.0, 2.0), ("drain", 4.0, 0.5), ("activate", 4.5, 0.1), ("stop", 5.0, 1.0), ("boot", 6.0, 1.5), ("gate", 7.5, 0.5),
     ]  # fmt: skip
