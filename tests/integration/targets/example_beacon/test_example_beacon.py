@@ -35,6 +35,7 @@ class Node:
             self.process = subprocess.Popen(
                 [str(tree / "bin" / "beacon"), "start"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 env={**os.environ, "PORT": str(self.port), "RELEASE_DISTRIBUTION": "none", **environment},
+                cwd=log.parent,  # where a crash dump goes
             )  # fmt: skip
 
     def get(self, path: str) -> tuple[int, str, str]:
