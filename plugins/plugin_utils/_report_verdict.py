@@ -18,6 +18,7 @@ Vars = t.Mapping[str, t.Any]
 GOOD = ("moved", "unchanged", "would move")
 BAD = ("failed", "stranded", "unreachable", "lost", "unproven")
 
+
 def tone(row: Vars) -> str:
     outcome = line(row.get("outcome"))
     return "bad" if outcome in BAD else "good" if outcome in GOOD else "warn"

@@ -219,7 +219,7 @@ def attempts(params: Params, lease: Lease, targets: t.Sequence[Target]) -> dict[
         "proposed": move(propose, old),
         "promoted": move(promote, new),
         "withdrawn": move(withdraw),
-        "rolled back": move(lambda channel, stamp: roll_back(channel, stamp)),
+        "rolled back": move(roll_back),
         "ghosted": move(lambda channel, stamp: add_ghost(channel, Target("9.9.9", DIGEST % 9), "no reason", stamp)),
         "heartbeat": lambda: renew(store, lease.lock, lease.etag),
         "fences": lambda: raise_fences(store, NAME, CHANNEL, make_stamp("former", fence=lease.lock.serial)),

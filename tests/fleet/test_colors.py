@@ -39,9 +39,9 @@ class Server:
         assert SECRET not in done.stdout
         return str(done.stdout)
 
-    def module(self, name: str, fails: str = "", /, **options: t.Any) -> dict[str, t.Any]:
-        given = json.dumps({"name": "beacon", "base": BASE, **options}) if name.startswith("alchemist") else json.dumps(options)
-        done = self.hosts.try_fleet("run", "--", "ansible", "h1", "--become", "-m", name, "-a", given)
+    def module(self, module: str, fails: str = "", /, **options: t.Any) -> dict[str, t.Any]:
+        given = json.dumps({"name": "beacon", "base": BASE, **options}) if module.startswith("alchemist") else json.dumps(options)
+        done = self.hosts.try_fleet("run", "--", "ansible", "h1", "--become", "-m", module, "-a", given)
         assert SECRET not in done.stdout
         result = dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1]))
         assert (done.returncode != 0) is bool(fails) and result.get("error", {}).get("code", "") == fails, done.stdout

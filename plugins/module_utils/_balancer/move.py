@@ -93,7 +93,7 @@ class Mover:
         except Unavailable as exc:
             since = self._failing.setdefault(label, self._clock())
             if self._clock() - since >= self._timing.patience:
-                raise BeamError(exc.code, exc.what, "%s (for %d s)" % (exc.why, self._clock() - since), exc.hint) from exc
+                raise BeamError(exc.code, exc.what, "%s (for %d s)" % (exc.why, self._clock() - since), exc.hint) from None
             return False
         self._failing.pop(label, None)
         return True

@@ -49,9 +49,8 @@ class Undo:
         state = self.looks[pair[0]].get(pair[1]) if pair[0] in self.looks else None
         return state is not None and state.rotation == IN and not state.half
 
-    def error(self, exc: BaseException, before: t.Mapping[str, str], left: t.Mapping[str, str]) -> BeamError:
+    def error(self, exc: BeamError, before: t.Mapping[str, str], left: t.Mapping[str, str]) -> BeamError:
         """exc, saying in which state each host was left."""
-        assert isinstance(exc, BeamError)
         details = {}
         for name in before:
             stuck = sorted(label for label, each in self.waiting if each == name)

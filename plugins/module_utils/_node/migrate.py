@@ -218,8 +218,10 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
     result = {"rc": code if code is not None else -signal.SIGKILL, "timed_out": code is None, "output": output, "log_file": os.path.join(places.path, name),
               "seconds": seconds}
     if code != 0:
-        how = "it did not end within %g s, and was killed" % request.timeout if code is None else (
-            "killed by signal %d" % -code if code < 0 else "exit status %d" % code)
+        if code is None:
+            how = "it did not end within %g s, and was killed" % request.timeout
+        else:
+            how = "killed by signal %d" % abs(code) if code < 0 else "exit status %d" % code
         raise BeamError(
             "migration_failed", "The migration of %s %s failed on %s" % (request.name, request.version, os.uname().nodename), how,
             "All it said is in %s. Correct it, and see what it has done to the data before it is run again" % result["log_file"],

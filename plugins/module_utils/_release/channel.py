@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from .._errors import BeamError, Conflict
-from .names import check_channel, check_digest, check_name, check_version
+from .names import check_channel, check_digest, check_name, check_version, is_whole
 
 SCHEMA = 1
 MAX_CHANNEL_BYTES = 1024 * 1024
@@ -184,7 +184,7 @@ def parse_channel(data: bytes) -> Channel:
             raise ValueError("its schema is unknown")
         if not isinstance(doc["serial"], int) or not 0 < doc["serial"] <= MAX_SERIAL:
             raise ValueError("%r is not a serial" % doc["serial"])
-        if type(doc.setdefault("fence", 0)) is not int or not 0 <= doc["fence"] <= MAX_SERIAL:
+        if not is_whole(doc.setdefault("fence", 0)) or not 0 <= doc["fence"] <= MAX_SERIAL:
             raise ValueError("%r is not a fence" % doc["fence"])
         check_name(doc["name"])
         check_channel(doc["channel"])

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 from .._errors import BeamError
 
@@ -25,6 +26,11 @@ def _check(kind: str, pattern: re.Pattern[str], value: str, rule: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value) or ".." in value:
         raise BeamError("invalid_" + kind, "%r is not a %s" % (value, kind), rule, "Give another %s" % kind)
     return value
+
+
+def is_whole(value: t.Any) -> bool:
+    """A whole number, as JSON has them: true is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_name(value: str) -> str:

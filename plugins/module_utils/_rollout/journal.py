@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from .._errors import BeamError, Conflict
 from .._release.channel import MAX_SERIAL, Stamp, Target
-from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version
+from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version, is_whole
 
 SCHEMA = 1
 MAX_JOURNAL_BYTES = 16 * 1024 * 1024
@@ -205,7 +205,7 @@ def _text(value: t.Any) -> str:
 
 def _host(doc: t.Any) -> Host:
     before = None if doc["from"] is None else check_version(doc["from"])
-    if type(doc["out"]) is not bool:
+    if not isinstance(doc["out"], bool):
         raise ValueError("out is %r" % (doc["out"],))
     return Host(_one_of(doc["step"], STEPS), before, doc["out"], _text(doc["at"]), _text(doc["error"]))
 
@@ -222,7 +222,7 @@ def parse_journal(data: bytes, name: str, channel: str) -> Journal:
         doc = json.loads(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
-        if type(doc["fence"]) is not int or not 0 <= doc["fence"] <= MAX_SERIAL:
+        if not is_whole(doc["fence"]) or not 0 <= doc["fence"] <= MAX_SERIAL:
             raise ValueError("%r is not a fence" % (doc["fence"],))
         _one_of(doc["state"], STATES)
         _one_of(doc["kind"], KINDS)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 
 from .._errors import BeamError, Conflict
 from .._release.channel import MAX_SERIAL
-from .._release.names import check_channel, check_name
+from .._release.names import check_channel, check_name, is_whole
 from .process import Process
 
 SCHEMA = 1
@@ -130,7 +130,7 @@ def _process(doc: t.Any) -> Process | None:
         return None
     process = Process(**doc)
     if not all(isinstance(x, str) for x in (process.machine, process.boot, process.space)) or not all(
-            type(x) is int and x >= 0 for x in (process.pid, process.started)) or process.pid < 1:
+            is_whole(x) and x >= 0 for x in (process.pid, process.started)) or process.pid < 1:
         raise ValueError("it names no process")
     return process
 
@@ -140,9 +140,9 @@ def _holder(doc: t.Any) -> Holder | None:
         return None
     doc["process"], doc["keeper"] = _process(doc["process"]), _process(doc["keeper"])
     holder = Holder(**doc)
-    if not all(isinstance(x, str) for x in (holder.owner, holder.purpose, holder.since)) or type(holder.beat) is not int or type(holder.gone) is not bool:
+    if not all(isinstance(x, str) for x in (holder.owner, holder.purpose, holder.since)) or not is_whole(holder.beat) or not isinstance(holder.gone, bool):
         raise ValueError("its holder can't be read")
-    if type(holder.ttl) not in (int, float) or not 0 < holder.ttl <= 86400:
+    if isinstance(holder.ttl, bool) or not isinstance(holder.ttl, (int, float)) or not 0 < holder.ttl <= 86400:
         raise ValueError("%r is not a ttl" % holder.ttl)
     looks_alive(holder, datetime.datetime.now(datetime.timezone.utc))  # `renewed` is a time
     return holder
@@ -155,7 +155,7 @@ def parse_lock(data: bytes, name: str, channel: str) -> Lock:
         doc = json.loads(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
-        if type(doc["serial"]) is not int or not 0 < doc["serial"] <= MAX_SERIAL or not isinstance(doc["token"], str):
+        if not is_whole(doc["serial"]) or not 0 < doc["serial"] <= MAX_SERIAL or not isinstance(doc["token"], str):
             raise ValueError("its serial or its token is none")
         doc["holder"] = _holder(doc["holder"])
         lock = Lock(**doc)

@@ -54,7 +54,7 @@ class FakePlace:
 
     def _raise(self, verb: str, name: str = "") -> None:
         error = self.fail(verb, name)
-        if error:
+        if error is not None:
             raise error
 
     def look(self) -> dict[str, MemberState]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import multiprocessing
 import os
@@ -229,6 +230,13 @@ def test_what_a_former_holder_still_sends_is_refused(lock: Call, journal: Call, 
 
 def test_a_write_that_was_under_way_when_the_lock_was_taken(lock: Call, journal: Call, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former holder has looked at lock and journal, is frozen, and sends its write after the lock has changed hands."""
+
+    def late(write: t.Callable[..., t.Any], taken: list[t.Any], *arguments: t.Any) -> t.Any:
+        if not taken:
+            lock(state="broken")
+            taken.append(snapshot(store))
+        return write(*arguments)
+
     former = lock(by="ben@ci")
     for opened in (False, True):
         if opened:
@@ -236,15 +244,9 @@ def test_a_write_that_was_under_way_when_the_lock_was_taken(lock: Call, journal:
         write = fences.write_journal
         taken: list[t.Any] = []
 
-        def late(*arguments: t.Any, write: t.Any = write, taken: t.Any = taken) -> t.Any:
-            if not taken:
-                lock(state="broken")
-                taken.append(snapshot(store))
-            return write(*arguments)
-
         from ansible_collections.alchemist.beam.plugins.module_utils._rollout import records
 
-        monkeypatch.setattr(records, "write_journal", late)
+        monkeypatch.setattr(records, "write_journal", functools.partial(late, write, taken))
         with pytest.raises(Conflict) as caught:
             journal(former, **({"state": "recorded", "hosts": {"a": {"step": "moving"}}} if opened else {"state": "opened"}))
         assert caught.value.code == "lock_lost" and snapshot(store) == taken[0]
@@ -270,7 +272,7 @@ def test_a_document_that_is_gone_or_damaged_resets_no_fence(lock: Call, journal:
     after = lock()
     assert after["lock"]["serial"] > former["lock"]["serial"] and move(store_params, fence=after["lock"]["serial"])["changed"]
     overwrite(store, LOCK, b"{}")
-    for call in (lambda: lock(), lambda: lock(check=True), lambda: journal(after, state="recorded", hosts={})):
+    for call in (lock, lambda: lock(check=True), lambda: journal(after, state="recorded", hosts={})):
         with pytest.raises(BeamError) as caught:
             call()
         assert caught.value.code == "lock_invalid" and "alchemist.beam.unlock" in caught.value.message
