@@ -10,7 +10,7 @@ short_description: Render what runs where as the lines of a table
 description:
   - Used by the playbook C(alchemist.beam.status), after M(alchemist.beam.beam_info) was registered as C(rollout_info) on every host.
 author: alchemist.beam contributors (@alchemist-beam)
-positional: hosts, channel
+positional: hosts, channel, known
 options:
   _input:
     description: The C(hostvars).
@@ -23,6 +23,9 @@ options:
     required: true
   channel:
     description: The channel, as M(alchemist.beam.release_channel_info) returns it.
+    type: dict
+  known:
+    description: The result of M(alchemist.beam.rollout_info), for who holds the lock and what was interrupted.
     type: dict
 """
 

@@ -12,11 +12,11 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 Vars = t.Mapping[str, t.Any]
-COLUMNS = ("host", "running", "current", "channel", "since", "health", "restarts", "memory MiB", "note")
+COLUMNS = ("host", "color", "running", "current", "channel", "since", "health", "restarts", "memory MiB", "note")
 
 
 def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
-    row: dict[str, t.Any] = {"host": host, "channel": stable}
+    row: dict[str, t.Any] = {"host": host, "channel": stable, "color": info.get("live")}
     if info.get("unreachable"):
         return {**row, "running": "?", "health": "unreachable", "note": info.get("msg")}
     if "running" not in info:
@@ -30,6 +30,10 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
         notes.append("runs another version than current")
     if info["running"] and stable and info.get("version") != stable:
         notes.append("not what the channel says")
+    beside = [color for color, node in (info.get("colors") or {}).items() if node.get("running") and color != info.get("live")]
+    beside += ["the node without a colour"] if info.get("live") and (info.get("plain") or {}).get("running") else []
+    if beside:
+        notes.append("%s runs beside it" % " and ".join(beside))
     if info.get("crash_dumps"):
         notes.append("%d crash dump%s" % (len(info["crash_dumps"]), "" if len(info["crash_dumps"]) == 1 else "s"))
     health = info.get("health") or {}
@@ -55,6 +59,20 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
     }
 
 
-def fleet_status(hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars]) -> list[str]:
+def fleet_status(hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars], known: t.Optional[Vars] = None) -> list[str]:
     stable = ((channel or {}).get("stable") or {}).get("version") or ""
-    return render([_row(host, (hostvars.get(host) or {}).get("rollout_info") or {}, stable) for host in hosts], COLUMNS)
+    return render([_row(host, (hostvars.get(host) or {}).get("rollout_info") or {}, stable) for host in hosts], COLUMNS) + _notes(known or {})
+
+
+def _notes(known: Vars) -> list[str]:
+    """Who rolls out at the moment, or what a rollout that died left behind. known: the result of rollout_info."""
+    lock, journal = known.get("lock") or {}, known.get("journal") or {}
+    found = []
+    if lock.get("held"):
+        gone = ", and is known to be gone" if lock.get("dead") else ""
+        found.append("Locked by %s since %s for a %s; last sign of life %s%s." % (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone))
+    if known.get("unfinished") and (not lock.get("held") or lock.get("dead")):
+        left = known.get("interrupted_hosts") or []
+        found.append("The %s %s of %s was interrupted%s. alchemist.beam.rollout goes on with it, or brings the hosts back." % (
+            journal.get("kind") or "rollout", journal.get("id"), journal.get("version"), "; left half way: %s" % ", ".join(left) if left else ""))
+    return found

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "fleet")]
 
 import s3_server
 from journey import script
-from test_core_line import Line, changes
+from line import Line, changes
 
 HOSTS = {"app1": "h1", "app2": "h2", "app3": "h3", "build1": "h4"}
 APPS = ("h1", "h2", "h3")

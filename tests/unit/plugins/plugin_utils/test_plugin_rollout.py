@@ -196,3 +196,13 @@ def test_status_of_a_host(info: dict, health: str, note: str) -> None:
     head, line = fleet_status({"a": {"rollout_info": info}}, ["a"], CHANNEL)
     assert health in line.split() and line.endswith(note)
     assert head.startswith("host")
+
+
+def test_status_tells_who_rolls_out_and_what_was_interrupted() -> None:
+    lock = {"held": True, "dead": False, "owner": "ann@desk", "purpose": "rollout of 0.2.0", "since": "S", "renewed": "R"}
+    journal = {"id": "j1", "kind": "rollout", "version": "0.2.0"}
+    held = {"lock": lock, "journal": journal, "unfinished": True, "interrupted_hosts": ["a"]}
+    assert fleet_status({}, [], CHANNEL, held)[1:] == ["Locked by ann@desk since S for a rollout of 0.2.0; last sign of life R."]
+    said = fleet_status({}, [], CHANNEL, {**held, "lock": {**lock, "dead": True}})
+    assert "known to be gone" in said[1] and "j1 of 0.2.0 was interrupted; left half way: a." in said[2]
+    assert fleet_status({}, [], CHANNEL, {"lock": None, "journal": None, "unfinished": False})[1:] == []

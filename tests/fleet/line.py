@@ -1,0 +1,118 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's desk in front of a fleet: versions of the example, an S3 server, an inventory, playbooks; and what hosts say themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Line:
+    """The controller's desk: an inventory beside the fleet's own, and the playbooks of the collection."""
+
+    def __init__(self, hosts: t.Any, directory: Path, names: t.Sequence[str], versions: t.Sequence[str] = (), **variables: t.Any) -> None:
+        """versions: words for examples/make_versions.py. variables: of the inventory, beside or instead of the usual ones."""
+        self.hosts = hosts
+        self.directory = directory
+        self.names = tuple(names)
+        self.versions = tuple(versions)
+        self.variables = variables
+        self.report_file = directory / "report.json"
+
+    def prepare(self) -> None:
+        support = ROOT / "tests" / "support"
+        # The control namespace has no way out: what has to be fetched is fetched before.
+        subprocess.run([sys.executable, "-c", "import s3_server; s3_server.install()"], cwd=support, stdin=subprocess.DEVNULL, check=True)
+        made = [sys.executable, str(ROOT / "examples" / "make_versions.py"), str(self.directory / "repo"), *self.versions]
+        subprocess.run(made, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        server = ["python", str(support / "s3_server.py")]
+        where = ["--dir", str(self.directory / "s3")]
+        self.hosts.control(*server, "start", "--bind", "10.99.0.1", *where)
+        said = self.hosts.control(*server, "env", *where)
+        pairs = (word.partition("=") for word in shlex.split(said) if "=" in word)
+        s3 = {name: value for name, _equals, value in pairs}
+        variables = {
+            "beam_name": "beacon",
+            "beam_repo": str(self.directory / "repo"),
+            "beam_build_dir": str(self.directory / "build"),
+            "beam_base": "/srv/beacon",
+            "beam_store": "s3://%s/line" % s3["S3_BUCKET"],
+            "beam_store_options": {
+                "endpoint_url": s3["S3_ENDPOINT"], "region": "us-east-1", "access_key": s3["S3_ACCESS_KEY"], "secret_key": s3["S3_SECRET_KEY"],
+            },
+            "beam_channel": "production",
+            "beam_batches": [1, "100%"],
+            "beam_report": str(self.report_file),
+            "service_env": {"PORT": "4000"},
+            "beam_health": {
+                "http": {"url": "http://127.0.0.1:4000/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}}, "within": 15,
+            },
+            **self.variables,
+        }  # fmt: skip
+        inventory = {"all": {"vars": variables}}
+        (self.directory / "line.yml").write_text(json.dumps(inventory), encoding="utf-8")
+        (self.directory / "line.yml").chmod(0o600)  # it holds the keys of the store
+
+    def playbook(self, name: str, *words: str, expect: int = 0) -> str:
+        self.report_file.unlink(missing_ok=True)
+        inventories = ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]
+        done = self.hosts.try_fleet("run", "--", "ansible-playbook", *inventories, "alchemist.beam." + name, *words, timeout=400)
+        assert (done.returncode != 0) == bool(expect), "%s %s: exit code %d\n%s" % (name, " ".join(words), done.returncode, done.stdout)
+        assert "Traceback" not in done.stdout, done.stdout
+        return str(done.stdout)
+
+    def report(self) -> dict[str, t.Any]:
+        return json.loads(self.report_file.read_text(encoding="utf-8"))
+
+    def health(self, host: str) -> dict[str, t.Any]:
+        """What the application says of itself; empty while nothing answers."""
+        done = self.hosts.try_fleet("exec", host, "curl", "-sS", "--max-time", "3", "http://127.0.0.1:4000/health")
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            return {}
+
+    def pid(self, host: str) -> int:
+        return int(self.hosts.on(host, "systemctl", "show", "--value", "--property=MainPID", "beacon.service"))
+
+    def runs(self, host: str) -> str:
+        """The version of the release directory that the service's own process was started from: the kernel tells, nobody else is asked."""
+        pid = self.pid(host)
+        assert pid, "%s: the service does not run\n%s" % (host, self.hosts.try_fleet("exec", host, "journalctl", "-n", "40", "--no-pager").stdout)
+        executable = self.hosts.on(host, "readlink", "/proc/%d/exe" % pid).strip()
+        found = re.match(r"/srv/beacon/releases/([^/]+)/erts-", executable)
+        assert found, "%s runs %s" % (host, executable)
+        return found.group(1)
+
+    def assert_all_run(self, version: str) -> None:
+        for host in self.names:
+            assert self.runs(host) == version, host
+            health = self.health(host)
+            assert (health.get("version"), health.get("ready")) == (version, True), "%s: %s" % (host, health)
+            assert self.hosts.on(host, "readlink", "/srv/beacon/current").strip() == "releases/" + version
+            assert self.hosts.on(host, "systemctl", "is-system-running").strip() == "running"
+
+    def pids(self) -> dict[str, int]:
+        return {host: self.pid(host) for host in self.names}
+
+
+def changes(output: str) -> list[str]:
+    """The tasks that changed something, with their host. A report is new each time, and says so."""
+    found = []
+    task = ""
+    for text in output.splitlines():
+        if text.startswith("TASK ["):
+            task = text[len("TASK [") :].rpartition("]")[0]
+        elif text.startswith("changed: [") and not task.endswith("Write the report"):
+            found.append("%s: %s" % (task, text))
+    return found
