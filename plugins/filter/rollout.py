@@ -12,6 +12,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
+from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import members, turn
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
@@ -36,9 +37,11 @@ def rollout_preview(plan: Vars) -> list[str]:
     return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"])
 
 
-def rollout_members(hostvars: Vars, hosts: t.Iterable[str], left: t.Iterable[str] = ()) -> dict[str, t.Any]:
+def rollout_members(hostvars: Vars, hosts: t.Iterable[str], left: t.Iterable[str] = (), colors: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """Hosts as balancer_member wants them: what the inventory says of each in beam_member. left: those that this or an interrupted rollout took out."""
     out = set(left)
+    if colors:
+        return members(hostvars, hosts, out, colors)
     return {host: {**((hostvars.get(host) or {}).get("beam_member") or {}), **({"left": True} if host in out else {})} for host in hosts}
 
 
@@ -63,7 +66,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found: dict[str, t.Callable[..., t.Any]] = {
-            "rollout_aim": rollout_aim, "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch,
+            "rollout_aim": rollout_aim, "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch, "rollout_turn": turn,
             "rollout_members": rollout_members, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

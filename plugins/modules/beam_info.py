@@ -102,6 +102,10 @@ colors:
   sample:
     blue: {running: true, state: active, restarts: 0, enabled: true, pid: 4711, started: "2026-01-01T00:00:00Z", version: 1.4.1,
            root: /srv/shop/releases/1.4.1, node: shop-blue@127.0.0.1, points_at: 1.4.1}
+plain:
+  description: With O(colors), whether the node without a colour is C(running), and whether it is C(enabled), that is, started at boot.
+  returned: always
+  type: dict
 pid:
   description: The process that runs the node.
   returned: always
@@ -236,7 +240,7 @@ def main() -> None:
 
     def work() -> dict[str, object]:
         health = health_of(options["health"])
-        colors: dict[str, object] = {"live": None, "idle": None, "colors": {}}
+        colors: dict[str, object] = {"live": None, "idle": None, "colors": {}, "plain": {}}
         manager = manager_of(options)
         if options["colors"]:
             managers = managers_of(options)

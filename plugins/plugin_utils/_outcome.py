@@ -13,13 +13,18 @@ import typing as t
 
 Vars = t.Mapping[str, t.Any]
 
+CURRENT = "current"  # the pointer, and in place of a colour the node of a host that has only one
 # Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
 BLAMING = ("unhealthy", "node_died", "boot_timeout", "canary_worse")
 # The registers of a rollout; the role's vars/main.yml resets them before each.
 FORWARD = (
-    "rollout_leaving", "rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted", "rollout_ready_again", "rollout_joined", "rollout_baked",
+    "rollout_leaving", "rollout_rejoined", "rollout_cleared", "rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted",
+    "rollout_ready_again", "rollout_joined", "rollout_baked", "rollout_switched", "rollout_enabled", "rollout_disabled", "rollout_stopped",
 )
-BACKWARD = ("rollout_returning", "rollout_back_left", "rollout_pointed", "rollout_returned", "rollout_back_joined")
+BACKWARD = (
+    "rollout_returning", "rollout_back_cleared", "rollout_back_left", "rollout_pointed", "rollout_returned", "rollout_back_joined",
+    "rollout_back_switched", "rollout_back_enabled", "rollout_back_disabled", "rollout_back_stopped",
+)
 REGISTERS = (*FORWARD, *BACKWARD, "rollout_moved", "rollout_in")
 
 
@@ -29,7 +34,14 @@ def result(hostvars: Vars, name: str) -> Vars:
     return found if isinstance(found, t.Mapping) and not found.get("skipped") else {}
 
 
+def parts(found: Vars) -> list[Vars]:
+    """What a task with a loop registered, item by item; what one without a loop registered, as the only one."""
+    items = found.get("results")
+    return [item for item in items if not item.get("skipped")] if isinstance(items, list) else [found] if found else []
+
+
 def error(found: Vars) -> str:
+    found = next((item for item in parts(found) if failed(item)), found)
     said = found.get("error")
     if isinstance(said, t.Mapping) and said.get("what"):
         return "%s: %s" % (said["what"], said["why"]) if said.get("why") else str(said["what"])
@@ -41,7 +53,7 @@ def failed(found: Vars) -> bool:
 
 
 def code(found: Vars) -> str:
-    said = found.get("error")
+    said = next((item for item in parts(found) if failed(item)), found).get("error")
     return str(said.get("code") or "") if isinstance(said, t.Mapping) else ""
 
 
@@ -52,8 +64,10 @@ def state(hostvars: Vars) -> str:
         if any(r.get("unreachable") for r in back):
             return "unreachable"
         joined = result(hostvars, "rollout_back_joined")
-        return "stranded" if any(failed(r) for r in (*back, joined)) else "returned"
-    if failed(result(hostvars, "rollout_back_left")) or failed(result(hostvars, "rollout_returning")):
+        if any(failed(r) for r in (*back, joined)):
+            return "stranded"
+        return "kept" if failed(result(hostvars, "rollout_back_left")) else "returned"
+    if failed(result(hostvars, "rollout_back_left")) or failed(result(hostvars, "rollout_back_cleared")) or failed(result(hostvars, "rollout_returning")):
         return "kept"  # it serves, and could not be taken out to go back
     steps = [result(hostvars, name) for name in FORWARD]
     if any(r.get("unreachable") for r in steps):
@@ -129,12 +143,28 @@ def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
     }
 
 
-def came_from(hostvars: Vars, plan: Vars, host: str) -> str:
-    """The version to go back to: what ran before this rollout, or before the one that was interrupted and never ended on this host."""
+def unfinished_from(plan: Vars, host: str) -> str:
+    """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none."""
     before = ((plan.get("interrupted") or {}).get("hosts") or {}).get(host) or {}
-    if before.get("from") and before.get("step") not in ("planned", "skipped") and before["from"] != plan["version"]:
-        return str(before["from"])
-    return str(result(hostvars, "rollout_staged").get("current") or "")
+    found = before.get("from") if before.get("step") not in ("planned", "skipped") else None
+    return str(found) if found and found != plan["version"] else ""
+
+
+def came_from(hostvars: Vars, plan: Vars, host: str) -> str:
+    """The version to go back to: what ran before this rollout, or before the one that was interrupted."""
+    return unfinished_from(plan, host) or str(result(hostvars, "rollout_staged").get("current") or "")
+
+
+def member_name(host: str, color: str) -> str:
+    """What a balancer's member is called here; `current` is the node of a host that has only one."""
+    return host if color == CURRENT else "%s-%s" % (host, color)
+
+
+def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:
+    """What balancer_member said of a host; of one with two nodes, of the first of these that took part."""
+    members = found.get("members") or {}
+    names = [member_name(host, color) for color in colors if color] or [host]
+    return next((members[name] for name in names if name in members), {})
 
 
 def _seconds(hostvars: Vars) -> float:

@@ -14,7 +14,8 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, rotation, side
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, error, failed, result
 
 Vars = t.Mapping[str, t.Any]
 
@@ -41,6 +42,15 @@ def aim(journal: t.Optional[Vars], unfinished: bool, channel: Vars, named: bool,
 
 def _rotation(plan: Vars, host: str) -> Vars:
     return ((plan.get("balanced") or {}).get("members") or {}).get(host) or {}
+
+
+def _colored(row: Vars, host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
+    """The row of a host with two nodes: the one that serves is not touched, so it is what ran before."""
+    balanced = rotation(host, of, draft, mine)
+    return {
+        **row, "from": mine["from"], "action": mine["action"], "rotation": balanced["rotation"], "strange": balanced["strange"],
+        "serves": balanced["serves"] if draft.get("balanced") else row["serves"], "live": mine["live"], "to": mine["to"],
+    }
 
 
 def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
@@ -72,13 +82,16 @@ def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
 
 def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     """Raises BeamError where the batches make no sense or would take too many hosts away at once."""
-    hosts = list(draft["hosts"])
+    hosts, colors = list(draft["hosts"]), check(draft)
     broken = (draft.get("interrupted") or {}).get("hosts") or {}
     # Whoever an interrupted rollout left half way comes first: those hosts may be out of the balancer, and taking them costs no capacity.
     first = [h for h in hosts if h in broken and (broken[h].get("out") or broken[h].get("step") not in SETTLED)]
     rest = [h for h in hosts if h not in first]
     order = first + rest
     rows = [_row(host, hostvars.get(host) or {}, draft) for host in order]
+    sides = {host: side(host, hostvars.get(host) or {}, draft) for host in order} if colors else {}
+    if colors:
+        rows = [_colored(row, row["host"], hostvars.get(row["host"]) or {}, draft, sides[row["host"]]) for row in rows]
     lengths = ([len(first)] if first else []) + (sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else [])
     batches = cut(order, lengths)
     lowest = floor(draft["min_healthy"], draft["strategy"], len(order))
@@ -89,7 +102,8 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     )
     # Hosts that somebody took out before us stay out. Those that an interrupted rollout took out come back.
     absent = [row["host"] for row in rows if row["rotation"] in ("out", "draining") and not (broken.get(row["host"]) or {}).get("out")]
-    strangers = [row["host"] for row in rows if row["rotation"] == "unknown" and not (broken.get(row["host"]) or {}).get("out")]
+    unknown = [row for row in rows if row["rotation"] == "unknown" and not (broken.get(row["host"]) or {}).get("out")]
+    strangers = [name for row in unknown for name in row.get("strange") or [row["host"]]]
     if strangers:
         raise BeamError(
             "member_unknown", "%s can't be taken out of the balancer" % ", ".join(strangers), "%s does not know them"
@@ -101,10 +115,16 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], {row["host"] for row in rows if row["serves"]})
     return {
         **draft, "order": order, "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
-        "recovers": first, "rows": rows, "froms": {row["host"]: row["from"] for row in rows},
+        "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",
     }
+
+
+def _switch(row: Vars, balanced: bool) -> list[str]:
+    former = "" if not row["live"] else "the former node" if row["live"] == CURRENT else str(row["live"])
+    join, leave = (["%s joins" % row["to"]], ["%s leaves" % former]) if balanced else ([], [])
+    return ["start %s" % row["to"], *join, *([*leave, "stop %s" % former] if former else [])]
 
 
 def preview(plan: Vars) -> list[dict[str, t.Any]]:
@@ -114,7 +134,9 @@ def preview(plan: Vars) -> list[dict[str, t.Any]]:
         for host in batch:
             row = next(r for r in plan["rows"] if r["host"] == host)
             will = [] if row["action"] == "none" and not row["activate"] else [row["action"] if row["action"] != "none" else "activate"]
-            if host in plan["leaves"] and will:
+            if row["action"] == "switch":
+                will = _switch(row, host in plan["leaves"])
+            elif host in plan["leaves"] and will:
                 will = ["leave", *will, "join"]
             if host in plan["recovers"]:
                 will.append("left half way by %s" % plan["interrupted"]["id"])

@@ -13,8 +13,8 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import blames, error, reason, result, state
-from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import seconds, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import blames, error, member_of, reason, result, state
+from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import former, seconds, steps, stopped
 
 SCHEMA = 1
 ERRORS = ("responses_5xx", "connect_errors", "response_errors")
@@ -46,18 +46,27 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     planned: Vars = next((r for r in plan.get("rows") or () if r["host"] == host), {})
     outcome, after = _outcome(of, plan, planned)
     staged, moved, left = (result(of, "rollout_" + name) for name in ("staged", "restarted", "left"))
-    member = (left.get("members") or {}).get(host) or {}
+    side = (plan.get("sides") or {}).get(host) or {}
+    member = member_of(left, host, *former(side))
+    joined = member_of(result(of, "rollout_joined"), host, side.get("to"))
     size = staged.get("bytes") or {}
     failure = next((r for r in (moved, result(of, "rollout_returned")) if r.get("log") and r.get("failed")), {})
     batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
+    colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
+    if side:
+        now = side["back"] if outcome == "returned" else side["live"] if outcome in ("skipped", "unchanged", "kept") else side["to"]
+        colors = {"color": now, "color_before": side["live"]}
+        # The former one served until its successor did, and stopped after it had left the balancer.
+        stop = seconds(stopped(result(of, "rollout_stopped")), "stop")
+        outage = 0.0 if outcome == "moved" and side["live"] and result(of, "rollout_switched") else outage
     return {
-        "host": host, "batch": batch, "outcome": outcome,
+        "host": host, "batch": batch, "outcome": outcome, **colors,
         "before": planned.get("from") or planned.get("current"), "now": after.get("version"), "pid": after.get("pid"),
         "fetched": size.get("fetched"), "reused": size.get("reused"),
-        "stop": seconds(moved, "stop"), "boot": seconds(moved, "boot"), "gate": _gate(moved), "outage": seconds(moved, "outage"),
-        "drain": _round(member.get("seconds")), "join": _round(((result(of, "rollout_joined").get("members") or {}).get(host) or {}).get("seconds")),
+        "stop": stop, "boot": seconds(moved, "boot"), "gate": _gate(moved), "outage": outage,
+        "drain": _round(member.get("seconds")), "join": _round(joined.get("seconds")),
         "cut": member.get("cut"), "escalated": moved.get("escalated") if moved.get("escalated") != "none" else None,
-        "error": reason(of), "log": list(failure.get("log") or ())[-20:], "steps": steps(host, of),
+        "error": reason(of), "log": list(failure.get("log") or ())[-20:], "steps": steps(host, of, side),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, member_of, parts, result
 
 Vars = t.Mapping[str, t.Any]
 
@@ -19,16 +19,18 @@ def seconds(found: Vars, key: str) -> float | None:
     return None if value is None else round(float(value), 2)
 
 
-def steps(host: str, of: Vars) -> list[dict[str, t.Any]]:
+def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, t.Any]]:
+    """side: of a host with two nodes, which of them was to serve."""
+    side = side or {}
     found: list[dict[str, t.Any]] = []
 
     def add(step: str, start: t.Any, length: t.Any, ok: bool = True) -> None:
         if start is not None and length is not None:
             found.append({"step": step, "start": round(float(start), 3), "seconds": round(float(length), 3), "ok": ok})
 
-    def member(register: str, step: str) -> None:
+    def member(register: str, step: str, *colors: t.Any) -> None:
         registered = result(of, register)
-        mine = (registered.get("members") or {}).get(host) or {}
+        mine = member_of(registered, host, *colors)
         add(step, mine.get("began") or registered.get("began"), mine.get("seconds"), not failed(registered))
 
     def restart(register: str, label: str = "") -> None:
@@ -45,14 +47,38 @@ def steps(host: str, of: Vars) -> list[dict[str, t.Any]]:
             add(step, start, length, not failed(done) or number < len(known) - 1)
             start = float(start) + length
 
+    def stop(done: Vars) -> None:
+        one = stopped(done)
+        add("stop", one.get("began"), seconds(one, "stop"), not failed(one))
+
     staged = result(of, "rollout_staged")
     add("stage", staged.get("began"), seconds(staged, "total"), not failed(staged))
-    member("rollout_left", "drain")
+    if not side:
+        member("rollout_left", "drain")
     activated = result(of, "rollout_activated")
     add("activate", activated.get("began"), seconds(activated, "total"), not failed(activated))
     restart("rollout_restarted")
-    member("rollout_joined", "join")
-    member("rollout_back_left", "drain")
+    member("rollout_joined", "join", side.get("to"))
+    if not side:
+        member("rollout_back_left", "drain")
+        restart("rollout_returned", "return")
+        member("rollout_back_joined", "join")
+        return found
+    # The other way round with two nodes: the one is in before the other one leaves, and stops last.
+    member("rollout_left", "drain", *former(side))
+    stop(result(of, "rollout_stopped"))
     restart("rollout_returned", "return")
-    member("rollout_back_joined", "join")
+    member("rollout_back_joined", "join", side.get("back"))
+    member("rollout_back_left", "drain", side.get("to"))
+    stop(result(of, "rollout_back_stopped"))
     return found
+
+
+def former(side: Vars) -> list[str]:
+    """The nodes that went, first the one that served."""
+    return [color for color in (side.get("live"), *(side.get("others") or ())) if color and color != side.get("to")]
+
+
+def stopped(found: Vars) -> Vars:
+    """Of the nodes that were to be stopped, the one that ran."""
+    return next((item for item in parts(found) if seconds(item, "stop") is not None), {})

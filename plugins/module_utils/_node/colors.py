@@ -48,4 +48,6 @@ def survey(base: str, colors: t.Sequence[str], managers: t.Mapping[str, Manager]
             **(status.process.facts() if status.process else {"pid": None, "started": None, "version": None, "root": None, "node": None}),
             "points_at": os.path.basename(root) if root else None,
         }
-    return {"live": live, "idle": idle_color(colors, statuses, live), "colors": facts}, live or "current"
+    single = statuses["current"]  # what ran before there were colours, and may run still after a switch that was cut off
+    plain = {"running": single.process is not None, "enabled": single.enabled}
+    return {"live": live, "idle": idle_color(colors, statuses, live), "colors": facts, "plain": plain}, live or "current"

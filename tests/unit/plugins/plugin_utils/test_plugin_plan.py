@@ -72,7 +72,7 @@ def test_a_plan_below_the_floor_is_refused_and_what_does_not_serve_is_not_counte
         make({**DRAFT, "batch_sizes": [3]}, fleet())
     first = {host: seen(None, "start", current=None) for host in DRAFT["hosts"]}
     assert make({**DRAFT, "batch_sizes": ["100%"]}, first)["batches"] == [4]
-    make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green"}, fleet())
+    make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green", "colors": ["blue", "green"]}, fleet())
 
 
 CHANNEL = {"stable": OLD, "candidate": NEW, "ghosts": []}

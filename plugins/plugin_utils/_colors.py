@@ -1,0 +1,144 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Two nodes on one host: which of them is to serve, which is to go, and which of them to go back to. Pure.
+
+A node is named by its colour, which is also its pointer; `current` is the one node that a host had before it had colours. Behind a balancer, the node
+`green` of the host h1 is h1-green, unless beam_member says otherwise.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, member_name, result, unfinished_from
+
+Vars = t.Mapping[str, t.Any]
+Turn = dict[str, list[str]]
+
+
+def check(draft: Vars) -> list[str]:
+    """The colours of a plan; raises where they and the strategy do not fit."""
+    colors = [str(color) for color in draft.get("colors") or ()]
+    green = draft["strategy"] == "blue_green"
+    if green and len(colors) < 2:
+        raise BeamError(
+            "colors_missing", "the strategy blue_green can't be used", "there are no colours to switch between",
+            "Say beam_colors: [blue, green], and give service_colors to the role service",
+        )
+    if colors and not green:
+        raise BeamError(
+            "colors_strategy", "the strategy %s can't be used" % draft["strategy"], "the hosts have the nodes %s" % ", ".join(colors),
+            "Use the strategy blue_green, or take beam_colors away and go back to one node",
+        )
+    if colors and draft.get("ready"):
+        raise BeamError(
+            "colors_ready", "beam_ready can't be used with colours", "one file can't tell two nodes apart", "Use a balancer of kind haproxy or alb",
+        )
+    twice = {member_name(host, color) for host in draft["hosts"] for color in colors} & set(draft["hosts"])
+    if twice:
+        raise BeamError("colors_name", "%s is two things" % min(twice), "a host is called like the colour of another one", "Rename the host or the colour")
+    return colors
+
+
+def live_of(seen: Vars) -> str:
+    """The node that serves; empty where none runs."""
+    return str(seen.get("live") or (CURRENT if seen.get("running") else ""))
+
+
+def side(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
+    """`live` serves, `to` shall, `others` are to be out and stopped in the end; `back` and `from`: the node and the version to go back to."""
+    seen, colors = result(of, "rollout_seen"), list(draft["colors"])
+    live, facts, plain = live_of(seen), seen.get("colors") or {}, seen.get("plain") or {}
+    stays = bool(live) and draft.get("kind") != "restart" and result(of, "rollout_kept").get("action") == "none"
+    idle = str(seen.get("idle") or next(color for color in colors if color != live))
+    to = live if stays else idle
+    spare = idle if stays else next(color for color in colors if color != to)
+    broken = unfinished_from(draft, host)
+    if stays and broken:
+        version, back = broken, spare  # an earlier rollout had switched this host already
+    elif live:
+        version, back = seen.get("version") or came_from(of, draft, host), live
+    else:
+        version = came_from(of, draft, host)
+        back = spare if version else ""
+    others = [color for color in (CURRENT, *colors) if color != to and (color != CURRENT or plain.get("running") or plain.get("enabled"))]
+    spoiled = [color for color in others if any((plain if color == CURRENT else facts.get(color) or {}).get(key) for key in ("running", "enabled"))]
+    return {
+        "live": live, "to": to, "back": back, "from": version or None, "others": others,
+        "starts": not stays and result(of, "rollout_foreseen").get("action") != "none",
+        "action": "switch" if not stays else "tidy" if spoiled or seen.get("enabled") is False else "none",
+    }
+
+
+def nodes(of: Vars, colors: t.Sequence[str]) -> list[str]:
+    """All nodes of a host that a balancer may know."""
+    plain = result(of, "rollout_live").get("plain") or {}
+    return [*([CURRENT] if plain.get("running") else []), *colors]
+
+
+def rotation(host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
+    """What the balancer makes of a host with two nodes, as if it were one: `rotation`, `serves`, and who is `strange` to it."""
+    members = (draft.get("balanced") or {}).get("members") or {}
+    found = {color: members.get(member_name(host, color)) or {} for color in nodes(of, draft["colors"])}
+    wanted = [color for color in (mine["live"], mine["to"]) if color]
+    strange = [member_name(host, color) for color in wanted if (found.get(color) or {}).get("before") in (None, "unknown")]
+    inside = [color for color, member in found.items() if member.get("before") in ("in", "partly")]
+    seen = result(of, "rollout_seen")
+    running = [color for color in inside if color == mine["live"] or ((seen.get("colors") or {}).get(color) or {}).get("running")]
+    if not draft.get("balanced"):
+        state = None
+    elif strange:
+        state = "unknown"
+    elif mine["live"] and not running:
+        state = (found.get(mine["live"]) or {}).get("before")  # somebody took it out
+    else:
+        state = "in"
+    return {"rotation": state, "serves": any(found[color].get("healthy") for color in inside), "strange": strange}
+
+
+def turn(plan: Vars, hosts: t.Iterable[str], step: str) -> Turn:
+    """By host, the nodes whose turn it is to join or to leave the balancer at a step of the batch."""
+    known = {name for name, member in ((plan.get("balanced") or {}).get("members") or {}).items() if member.get("before") != "unknown"}
+    found: Turn = {}
+    for host in hosts:
+        mine, leaves = plan["sides"][host], host in plan["leaves"]
+        there = [color for color in (CURRENT, *plan["colors"]) if member_name(host, color) in known]
+        row = next(row for row in plan["rows"] if row["host"] == host)
+        if step == "clear":
+            # What is about to start must not be asked before it is proven.
+            chosen = [mine["to"]] if mine["starts"] else []
+        elif step == "rejoin":
+            # An interrupted rollout may have left only the node in the balancer that we are about to take.
+            chosen = [mine["live"]] if mine["starts"] and mine["live"] and leaves and host in plan["recovers"] and row["healthy"] else []
+        elif step == "join":
+            chosen = [mine["to"]] if leaves else []
+        elif step == "leave":
+            chosen = [color for color in mine["others"] if color in there]
+        elif step == "back_clear":
+            chosen = [mine["to"]] if not mine["back"] else [mine["back"]] if mine["back"] != mine["live"] else []
+        elif step == "back_join":
+            chosen = [mine["back"]] if mine["back"] and leaves else []
+        else:
+            chosen = [color for color in there if color != mine["back"]]
+        if chosen:
+            found[host] = chosen
+    return found
+
+
+def members(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Sequence[str]) -> dict[str, t.Any]:
+    """Nodes as balancer_member wants them. hosts: a list, which stands for all nodes of each, or {host: [node]}."""
+    found = {}
+    for host in hosts:
+        of = hostvars.get(host) or {}
+        given = of.get("beam_member") or {}
+        common = {key: value for key, value in given.items() if key not in colors}
+        for color in hosts[host] if isinstance(hosts, t.Mapping) else nodes(of, colors):
+            own = common if color == CURRENT else {**{key: value for key, value in common.items() if key != "server"}, **(given.get(color) or {})}
+            # A node that does not serve has been taken out by us, now or with an earlier version.
+            out = host in left or color != live_of(result(of, "rollout_live"))
+            found[member_name(host, color)] = {**own, **({"left": True} if out else {})}
+    return found
