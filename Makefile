@@ -13,7 +13,7 @@ export FLEET
 # TARGETS="release_artifact store_check" narrows `make integration`.
 TARGETS ?=
 
-.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench clean
+.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -54,6 +54,10 @@ fleet-down: tools ## end them, and leave nothing
 
 bench: setup ## the figures, side by side in one run
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bench.py
+
+bench-rollout: setup ## rollouts: under load, what they cost, races for the lock, killed controllers, bad releases (docs/figures.md)
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/rollout.py load
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/rollout.py time
 
 clean: ## what the targets made; refuses while something of it is mounted or runs
 	@tests/support/clean.sh
