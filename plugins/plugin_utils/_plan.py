@@ -95,6 +95,8 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     lengths = ([len(first)] if first else []) + (sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else [])
     batches = cut(order, lengths)
     lowest = floor(draft["min_healthy"], draft["strategy"], len(order))
+    if not any(row["serves"] for row in rows):
+        lowest = 0  # a first deploy, or everything is down: there is no capacity to hold
     moves = [row["host"] for row in rows if row["action"] != "none" or row["activate"]]
     idle = (
         not draft.get("interrupted") and draft["homecoming"] and not draft.get("candidate") and not moves
