@@ -27,7 +27,8 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
     before = {"version": seen.get("version"), "pid": seen.get("pid")} if seen.get("running") else {}
     if not of:
         return "lost", {}
-    if plan.get("idle"):
+    swept = row.get("host") in plan.get("born", ()) and row.get("action") == "none" and not row.get("activate")
+    if plan.get("idle") or (swept and state(of) == "skipped"):
         return ("unchanged" if row.get("healthy") and before.get("version") == plan["version"] else "unproven"), before
     found = state(of)
     moved, returned = result(of, "rollout_restarted"), result(of, "rollout_returned")

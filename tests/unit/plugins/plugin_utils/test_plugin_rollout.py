@@ -91,6 +91,15 @@ def test_where_there_is_nothing_to_do_what_was_seen_is_the_proof() -> None:
     assert not summarize({"a": home, "b": home}, {**plan, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": False}]})["succeeded"]
 
 
+def test_a_host_that_was_born_right_needs_nothing() -> None:
+    born = {"host": "c", "healthy": True, "action": "none", "activate": False}
+    plan = {**PLAN, "order": ["a", "b", "c"], "members": [["a"], ["b"], ["c"]], "rows": [*PLAN["rows"], born], "born": ["c"]}
+    right = {"rollout_seen": {"running": True, "version": "0.2.0"}}
+    assert summarize({"a": MOVED, "b": MOVED, "c": right}, plan)["succeeded"]
+    assert not summarize({"a": MOVED, "b": MOVED, "c": host()}, plan)["succeeded"]
+    assert not summarize({"a": MOVED, "b": MOVED, "c": right}, {**plan, "born": []})["succeeded"]
+
+
 def test_no_hosts_is_no_success() -> None:
     summary = summarize({}, {**PLAN, "hosts": [], "order": []})
     assert not summary["succeeded"] and "no host" in summary["verdict"]
