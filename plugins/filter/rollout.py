@@ -66,7 +66,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found: dict[str, t.Callable[..., t.Any]] = {
-            "rollout_aim": rollout_aim, "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch, "rollout_turn": turn,
-            "rollout_members": rollout_members, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
+            "rollout_aim": rollout_aim, "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_steps": steps, "rollout_batch": batch,
+            "rollout_members": rollout_members, "rollout_turn": turn, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

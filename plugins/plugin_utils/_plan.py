@@ -47,8 +47,9 @@ def _rotation(plan: Vars, host: str) -> Vars:
 def _colored(row: Vars, host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
     """The row of a host with two nodes: the one that serves is not touched, so it is what ran before."""
     balanced = rotation(host, of, draft, mine)
+    reason = row["reason"] if failed(result(of, "rollout_foreseen")) else result(of, "rollout_kept").get("reason") or row["reason"]
     return {
-        **row, "from": mine["from"], "action": mine["action"], "rotation": balanced["rotation"], "strange": balanced["strange"],
+        **row, "from": mine["from"], "action": mine["action"], "reason": reason, "rotation": balanced["rotation"], "strange": balanced["strange"],
         "serves": balanced["serves"] if draft.get("balanced") else row["serves"], "live": mine["live"], "to": mine["to"],
     }
 

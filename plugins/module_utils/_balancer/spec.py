@@ -102,15 +102,29 @@ def _target(name: str, options: t.Mapping[str, t.Any], port: t.Optional[int]) ->
     return alb.Target(target, options.get("port") or port, options.get("zone", ""), options.get("left", False))
 
 
+def _check_distinct(known: t.Mapping[str, t.Any]) -> None:
+    """Two members that are one server: to put in the one and take out the other would leave nobody."""
+    names: dict[t.Any, str] = {}
+    for name, what in known.items():
+        other = names.setdefault(what, name)
+        if other != name:
+            said = what if isinstance(what, str) else ":".join(str(part) for part in what if part is not None)
+            raise beam_option("Cannot tell %s from %s" % (name, other), "both are %s there" % said, "Give each a server, or a target and a port, of its own")
+
+
 def places_of(balancers: t.Sequence[t.Mapping[str, t.Any]], members: t.Mapping[str, t.Any], fleet: t.Mapping[str, t.Any]) -> list[Balancer]:
     hosts = {**fleet, **members}
     found: list[Balancer] = []
     for options in balancers:
         if options["kind"] == "haproxy":
             template = options.get("servers") or "{name}"
-            found += haproxy.places(options, {name: own.get("server") or _server(template, name) for name, own in hosts.items()})
+            servers = {name: own.get("server") or _server(template, name) for name, own in hosts.items()}
+            _check_distinct(servers)
+            found += haproxy.places(options, servers)
         elif options["kind"] == "alb":
-            found += alb.places(options, {name: _target(name, own, options.get("port")) for name, own in hosts.items()})
+            targets = {name: _target(name, own, options.get("port")) for name, own in hosts.items()}
+            _check_distinct({name: (target.id, target.port) for name, target in targets.items()})
+            found += alb.places(options, targets)
         else:
             found += file.places(options, list(members))
     labels = [place.label for place in found]

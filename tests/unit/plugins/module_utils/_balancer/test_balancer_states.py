@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.haproxy import parse_stat, parse_states, state_of
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import places_of
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 STATES = """1
@@ -73,3 +74,11 @@ def test_answers_that_are_none(text: str, code: str) -> None:
         with pytest.raises(BeamError) as caught:
             parse(text)
         assert caught.value.code == code
+
+
+def test_two_members_that_are_one_server_are_refused() -> None:
+    """Of two nodes on one host the one joins before the other leaves: were they one server, nobody would be left."""
+    haproxy = {"kind": "haproxy", "address": "/nowhere", "backends": ["app"], "servers": "{short}"}
+    with pytest.raises(BeamError, match="both are h1 there"):
+        places_of([haproxy], {"h1.x-blue": {}}, {"h1.x-green": {}})
+    assert places_of([{**haproxy, "servers": "{name}"}], {"h1.x-blue": {}}, {"h1.x-green": {}})

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which of two nodes is to serve, told by what runs: also after a rollout that was cut off anywhere."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import members, turn
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
+from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
+
+OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
+DRAFT: dict[str, t.Any] = {
+    "name": "beacon", "channel": "production", **NEW, "homecoming": False, "kind": "rollout", "strategy": "blue_green", "colors": ["blue", "green"],
+    "batch_sizes": [1], "min_healthy": "100%", "stable": OLD, "candidate": None, "interrupted": {}, "hosts": ["a"], "balanced": {},
+}  # fmt: skip
+NOTHING = {"running": False, "version": None, "enabled": False}
+
+
+def host(
+    live: str | None, runs: dict[str, str], kept: str = "restart", foreseen: str = "start", plain: bool = False, current: str = "0.1.0",
+) -> dict[str, t.Any]:
+    """live: the colour that beam_info says. runs: versions by colour. kept: what beam_restart would do to live, foreseen: to the other one."""
+    colors = {c: {"running": True, "version": runs[c], "enabled": c == live} if c in runs else dict(NOTHING) for c in DRAFT["colors"]}
+    idle = next(c for c in ("blue", "green") if c != live)
+    version = runs.get(live or "current")
+    seen = {
+        "running": bool(version), "version": version, "enabled": bool(version), "live": live, "idle": idle, "colors": colors, "health": {"passed": True},
+        "plain": {"running": plain, "enabled": plain},
+    }  # fmt: skip
+    found = {"rollout_live": seen, "rollout_seen": seen, "rollout_staged": {"current": current}}
+    if version:
+        found["rollout_kept"] = {"action": kept}
+    if kept != "none" or not version:
+        found["rollout_foreseen"] = {"action": foreseen, "reason": "it does not run"}
+    return found
+
+
+JOURNAL = {"id": "j", "version": "0.2.0", "hosts": {"a": {"step": "moved", "from": "0.1.0", "out": True}}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "journal", "expected"),
+    [
+        # Nothing runs, and nothing ever did.
+        (host(None, {}, current=""), {}, ("", "blue", "", None, ["green"], True, "switch")),
+        # Stopped on purpose: what ran is still current.
+        (host(None, {}), {}, ("", "blue", "green", "0.1.0", ["green"], True, "switch")),
+        # The one node from before, and the first colour.
+        (host(None, {"current": "0.1.0"}, plain=True), {}, ("current", "blue", "current", "0.1.0", ["current", "green"], True, "switch")),
+        (host("blue", {"blue": "0.1.0"}), {}, ("blue", "green", "blue", "0.1.0", ["blue"], True, "switch")),
+        # Nothing to do, unless the other one runs still.
+        (host("green", {"green": "0.2.0"}, kept="none"), {}, ("green", "green", "green", "0.2.0", ["blue"], False, "none")),
+        (host("green", {"green": "0.2.0", "blue": "0.1.0"}, kept="none"), {}, ("green", "green", "green", "0.2.0", ["blue"], False, "tidy")),
+        (host("green", {"green": "0.2.0"}, kept="none", plain=True), {}, ("green", "green", "green", "0.2.0", ["current", "blue"], False, "tidy")),
+        # Cut off with both: green runs already, so it is neither cleared nor started; blue serves, and is what to go back to.
+        (host("blue", {"blue": "0.1.0", "green": "0.2.0"}, foreseen="none"), JOURNAL, ("blue", "green", "blue", "0.1.0", ["blue"], False, "switch")),
+        # Cut off after green had been enabled: going back means blue again, with what ran before the interrupted rollout.
+        (host("green", {"green": "0.2.0"}, kept="none"), JOURNAL, ("green", "green", "blue", "0.1.0", ["blue"], False, "none")),
+    ],
+)
+def test_who_serves_and_who_shall(seen: dict[str, t.Any], journal: dict[str, t.Any], expected: tuple[t.Any, ...]) -> None:
+    side = make({**DRAFT, "interrupted": journal}, {"a": seen})["sides"]["a"]
+    assert tuple(side[key] for key in ("live", "to", "back", "from", "others", "starts", "action")) == expected
+
+
+def test_a_restart_switches_to_the_same_version() -> None:
+    seen = host("green", {"green": "0.2.0"}, kept="none")
+    seen["rollout_foreseen"] = {"action": "start"}
+    side = make({**DRAFT, "kind": "restart"}, {"a": seen})["sides"]["a"]
+    assert (side["to"], side["back"], side["from"], side["action"]) == ("blue", "green", "0.2.0", "switch")
+
+
+def test_nothing_to_do() -> None:
+    draft = {**DRAFT, "homecoming": True}
+    home = host("green", {"green": "0.2.0"}, kept="none", current="0.2.0")
+    assert make(draft, {"a": home})["idle"]
+    spoiled = (host("green", {"green": "0.2.0", "blue": "0.2.0"}, kept="none", current="0.2.0"), host("green", {"green": "0.2.0"}, kept="none"))
+    assert not any(make(draft, {"a": each})["idle"] for each in (*spoiled, host("green", {"green": "0.2.0"}, current="0.2.0")))
+
+
+@pytest.mark.parametrize("wrong", [{"colors": []}, {"colors": ["blue"]}, {"strategy": "rolling"}, {"ready": True}, {"hosts": ["a", "a-blue"]}])
+def test_colours_and_strategies_that_do_not_fit_are_refused(wrong: dict[str, t.Any]) -> None:
+    with pytest.raises(BeamError):
+        make({**DRAFT, **wrong}, {"a": host("blue", {"blue": "0.1.0"})})
+
+
+def rotations(**known: str) -> dict[str, t.Any]:
+    return {"members": {name.replace("_", "-"): {"before": before, "healthy": before == "in"} for name, before in known.items()}, "balancers": ["haproxy x app"]}
+
+
+def test_turns_at_the_balancer() -> None:
+    balanced = rotations(a="unknown", a_blue="in", a_green="out")
+    plan = make({**DRAFT, "balanced": balanced}, {"a": host("blue", {"blue": "0.1.0"})})
+    assert plan["leaves"] == ["a"] and plan["rows"][0]["serves"]
+    assert preview(plan)[0]["does"] == "start green, green joins, blue leaves, stop blue"
+    expected = {"clear": ["green"], "rejoin": None, "join": ["green"], "leave": ["blue"], "back_clear": None, "back_join": ["blue"], "back_leave": ["green"]}
+    assert {step: turn(plan, ["a"], step).get("a") for step in expected} == expected
+
+
+def test_a_rollout_that_left_only_the_new_one_in_the_balancer_and_another_version_now() -> None:
+    """Green has to be started anew, so blue comes back first: at no time the host is out."""
+    seen = host("blue", {"blue": "0.1.0", "green": "0.1.9"}, foreseen="restart")
+    balanced = rotations(a="unknown", a_blue="out", a_green="in")
+    plan = make({**DRAFT, "balanced": balanced, "interrupted": {**JOURNAL, "version": "0.1.9"}}, {"a": seen})
+    assert plan["absent"] == [] and turn(plan, ["a"], "rejoin") == {"a": ["blue"]} and turn(plan, ["a"], "clear") == {"a": ["green"]}
+
+
+def test_a_host_that_somebody_took_out_stays_out() -> None:
+    plan = make({**DRAFT, "balanced": rotations(a_blue="out", a_green="in"), "min_healthy": 0}, {"a": host("blue", {"blue": "0.1.0"})})
+    assert plan["absent"] == ["a"] and turn(plan, ["a"], "join") == {}
+    assert turn(plan, ["a"], "clear") == {"a": ["green"]}, "it must not be asked as soon as it runs"
+
+
+def test_a_balancer_that_does_not_know_the_colour_is_told_by_its_name() -> None:
+    with pytest.raises(BeamError, match="a-green can't be taken out"):
+        make({**DRAFT, "balanced": rotations(a_blue="in", a_green="unknown")}, {"a": host("blue", {"blue": "0.1.0"})})
+
+
+def test_members_of_both_kinds_of_balancers() -> None:
+    seen = host("blue", {"blue": "0.1.0"})
+    given = {"a": {**seen, "beam_member": {"target": "i-0", "server": "x", "blue": {"port": 1}, "green": {"port": 2, "server": "y"}}}}
+    assert members(given, ["a"], (), DRAFT["colors"]) == {
+        "a-blue": {"target": "i-0", "port": 1}, "a-green": {"target": "i-0", "port": 2, "server": "y", "left": True},
+    }  # fmt: skip
+    assert members(given, {"a": ["current"]}, (), DRAFT["colors"]) == {"a": {"target": "i-0", "server": "x", "left": True}}
+
+
+def process(version: str, action: str, pid: int) -> dict[str, t.Any]:
+    seconds = {"stop": None, "boot": 1.0, "gate": 1.0, "outage": None, "total": 2.0}
+    after = {"version": version, "pid": pid}
+    return {"changed": action != "none", "action": action, "after": after, "began": 5.0, "seconds": seconds, "health": {"seconds": 1.0}}
+
+
+def test_rows_tell_of_both_nodes() -> None:
+    before = host("blue", {"blue": "0.1.0"})
+    plan = make(DRAFT, {"a": before})
+    done = {
+        **before, "rollout_activated": {"changed": True}, "rollout_restarted": process("0.2.0", "start", 8), "rollout_switched": {"changed": True},
+        "rollout_joined": {"members": {"a-green": {"began": 8.0, "seconds": 0.5}}},
+        "rollout_left": {"members": {"a-blue": {"began": 9.0, "seconds": 2.0, "cut": 1}}},
+        "rollout_stopped": {"results": [{"began": 12.0, "seconds": {"stop": 0.7}}]},
+    }  # fmt: skip
+    row = summarize({"a": done}, plan)["rows"][0]
+    assert [row[key] for key in ("outcome", "color", "color_before", "now", "pid", "outage", "drain", "join", "stop", "cut")] == [
+        "moved", "green", "blue", "0.2.0", 8, 0.0, 2.0, 0.5, 0.7, 1,
+    ]  # fmt: skip
+    assert [step["step"] for step in row["steps"]] == ["boot", "gate", "join", "drain", "stop"]
+    bad = {"failed": True, "msg": "One or more items failed", "results": [{"failed": True, "error": {"code": "x", "what": "blue is masked"}}]}
+    kept = {**done, "rollout_disabled": bad}
+    assert summarize({"a": kept}, plan)["rows"][0]["outcome"] == "failed" and "blue is masked" in summarize({"a": kept}, plan)["reason"]
+    back = {**kept, "rollout_pointed": {"changed": False}, "rollout_returned": process("0.1.0", "none", 7)}
+    row = summarize({"a": back}, plan)["rows"][0]
+    assert [row[key] for key in ("outcome", "color", "now", "pid")] == ["returned", "blue", "0.1.0", 7]
+    both = {**back, "rollout_back_left": {"failed": True, "msg": "the balancer does not answer"}}
+    assert summarize({"a": both}, plan)["rows"][0]["outcome"] == "kept"
+
+
+def test_status_names_the_colour_and_what_runs_beside_it() -> None:
+    seen = host("blue", {"blue": "0.1.0", "green": "0.2.0"})["rollout_seen"]
+    table = fleet_status({"a": {"rollout_info": seen}}, ["a"], {"stable": OLD})
+    assert table[1].split()[:3] == ["a", "blue", "0.1.0"] and "green runs beside it" in table[1]
