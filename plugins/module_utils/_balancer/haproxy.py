@@ -187,7 +187,8 @@ class HAProxy:
         found = {}
         for (backend, server), row in states.items():
             if backend == self._backend and (backend, server) in stats:
-                host = self._hosts.get(server, server)
+                # A server of no host asked about goes by its own name, but never by that of a host that is called otherwise here.
+                host = self._hosts.get(server) or ("%s/%s" % (backend, server) if server in self._servers else server)
                 found[host] = state_of(stats[backend, server], row)
                 checked = _number(row, "srv_check_state") & _CHECKED == _CHECKED
                 self._seen[host] = _number(row, "srv_admin_state"), found[host].healthy, checked

@@ -169,6 +169,13 @@ def test_unknown_to_the_balancer(proxy: Proxy, backend: str, member: str, said: 
     assert proxy.admin() == before
 
 
+def test_a_server_has_the_name_of_a_host_that_is_called_otherwise(proxy: Proxy) -> None:
+    before = proxy.admin()
+    error = fails("member_unknown", proxy.balancer(), {"a": {"server": "zz"}}, "drained")
+    assert error.details["members"]["a"]["left"] == "unknown"
+    assert proxy.admin() == before
+
+
 def test_a_socket_without_the_right_to_change(proxy: Proxy) -> None:
     error = fails("balancer_denied", proxy.balancer(address="127.0.0.1:%d" % proxy.readonly), ["a"], "drained")
     assert "level admin" in error.message
