@@ -11,6 +11,7 @@ Each point is a rollout over three nodes behind HAProxy that loses its controlle
     kill    SIGKILL of ansible-playbook and of every process of Python below it
     orphan  SIGKILL of ansible-playbook alone: the tasks that it had sent go on to their end
     freeze  SIGSTOP of ansible-playbook until the next run is over, then SIGCONT
+    brink   the same, always after the journal had the note that hosts leave, and before they leave: what a balancer is told then carries no fence
     cut     the store is gone for it, and comes never back; it lives, and does what it can, while the next run is there
 
 and then the next run, which names the new version, the former one, or none. Afterwards everybody has to be in the balancer, on one version, the one
@@ -22,10 +23,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -38,7 +41,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from figures import record
 from rollout_site import NAME, ROOT, Run, Site, build, until
 
-WAYS = ("kill", "orphan", "freeze", "cut")
+WAYS = ("kill", "orphan", "freeze", "cut", "brink")
 VERSIONS = ("0.1.0", "0.2.0")
 
 
@@ -66,6 +69,7 @@ class Point:
     mixed: bool = False
     floor_crossed: bool = False
     stale_writes: int = 0
+    stale_out: float = 0.0  # seconds that a server was out of the balancer, because of a frozen one that came back
     overlaps: int = 0
     returned: float = 0.0  # seconds of the next run until nobody was out
     seconds: float = 0.0
@@ -97,10 +101,14 @@ class Game:
         store.symlink_to(site.store)
         begun = time.monotonic()
         log = site.directory / ("lost-%d.log" % number)
-        lost = site.start("rollout", log, beam_version=target, beam_force=True, beam_store="file://%s" % store)
+        variables = self._brink(number) if way == "brink" else {}
+        lost = site.start("rollout", log, beam_version=target, beam_force=True, beam_store="file://%s" % store, **variables)
         try:
-            with contextlib.suppress(Exception):
-                lost.wait(point.after)
+            if way == "brink":
+                self._reach_brink(lost.pid, number)
+            else:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    lost.wait(point.after)
             if lost.poll() is not None:
                 self.usual = 0.9 * (time.monotonic() - begun)
                 return None
@@ -109,7 +117,7 @@ class Game:
             next_begun = time.monotonic()
             last = self._next(point)
             point.returned = site.witness.home(next_begun)
-            if way == "freeze":
+            if way in ("freeze", "brink"):
                 self._thaw(lost, point, held)
             elif way == "cut":
                 lost.wait(200)
@@ -125,12 +133,25 @@ class Game:
                 lost.wait()
         return point
 
+    def _brink(self, number: int) -> dict[str, t.Any]:
+        """A hook that tells us that it is reached, and goes on when it is told."""
+        hook, there, go = (self.stores / ("%d.%s" % (number, end)) for end in ("yml", "there", "go"))
+        hook.write_text(json.dumps([
+            {"ansible.builtin.file": {"path": str(there), "state": "touch", "mode": "0600"}},
+            {"ansible.builtin.wait_for": {"path": str(go), "timeout": 60, "sleep": 1}},
+        ]))
+        return {"beam_hooks": {"before_batch": str(hook)}}
+
+    def _reach_brink(self, pid: int, number: int) -> None:
+        until(lambda: (self.stores / ("%d.there" % number)).exists() or not os.path.exists("/proc/%d" % pid), "the hook is not reached", 200)
+
     def _hit(self, pid: int, way: str, store: Path) -> bool:
         """Whether it had the lock then."""
         if way == "cut":
             store.unlink()
-        elif way == "freeze":
+        elif way in ("freeze", "brink"):
             os.kill(pid, signal.SIGSTOP)
+            (self.stores / ("%s.go" % store.name)).touch()
             time.sleep(3)  # what it had sent before comes to its end
         else:
             below = children(pid)
@@ -174,8 +195,8 @@ class Game:
         if code == 0:
             point.wrong.append("the frozen one says that it succeeded")
         out = sorted({host for sample in self.site.witness.since(at) for host in sample.out})
-        if out:
-            point.wrong.append("the frozen one took %s out for %.1f s" % (", ".join(out), self.site.witness.home(at)))
+        if out:  # a balancer knows no fence: it has to put back what it took out
+            point.stale_out = self.site.witness.home(at)
 
     def _judge(self, point: Point, begun: float, last: Run) -> None:
         site = self.site
@@ -243,6 +264,7 @@ def summary(found: t.Sequence[Point]) -> dict[str, t.Any]:
     return {
         "kill_points": len(found), "kill_left_out": sum(p.left_out for p in found), "kill_mixed_versions": sum(p.mixed for p in found),
         "kill_floor_crossed": sum(p.floor_crossed for p in found), "kill_stale_writes": sum(p.stale_writes for p in found),
+        "kill_stale_out_seconds": max((p.stale_out for p in found), default=0.0),
         "kill_overlaps": sum(p.overlaps for p in found), "kill_wrong": sum(bool(p.wrong) for p in found),
         "kill_worst_return_seconds": max((p.returned for p in found), default=0.0),
     }

@@ -202,9 +202,10 @@ def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
     assert "Nobody held the lock" in fleet.play("unlock").line
 
 
-@pytest.mark.parametrize(("way", "after"), [("kill", 0.45), ("freeze", 0.6)])
+@pytest.mark.parametrize(("way", "after"), [("kill", 0.45), ("brink", 0)])
 def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way: str, after: float) -> None:
     game = kills.Game(fleet, random.Random(1))
     game.usual = fleet.usual
     point = game.round(kills.WAYS.index(way), way, after)
     assert point and point.wrong == []
+    assert bool(point.stale_out) == (way == "brink"), "a frozen one that comes back takes out what it was about to take out, and puts it back"
