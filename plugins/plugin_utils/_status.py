@@ -70,7 +70,8 @@ def _notes(known: Vars) -> list[str]:
     found = []
     if lock.get("held"):
         gone = ", and is known to be gone" if lock.get("dead") else ""
-        found.append("Locked by %s since %s for a %s; last sign of life %s%s." % (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone))
+        told = (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone)
+        found.append("Locked by %s since %s for a %s; last sign of life %s%s." % told)
     if known.get("unfinished") and (not lock.get("held") or lock.get("dead")):
         left = known.get("interrupted_hosts") or []
         found.append("The %s %s of %s was interrupted%s. alchemist.beam.rollout goes on with it, or brings the hosts back." % (
