@@ -181,15 +181,15 @@ def test_what_had_switched_already_switches_back(site: Site, load: t.Callable[[]
     assert_unharmed(load())
 
 
-@pytest.mark.parametrize(("resume", "color", "version"), [("revert", "green", "0.1.0"), ("resume", "blue", "0.2.0")])
+@pytest.mark.parametrize(("more", "color", "version"), [({"beam_resume": "revert"}, "green", "0.1.0"), ({"beam_version": "0.2.0"}, "blue", "0.2.0")])
 def test_a_controller_that_died_between_join_and_leave(
-    site: Site, load: t.Callable[[], dict[str, t.Any]], resume: str, color: str, version: str,
+    site: Site, load: t.Callable[[], dict[str, t.Any]], more: dict[str, t.Any], color: str, version: str,
 ) -> None:  # fmt: skip
     site.play("rollout", expect=1, beam_version="0.2.0", beam_force=True, beam_hooks={"leave": str(site.line.directory / "die.yml")})
     state = site.balancer()
     assert state["h1-blue"] == state["h1-green"] == "UP"
     assert "blue runs beside it" in site.play("status")
-    site.play("rollout", beam_resume=resume, beam_force=True)
+    site.play("rollout", beam_force=True, **more)
     site.assert_serves(color, version)
     assert_unharmed(load())
 

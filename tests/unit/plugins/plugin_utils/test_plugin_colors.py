@@ -92,7 +92,8 @@ def test_colours_and_strategies_that_do_not_fit_are_refused(wrong: dict[str, t.A
 
 
 def rotations(**known: str) -> dict[str, t.Any]:
-    return {"members": {name.replace("_", "-"): {"before": before, "healthy": before == "in"} for name, before in known.items()}, "balancers": ["haproxy x app"]}
+    found = {name.replace("_", "-"): {"before": before, "healthy": before == "in"} for name, before in known.items()}
+    return {"members": found, "balancers": ["haproxy x app"]}
 
 
 def test_turns_at_the_balancer() -> None:
