@@ -151,7 +151,8 @@ def summarize(
         notes.append("Out of the balancer before, and left out: %s." % ", ".join(plan["absent"]))
     if plan.get("interrupted"):
         old = plan["interrupted"]
-        notes.append("The rollout %s of %s had been interrupted; this one dealt with what it left." % (old.get("id"), old.get("version")))
+        how = "had left servers out of the balancer" if old.get("state") == "finished" else "had been interrupted"
+        notes.append("The rollout %s of %s %s; this one dealt with what it left." % (old.get("id"), old.get("version"), how))
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
     if stranded:
         notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % ", ".join(stranded))
