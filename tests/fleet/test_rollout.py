@@ -19,7 +19,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from line import Line
-from loaded import MOVES, measure, variables
+from loaded import measure, variables
 
 HOSTS = ("h1", "h2", "h3", "h4", "h5")
 
@@ -30,8 +30,7 @@ def line(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Line:
     made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, ["--faults"], **variables([1, "40%"]))
     made.prepare()
     made.playbook("setup")
-    made.playbook("deploy", "-e", "beam_ref=v0.1.0")
-    made.playbook("deploy", "-e", "beam_ref=v0.2.0")
+    made.playbook("deploy", "-e", "beam_ref=v0.1.0", "-e", '{"beam_strategy": "all_at_once"}')
     return made
 
 
@@ -40,7 +39,8 @@ def pids(line: Line) -> dict[str, int]:
 
 
 def test_no_request_is_lost_and_no_stream_is_broken(line: Line) -> None:
-    found = measure(line, ["--rate", "100", "--slow", "4:5000", "--stream", "20:6000", "--drain-ms", "30000"], MOVES[:2])
+    moves = [("deploy", ("-e", "beam_ref=v0.2.0"), "0.2.0"), ("rollback", (), "0.1.0")]
+    found = measure(line, ["--rate", "100", "--slow", "4:5000", "--stream", "20:6000", "--drain-ms", "30000"], moves)
     told = json.dumps(found.load.get("first_failures"))
     assert found.load["failed"] == 0, told
     assert found.load["requests"] > 3000 and set(found.load["versions"]) == {"0.1.0", "0.2.0"}
@@ -55,7 +55,7 @@ def test_no_request_is_lost_and_no_stream_is_broken(line: Line) -> None:
 def test_a_restart_is_a_rollout_of_what_runs(line: Line) -> None:
     before = pids(line)
     line.playbook("restart")
-    line.assert_all_run("0.2.0")
+    line.assert_all_run("0.1.0")
     assert all(before[host] != pid for host, pid in pids(line).items())
     for row in line.report()["rows"]:
         assert [s["step"] for s in row["steps"]] == ["stage", "drain", "activate", "stop", "boot", "gate", "join"], row
@@ -67,7 +67,7 @@ def test_a_restart_is_a_rollout_of_what_runs(line: Line) -> None:
 def test_a_version_that_crashes_a_moment_after_it_was_healthy_goes_no_further(line: Line) -> None:
     before = pids(line)
     line.playbook("deploy", "-e", "beam_ref=v1.0.0-crash-loop", expect=2)
-    line.assert_all_run("0.2.0")
+    line.assert_all_run("0.1.0")
     after = pids(line)
     assert [host for host in HOSTS if after[host] != before[host]] == ["h1"]
     report = line.report()
@@ -77,7 +77,7 @@ def test_a_version_that_crashes_a_moment_after_it_was_healthy_goes_no_further(li
 
 def test_a_batch_that_would_take_too_many_is_refused_before_anything_moves(line: Line) -> None:
     before = pids(line)
-    said = line.playbook("rollout", "-e", "beam_version=0.1.0", "-e", '{"beam_batches": [1, 4], "beam_force": true}', expect=2)
+    said = line.playbook("rollout", "-e", "beam_version=0.2.0", "-e", '{"beam_batches": [1, 4], "beam_force": true}', expect=2)
     assert "have to stay in service" in said and pids(line) == before
 
 
@@ -101,7 +101,7 @@ def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -
     thread.start()
     try:
         said = line.playbook(
-            "rollout", "-e", "beam_version=0.1.0", "-e", json.dumps({"beam_force": True, "beam_hooks": {"before_batch": str(hook)}}),
+            "rollout", "-e", "beam_version=0.2.0", "-e", json.dumps({"beam_force": True, "beam_hooks": {"before_batch": str(hook)}}),
             "-e", "ansible_ssh_timeout=3", expect=2,
         )  # fmt: skip
     finally:
@@ -111,9 +111,9 @@ def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -
     assert {row["host"]: row["outcome"] for row in report["rows"]}["h4"] == "unreachable", said
     assert not report["blame"]
     for host in HOSTS[:3]:
-        assert line.runs(host) == "0.2.0", said
+        assert line.runs(host) == "0.1.0", said
     line.hosts.fleet("start", "h4")
     # It boots what it was last told to run, and the next rollout brings it home and back into the balancer.
     line.playbook("rollout")
-    line.assert_all_run("0.2.0")
+    line.assert_all_run("0.1.0")
     assert "MAINT" not in line.hosts.fleet("balancer") and "DRAIN" not in line.hosts.fleet("balancer")
