@@ -26,6 +26,7 @@ WAITS: t.Mapping[str, str] = {
     "restart": "restarting, and waiting until it is healthy",
     "gate": "waiting until it is healthy",
     "join": "joining the balancer",
+    "stop": "stopping the former node",
     "bake": "baking under watch",
     "return": "going back",
     "sweep": "bringing home who came meanwhile",

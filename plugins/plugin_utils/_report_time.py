@@ -103,13 +103,13 @@ def _spans(row: t.Mapping[str, t.Any]) -> list[Span]:
     return sorted(found, key=lambda span: span.start)
 
 
-def _shift(spans: t.Sequence[Span], low: t.Optional[float], high: t.Optional[float]) -> float:
-    """Seconds to add to what the server's clock says."""
+def _shift(spans: t.Sequence[Span], low: t.Optional[float], high: t.Optional[float], switched: bool = False) -> float:
+    """Seconds to add to what the server's clock says. switched: of two nodes, the new one serves before the former one drains and stops."""
     own = [span for span in spans if span.step not in BALANCED]
     if not own:
         return 0.0
     drained = [span.end for span in spans if span.step == "drain" and span.ok]
-    after = [span.start for span in own if span.step not in ("stage", "return")]
+    after = [span.start for span in own if (span.step == "stop" if switched else span.step not in ("stage", "return"))]
     if drained and after and min(after) < drained[0] - _TOLERANCE:
         return drained[0] - min(after)
     if low is not None and own[0].start < low - _TOLERANCE:
@@ -122,7 +122,7 @@ def _shift(spans: t.Sequence[Span], low: t.Optional[float], high: t.Optional[flo
 
 def _lane(row: dict[str, t.Any], low: t.Optional[float], high: t.Optional[float]) -> Lane:
     spans = _spans(row)
-    shift = _shift(spans, low, high)
+    shift = _shift(spans, low, high, bool(row.get("color")))
     moved = tuple(s if s.step in BALANCED else dataclasses.replace(s, start=s.start + shift) for s in spans)
     return Lane(values.line(row.get("host")) or "?", row, tuple(sorted(moved, key=lambda span: span.start)), shift)
 

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import members, turn
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import timeline
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 
@@ -161,6 +162,18 @@ def test_rows_tell_of_both_nodes() -> None:
     assert [row[key] for key in ("outcome", "color", "now", "pid")] == ["returned", "blue", "0.1.0", 7]
     both = {**back, "rollout_back_left": {"failed": True, "msg": "the balancer does not answer"}}
     assert summarize({"a": both}, plan)["rows"][0]["outcome"] == "kept"
+
+
+def test_the_timeline_takes_no_switch_for_a_clock_that_is_wrong() -> None:
+    """The new node starts before the former one drains; with one node that would be a clock that is behind."""
+    order = ("activate", "boot", "join", "drain", "stop")
+    steps = [{"step": step, "start": 1e9 + 5.0 * index, "seconds": 5.0, "ok": True} for index, step in enumerate(order)]
+    shifts = []
+    for row in ({"host": "a", "steps": steps}, {"host": "a", "steps": steps, "color": "green"}):
+        found = timeline({"rows": [row]})
+        assert found
+        shifts.append(found.bands[0].lanes[0].shift)
+    assert shifts == [20.0, 0.0]
 
 
 def test_status_names_the_colour_and_what_runs_beside_it() -> None:
