@@ -11,10 +11,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 from line import ROOT, Line, changes
 from loaded import FRONT, Witness
 
