@@ -162,8 +162,8 @@ def test_a_version_that_crashes_touches_one_batch(fleet: Fleet) -> None:
 
 
 def test_a_channel_that_another_tool_moves(fleet: Fleet) -> None:
-    move = {"alchemist.beam.release_channel": {"store": "file://%s" % fleet.store, "name": "beacon", "state": "rolled_back", "version": "0.1.0", "force": True},
-            "delegate_to": "localhost"}
+    elsewhere = {"store": "file://%s" % fleet.store, "name": "beacon", "channel": "production", "state": "rolled_back", "version": "0.1.0", "force": True}
+    move = {"alchemist.beam.release_channel": elsewhere, "delegate_to": "localhost"}
     before = fleet.answers()
     run = fleet.play("restart", beam_hooks=fleet.hooks(before_promote=[move]))
     assert all(before[host][1] != pid for host, (_version, pid) in fleet.answers().items())
