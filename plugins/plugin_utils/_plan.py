@@ -115,7 +115,9 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         )
     leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
     if not idle and draft["strategy"] != "blue_green":
-        refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], {row["host"] for row in rows if row["serves"]})
+        # Those that were left half way serve again before anybody else leaves.
+        serving = {row["host"] for row in rows if row["serves"]}.union(first)
+        refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving)
     return {
         **draft, "order": order, "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},

@@ -76,6 +76,13 @@ def test_a_plan_below_the_floor_is_refused_and_what_does_not_serve_is_not_counte
     make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green", "colors": ["blue", "green"]}, fleet())
 
 
+def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
+    members = {host: {"before": "out" if host == "c" else "in", "healthy": host != "c"} for host in "abcd"}
+    journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
+    plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 3, "batch_sizes": [1]}, fleet())
+    assert plan["members"] == [["c"], ["a"], ["b"], ["d"]] and plan["floor"] == 3
+
+
 CHANNEL = {"stable": OLD, "candidate": NEW, "ghosts": []}
 RUNNING = {"id": "j", "state": "running", **NEW}
 
