@@ -95,8 +95,14 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         rows = [_colored(row, row["host"], hostvars.get(row["host"]) or {}, draft, sides[row["host"]]) for row in rows]
     lengths = ([len(first)] if first else []) + (sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else [])
     batches = cut(order, lengths)
-    lowest = floor(draft["min_healthy"], draft["strategy"], len(order))
-    if not any(row["serves"] for row in rows):
+    # What --limit leaves out carries load, too. Without a balancer nobody has asked those hosts: they are taken to serve.
+    beside = [h for h in draft.get("everyone") or () if h not in hosts]
+    carrying = set(beside)
+    if draft.get("balanced"):
+        beside = [h for h in beside if _rotation(draft, h).get("before") not in (None, "unknown")]
+        carrying = {h for h in beside if _rotation(draft, h).get("before") == "in" and _rotation(draft, h).get("healthy")}
+    lowest = floor(draft["min_healthy"], draft["strategy"], len(order) + len(beside))
+    if not any(row["serves"] for row in rows) and not (draft.get("balanced") and carrying):
         lowest = 0  # a first deploy, or everything is down: there is no capacity to hold
     moves = [row["host"] for row in rows if row["action"] != "none" or row["activate"]]
     idle = (
@@ -116,10 +122,10 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
     if not idle and draft["strategy"] != "blue_green":
         # Those that were left half way serve again before anybody else leaves.
-        serving = {row["host"] for row in rows if row["serves"]}.union(first)
+        serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving)
     return {
-        **draft, "order": order, "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
+        **draft, "order": order, "fleet": order + beside, "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",

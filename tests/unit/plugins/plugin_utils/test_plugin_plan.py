@@ -83,6 +83,21 @@ def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
     assert plan["members"] == [["c"], ["a"], ["b"], ["d"]] and plan["floor"] == 3
 
 
+def test_what_limit_leaves_out_counts_for_the_floor() -> None:
+    everyone = list("abcdefgh")
+    limited = {**DRAFT, "everyone": everyone, "min_healthy": 6, "batch_sizes": [1]}
+    plan = make(limited, fleet())
+    assert plan["floor"] == 6 and plan["order"] == list("abcd") and plan["fleet"] == everyone
+    members = {host: {"before": "in", "healthy": True} for host in everyone}
+    assert make({**limited, "balanced": {"members": members}}, fleet())["floor"] == 6
+    # Two that are out of scope do not serve: six do, and one of them would leave.
+    lame = {**members, "g": {"before": "out", "healthy": False}, "h": {"before": "in", "healthy": False}}
+    with pytest.raises(BeamError, match="1 of 6 healthy hosts would leave, and 6 have to stay"):
+        make({**limited, "balanced": {"members": lame}}, fleet())
+    strange = {**members, "h": {"before": "unknown", "healthy": False}}
+    assert make({**limited, "balanced": {"members": strange}}, fleet())["fleet"] == list("abcdefg")
+
+
 CHANNEL = {"stable": OLD, "candidate": NEW, "ghosts": []}
 RUNNING = {"id": "j", "state": "running", **NEW}
 
