@@ -125,7 +125,8 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving)
     return {
-        **draft, "order": order, "fleet": order + beside, "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
+        **draft, "order": order, "fleet": order + beside,
+        "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",
