@@ -42,7 +42,7 @@ def main() -> int:
         return 1 if mode == "required" else 0
     # One file after the other: each has a fleet of its own, and they share the cores.
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "fleet").glob("test_*.py"))
-    steps = [pytest_step(os.path.basename(name)[: -len(".py")], BIN / "python", [name], timeout=1200, again=True) for name in files]
+    steps = [pytest_step(os.path.basename(name)[: -len(".py")], BIN / "python", [name], timeout=1500, again=True) for name in files]
     return run_part("fleet", steps, workers=1)
 
 

@@ -63,7 +63,7 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     inventory.write_text(json.dumps({"all": {"hosts": {"testhost": host}}}), encoding="utf-8")
     show = "" if os.environ.get("VERBOSE") else "^(fatal|failed|TASK|PLAY RECAP|.*(ERROR|Error|error|msg|why|hint|assert))"
-    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=900, count=count, again=True, show=show)
+    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=1500, count=count, again=True, show=show)
 
 
 def main(chosen: list[str]) -> int:
