@@ -153,7 +153,8 @@ def test_a_version_that_crashes_touches_one_batch(fleet: Fleet) -> None:
     run = fleet.play("rollout", beam_version="1.0.0-crash-loop", beam_hooks=hooks)
     after = fleet.answers()
     assert run.code != 0 and (after["b"], after["c"]) == (before["b"], before["c"])
-    assert fleet.noted() == ["before_rollout a", "before_batch a", "leave a", "before_restart a", "before_return a", "after_return a", "after_rollout a"]
+    assert fleet.noted() == ["before_rollout a", "before_batch a", "leave a", "before_restart a",
+                             "before_return a", "leave a", "join a", "after_return a", "after_rollout a"]
     tried = bad_releases.Tried("crash-loop", touched=1)
     bad_releases._home(fleet, tried)
     assert tried.wrong == []
