@@ -34,6 +34,8 @@ def sizes(strategy: str, batches: t.Any, hosts: int) -> list[int]:
         raise BeamError("no_hosts", "there is nothing to roll out to", "no host is in scope", "Check the group, beam_hosts and --limit")
     if strategy == "all_at_once":
         return [hosts]
+    if isinstance(batches, str):
+        batches = [part.strip() for part in batches.split(",")]  # any list may be given like this, and from a survey of AWX there is no other way
     wanted = list(batches) if isinstance(batches, (list, tuple)) else [batches]
     if not wanted:
         raise BeamError("batches_invalid", "the fleet can't be cut into batches", "beam_batches is empty", 'Write it as [1, "25%"]')

@@ -6,7 +6,7 @@
 # What the make targets need, made under .cache. Each step does nothing when it is done already.
 #   setup.sh packages [demo]       Debian/Ubuntu packages (installs as root, else prints what to install)
 #   setup.sh pythons               .cache/pythons/python3.X -> every Python 3.9 to 3.14 that really runs
-#   setup.sh venv | venv39 | venv221 | venvaws
+#   setup.sh venv | venv39 | venv221 | venvaws | venvrunner
 #   setup.sh live | frozen [DIR]   the collection at an importable path: a link, and a copy for ansible-test
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -100,6 +100,8 @@ venv() {
 venv39() { make_venv venv39 "$support/requirements-py39.txt" 3.9; }
 # The double of AWS for the fleet: a server of its own, so it shares no packages with the tools.
 venvaws() { make_venv venvaws "$support/requirements-aws.txt" 3.11 3.12 3.13; }
+# What AWX runs playbooks with, and what it makes an execution environment with.
+venvrunner() { make_venv venvrunner "$support/requirements-runner.txt" 3.11 3.12 3.13; }
 venv221() { make_venv venv221 "$support/requirements-core221.txt" 3.13 3.12 3.14; }
 
 live() {
@@ -131,6 +133,6 @@ shift
 exec 9>"$cache/setup.lock"
 flock 9
 case $step in
-    packages|pythons|venv|venv39|venv221|venvaws|live|frozen) "$step" "$@" ;;
+    packages|pythons|venv|venv39|venv221|venvaws|venvrunner|live|frozen) "$step" "$@" ;;
     *) die "unknown step $step" ;;
 esac

@@ -19,6 +19,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut
         (["25%"], 3, [1, 1, 1]),  # a percentage that rounds to nothing is one host
         (["100%"], 3, [3]),
         ("2", 5, [2, 2, 1]),
+        ("1, 25%,100%", 10, [1, 2, 7]),
         ([5], 3, [3]),
         (["33 %"], 7, [2, 2, 2, 1]),
     ],
@@ -33,6 +34,8 @@ def test_sizes(batches: object, hosts: int, expected: list[int]) -> None:
     [
         ("rolling", [0], 3, "batches_invalid"),
         ("rolling", [], 3, "batches_invalid"),
+        ("rolling", "", 3, "number_invalid"),
+        ("rolling", "1,,2", 3, "number_invalid"),
         ("rolling", ["1.5"], 3, "number_invalid"),
         ("rolling", [-1], 3, "number_invalid"),
         ("rolling", ["101%"], 3, "number_invalid"),

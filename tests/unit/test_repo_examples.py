@@ -1,0 +1,122 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The example project for AWX: what AWX offers of it, and surveys that ask for what roles take, in a type that they take."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+AWX = ROOT / "examples" / "awx"
+SURVEYS = sorted((AWX / "surveys").glob("*.json"))
+NAMES = [path.stem for path in SURVEYS]
+
+# What an answer of each type of question is in the extra variables of a job -> the types of options that take it.
+TAKEN_BY = {
+    "text": {"str", "path", "list"},
+    "textarea": {"str", "path", "list"},
+    "password": {"str"},
+    "integer": {"int", "float"},
+    "float": {"float"},
+    "multiplechoice": {"str", "bool"},
+    "multiselect": {"list"},
+}
+
+
+def load(path: Path) -> t.Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def takers(variable: str) -> dict[str, dict[str, t.Any]]:
+    """The options of roles that this variable sets: the one of this name, or those whose default is made of it alone."""
+    found = {}
+    for role in (ROOT / "roles").iterdir():
+        if not (role / "defaults" / "main.yml").exists():
+            continue
+        defaults = load(role / "defaults" / "main.yml")
+        for entry in load(role / "meta" / "argument_specs.yml")["argument_specs"].values():
+            for name, option in entry.get("options", {}).items():
+                if name == variable or re.fullmatch(r"\{\{ %s(?: \| default\(.*\))? \}\}" % re.escape(variable), str(defaults.get(name))):
+                    found[name] = option
+    return found
+
+
+def questions(path: Path) -> list[dict[str, t.Any]]:
+    return list(json.loads(path.read_text(encoding="utf-8"))["spec"])
+
+
+def choices(question: t.Mapping[str, t.Any]) -> list[str]:
+    given = question.get("choices") or []
+    return given.split("\n") if isinstance(given, str) else list(given)
+
+
+@pytest.mark.parametrize("path", SURVEYS, ids=NAMES)
+def test_a_survey_asks_for_options_of_roles(path: Path) -> None:
+    asked = questions(path)
+    assert asked and len({q["variable"] for q in asked}) == len(asked)
+    for question in asked:
+        options = takers(question["variable"])
+        assert options, "%s: no option of a role is set by %s" % (path.name, question["variable"])
+        for name, option in options.items():
+            kind = option.get("type", "str")
+            assert kind in TAKEN_BY[question["type"]], "%s: an answer of type %s does not fit %s, which is %s" % (path.name, question["type"], name, kind)
+            if question["type"] == "multiplechoice" and kind == "str" and "choices" in option:
+                assert set(choices(question)) <= set(option["choices"]), "%s: %s" % (path.name, name)
+            if kind == "bool":
+                assert set(choices(question)) == {"false", "true"}, "%s: %s" % (path.name, name)
+
+
+@pytest.mark.parametrize("path", SURVEYS, ids=NAMES)
+def test_awx_would_take_the_survey(path: Path) -> None:
+    """What AWX checks when a survey is saved, and what it would silently drop later: a default that is no valid answer."""
+    survey = json.loads(path.read_text(encoding="utf-8"))
+    assert set(survey) == {"name", "description", "spec"}
+    for question in survey["spec"]:
+        assert {"type", "question_name", "variable", "required"} <= set(question) and question["question_name"]
+        default = question["default"]
+        if question["type"] in ("text", "textarea"):
+            assert isinstance(default, str) and question["min"] <= len(default) <= question["max"]
+        elif question["type"] == "integer":
+            assert type(default) is int and question["min"] <= default <= question["max"]
+        elif question["type"] == "multiplechoice":
+            assert default in choices(question) and all(isinstance(c, str) and c for c in choices(question))
+        else:
+            pytest.fail("%s: a question of type %s" % (path.name, question["type"]))
+
+
+def test_an_answer_does_not_choose_the_servers_or_the_channel() -> None:
+    """Extra variables beat the inventory: whoever may answer could roll staging out to production."""
+    asked = {question["variable"] for path in SURVEYS for question in questions(path)}
+    assert not asked & {"beam_channel", "beam_store", "beam_name", "beam_base", "beam_hosts", "beam_repo"}
+
+
+# awx/main/utils/ansible.py: a file with such a line, outside of some directories, is offered as a playbook.
+OFFERED = re.compile(r"\s*-?\s*(?:ansible\.builtin\.)?(?:hosts|include|import_playbook):")
+
+
+def test_awx_offers_the_playbooks_and_nothing_else() -> None:
+    offered = {
+        path.relative_to(AWX) for path in [*AWX.rglob("*.yml"), *AWX.rglob("*.yaml")]
+        if any(OFFERED.match(line) for line in path.read_text(encoding="utf-8").splitlines())
+    }
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    for path in sorted(offered):
+        assert path.parent == Path("."), "%s is no playbook" % path
+        imported = [play["ansible.builtin.import_playbook"] for play in load(AWX / path)]
+        assert imported and {name.removeprefix("alchemist.beam.") for name in imported} <= playbooks, path
+    assert {path.stem for path in offered} >= {"setup", "deploy", "rollout", "rollback", "restart", "status", "stop", "unlock", "converge"}
+    assert {path.stem for path in SURVEYS} <= {path.stem for path in offered}
+
+
+def test_the_project_asks_for_the_collection_in_a_version_that_this_one_is() -> None:
+    wanted = {item["name"]: item["version"] for item in load(AWX / "collections" / "requirements.yml")["collections"]}
+    major = load(ROOT / "galaxy.yml")["version"].split(".")[0]
+    assert wanted["alchemist.beam"] == ">=%s.0.0,<%d.0.0" % (major, int(major) + 1)
