@@ -126,7 +126,7 @@ def touched(hostvars: Vars) -> bool:
 
 
 def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
-    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `unsettled`, `serving` and `healed`.
+    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `moved`, `unsettled`, `serving` and `healed`.
 
     Unsettled is what was touched and not taken back yet.
     """
@@ -136,6 +136,7 @@ def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
         "failed": any(s in ("failed", "unreachable", "stranded") for s in states.values()),
         "fenced": any(fenced(hostvars.get(host) or {}) for host in hosts),
         "states": states,
+        "moved": [host for host in hosts if states[host] == "moved"],
         "unsettled": begun,
         # Back in a balancer already, so they have to leave it once more before they return.
         "serving": [host for host in begun if result(hostvars[host], "rollout_joined") or result(hostvars[host], "rollout_ready_again")],

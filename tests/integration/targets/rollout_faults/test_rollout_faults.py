@@ -210,3 +210,16 @@ def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way:
     point = game.round(kills.WAYS.index(way), way, after)
     assert point and point.wrong == []
     assert bool(point.stale_out) == (way == "brink"), "a frozen one that comes back takes out what it was about to take out, and puts it back"
+
+
+def test_halt_leaves_in_service_what_moved(fleet: Fleet) -> None:
+    before = fleet.stable()
+    target = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
+    answer = {"ready": "{{ inventory_hostname != 'b' or rollout_expected_version != '%s' }}" % target}
+    health = {"http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": answer}, "within": 3, "passes": 2, "interval": 0.2, "stable": 0.5}
+    run = fleet.play("rollout", beam_version=target, beam_force=True, beam_on_failure="halt", beam_batches=[2, 1], beam_health=health)
+    assert run.code != 0 and fleet.stable() == before
+    assert [row["outcome"] for row in run.report["rows"]] == ["moved", "failed", "skipped"]
+    assert fleet.versions() == {"a": target, "b": target, "c": before}
+    states = fleet.balancer.states()
+    assert states["a"].startswith("UP") and states["c"].startswith("UP") and not states["b"].startswith("UP")

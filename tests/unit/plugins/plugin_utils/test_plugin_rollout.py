@@ -126,7 +126,7 @@ def test_what_limit_left_out_is_drift() -> None:
 
 def test_a_batch_is_read_from_its_hosts() -> None:
     found = batch({"a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}), "b": host(leaving=bad("lock_lost"))}, ["a", "b"])
-    assert found["failed"] and found["fenced"] and found["unsettled"] == ["a"] and found["serving"] == ["a"]
+    assert found["failed"] and found["fenced"] and found["unsettled"] == ["a"] and found["serving"] == found["moved"] == ["a"]
     returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
     nothing_before = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok(None))
     found = batch({"a": returned, "b": nothing_before}, ["a", "b"])
