@@ -17,6 +17,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,127}")
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _ROLLOUT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+# Of a cloud, such as i-0123456789abcdef0, or a host's name.
+_INSTANCE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 # Beside the directories of a base.
 _POINTER = re.compile(r"(?!(?:layers|releases|manifests|shared|tmp)$)[a-z][a-z0-9_]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -50,6 +52,10 @@ def check_channel(value: str) -> str:
 
 def check_rollout(value: str) -> str:
     return _check("rollout", _ROLLOUT, value, "its id must be a time and 8 hexadecimal digits, such as 20260301T120000Z-0a1b2c3d")
+
+
+def check_instance(value: str) -> str:
+    return _check("instance", _INSTANCE, value, "its id must be letters, digits and . _ - (128 at most)")
 
 
 def check_pointer(value: str) -> str:

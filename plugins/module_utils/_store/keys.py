@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version
+from .._release.names import check_channel, check_digest, check_instance, check_name, check_rollout, check_version
 
 
 def layer_key(name: str, sha256: str) -> str:
@@ -28,7 +28,7 @@ def channel_key(name: str, channel: str) -> str:
 
 
 def prefix(name: str, kind: str) -> str:
-    """kind: layers, manifests, versions, channels, locks, journal, history or pins."""
+    """kind: layers, manifests, versions, channels, locks, journal, history, pins or boots."""
     return "%s/%s/" % (check_name(name), kind)
 
 
@@ -52,3 +52,12 @@ def history_key(name: str, channel: str, serial: int, rollout: str) -> str:
 
 def pin_key(name: str, version: str) -> str:
     return "%s/pins/%s.json" % (check_name(name), check_version(version))
+
+
+def boots_prefix(name: str, channel: str) -> str:
+    return "%s/boots/%s/" % (check_name(name), check_channel(channel))
+
+
+def boot_key(name: str, channel: str, at: str, instance: str) -> str:
+    """One record of each boot that failed. The order of the keys is the order of the times that the servers' clocks told."""
+    return "%s%s-%s.json" % (boots_prefix(name, channel), at, check_instance(instance))

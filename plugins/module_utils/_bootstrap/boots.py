@@ -1,0 +1,98 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""Records of boots that failed, in the store: an instance that was given up takes its logs with it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as t
+from dataclasses import asdict, dataclass
+
+from .._errors import BeamError
+from .._release.names import check_channel, check_instance, check_name
+from .._store.base import Stat, Store
+from .._store.keys import boot_key, boots_prefix
+
+SCHEMA = 1
+MAX_BYTES = 256 * 1024
+MAX_LINES = 50
+READ_AT_MOST = 32  # records of the last hours, of which many may be of another digest
+
+
+@dataclass(frozen=True)
+class Boot:
+    name: str
+    channel: str
+    instance: str
+    digest: str  # "" where it was not even known what to install
+    version: str
+    code: str
+    what: str
+    why: str
+    next: str
+    log: tuple[str, ...]
+    seconds: float
+    at: str  # ISO 8601, UTC, by the clock of the server
+    ok: bool = False  # only failures are written
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode("ascii")
+
+    @property
+    def key(self) -> str:
+        return boot_key(self.name, self.channel, self.at.replace("-", "").replace(":", ""), self.instance)
+
+
+def parse_boot(data: bytes) -> Boot:
+    try:
+        doc: t.Any = json.loads(data)
+        if doc.pop("schema") != SCHEMA:
+            raise ValueError("its schema is unknown")
+        check_name(doc["name"]), check_channel(doc["channel"]), check_instance(doc["instance"])
+        return Boot(**{**doc, "log": tuple(str(line) for line in doc["log"]), "seconds": float(doc["seconds"])})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+        raise BeamError("boot_invalid", "a record of a boot can't be read", str(exc) or type(exc).__name__, "Find out who wrote it") from exc
+
+
+def make_boot(name: str, channel: str, instance: str, error: BeamError, version: str, digest: str, seconds: float, now: datetime.datetime) -> Boot:
+    log = [str(line)[:500] for line in error.details.get("log") or error.details.get("output") or ()]
+    return Boot(
+        name, channel, instance, digest, version, error.code, error.what, error.why, error.hint, tuple(log[-MAX_LINES:]), round(seconds, 3),
+        now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )  # fmt: skip
+
+
+def write_boot(store: Store, boot: Boot) -> bool:
+    data = boot.to_bytes()
+    return store.put_if_absent(boot.key, data, len(data))
+
+
+def list_boots(store: Store, name: str, channel: str, day: str = "") -> list[Stat]:
+    """The newest last. day: yyyymmdd."""
+    return [stat for stat in store.list(boots_prefix(name, channel) + day) if stat.key.endswith(".json")]
+
+
+def read_boot(store: Store, key: str) -> Boot:
+    return parse_boot(store.get(key, MAX_BYTES).data)
+
+
+def count_failures(store: Store, name: str, channel: str, digest: str, within: float, now: datetime.datetime) -> int:
+    """Boots of this digest that failed lately. Their age is told by the store's clock alone, as servers' may be wrong."""
+    days = sorted({(now - datetime.timedelta(seconds=ago)).strftime("%Y%m%d") for ago in (0, within)})
+    stats = [stat for day in days for stat in list_boots(store, name, channel, day)]
+    if not stats:
+        return 0
+    newest = max(stat.modified for stat in stats)
+    count = 0
+    for stat in sorted(stats, key=lambda one: one.modified)[-READ_AT_MOST:]:
+        if stat.modified >= newest - within:
+            try:
+                count += read_boot(store, stat.key).digest == digest
+            except BeamError:
+                continue
+    return count

@@ -1,0 +1,22 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""How long a launch that failed is held back before the group is told, so that it can launch the next one.
+
+A group replaces what was abandoned at once, and a release that can't start would be launched for ever, an instance each minute or two.
+"""
+
+from __future__ import annotations
+
+from .config import Brake
+
+FIRST = 30.0
+
+
+def hold_back(failures: int, brake: Brake) -> float:
+    """failures: boots of the same digest that failed lately, this one included."""
+    over = failures - brake.failures
+    return 0.0 if over < 0 else float(min(brake.longest, FIRST * 2 ** min(over, 30)))

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""The command line of beam-bootstrap.pyz.
+
+    run CONFIG       bring this server into service on what its channel says; at every boot
+    secrets CONFIG   only refresh the cookie and the secrets; prints `changed` or `unchanged`
+    watch CONFIG     wait for the end of this instance, and leave cleanly
+    setup KIT        make the server ready: users, directories, files, units
+    status CONFIG    one line of JSON: what is stable, what is current, what runs
+
+Exit status: 0 done; 1 failed, and worth another try; 2 not usable as it is (command line, configuration); 3 given up: the group was told, or terminates this
+instance; 75 in service on what was here, as the store is away, and worth another try.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import posixpath
+import sys
+import typing as t
+
+from .._errors import BeamError
+from .config import Config, load_config
+from .identify import Identity, identify, needs_metadata
+from .metadata import Metadata
+from .report import Report
+from .retry import COMING, PASSING, Deadline
+
+DONE, FAILED, UNUSABLE, GIVEN_UP, OFFLINE = 0, 1, 2, 3, 75
+COMMANDS = ("run", "secrets", "watch", "setup", "status")
+USAGE = "usage: beam-bootstrap.pyz run|secrets|watch|status CONFIG, or setup KIT"
+
+
+def main(argv: t.Sequence[str]) -> int:
+    # A directory beside the zip holds botocore, on servers that have none.
+    beside = posixpath.join(posixpath.dirname(os.path.abspath(sys.argv[0])), "aws")
+    if os.path.isdir(beside):
+        sys.path.insert(0, beside)
+    if len(argv) != 2 or argv[0] not in COMMANDS:
+        print(USAGE, file=sys.stderr)
+        return UNUSABLE
+    command, path = argv
+    report = Report(posixpath.basename(path).rsplit(".", 1)[0])
+    try:
+        if command == "setup":
+            from .kit import run_setup
+
+            return run_setup(path, report)
+        config = load_config(path)
+        report.name = config.name
+        if needs_metadata(config):
+            from .aws import use_metadata
+
+            use_metadata(config.aws.metadata_url)
+        return {"run": run, "secrets": run_secrets, "watch": run_watch, "status": run_status}[command](config, report)
+    except BeamError as error:
+        report.tell(error)
+        return UNUSABLE if error.code.startswith("config_") or error.code == "identity_invalid" else FAILED
+
+
+def run(config: Config, report: Report, metadata: Metadata | None = None) -> int:
+    from .lifecycle import Lifecycle, find_lifecycle
+    from .protocol import bring_up
+    from .secrets import known_secrets
+    from .world import Host
+
+    with _alone(config, report):
+        metadata = metadata or Metadata(config.aws.metadata_url)
+        deadline = Deadline(config.deadline)
+        report.hide(known_secrets(config))
+        config, identity = deadline.keep_trying(lambda: identify(config, metadata), report.say)
+        deadline = Deadline(config.deadline)
+        lifecycle: Lifecycle = Lifecycle()
+        try:
+            lifecycle = deadline.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say)
+        except BeamError as error:
+            if error.code == "instance_terminating":
+                report.tell(error)
+                return GIVEN_UP
+            raise
+        host = Host(config, identity, lifecycle, deadline, report)
+        held = lifecycle.launching
+        try:
+            host.jitter()
+            done = bring_up(host, config.rounds)
+            host.served(done)
+            report.say("In service on %s (channel %s) after %.2f s" % (done.version, config.channel, deadline.spent()))
+            return DONE
+        except BeamError as error:
+            if not held and not host.reached and error.code in PASSING | COMING and config.offline == "current" and host.has_served():
+                version = host.serve_current()
+                report.say("In service on %s, which was in service here before: the store can't be reached" % version)
+                return OFFLINE
+            # It was told in the course of the protocol.
+            return GIVEN_UP if held or error.code == "instance_terminating" else FAILED
+        finally:
+            lifecycle.close()
+
+
+@contextlib.contextmanager
+def _alone(config: Config, report: Report) -> t.Iterator[None]:
+    """One at a time on this base; one that is not there yet has nobody else."""
+    try:
+        handle = os.open(posixpath.join(config.base, ".bootstrap.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as exc:
+        raise BeamError("base_denied", "%s can't be used" % config.base, exc.strerror or str(exc), "Run as the owner of the base directory") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report.say("Another one is at work here: waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def run_secrets(config: Config, report: Report) -> int:
+    from .secrets import Sources, refresh
+
+    deadline = Deadline(config.deadline)
+    identity = _region_only(config, deadline, report)
+    changed = deadline.keep_trying(lambda: refresh(config, Sources(config, identity.region)), lambda text: print(text, file=sys.stderr))
+    print("changed" if changed else "unchanged", flush=True)
+    return DONE
+
+
+def _region_only(config: Config, deadline: Deadline, report: Report) -> Identity:
+    """Secrets from files need no cloud."""
+    sources = [*config.secrets.values(), config.cookie or ""]
+    if config.aws.region or not any(source.startswith(("ssm:", "secretsmanager:")) for source in sources) or not needs_metadata(config):
+        return Identity("", config.aws.region)
+    return deadline.keep_trying(lambda: identify(config, Metadata(config.aws.metadata_url)), report.say)[1]
+
+
+def run_watch(config: Config, report: Report) -> int:
+    from .leave import watch
+
+    return watch(config, report)
+
+
+def run_status(config: Config, report: Report) -> int:
+    from .look import status
+
+    report.result(status(config))
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""The instance metadata service, version 2 only: a token first, then what this instance may know of itself. Standard library alone."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import typing as t
+from urllib.parse import quote, urlsplit
+
+from .._errors import BeamError
+
+TOKEN_SECONDS = 21600
+MAX_BYTES = 1024 * 1024
+TIMEOUT = 2.0
+
+
+class Metadata:
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = timeout
+        self._token = ""
+        self._expires = 0.0
+
+    def get(self, path: str) -> bytes | None:
+        """None where there is no such thing. path: below /latest/."""
+        for again in (True, False):
+            status, body = self._ask("GET", "/latest/" + quote(path), {"X-aws-ec2-metadata-token": self._current_token()})
+            if status == 200:
+                return body
+            if status == 404:
+                return None
+            self._token = ""
+            if status != 401 or not again:
+                raise self._error("metadata_unreachable", "it answered %d" % status, "Look at the instance's metadata options")
+        return None
+
+    def text(self, path: str) -> str:
+        """'' where there is no such thing."""
+        return (self.get(path) or b"").decode("utf-8", "replace").strip()
+
+    def _current_token(self) -> str:
+        if self._token and time.monotonic() < self._expires:
+            return self._token
+        status, body = self._ask("PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}, token=True)
+        if status == 403:
+            raise self._error("metadata_absent", "it is switched off for this instance", "Set HttpEndpoint: enabled in the launch template")
+        if status != 200:
+            raise self._error("metadata_absent", "it gives no token, it answered %d" % status, "Check metadata_url: version 2 of the service is asked")
+        self._token, self._expires = body.decode("ascii", "replace").strip(), time.monotonic() + TOKEN_SECONDS / 2
+        return self._token
+
+    def _ask(self, method: str, path: str, headers: t.Mapping[str, str], token: bool = False) -> tuple[int, bytes]:
+        parts = urlsplit(self.url)
+        # No proxy, whatever the environment says: it is a matter of this machine alone.
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=self.timeout)
+        connected = False
+        try:
+            connection.connect()
+            connected = True
+            connection.request(method, parts.path.rstrip("/") + path, headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read(MAX_BYTES)
+        except TimeoutError as exc:
+            if token and connected:
+                hint = "Raise HttpPutResponseHopLimit of the launch template to 2, or run on the instance itself and not in a container"
+                raise self._error("metadata_absent", "the answer with the token never came: it ends at the hop limit, or the service is slow", hint) from exc
+            raise self._error("metadata_unreachable" if connected else "metadata_absent", "it did not answer within %g s" % self.timeout, _ABSENT) from exc
+        except (OSError, http.client.HTTPException) as exc:
+            raise self._error("metadata_absent", str(exc) or type(exc).__name__, _ABSENT) from exc
+        finally:
+            connection.close()
+
+    def _error(self, code: str, why: str, hint: str) -> BeamError:
+        return BeamError(code, "the instance metadata service at %s can't be used" % self.url, why, hint)
+
+
+_ABSENT = "Outside of a cloud, set identify: [file] and lifecycle: none"

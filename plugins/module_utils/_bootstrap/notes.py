@@ -1,0 +1,64 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""What the bootstrap remembers on the server, beside the releases: what was in service here, and which failure was recorded already."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import typing as t
+from dataclasses import asdict, dataclass
+
+FILE = ".bootstrap.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Notes:
+    instance: str = ""  # of which all of it is said; that of an image that was baked from another one says nothing
+    version: str = ""  # what was in service
+    digest: str = ""
+    boot: str = ""  # the boot of which a failure was recorded last, and what failed in it
+    failure: str = ""
+
+
+def read_notes(base: str, instance: str) -> Notes:
+    """A file that can't be read is as good as none: nothing depends on it but a second record and starting without a store."""
+    try:
+        with open(posixpath.join(base, FILE), "rb") as stream:
+            doc: t.Any = json.loads(stream.read(64 * 1024))
+        if doc.pop("schema") == SCHEMA and doc["instance"] == instance:
+            return Notes(**{key: str(value) for key, value in doc.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return Notes(instance)
+
+
+def write_notes(base: str, notes: Notes) -> bool:
+    """False, and nothing written, where they say the same already."""
+    if read_notes(base, notes.instance) == notes:
+        return False
+    path = posixpath.join(base, FILE)
+    new = path + ".new"
+    try:
+        os.unlink(new)
+    except FileNotFoundError:
+        pass
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write((json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"))
+    os.replace(new, path)
+    return True
+
+
+def boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""What the bootstrap says: to the journal and the console by its standard output, short enough for either."""
+
+from __future__ import annotations
+
+import json
+import sys
+import typing as t
+
+from .._errors import BeamError
+from .._node.envfile import redact
+
+MAX_LINES = 50
+
+
+class Report:
+    """Lines with the name in front. Whatever became known as a secret is masked in all of them."""
+
+    def __init__(self, name: str, stream: t.TextIO | None = None) -> None:
+        self.name = name
+        self.stream = stream or sys.stdout
+        self._secrets: list[str] = []
+
+    def hide(self, secrets: t.Iterable[str]) -> None:
+        self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
+
+    def masked(self, error: BeamError) -> BeamError:
+        """The same, fit to be shown and kept."""
+        details = {key: redact(map(str, value), self._secrets) if key in ("log", "output") else value for key, value in error.details.items()}
+        what, why, hint = redact([error.what, error.why, error.hint], self._secrets)
+        return BeamError(error.code, what, why, hint, **details)
+
+    def say(self, text: str) -> None:
+        for line in redact(text.splitlines(), self._secrets):
+            print("beam-bootstrap %s: %s" % (self.name, line), file=self.stream, flush=True)
+
+    def tell(self, error: BeamError) -> None:
+        shown = self.masked(error)
+        self.say("FAILED (%s) %s" % (shown.code, shown.message))
+        lines = list(shown.details.get("log") or ())[-MAX_LINES:]
+        if lines:
+            self.say("The last lines of the node's log:")
+            self.say("\n".join("  " + line for line in lines))
+        if shown.details.get("crash"):
+            self.say("It wrote a crash dump: %s" % shown.details["crash"])
+
+    def result(self, value: t.Mapping[str, t.Any]) -> None:
+        """One line of JSON, for machines."""
+        print(json.dumps(value, sort_keys=True), file=self.stream, flush=True)

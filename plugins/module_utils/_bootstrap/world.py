@@ -1,0 +1,209 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+
+"""The steps of the protocol, done for real on this server."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import random
+import typing as t
+from dataclasses import replace
+
+from .._errors import BeamError, NotFound
+from .._host.install import Request, install
+from .._host.resolve import Wanted
+from .._host.source import open_source
+from .._node import restart
+from .._node.manager import Manager
+from .._node.spec import manager_of
+from .._node.target import Target, resolve
+from .._store.base import Store
+from .._store.documents import read_channel
+from .boots import count_failures, make_boot, write_boot
+from .brake import hold_back
+from .config import Config
+from .identify import Identity
+from .lifecycle import Lifecycle
+from .notes import Notes, boot_id, read_notes, write_notes
+from .protocol import Pointer
+from .report import Report
+from .retry import COMING, PASSING, Deadline
+from .secrets import Sources, refresh
+
+LOG_LINES = 50
+RECORD_SECONDS = 15  # a record is worth no long wait
+
+
+class Host:
+    def __init__(self, config: Config, identity: Identity, lifecycle: Lifecycle, deadline: Deadline, report: Report) -> None:
+        self.config, self.identity, self.lifecycle, self.deadline, self.report = config, identity, lifecycle, deadline, report
+        self._store: Store | None = None
+        self._patience = 0.0  # seconds that it may try before it gives up
+        self._prepared = False
+        self.reached = False  # the store, ever
+        self.action = "none"  # what was done to the node
+
+    # The steps.
+
+    def look(self) -> Pointer:
+        self.lifecycle.check()
+        return self._with_store(lambda store: read_pointer(store, self.config.name, self.config.channel))
+
+    def install(self) -> Pointer:
+        if not self._prepared:
+            self._tried(self._prepare)
+            self._prepared = True
+        config = self.config
+        wanted = Wanted(config.name, channel=config.channel)
+
+        def work(store: Store) -> Pointer:
+            lock_timeout = max(1.0, min(60.0, self.deadline.left()))
+            request = Request(wanted, config.base, "active", config.keep, config.min_free_mb, lock_timeout=lock_timeout)
+            done = install(request, lambda: store)
+            if done["changed"]:
+                self.report.say("Installed %s (%d layers fetched, %d here) in %.2f s" % (
+                    done["version"], done["layers"]["fetched"], done["layers"]["reused"], done["seconds"]["total"],
+                ))
+            return Pointer(0, done["version"], done["digest"])
+
+        return self._with_store(work)
+
+    def prove(self, pointer: Pointer) -> None:
+        self._run(resolve(self.config.base, self.config.name, pointer.version))
+
+    def complete(self, result: str) -> None:
+        self.lifecycle.complete(result, self._tried)
+
+    def failed(self, error: BeamError, pointer: Pointer | None) -> float:
+        self.report.tell(error)
+        digest = pointer.digest if pointer else ""
+        try:
+            failures = self._record(self.report.masked(error), pointer)
+        except (BeamError, OSError) as exc:
+            self.report.say("This failure could not be recorded in the store: %s" % exc)
+            failures = 1
+        if not self.lifecycle.launching:
+            return 0.0
+        seconds = hold_back(failures, self.config.brake)
+        if seconds:
+            what = "%s boots of %s failed lately" % (failures, digest[:12] or "this channel")
+            self.report.say("%s: this instance is held back for %d s before it is given up, so that they are not launched in a loop" % (what, seconds))
+        return seconds
+
+    def pause(self, seconds: float) -> None:
+        self.deadline.sleep(seconds)
+
+    def say(self, text: str) -> None:
+        self.report.say(text)
+
+    # Around them.
+
+    def jitter(self) -> None:
+        if self.lifecycle.launching and self.config.jitter:
+            self.deadline.sleep(random.uniform(0, self.config.jitter))  # not a secret
+
+    def serve_current(self) -> str:
+        """The store is away: what was in service here goes into service again."""
+        notes = self._notes()
+        target = resolve(self.config.base, self.config.name)
+        if target.version != notes.version:
+            raise BeamError(
+                "never_served", "%s is not started without the store" % target.version, "it was never in service on this server",
+                "Let the server reach the store",
+            )
+        self._run(target)
+        return target.version
+
+    def served(self, pointer: Pointer) -> None:
+        write_notes(self.config.base, replace(self._notes(), version=pointer.version, digest=pointer.digest))
+
+    def has_served(self) -> bool:
+        return bool(self._notes().version)
+
+    def manager(self) -> Manager:
+        return manager_of(self.config.node())
+
+    # Below.
+
+    def _run(self, target: Target) -> None:
+        config = self.config
+        health = config.health_of(target.version)
+        manager = self.manager()
+        what = restart.plan("restarted", manager.status(), target)
+        result = restart.apply(what, manager, health, config.stop_timeout, config.boot_timeout, LOG_LINES)
+        self.action = what.action
+        if what.changed:
+            self.report.say("%s runs and is healthy: %s after %.2f s (boot %.2f s, gate %.2f s)" % (
+                target.version, what.action, result.total, result.boot or 0, result.gate or 0,
+            ))
+
+    def _prepare(self) -> None:
+        sources = Sources(self.config, self.identity.region)
+        try:
+            changed = refresh(self.config, sources)
+        finally:
+            self.report.hide(sources.read)
+        if changed:
+            self.report.say("New: %s" % ", ".join(changed))
+
+    def _notes(self) -> Notes:
+        return read_notes(self.config.base, self.identity.instance)
+
+    def _record(self, error: BeamError, pointer: Pointer | None) -> int:
+        """How many boots of the same digest failed lately. Each kind of failure is recorded once a boot."""
+        config = self.config
+        digest, version = (pointer.digest, pointer.version) if pointer else ("", "")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        boot, failure = boot_id(), "%s %s" % (error.code, digest)
+        notes = self._notes()
+        fresh = (notes.boot, notes.failure) != (boot, failure)
+        store = self._open(RECORD_SECONDS)
+        if fresh:
+            write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, self.deadline.spent(), now))
+            if os.path.isdir(config.base):
+                write_notes(config.base, replace(notes, boot=boot, failure=failure))
+        return max(1, count_failures(store, config.name, config.channel, digest, config.brake.within, now)) if self.lifecycle.launching else 1
+
+    def _open(self, seconds: float) -> Store:
+        options = dict(self.config.store_options)
+        options["region"] = options.get("region") or self.config.aws.region or self.identity.region
+        return open_source({**options, "store": self.config.store, "store_timeout": max(1.0, min(float(options["store_timeout"]), seconds))})
+
+    def _with_store(self, work: t.Callable[[Store], t.Any]) -> t.Any:
+        def attempt() -> t.Any:
+            left = self.deadline.left()
+            if self._store is None or left < self._patience:
+                self._store, self._patience = self._open(left), min(left, float(self.config.store_options["store_timeout"]))
+            self._store.start_clock()
+            try:
+                done = work(self._store)
+            except BeamError as error:
+                self._store = None  # with what it knew of credentials and the clock
+                if error.code == "store_clock":
+                    from .aws import follow_clock
+
+                    error.details["shifted"] = follow_clock(error.__cause__)
+                self.reached = self.reached or error.code not in PASSING | COMING
+                raise
+            self.reached = True
+            return done
+
+        return self._tried(attempt)
+
+    def _tried(self, work: t.Callable[[], t.Any]) -> t.Any:
+        return self.deadline.keep_trying(work, self.report.say)
+
+
+def read_pointer(store: Store, name: str, channel: str) -> Pointer:
+    value, _etag = read_channel(store, name, channel)
+    if value.stable is None:
+        raise NotFound(
+            "channel_empty", "the channel %s of %s points to nothing" % (channel, name),
+            "nothing was ever promoted on it in %s" % store.location, "Promote a version with release_channel",
+        )  # fmt: skip
+    return Pointer(value.serial, value.stable.version, value.stable.digest)
