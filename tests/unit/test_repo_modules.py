@@ -27,6 +27,7 @@ MAY_USE = {
     "_host": {"_release", "_store"},
     "_rollout": {"_release", "_store"},
     "_balancer": set(),
+    "_autoscaling": set(),
 }
 
 
@@ -50,10 +51,11 @@ def test_module_is_documented(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_module_with_the_options_of_a_store_is_in_the_group_that_sets_them(path: Path) -> None:
+def test_module_with_the_options_of_a_group_is_in_it(path: Path) -> None:
     documentation = yaml.safe_load(constants(path)["DOCUMENTATION"])
-    takes_store = "alchemist.beam.store" in documentation["extends_documentation_fragment"]
-    assert takes_store == (path.stem in GROUPS["store"])
+    for group in ("store", "aws"):
+        takes = "alchemist.beam." + group in documentation["extends_documentation_fragment"]
+        assert takes == (path.stem in GROUPS[group])
 
 
 def test_groups_name_modules_that_exist() -> None:
