@@ -24,7 +24,7 @@ AWS = """
 import boto3, json, sys
 at = json.loads(sys.argv[1])
 keys = {"region_name": at["region"], "aws_access_key_id": at["access_key"], "aws_secret_access_key": at["secret_key"]}
-clients = {name: boto3.client(name, endpoint_url=at["endpoint_url"], **keys) for name in ("elbv2", "autoscaling")}
+clients = {name: boto3.client(name, endpoint_url=at["endpoint_url"], **keys) for name in ("elbv2", "autoscaling", *sys.argv[2:])}
 for line in sys.stdin:
     service, action, options = json.loads(line)
     print(json.dumps(getattr(clients[service], action)(**options), default=str), flush=True)
@@ -68,9 +68,10 @@ def answers(hosts: Hosts, count: int = 10) -> set[str]:
 class Aws:
     """A client of the double, one process for all its calls."""
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, *more: str) -> None:
+        """more: services."""
         self.hosts = hosts
-        words = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, "-c", AWS, json.dumps(hosts.services()["aws"])]
+        words = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, "-c", AWS, json.dumps(hosts.services()["aws"]), *more]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, *words: t.Any) -> dict[str, t.Any]:

@@ -118,7 +118,8 @@ def _identities(bucket: str, admin: tuple[str, str], reader: tuple[str, str]) ->
 
     return json.dumps({"identities": [
         identity("admin", admin, ["Admin", "Read", "List", "Tagging", "Write"]),
-        identity("reader", reader, ["Read:" + bucket, "List:" + bucket]),
+        # What a server may: read all, and leave a record of a boot that failed.
+        identity("reader", reader, ["Read:" + bucket, "List:" + bucket, "Write:%s/*/boots/*" % bucket]),
     ]})
 
 

@@ -22,12 +22,14 @@ import typing as t
 import aws_scaling
 import balancer
 import boto3
+import cloud
 from common import CONTROL_ADDRESS, Fleet, address, write
 from moto.elbv2 import exceptions, models
 from moto.server import ThreadedMotoServer
 
 elbv2: t.Any = models
 REGION = "us-east-1"
+IMAGE = "ami-12c6146b"  # one that moto knows: it stands for what a host has that was made from nothing else
 CREDENTIALS = {"aws_access_key_id": "double", "aws_secret_access_key": "double"}  # moto takes any
 
 
@@ -142,12 +144,12 @@ def new_account(port: int) -> dict[str, str]:
     attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": "30"}
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[attribute])
     elb.create_listener(LoadBalancerArn=front, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
-    return {"vpc": vpc, "subnet": subnets[0], "load_balancer": front, "target_group": group}
+    return {"image": IMAGE, "vpc": vpc, "subnet": subnets[0], "load_balancer": front, "target_group": group}
 
 
 def new_instance(port: int, subnet: str, host: str) -> str:
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": host}]}]
-    options = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet}
+    options = {"ImageId": IMAGE, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet}
     made = client("ec2", port).run_instances(**options, PrivateIpAddress=address(host), TagSpecifications=tags)["Instances"][0]
     TargetGroup.hosts.update({made["InstanceId"]: host, address(host): host})
     return str(made["InstanceId"])
@@ -167,17 +169,20 @@ def main() -> None:
         instances[host] = instance
 
     aws_scaling.Scaling.install(name, adopt)
-    written: dict[str, str] = {}
+    cloud.Cloud.install(name, instances, TargetGroup.hosts)
+    written: dict[str, t.Any] = {}
     while True:  # until the namespace is taken down; hosts that `fleet up` adds become instances
         new = {host: new_instance(port, account["subnet"], host) for host in Fleet.load(name).hosts if host not in instances}
         if new:
             instances.update(new)
             client("elbv2", port).register_targets(TargetGroupArn=account["target_group"], Targets=[{"Id": instance} for instance in new.values()])
-        if instances != written:
-            written = dict(instances)
+        cloud.Cloud.look(Fleet.load(name))
+        now = {"instances": dict(instances), "images": dict(cloud.Cloud.amis)}
+        if now != written:
+            written = now
             values = {"endpoint_url": "http://%s:%d" % (CONTROL_ADDRESS, port), "region": REGION}
             values.update(access_key=CREDENTIALS["aws_access_key_id"], secret_key=CREDENTIALS["aws_secret_access_key"])
-            write(fleet.directory / "aws.json", json.dumps({**values, **account, "instances": written}, indent=1) + "\n")
+            write(fleet.directory / "aws.json", json.dumps({**values, **account, **written}, indent=1) + "\n")
         time.sleep(0.3)
 
 

@@ -20,6 +20,7 @@ import typing as t
 from pathlib import Path
 
 import balancer
+import cloud
 from common import Fleet, address
 from moto.autoscaling import models, responses
 from moto.autoscaling.exceptions import ValidationError
@@ -126,6 +127,8 @@ class Scaling:
     def next_host(cls) -> str:
         from aws_double import TargetGroup
 
+        if cloud.Cloud.running:
+            return cloud.free_name()
         return "h%d" % (max(int(host[1:]) for host in {*TargetGroup.hosts.values(), *Fleet.load(cls.fleet_name).hosts}) + 1)
 
     @classmethod
@@ -137,7 +140,8 @@ class Scaling:
             held = cls.waiting[state.instance.id] = Waiting(hook)
             state.lifecycle_state = before + ":Wait"
             result = held.wait()
-            del cls.waiting[state.instance.id]
+            if cls.waiting.get(state.instance.id) is held:
+                del cls.waiting[state.instance.id]
             if result != "CONTINUE":
                 return result
             state.lifecycle_state = before + ":Proceed"
@@ -145,9 +149,15 @@ class Scaling:
 
     @classmethod
     def launch(cls, group: t.Any, state: t.Any, host: str) -> None:
-        fleet_command(cls.fleet_name, "add", host)
-        balancer.tell(balancer.socket_path(Fleet(cls.fleet_name)), "set server %s/%s state maint" % (balancer.BACKEND, host))  # until it is registered
-        if cls.hooked(group, state, "launch") != "CONTINUE":
+        if cloud.Cloud.running:
+            fleet_command(cls.fleet_name, *cloud.launch_words(state.instance, host))
+        else:
+            fleet_command(cls.fleet_name, "add", host)
+            balancer.tell(balancer.socket_path(Fleet(cls.fleet_name)), "set server %s/%s state maint" % (balancer.BACKEND, host))  # until it is registered
+        ended = cls.hooked(group, state, "launch")
+        if state.lifecycle_state.startswith("Terminating"):  # while it was held
+            return
+        if ended != "CONTINUE":
             retire(group, state)
             group.set_desired_capacity(group.desired_capacity)
             return
@@ -160,7 +170,11 @@ class Scaling:
         while any(elb.describe_target_health(arn, [target])[0].status == "draining" for arn in group.target_group_arns):
             time.sleep(0.2)
         cls.hooked(group, state, "terminate")
-        fleet_command(cls.fleet_name, "poweroff", host)
+        if cloud.Cloud.running:
+            fleet_command(cls.fleet_name, "remove", host)
+            cloud.forget(host)
+        else:
+            fleet_command(cls.fleet_name, "poweroff", host)
         group.instance_states.remove(state)
         group.autoscaling_backend.ec2_backend.terminate_instances([state.instance.id])
 
@@ -169,6 +183,10 @@ def retire(group: t.Any, state: t.Any) -> None:
     from aws_double import TargetGroup
 
     state.lifecycle_state = "Terminating"
+    held = Scaling.waiting.pop(state.instance.id, None)
+    if held:
+        held.result = "TERMINATED"
+        held.done.set()
     group.autoscaling_backend.update_attached_target_groups(group.name)
     in_background(Scaling.leave, group, state, TargetGroup.hosts[state.instance.id])
 

@@ -133,6 +133,15 @@ def add(path: str, host: str) -> None:
     tell(path, "add server %s %s:%d %s" % (name, address(host), APP_PORT, CHECK), "enable health " + name, "enable server " + name)
 
 
+def add_idle(path: str, host: str) -> None:
+    """Known, checked and out of rotation, until somebody says it is ready."""
+    name = "%s/%s" % (BACKEND, host)
+    if host in servers(path):
+        tell(path, "set server %s state maint" % name)
+    else:
+        tell(path, "add server %s %s:%d %s" % (name, address(host), APP_PORT, CHECK), "enable health " + name)
+
+
 def table(fleet: Fleet) -> str:
     lines = ["%-6s %-20s %-9s %8s %9s %6s %6s" % ("server", "status", "check", "sessions", "requests", "5xx", "errors")]
     for host, line in servers(socket_path(fleet)).items():

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from common import CACHE, FleetError, locked, os_release, run
+from common import CACHE, METADATA_URL, FleetError, locked, os_release, run
 
 # What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with.
 SERVER_PACKAGES = (
@@ -26,6 +26,8 @@ SERVER_PACKAGES = (
 BUILD_PACKAGES = (
     "elixir", "erlang-dev", "erlang-runtime-tools", "erlang-ssl", "erlang-tools", "git", "python3-venv",
 )  # fmt: skip
+# What makes it an instance of a cloud: a tree of its own, made when the first fleet asks for it.
+CLOUD_PACKAGES = ("cloud-init",)
 
 # Nobody logs in at a console, nothing may start by the clock during a test, and the names come from /etc/hosts. The distribution's epmd would
 # listen for everybody on hosts that have Erlang only so that one of them can build.
@@ -45,18 +47,38 @@ mv etc/resolv.conf.new etc/resolv.conf
 echo uninitialized > etc/machine-id
 """
 
+# Two real names in datasource_list, and cloud-init would look for a BIOS, find none and not start. The names and keys of a host are the fleet's: no cloud gives them.
+CUSTOMIZE_CLOUD = """cat > etc/cloud/cloud.cfg.d/99-fleet.cfg <<'END'
+datasource_list: [Ec2, None]
+datasource: {Ec2: {metadata_urls: ["%s"], strict_id: false, max_wait: 60, timeout: 5}}
+network: {config: disabled}
+preserve_hostname: true
+ssh_deletekeys: false
+disable_root: false
+users: []
+locale: false
+apt_preserve_sources_list: true
+growpart: {mode: 'off'}
+resize_rootfs: false
+END
+""" % METADATA_URL
+
 
 def own_release() -> str:
     return os_release()["VERSION_CODENAME"]
 
 
-def packages(codename: str) -> tuple[str, ...]:
-    return SERVER_PACKAGES + (BUILD_PACKAGES if codename == own_release() else ())
+def packages(codename: str, cloud: bool = False) -> tuple[str, ...]:
+    return SERVER_PACKAGES + (BUILD_PACKAGES if codename == own_release() else ()) + (CLOUD_PACKAGES if cloud else ())
 
 
-def key(codename: str) -> str:
-    text = "\n".join((os_release()["ID"], codename, *packages(codename), CUSTOMIZE))
-    return "%s-%s" % (codename, hashlib.sha256(text.encode()).hexdigest()[:12])
+def customize(cloud: bool) -> str:
+    return CUSTOMIZE + (CUSTOMIZE_CLOUD if cloud else "")
+
+
+def key(codename: str, cloud: bool = False) -> str:
+    text = "\n".join((os_release()["ID"], codename, *packages(codename, cloud), customize(cloud)))
+    return "%s%s-%s" % (codename, "-cloud" if cloud else "", hashlib.sha256(text.encode()).hexdigest()[:12])
 
 
 def _sources(codename: str) -> list[str]:
@@ -73,15 +95,15 @@ def _sources(codename: str) -> list[str]:
     return []
 
 
-def ready(codename: str) -> Path:
+def ready(codename: str, cloud: bool = False) -> Path:
     """The unpacked tree of a release; made when it is not there (one to two minutes), unpacked from the kept archive when only that is there."""
-    tree = CACHE / ("base-" + key(codename))
-    archive = CACHE / ("base-%s.tar.zst" % key(codename))
+    tree = CACHE / ("base-" + key(codename, cloud))
+    archive = CACHE / ("base-%s.tar.zst" % key(codename, cloud))
     with locked(CACHE / "base.lock"):
         if tree.exists():
             return tree
         if not archive.exists():
-            _build(codename, archive)
+            _build(codename, archive, cloud)
         new = tree.with_name(tree.name + ".new")
         if new.exists():
             shutil.rmtree(new)
@@ -91,12 +113,12 @@ def ready(codename: str) -> Path:
     return tree
 
 
-def _build(codename: str, archive: Path) -> None:
+def _build(codename: str, archive: Path, cloud: bool) -> None:
     new = archive.with_name(archive.name.replace(".tar.zst", ".new.tar.zst"))
     hook = CACHE / "customize.sh"
-    hook.write_text(CUSTOMIZE, encoding="utf-8")
-    print("fleet: building the base tree of %s with mmdebstrap, once for this machine" % codename, flush=True)
-    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include=" + ",".join(packages(codename)), "--customize-hook=sh %s \"$1\"" % hook]
+    hook.write_text(customize(cloud), encoding="utf-8")
+    print("fleet: building the base tree of %s%s with mmdebstrap, once for this machine" % (codename, " with cloud-init" if cloud else ""), flush=True)
+    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include=" + ",".join(packages(codename, cloud)), "--customize-hook=sh %s \"$1\"" % hook]
     argv += ["--dpkgopt=path-exclude=/usr/share/%s/*" % path for path in ("man", "doc", "info", "locale")]
     log = CACHE / "mmdebstrap.log"
     with log.open("w") as output:

@@ -22,10 +22,12 @@ import balancer
 import base
 import cgroups
 import controller
+import images
+import imds
 import machine
 import network
 import services
-from common import CACHE, Fleet, FleetError, address, locked, run, under
+from common import CACHE, Fleet, FleetError, address, locked, run, under, wait_for
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 
@@ -64,8 +66,10 @@ def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None
             future.result()
 
 
-def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = (), all_on: bool = True) -> None:
-    """releases: Debian releases by turns, for the hosts that are not there yet. all_on: others that are off are switched on, too."""
+def up(
+    fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = (), image: str = "", all_on: bool = True, wait: bool = True,
+) -> None:  # fmt: skip
+    """releases: Debian releases by turns, for the hosts that are not there yet. image: what these are made from. all_on: others that are off are switched on, too."""
     why = check()
     if "balancer" in wanted and not why:
         why = "" if shutil.which("haproxy") else "not installed: haproxy (tests/support/setup.sh packages)"
@@ -75,12 +79,15 @@ def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), rel
         raise FleetError("a fleet has 1 to 60 hosts, h1 to h99, not %d" % len({*asked, *fleet.hosts}))
     began = time.monotonic()
     services.prepare(wanted)
+    in_cloud = "cloud" in (*fleet.services, *wanted)
     if releases:
-        turns = [at_hand(codename) for codename in releases]
+        turns = [at_hand(codename, in_cloud) for codename in releases]
         fleet.releases.update({host: turns[index % len(turns)] for index, host in enumerate(asked) if host not in fleet.hosts})
+    if image or in_cloud:
+        fleet.images.update({host: image or images.CLOUD for host in asked if host not in fleet.hosts})
     fleet.hosts = sorted(set(fleet.hosts) | set(asked), key=lambda host: int(host[1:]))
     fleet.services = [name for name in services.NAMES if name in (*fleet.services, *wanted)]
-    trees = {host: base.ready(fleet.releases.get(host, base.own_release())) for host in fleet.hosts}
+    lower = {host: images.lower(fleet, host) for host in fleet.hosts}
     # systemd takes 7 inotify instances a host, an ssh login some more: the usual 128 are gone with a dozen hosts.
     limit = int(INOTIFY.read_text())
     if limit < 20 * len(fleet.hosts):
@@ -88,30 +95,78 @@ def up(fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), rel
         INOTIFY.write_text(str(20 * len(fleet.hosts)))
     fleet.save()
     controller.write_key(fleet)
-    controller.write_files(fleet, sorted({machine.base_host_key(tree) for tree in trees.values()}))
+    controller.write_files(fleet, sorted({machine.base_host_key(trees[-1]) for trees in lower.values()}))
     controller.write_inventory(fleet, {})
     network.up(fleet)
+    if in_cloud:
+        services.start(fleet)  # an instance asks about itself while it boots
     for host in fleet.hosts:
         network.plug(fleet, host)
-        machine.create(fleet, host, trees[host])
+        machine.create(fleet, host, lower[host])
         if all_on or host in asked:
             machine.start(fleet, host)
-    services.start(fleet)
+    if not in_cloud:
+        services.start(fleet)
     controller.write_inventory(fleet, services.addresses(fleet))
-    in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts if all_on else asked)
+    if wait:
+        in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts if all_on else asked)
     print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
 
 
-def add(fleet: Fleet, hosts: list[str]) -> None:
+def add(fleet: Fleet, hosts: list[str], image: str = "", wait: bool = True) -> None:
     if not fleet.hosts:
         raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
-    up(fleet, hosts, all_on=False)
+    if image and image != images.CLOUD:
+        images.known(fleet, image)
+        release = images.release(fleet, image)
+        fleet.releases.update({host: release for host in hosts if release and host not in fleet.hosts})
+    up(fleet, hosts, image=image, all_on=False, wait=wait)
 
 
-def at_hand(codename: str) -> str:
+def remove(fleet: Fleet, hosts: list[str]) -> None:
+    """What it wrote to its console is kept, by the name that the cloud knew it by."""
+    instances = services.addresses(fleet).get("aws", {}).get("instances", {})
+    for host in hosts:
+        machine.power_off(fleet, fleet.known(host))
+        console = fleet.host_directory(host) / "console.log"
+        if console.exists():
+            (fleet.directory / "console").mkdir(exist_ok=True)
+            shutil.copy(console, fleet.directory / "console" / (instances.get(host, host) + ".log"))
+        machine.remove(fleet, host)
+        network.unplug(fleet, host)
+        fleet.hosts.remove(host)
+        fleet.images.pop(host, None)
+        fleet.releases.pop(host, None)
+        fleet.save()
+    controller.write_inventory(fleet, services.addresses(fleet))
+
+
+def bake(fleet: Fleet, host: str, name: str) -> None:
+    images.bake(fleet, fleet.known(host), name)
+    found = ""
+    if "cloud" in fleet.services:
+        found = wait_for("the AMI of image %s" % name, lambda: services.addresses(fleet)["cloud"]["images"].get(name), 10)
+        controller.write_inventory(fleet, services.addresses(fleet))
+    print("image %s %s" % (name, found))
+
+
+def metadata(fleet: Fleet, mode: str, words: list[str]) -> None:
+    """`fleet imds slow 5`, `fleet imds spot h3 120`."""
+    if "cloud" not in fleet.services:
+        raise FleetError("fleet %s has no metadata service: `fleet up 1 --cloud`" % fleet.name)
+    if mode == "spot":
+        at = time.gmtime(time.time() + float(words[1] if len(words) > 1 else 120))
+        spot = imds.control(fleet.directory)["spot"]
+        imds.order(fleet.directory, spot={**spot, address(fleet.known(words[0])): time.strftime("%Y-%m-%dT%H:%M:%SZ", at)})
+        return
+    imds.order(fleet.directory, mode=mode, seconds=float(words[0]) if words else 0.0)
+    wait_for("the metadata service to be %s" % mode, lambda: imds.applied(fleet.directory) == mode, 10)
+
+
+def at_hand(codename: str, cloud: bool = False) -> str:
     """Where a release can't be had, this machine's own takes its place; `status --json` says what each host is."""
     try:
-        base.ready(codename)
+        base.ready(codename, cloud)
         return codename
     except FleetError as error:
         if codename == base.own_release():
@@ -172,7 +227,18 @@ def parser() -> argparse.ArgumentParser:
     start_all.add_argument("--s3", action="store_true", help="an S3 server")
     start_all.add_argument("--aws", action="store_true", help="a double of AWS whose target groups are HAProxy's servers (with --balancer)")
     start_all.add_argument("--releases", type=lambda text: text.split(","), default=[], help="Debian releases of new hosts, by turns: bookworm,trixie")
-    commands.add_parser("add", help="hosts by name, to a fleet that is up").add_argument("hosts", nargs="+")
+    start_all.add_argument("--cloud", action="store_true", help="all of these, hosts with cloud-init, and a metadata service: launch templates boot bare hosts")
+    add_some = commands.add_parser("add", help="hosts by name, to a fleet that is up")
+    add_some.add_argument("hosts", nargs="+")
+    add_some.add_argument("--image", default="", help="one that was baked")
+    add_some.add_argument("--no-wait", action="store_true", help="do not wait for the end of their boot")
+    commands.add_parser("remove", help="hosts, for good: all of them goes but what they wrote to their console").add_argument("hosts", nargs="+")
+    make_image = commands.add_parser("bake", help="an image from a host, and its id as AMI")
+    make_image.add_argument("host")
+    make_image.add_argument("image")
+    service = commands.add_parser("imds", help="faults of the metadata service: on, off, slow SECONDS, no-hop, no-role, expired; spot HOST SECONDS")
+    service.add_argument("mode", choices=[*imds.MODES, "spot"])
+    service.add_argument("words", nargs="*", metavar="WORD")
     commands.add_parser("balancer", help="its servers, or the answer to a command of its runtime API").add_argument("argv", nargs=argparse.REMAINDER)
     commands.add_parser("down", help="end the fleet and remove all of it").add_argument("--all", action="store_true", help="every fleet of this work tree")
     commands.add_parser("status", help="hosts, addresses, on/off/frozen; services").add_argument("--json", action="store_true")
@@ -207,14 +273,23 @@ def main() -> int:
         why = check()
         print(why or "this machine can carry a fleet")
         return 1 if why else 0
-    if options.command in ("up", "add", "down", *ACTIONS):
+    if options.command == "remove":
+        on(Fleet.load(options.name), options.hosts, machine.power_off)  # may take its time, which others need not wait for
+    if options.command in ("up", "add", "remove", "bake", "imds", "down", *ACTIONS):
         with locked(CACHE / ("%s.lock" % options.name)):
             fleet = Fleet.load(options.name)
             if options.command == "up":
-                wanted = [name for name in services.NAMES if getattr(options, name) or (name == "balancer" and options.aws)]
+                asked = {name for name in services.NAMES if getattr(options, name)}
+                wanted = [name for name in services.NAMES if name in asked.union(*(services.NEEDS.get(one, ()) for one in asked))]
                 up(fleet, ["h%d" % number for number in range(1, options.count + 1)], wanted, options.releases)
             elif options.command == "add":
-                add(fleet, options.hosts)
+                add(fleet, options.hosts, options.image, not options.no_wait)
+            elif options.command == "remove":
+                remove(fleet, options.hosts)
+            elif options.command == "bake":
+                bake(fleet, options.host, options.image)
+            elif options.command == "imds":
+                metadata(fleet, options.mode, options.words)
             elif options.command == "down":
                 for name in machine.fleets() if options.all else [options.name]:
                     down(Fleet.load(name))
@@ -230,7 +305,7 @@ def main() -> int:
             words = ["%-4s %-12s %-7s %-8s %s" % (host, *(one[name] for name in ("address", "state", "release", "pid"))) for host, one in found.items()]
             print("\n".join(words) or "no hosts")
             for name, values in beside.items():
-                print("%-8s %s" % (name, values.get("url") or values["endpoint_url"]))
+                print("%-8s %s" % (name, values.get("url") or values.get("endpoint_url") or values["metadata_url"]))
         return 0
     if not fleet.hosts:
         raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)

@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "fleet"
 NETWORK = "10.99.0"  # exists inside the fleet's own namespaces only, so every fleet may use the same
 CONTROL_ADDRESS = NETWORK + ".1"
+# Not 169.254.169.254: a mistake outside the namespace would reach the machine's own cloud.
+METADATA_PORT = 1338
+METADATA_URL = "http://%s:%d" % (CONTROL_ADDRESS, METADATA_PORT)
 
 
 class FleetError(Exception):
@@ -35,6 +38,7 @@ class Fleet:
     inotify_before: int | None = None
     services: list[str] = field(default_factory=list)  # of services.NAMES
     releases: dict[str, str] = field(default_factory=dict)  # host -> Debian release, where it is not this machine's
+    images: dict[str, str] = field(default_factory=dict)  # host -> what it was made from, where that is not the plain tree: images.py
 
     @property
     def directory(self) -> Path:

@@ -26,8 +26,9 @@ unset GROUPS_OF_HOST
 while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done"""
 
 
-def create(fleet: Fleet, host: str, base: Path) -> None:
-    """Its disk: what it writes stays in `up`, over a restart and a power cut."""
+def create(fleet: Fleet, host: str, lower: list[Path]) -> None:
+    """Its disk: what it writes stays in `up`, over a restart and a power cut. lower: what it was made from, the uppermost first."""
+    base = lower[-1]
     top = fleet.host_directory(host)
     for name in ("up", "work", "m"):
         (top / name).mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,7 @@ def create(fleet: Fleet, host: str, base: Path) -> None:
         for path in (upper / home, keys.parent, keys):
             os.chown(path, owner, owner)
     if not os.path.ismount(top / "m"):
-        options = "lowerdir=%s,upperdir=%s,workdir=%s" % (base, upper, top / "work")
+        options = "lowerdir=%s,upperdir=%s,workdir=%s" % (":".join(map(str, lower)), upper, top / "work")
         run("mount", "-t", "overlay", "beam-fleet-%s-%s" % (fleet.name, host), "-o", options, top / "m")
 
 

@@ -45,6 +45,12 @@ def plug(fleet: Fleet, host: str) -> None:
     run("ip", "-n", own, "link", "set", "eth0", "up")
 
 
+def unplug(fleet: Fleet, host: str) -> None:
+    """For good: its end of the cable goes with the namespace, and that takes the other end along."""
+    if fleet.netns(host) in namespaces():
+        run("ip", "netns", "del", fleet.netns(host))
+
+
 def cable(fleet: Fleet, host: str, state: str) -> None:
     """`down` cuts the host off from all others; it goes on running."""
     run("ip", "-n", fleet.control, "link", "set", "v-" + host, state)

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import balancer
 import controller
-from common import CONTROL_ADDRESS, ROOT, Fleet, FleetError, run, wait_for
+import imds
+from common import CONTROL_ADDRESS, METADATA_URL, ROOT, Fleet, FleetError, run, wait_for
 
 sys.path.append(str(ROOT / "tests" / "support"))
 import s3_server
 
-NAMES = ("balancer", "s3", "aws")
+NAMES = ("balancer", "s3", "aws", "cloud")
+NEEDS = {"aws": ("balancer",), "cloud": ("balancer", "s3", "aws")}
 AWS_PORT = 5000
 OUTSIDE = 9  # aws_scaling.OUTSIDE
 
@@ -35,7 +37,7 @@ def prepare(wanted: t.Iterable[str]) -> None:
 def start(fleet: Fleet) -> None:
     for name in NAMES:
         if name in fleet.services:
-            {"balancer": balancer.start, "s3": _start_s3, "aws": _start_aws}[name](fleet)
+            {"balancer": balancer.start, "s3": _start_s3, "aws": _start_aws, "cloud": _await_metadata}[name](fleet)
 
 
 def stop(fleet: Fleet) -> None:
@@ -55,6 +57,8 @@ def addresses(fleet: Fleet) -> dict[str, t.Any]:
         found["s3"].update(reader_access_key=server.reader_access_key, reader_secret_key=server.reader_secret_key)
     if "aws" in fleet.services and _aws(fleet).exists():
         found["aws"] = json.loads(_aws(fleet).read_text(encoding="utf-8"))
+    if "cloud" in fleet.services:
+        found["cloud"] = {"metadata_url": METADATA_URL, "images": found.get("aws", {}).pop("images", {})}
     return found
 
 
@@ -87,6 +91,11 @@ def _start_aws(fleet: Fleet) -> None:
     wait_for("the double of AWS (%s)" % log, lambda: _aws(fleet).exists() or process.poll() is not None, 60)
     if process.poll() is not None:
         raise FleetError("the double of AWS ended:\n%s" % log.read_text(encoding="utf-8", errors="replace")[-2000:])
+
+
+def _await_metadata(fleet: Fleet) -> None:
+    """It is started by the double of AWS, which asks several times a second whether it shall."""
+    wait_for("the metadata service (%s)" % (fleet.directory / "aws.log"), lambda: imds.applied(fleet.directory), 20)
 
 
 def _aws_knows_all(fleet: Fleet) -> bool:
