@@ -15,31 +15,14 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from instances import Aws, eventually, states
+
 if t.TYPE_CHECKING:
     from conftest import Hosts
 
 ROOT = Path(__file__).resolve().parents[2]
 STUB = (ROOT / "tests" / "fleet" / "stub.py").read_text(encoding="utf-8")
-AWS = """
-import boto3, json, sys
-at = json.loads(sys.argv[1])
-keys = {"region_name": at["region"], "aws_access_key_id": at["access_key"], "aws_secret_access_key": at["secret_key"]}
-clients = {name: boto3.client(name, endpoint_url=at["endpoint_url"], **keys) for name in ("elbv2", "autoscaling", *sys.argv[2:])}
-for line in sys.stdin:
-    service, action, options = json.loads(line)
-    print(json.dumps(getattr(clients[service], action)(**options), default=str), flush=True)
-"""
-
-
-def eventually(what: t.Callable[[], t.Any], seconds: float = 5) -> t.Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found or time.monotonic() > deadline:
-            assert found
-            return found
-        time.sleep(0.1)
-
 
 def run_stub(hosts: Hosts, host: str, version: str) -> None:
     hosts.on(host, "systemd-run", "--quiet", "--collect", "--unit=stub", "python3", "-c", STUB, version)
@@ -54,45 +37,10 @@ def pair(hosts: Hosts) -> Hosts:
     return hosts
 
 
-def states(hosts: Hosts) -> dict[str, str]:
-    lines = [line.split() for line in hosts.fleet("balancer").splitlines()[1:]]
-    return {line[0]: line[1] for line in lines}
-
-
 def answers(hosts: Hosts, count: int = 10) -> set[str]:
     """Who answers through the balancer."""
     words = ["curl", "-sS", "--fail-with-body"] + [hosts.services()["balancer"]["url"] + "/"] * count
     return {json.loads(line + "}")["version"] for line in hosts.control(*words).split("}") if line.strip()}
-
-
-class Aws:
-    """A client of the double, one process for all its calls."""
-
-    def __init__(self, hosts: Hosts, *more: str) -> None:
-        """more: services."""
-        self.hosts = hosts
-        words = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, "-c", AWS, json.dumps(hosts.services()["aws"]), *more]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words: t.Any) -> dict[str, t.Any]:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(words) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def name(self, instance: str) -> str:
-        return next(host for host, known in self.hosts.services()["aws"]["instances"].items() if known == instance)
-
-    def targets(self, action: str, **options: t.Any) -> dict[str, str]:
-        answer = self.ask("elbv2", action, {"TargetGroupArn": self.hosts.services()["aws"]["target_group"], **options})
-        return {self.name(line["Target"]["Id"]): line["TargetHealth"]["State"] for line in answer.get("TargetHealthDescriptions", [])}
-
-    def scaling(self, action: str, **options: t.Any) -> None:
-        self.ask("autoscaling", action, options)
-
-    def instances(self) -> dict[str, str]:
-        groups = self.ask("autoscaling", "describe_auto_scaling_groups", {})["AutoScalingGroups"]
-        return {self.name(line["InstanceId"]): line["LifecycleState"] for group in groups for line in group["Instances"]}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import sys
@@ -15,7 +14,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from test_fixture_balancer import Aws, eventually, states
+
+sys.path.insert(0, str(Path(__file__).parent))
+from instances import Aws, eventually, group, instance_of, states, template
 
 if t.TYPE_CHECKING:
     from conftest import Hosts
@@ -69,28 +70,6 @@ def imds(hosts: Hosts, host: str, path: str, token: bool = True) -> tuple[str, s
     return status, text
 
 
-def template(aws: Aws, name: str, image: str, user_data: str, tags: str = "enabled") -> dict[str, t.Any]:
-    data = {"ImageId": image, "InstanceType": "t3.micro", "UserData": base64.b64encode(user_data.encode()).decode()}
-    options = {"HttpTokens": "required", "InstanceMetadataTags": tags}
-    made = aws.ask("ec2", "create_launch_template", {"LaunchTemplateName": name, "LaunchTemplateData": {**data, "MetadataOptions": options}})
-    return {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "Version": "$Latest"}
-
-
-def group(aws: Aws, name: str, launch_template: dict[str, t.Any], hooks: t.Collection[str] = ()) -> None:
-    at = aws.hosts.services()["aws"]
-    options = {"MinSize": 0, "MaxSize": 9, "VPCZoneIdentifier": at["subnet"], "LaunchTemplate": launch_template, "TargetGroupARNs": [at["target_group"]]}
-    tags = [{"Key": "beam:channel", "Value": "production", "PropagateAtLaunch": True}]
-    aws.scaling("create_auto_scaling_group", AutoScalingGroupName=name, Tags=tags, **options)
-    for hook in hooks:
-        transition = "autoscaling:EC2_INSTANCE_" + hook.upper()
-        more = {"LifecycleTransition": transition, "HeartbeatTimeout": 60, "DefaultResult": "ABANDON"}
-        aws.scaling("put_lifecycle_hook", AutoScalingGroupName=name, LifecycleHookName=hook, **more)
-
-
-def instance_of(hosts: Hosts, host: str) -> str:
-    return str(hosts.services()["aws"]["instances"][host])
-
-
 def test_the_metadata_service_knows_who_asks_and_wants_a_token(cloud: Hosts) -> None:
     assert imds(cloud, "h1", "meta-data/instance-id") == ("200", instance_of(cloud, "h1"))
     assert imds(cloud, "h1", "meta-data/instance-id", token=False)[0] == "401"
@@ -116,9 +95,9 @@ def test_an_instance_reads_the_store_and_writes_only_records_of_boots(cloud: Hos
 
 def test_the_metadata_service_fails_as_told(cloud: Hosts) -> None:
     try:
-        cloud.fleet("imds", "slow", "2")
+        cloud.fleet("imds", "slow", "1")
         assert imds(cloud, "h1", "meta-data/instance-id")[0] == "200"
-        cloud.fleet("imds", "slow", "5")
+        cloud.fleet("imds", "slow", "4")
         assert imds(cloud, "h1", "meta-data/instance-id")[0] != "200"
         cloud.fleet("imds", "off")
         assert cloud.try_fleet("run", "--", "curl", "-sS", "http://10.99.0.1:1338/").returncode == 7  # nobody listens

@@ -172,11 +172,12 @@ class Scaling:
         cls.hooked(group, state, "terminate")
         if cloud.Cloud.running:
             fleet_command(cls.fleet_name, "remove", host)
-            cloud.forget(host)
         else:
             fleet_command(cls.fleet_name, "poweroff", host)
         group.instance_states.remove(state)
         group.autoscaling_backend.ec2_backend.terminate_instances([state.instance.id])
+        if cloud.Cloud.running:
+            cloud.forget(host)
 
 
 def retire(group: t.Any, state: t.Any) -> None:

@@ -19,7 +19,7 @@ from common import CACHE, METADATA_URL, FleetError, locked, os_release, run
 # What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with.
 SERVER_PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo", "iproute2", "procps", "ca-certificates", "curl",
-    "libstdc++6", "libtinfo6", "libgcc-s1", "libsystemd0",
+    "libstdc++6", "libtinfo6", "libgcc-s1", "libsystemd0", "rsync",
 )  # fmt: skip
 # What makes it a build server (the packages of the role toolchain, and venv for boto3), because a host can't reach a mirror. Builds are made on hosts of
 # this machine's own release only.
@@ -47,7 +47,7 @@ mv etc/resolv.conf.new etc/resolv.conf
 echo uninitialized > etc/machine-id
 """
 
-# Two real names in datasource_list, and cloud-init would look for a BIOS, find none and not start. The names and keys of a host are the fleet's: no cloud gives them.
+# Two real names in datasource_list, and cloud-init would look for a BIOS, find none and not start. The names and keys of a host are the fleet's.
 CUSTOMIZE_CLOUD = """cat > etc/cloud/cloud.cfg.d/99-fleet.cfg <<'END'
 datasource_list: [Ec2, None]
 datasource: {Ec2: {metadata_urls: ["%s"], strict_id: false, max_wait: 60, timeout: 5}}

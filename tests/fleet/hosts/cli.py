@@ -67,9 +67,10 @@ def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None
 
 
 def up(
-    fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = (), image: str = "", all_on: bool = True, wait: bool = True,
+    fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = (), image: str = "",
+    all_on: bool = True, wait: bool = True,
 ) -> None:  # fmt: skip
-    """releases: Debian releases by turns, for the hosts that are not there yet. image: what these are made from. all_on: others that are off are switched on, too."""
+    """releases: Debian releases by turns, for the hosts that are not there yet; image: what these are made from. all_on: all are switched on."""
     why = check()
     if "balancer" in wanted and not why:
         why = "" if shutil.which("haproxy") else "not installed: haproxy (tests/support/setup.sh packages)"
@@ -148,19 +149,6 @@ def bake(fleet: Fleet, host: str, name: str) -> None:
         found = wait_for("the AMI of image %s" % name, lambda: services.addresses(fleet)["cloud"]["images"].get(name), 10)
         controller.write_inventory(fleet, services.addresses(fleet))
     print("image %s %s" % (name, found))
-
-
-def metadata(fleet: Fleet, mode: str, words: list[str]) -> None:
-    """`fleet imds slow 5`, `fleet imds spot h3 120`."""
-    if "cloud" not in fleet.services:
-        raise FleetError("fleet %s has no metadata service: `fleet up 1 --cloud`" % fleet.name)
-    if mode == "spot":
-        at = time.gmtime(time.time() + float(words[1] if len(words) > 1 else 120))
-        spot = imds.control(fleet.directory)["spot"]
-        imds.order(fleet.directory, spot={**spot, address(fleet.known(words[0])): time.strftime("%Y-%m-%dT%H:%M:%SZ", at)})
-        return
-    imds.order(fleet.directory, mode=mode, seconds=float(words[0]) if words else 0.0)
-    wait_for("the metadata service to be %s" % mode, lambda: imds.applied(fleet.directory) == mode, 10)
 
 
 def at_hand(codename: str, cloud: bool = False) -> str:
@@ -289,7 +277,7 @@ def main() -> int:
             elif options.command == "bake":
                 bake(fleet, options.host, options.image)
             elif options.command == "imds":
-                metadata(fleet, options.mode, options.words)
+                imds.command(fleet, options.mode, options.words)
             elif options.command == "down":
                 for name in machine.fleets() if options.all else [options.name]:
                     down(Fleet.load(name))

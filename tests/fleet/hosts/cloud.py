@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of the double of AWS that is there with `fleet up --cloud`: what an instance learns about itself, images, and hosts that come and go as instances do.
+"""The part of the double of AWS that is there with `fleet up --cloud`: what an instance learns about itself, images, and hosts that come and go.
 
 Runs in the process of aws_double.py.
 """
@@ -19,13 +19,13 @@ import typing as t
 import balancer
 import images
 import imds
-from common import Fleet
-from moto.autoscaling import autoscaling_backends
-from moto.core import DEFAULT_ACCOUNT_ID
+from common import CONTROL_ADDRESS, Fleet
+from moto.autoscaling.models import autoscaling_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
-from moto.ec2 import ec2_backends
-from moto.ec2.responses.general import General
+from moto.ec2.models import ec2_backends
+from moto.ec2.responses import general
 
 ROLE = "fleet-host"
 REGION = "us-east-1"
@@ -49,7 +49,8 @@ class Cloud:
             return
         if not cls.running:
             cls.running = True
-            General.get_console_output = console_output
+            answers: t.Any = general.General
+            answers.get_console_output = console_output
             imds.serve(fleet.directory, lookup)
         for name in images.names(fleet):
             if name not in cls.amis:
@@ -68,7 +69,7 @@ def state_of(instance: str) -> tuple[t.Any, t.Any] | None:
 
 def lookup(address: str, orders: dict[str, t.Any]) -> imds.Tree | None:
     """What /latest/ says to the one at this address."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + (0 if address == CONTROL_ADDRESS else 10)
     while (host := Cloud.hosts.get(address)) is None or host not in Cloud.instances:  # a host that `fleet up` made becomes an instance a moment later
         if time.monotonic() > deadline:
             return None

@@ -4,8 +4,8 @@
 
 """What a host starts from: the plain tree, the tree with cloud-init, or an image that was baked from a host.
 
-An image is what its host had written, without what makes a machine that machine, as one more layer of the overlay. Where something is left out, that of the tree below is
-seen again: a machine-id that says `uninitialized`, and the ssh host keys that all hosts of a fleet have, so that the controller knows them.
+An image is what its host had written, without what makes a machine that machine, as one more layer of the overlay. Where something is left out, that of the
+tree below is seen again: a machine-id that says `uninitialized`, and the ssh host keys that all hosts of a fleet have, so that the controller knows them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from common import Fleet, FleetError, run, write
 
 CLOUD = "cloud"  # the tree with cloud-init
 # What `cloud-init clean --logs --machine-id` and the like take away before an image is made.
-OWN = ("etc/machine-id", "etc/hostname", "etc/hosts", "etc/ssh/ssh_host_*", "var/lib/cloud", "var/log/cloud-init*", "var/log/journal", "var/lib/dbus/machine-id",
-       "var/lib/systemd/random-seed", "run/*", "tmp/*", "var/tmp/*")  # fmt: skip
+OWN = (
+    "etc/machine-id", "etc/hostname", "etc/hosts", "etc/ssh/ssh_host_*", "var/lib/cloud", "var/log/cloud-init*", "var/log/journal",
+    "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "run/*", "tmp/*", "var/tmp/*",
+)  # fmt: skip
 
 
 def directory(fleet: Fleet, name: str) -> Path:

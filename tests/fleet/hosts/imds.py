@@ -4,7 +4,8 @@
 
 """The instance metadata service, version 2: what an instance can ask about itself. It tells hosts apart by the address they come from.
 
-Without a token everything is 401, except for cloud-init (and its python-requests): it takes a token only where a BIOS tells it that it is on EC2, and a container has none.
+Without a token everything is 401, except for cloud-init (and its python-requests): it takes a token only where a BIOS tells it that it is on EC2, and a
+container has none.
 What it says of an instance comes from cloud.py; how it behaves is in a file that `fleet imds` writes:
 
     {"mode": "on" | "off" | "slow" | "no-hop" | "no-role" | "expired", "seconds": of slow, "spot": {address: when it is taken away}}
@@ -22,12 +23,12 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from common import CONTROL_ADDRESS, METADATA_PORT, write
+from common import CONTROL_ADDRESS, METADATA_PORT, Fleet, FleetError, address, wait_for, write
 
 MODES = ("on", "off", "slow", "no-hop", "no-role", "expired")
-Tree = t.Dict[str, t.Any]  # directories are dicts, the rest is text
+Tree = dict[str, t.Any]  # directories are dicts, the rest is text
 # address -> the tree below /latest/ of its instance; None where there is none
-Lookup = t.Callable[[str, t.Dict[str, t.Any]], t.Optional[Tree]]
+Lookup = t.Callable[[str, dict[str, t.Any]], "Tree | None"]
 
 
 def control(directory: Path) -> dict[str, t.Any]:
@@ -42,6 +43,19 @@ def order(directory: Path, **values: t.Any) -> None:
     write(directory / "imds.json", json.dumps({**control(directory), **values}) + "\n")
 
 
+def command(fleet: Fleet, mode: str, words: list[str]) -> None:
+    """`fleet imds slow 5`, `fleet imds spot h3 120`."""
+    if "cloud" not in fleet.services:
+        raise FleetError("fleet %s has no metadata service: `fleet up 1 --cloud`" % fleet.name)
+    if mode == "spot":
+        at = time.gmtime(time.time() + float(words[1] if len(words) > 1 else 120))
+        spot = control(fleet.directory)["spot"]
+        order(fleet.directory, spot={**spot, address(fleet.known(words[0])): time.strftime("%Y-%m-%dT%H:%M:%SZ", at)})
+        return
+    order(fleet.directory, mode=mode, seconds=float(words[0]) if words else 0.0)
+    wait_for("the metadata service to be %s" % mode, lambda: applied(fleet.directory) == mode, 10)
+
+
 def applied(directory: Path) -> str:
     """The mode that is in effect."""
     path = directory / "imds.mode"
@@ -51,7 +65,7 @@ def applied(directory: Path) -> str:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
-    lookup: t.ClassVar[Lookup]
+    lookup: t.ClassVar[t.Any]  # a Lookup
     directory: t.ClassVar[Path]
     tokens: t.ClassVar[dict[str, tuple[str, float]]] = {}  # token -> for whom, until when
 

@@ -58,7 +58,8 @@ def start(fleet: Fleet, host: str) -> None:
     groups = cgroups.make(fleet, host)
     argv = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory=%s" % fleet.mount(host), "--machine=%s-%s" % (fleet.name, host)]
     argv += ["--hostname=" + host, "--network-namespace-path=/run/netns/" + fleet.netns(host), "--link-journal=no", "--resolv-conf=off"]
-    argv += ["--timezone=off", "--console=pipe", "--boot"]
+    # An instance has a console that units write to, and that is read after its end; the others have none.
+    argv += ["--timezone=off", "--console=%s" % ("read-only" if host in fleet.images else "pipe"), "--boot"]
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "GROUPS_OF_HOST": " ".join(map(str, groups))}
     with (fleet.host_directory(host) / "console.log").open("ab") as console:
         words = ["sh", "-c", SUPERVISOR, "beam-fleet-" + fleet.name, *argv]
