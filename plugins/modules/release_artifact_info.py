@@ -148,6 +148,13 @@ releases:
     provenance:
       description: Where it comes from.
       type: dict
+objects:
+  description:
+    - The store's keys of all that one release is made of, such as C(shop/layers/9f2c….tar.gz), in the order in which they are written.
+    - Whoever copies them to another store in this order never shows a part of it there.
+  type: list
+  elements: str
+  returned: one release is asked for, and there
 presigned:
   description: The store's keys with their URLs, as O(alchemist.beam.release_install#module:presigned) takes them.
   type: dict

@@ -291,16 +291,23 @@ def main() -> int:
         while True:
             with lock:
                 one = next(points, None)
-            if one is None:
+            if one is None or ended.is_set():
                 return
             yield one
 
+    ended = threading.Event()
     end = time.monotonic() + args.seconds
     threads = [threading.Thread(target=play, args=(top / ("fleet-%d" % n), trees, turns(), args.seed + n, found, end)) for n in range(args.fleets)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        print("ending after the points that are being played", flush=True)
+        ended.set()
+        for thread in threads:
+            thread.join()
     figures = summary(found)
     for way in WAYS:
         mine = [p for p in found if p.way == way]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Phases 2 to 4 of docs/journey.md on real systemd hosts: its commands and inventories as they stand there, one after the other, on the same servers.
+"""Phases 2 to 4 and 6 of docs/journey.md on real systemd hosts: its commands and inventories as they stand there, one after the other, on the same servers.
 
 What a reader brings along is made here: names of servers in the settings of ssh, a repository and a Python package index that the servers reach, a bucket.
 """
@@ -10,6 +10,7 @@ What a reader brings along is made here: names of servers in the settings of ssh
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import shlex
 import subprocess
 import sys
@@ -135,3 +136,17 @@ def test_phase_4_fleet(reader: Reader) -> None:
     for host in HOSTS.values():
         assert s3.secret_key not in reader.hosts.on(host, "journalctl", "--no-pager", "--output=cat")
         assert reader.hosts.shell(host, "grep -rsalF %s /srv /etc /opt /var /tmp /root || true" % s3.secret_key).strip() == ""
+
+
+def test_phase_6_push(reader: Reader) -> None:
+    """The same servers, whose releases of phase 4 came out of the bucket: what they have is not sent again."""
+    names = "".join("10.99.0.1%s %s\\n" % (host[1:], name) for name, host in HOSTS.items())
+    reader.hosts.shell("h4", "printf '%s' >> /etc/hosts" % names)
+    reader.hosts.shell("h3", "rm -rf /srv/beacon/layers /srv/beacon/releases/0.2.0 && mkdir /srv/beacon/layers")
+    said = reader.types("phase-6")
+    reader.assert_run("0.2.0", APPS)
+    assert "runs on 3 of 3 hosts" in said
+    fetched = {host: int(size) for host, size in re.findall(r'"(app\d) +moved +0\.1\.0 +0\.2\.0 +(\d+)', said)}
+    assert fetched["app1"] == fetched["app2"] == 0 < fetched["app3"]
+    for host in APPS:
+        assert reader.hosts.try_fleet("exec", host, "ls", "/srv/beacon/pushed").returncode != 0

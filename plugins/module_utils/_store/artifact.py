@@ -242,6 +242,8 @@ def run_artifact_info(params: Params) -> Result:
     protected = roots(store, name)
     releases = parallel(lambda v: _describe(store, v, published.get(v.version), protected.get(v.version)), versions)
     result: Result = {"changed": False, "releases": releases}
+    if one and versions:
+        result["objects"] = _keys(read_manifest(store, name, versions[0].digest), versions[0])
     if params.get("presign"):
         if not one:
             raise BeamError("option_missing", "nothing can be presigned", "it has to be one release", "Give version, digest or channel")
@@ -258,6 +260,12 @@ def _describe(store: Store, version: Version, published: float | None, protected
         "unpacked_size": manifest.unpacked_size, "pinned": protected == "it is pinned" or read_pin(store, version.name, version.version) is not None,
         "protected": protected or "", "abi": manifest.abi.to_dict(), "provenance": dict(vars(manifest.provenance)),
     }
+
+
+def _keys(manifest: Manifest, version: Version) -> list[str]:
+    """What a release is made of, in the order in which it is written: who copies it in this order never shows a part of it."""
+    layers = [layer_key(version.name, sha256) for sha256 in sorted({layer.sha256 for layer in manifest.layers})]
+    return [*layers, manifest_key(version.name, version.digest), version_key(version.name, version.version)]
 
 
 def presign(store: Store, version: Version, seconds: int, channel: str | None, layers: t.Collection[str] | None = None) -> dict[str, str]:

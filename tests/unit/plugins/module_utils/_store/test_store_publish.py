@@ -283,7 +283,12 @@ def test_info(artifact: Artifact, channel: t.Any, store_params: dict[str, t.Any]
     one = info(channel="production")["releases"]
     assert [r["version"] for r in one] == ["1.1.0"] and one[0]["protected"] == "it is stable on the channel production"
     assert info(digest=one[0]["digest"])["releases"] == one == info(version="1.1.0")["releases"]
-    assert info(channel="none")["releases"] == []
+    assert info(channel="none")["releases"] == [] and "objects" not in info()
+    made_of = info(version="1.1.0")["objects"]
+    assert {key for key in made_of if "/layers/" not in key} == set(made_of[-2:]) == {
+        "shop/manifests/%s.json.gz" % one[0]["digest"], "shop/versions/1.1.0.json",
+    } and set(made_of) <= set(keys(store))
+    assert {key for key in made_of if "/layers/" in key} == {key for key in keys(store) if "/layers/" in key} - set(_unshared(store, one[0]["digest"]))
     if store.needs_proof:
         urls = info(channel="production", presign=60)["presigned"]
         assert set(urls) == {key for key in keys(store) if "/layers/" in key} - set(_unshared(store, one[0]["digest"])) | {
