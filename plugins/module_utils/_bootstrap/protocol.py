@@ -26,7 +26,7 @@ from .._errors import BeamError
 CONTINUE, ABANDON = "CONTINUE", "ABANDON"
 LOOK_EVERY = 30.0  # seconds, while an instance is held back before it is abandoned
 # Somebody else, such as a sweep, switched or restarted the node under our hands: no fault of the release.
-DISPLACED = frozenset(("version_on_disk", "wrong_release", "old_process", "node_busy", "release_current"))
+DISPLACED = frozenset(("displaced", "version_on_disk", "wrong_release", "old_process", "node_busy"))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class World(t.Protocol):
         """`current` is what the channel said at some moment during this call, and that is returned."""
 
     def prove(self, pointer: Pointer) -> None:
-        """The node runs it and is healthy, or BeamError."""
+        """The node runs it and is healthy, or BeamError; one of DISPLACED where somebody switched it meanwhile."""
 
     def complete(self, result: str) -> None:
         """Of the launch; does nothing where nobody waits for that."""

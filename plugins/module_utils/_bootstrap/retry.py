@@ -20,7 +20,8 @@ PASSING = frozenset((
     "store_unreachable", "store_timeout", "store_cut", "store_busy", "store_not_s3", "store_io", "store_unavailable", "store_failed", "store_changed",
     "aws_unreachable", "aws_busy", "metadata_unreachable", "install_locked",
 ))  # fmt: skip
-# An instance profile that was made just now, a role that is attached late, a file system that is mounted late, a metadata service that is not up yet: these come within a minute or never.
+# An instance profile that was made just now, a role that is attached late, a file system that is mounted late, a metadata service that is not up yet:
+# these come within a minute or never.
 COMING = frozenset(("store_missing", "store_credentials", "store_credentials_expired", "store_denied", "aws_credentials", "aws_denied", "metadata_absent"))
 COMING_SECONDS = 60.0
 LONGEST_PAUSE = 20.0

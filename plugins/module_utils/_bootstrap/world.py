@@ -45,6 +45,7 @@ class Host:
         self._store: Store | None = None
         self._patience = 0.0  # seconds that it may try before it gives up
         self._prepared = False
+        self._switched: tuple[int, ...] = ()  # what identifies the symlink that we left
         self.reached = False  # the store, ever
         self.action = "none"  # what was done to the node
 
@@ -69,12 +70,19 @@ class Host:
                 self.report.say("Installed %s (%d layers fetched, %d here) in %.2f s" % (
                     done["version"], done["layers"]["fetched"], done["layers"]["reused"], done["seconds"]["total"],
                 ))
+            self._switched = link_identity(config.base)
             return Pointer(0, done["version"], done["digest"])
 
         return self._with_store(work)
 
     def prove(self, pointer: Pointer) -> None:
-        self._run(resolve(self.config.base, self.config.name, pointer.version))
+        try:
+            self._run(resolve(self.config.base, self.config.name, pointer.version))
+        except BeamError as error:
+            if self._switched != link_identity(self.config.base):
+                why = "somebody else switched the release meanwhile (%s)" % error.why
+                raise BeamError("displaced", error.what, why, error.hint, **error.details) from error
+            raise
 
     def complete(self, result: str) -> None:
         self.lifecycle.complete(result, self._tried)
@@ -197,6 +205,15 @@ class Host:
 
     def _tried(self, work: t.Callable[[], t.Any]) -> t.Any:
         return self.deadline.keep_trying(work, self.report.say)
+
+
+def link_identity(base: str) -> tuple[int, ...]:
+    """Another one after each switch of `current`, even one there and back."""
+    try:
+        info = os.lstat(os.path.join(base, "current"))
+    except OSError:
+        return ()
+    return info.st_ino, info.st_ctime_ns
 
 
 def read_pointer(store: Store, name: str, channel: str) -> Pointer:
