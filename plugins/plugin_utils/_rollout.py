@@ -149,6 +149,8 @@ def summarize(
     notes = ["%s is %s." % (d["host"], d["note"]) for d in drift]
     if plan.get("absent"):
         notes.append("Out of the balancer before, and left out: %s." % ", ".join(plan["absent"]))
+    if plan.get("arriving"):
+        notes.append("Still on the way into the auto scaling group, where each looks at the channel itself: %s." % ", ".join(plan["arriving"]))
     if plan.get("interrupted"):
         old = plan["interrupted"]
         how = "had left servers out of the balancer" if old.get("state") == "finished" else "had been interrupted"

@@ -61,7 +61,14 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
 
 def fleet_status(hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars], known: t.Optional[Vars] = None) -> list[str]:
     stable = ((channel or {}).get("stable") or {}).get("version") or ""
-    return render([_row(host, (hostvars.get(host) or {}).get("rollout_info") or {}, stable) for host in hosts], COLUMNS) + _notes(known or {})
+    rows = []
+    for host in hosts:
+        of = hostvars.get(host) or {}
+        row, added = _row(host, of.get("rollout_info") or {}, stable), of.get("rollout_added")
+        if added:
+            row["note"] = "; ".join(filter(None, ["not in the inventory, %s in %s" % (added["lifecycle_state"], added["group"]), row.get("note")]))
+        rows.append(row)
+    return render(rows, COLUMNS) + _notes(known or {})
 
 
 def _notes(known: Vars) -> list[str]:

@@ -6,7 +6,7 @@
 # What the make targets need, made under .cache. Each step does nothing when it is done already.
 #   setup.sh packages [demo]       Debian/Ubuntu packages (installs as root, else prints what to install)
 #   setup.sh pythons               .cache/pythons/python3.X -> every Python 3.9 to 3.14 that really runs
-#   setup.sh venv | venv39 | venv221 | venvaws | venvrunner
+#   setup.sh venv | venv39 | venv221 | venvaws | awscollections | venvrunner
 #   setup.sh live | frozen [DIR]   the collection at an importable path: a link, and a copy for ansible-test
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -102,6 +102,25 @@ venv39() { make_venv venv39 "$support/requirements-py39.txt" 3.9; }
 venvaws() { make_venv venvaws "$support/requirements-aws.txt" 3.11 3.12 3.13; }
 # What AWX runs playbooks with, and what it makes an execution environment with.
 venvrunner() { make_venv venvrunner "$support/requirements-runner.txt" 3.11 3.12 3.13; }
+# amazon.aws and community.aws for role autoscaling, out of the one package that PyPI has them in: the rest of it is 500 MB that nobody needs.
+awscollections() {
+    local dir=$cache/awscollections stamp
+    venv
+    stamp=$(sha256sum < "$support/requirements-collections.txt")
+    [ "$(cat "$dir/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    rm -rf "$dir"
+    mkdir -p "$dir/wheel"
+    "$cache/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-cache-dir -d "$dir/wheel" -r "$support/requirements-collections.txt" 2>"$cache/awscollections.log" \
+        || { tail -20 "$cache/awscollections.log" >&2; die "pip could not download what requirements-collections.txt lists"; }
+    "$cache/venv/bin/python" - "$dir" <<'END'
+import pathlib, sys, zipfile
+directory = pathlib.Path(sys.argv[1])
+with zipfile.ZipFile(next((directory / "wheel").glob("*.whl"))) as wheel:
+    wheel.extractall(directory, [name for name in wheel.namelist() if name.startswith(("ansible_collections/amazon/aws/", "ansible_collections/community/aws/"))])
+END
+    rm -rf "$dir/wheel"
+    printf '%s\n' "$stamp" > "$dir/.stamp"
+}
 venv221() { make_venv venv221 "$support/requirements-core221.txt" 3.13 3.12 3.14; }
 
 live() {
@@ -133,6 +152,6 @@ shift
 exec 9>"$cache/setup.lock"
 flock 9
 case $step in
-    packages|pythons|venv|venv39|venv221|venvaws|venvrunner|live|frozen) "$step" "$@" ;;
+    packages|pythons|venv|venv39|venv221|venvaws|awscollections|venvrunner|live|frozen) "$step" "$@" ;;
     *) die "unknown step $step" ;;
 esac

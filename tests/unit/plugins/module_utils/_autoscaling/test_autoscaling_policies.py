@@ -116,7 +116,8 @@ def test_nothing_is_allowed_that_nothing_needs() -> None:
     "changes",
     [
         {"store": "file:///srv/store"}, {"store": "s3://*"}, {"store": "s3://a/*"}, {"name": "*"}, {"name": ""}, {"groups": ["*"]}, {"groups": "shop"},
-        {"kms_keys": ["*"]}, {"roles": ["arn:aws:iam::1:role/*"]}, {"region": ""}, {"cookie": "ssm:/*"}, {"cookie": "plain"}, {"group": ["shop"]}, {"secrets": {"A": "ssm:/x?"}},
+        {"kms_keys": ["*"]}, {"roles": ["arn:aws:iam::1:role/*"]}, {"region": ""},
+        {"cookie": "ssm:/*"}, {"cookie": "plain"}, {"group": ["shop"]}, {"secrets": {"A": "ssm:/x?"}},
     ],
 )  # fmt: skip
 def test_what_would_make_it_wide_or_wrong_is_refused(changes: dict[str, t.Any]) -> None:

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role autoscaling, with the real amazon.aws and community.aws against moto: a new group, one that is adopted, nothing to do, a new version."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+sys.path[:0] = [str(Path(__file__).parent)]
+from cloud import Cloud
+
+DATA = "#!/usr/bin/python3\nprint('é')\n"
+
+
+class Role:
+    def __init__(self, cloud: Cloud, directory: Path) -> None:
+        self.cloud, self.directory = cloud, directory
+        subprocess.run([str(ROOT / "tests" / "support" / "setup.sh"), "awscollections"], stdin=subprocess.DEVNULL, check=True)
+        vpc = cloud.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        subnet = cloud.ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
+        found = cloud.clients["elbv2"].create_target_group(Name="shop", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"]
+        self.variables = {
+            "beam_autoscaling_group": "site", "beam_autoscaling_options": cloud.options, "beam_name": "shop", "beam_store": "s3://releases/beam",
+            "beam_cookie_source": "ssm:/shop/cookie", "autoscaling_image": "ami-12c6146b", "autoscaling_instance_type": "t3.micro",
+            "autoscaling_user_data": DATA,
+            "autoscaling_subnets": [subnet], "autoscaling_target_groups": [found[0]["TargetGroupArn"]], "autoscaling_min": 2, "autoscaling_max": 4,
+            "autoscaling_target_tracking": {"predefined_metric_spec": {"predefined_metric_type": "ASGAverageCPUUtilization"}, "target_value": 50.0},
+        }  # fmt: skip
+
+    def run(self, *words: str, **variables: t.Any) -> tuple[int, str, int]:
+        """Exit code, text, and how many tasks changed something."""
+        play = self.directory / "play.yml"
+        play.write_text(json.dumps([{
+            "name": "Play", "hosts": "localhost", "gather_facts": False, "vars": {"ansible_python_interpreter": sys.executable},
+            "roles": ["alchemist.beam.autoscaling"],
+        }]))  # fmt: skip
+        live = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")
+        environment = {
+            **os.environ, "ANSIBLE_COLLECTIONS_PATH": "%s:%s" % (live, ROOT / ".cache" / "awscollections"), "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCAL_TEMP": str(self.directory), "ANSIBLE_REMOTE_TEMP": str(self.directory),
+        }  # fmt: skip
+        argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play)]
+        given = json.dumps({**self.variables, **variables})
+        done = subprocess.run([*argv, "-e", given, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=environment, check=False)  # fmt: skip
+        print(done.stdout)
+        return done.returncode, done.stdout, sum(int(n) for n in re.findall(r"changed=(\d+)", done.stdout))
+
+
+@pytest.fixture(scope="module")
+def role(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Role]:
+    cloud = Cloud()
+    try:
+        yield Role(cloud, tmp_path_factory.mktemp("role"))
+    finally:
+        cloud.close()
+
+
+def test_a_new_group(role: Role) -> None:
+    cloud = role.cloud
+    code, text, _changed = role.run("--check")
+    assert code == 0 and not cloud.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"], text
+    assert role.run()[0] == 0
+    group = cloud.raw("site")
+    assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"], group["HealthCheckType"]) == (2, 2, 4, "ELB")
+    assert group["LaunchTemplate"]["Version"] == "1" and group["TargetGroupARNs"] == role.variables["autoscaling_target_groups"]
+    assert {one["Key"]: one["Value"] for one in group["Tags"]} == {"Name": "site", "beam:channel": "production", "beam:name": "shop"}
+    hooks = cloud.autoscaling.describe_lifecycle_hooks(AutoScalingGroupName="site")["LifecycleHooks"]
+    assert {(one["LifecycleTransition"].rpartition("_")[2], one["DefaultResult"], one["HeartbeatTimeout"]) for one in hooks} == {
+        ("LAUNCHING", "ABANDON", 300), ("TERMINATING", "CONTINUE", 300),
+    }  # fmt: skip
+    data = cloud.ec2.describe_launch_template_versions(LaunchTemplateName="site")["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert base64.b64decode(data["UserData"]).decode() == DATA
+    assert data["MetadataOptions"]["HttpTokens"] == "required" and data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
+    assert data["IamInstanceProfile"]["Name"] == "site"
+    policy = cloud.clients["iam"].get_role_policy(RoleName="site", PolicyName="beam")["PolicyDocument"]
+    policy = json.loads(urllib.parse.unquote(policy)) if isinstance(policy, str) else policy
+    assert {one["Sid"] for one in policy["Statement"]} == {
+        "ReadTheApplication", "ListTheApplication", "RecordBootsThatFailed", "AnswerTheHooks", "KnowTheGroup", "ReadParameters",
+    }  # fmt: skip
+    assert cloud.autoscaling.describe_policies(AutoScalingGroupName="site")["ScalingPolicies"][0]["PolicyType"] == "TargetTrackingScaling"
+
+
+def test_a_second_run_changes_nothing(role: Role) -> None:
+    before = role.cloud.members("site")
+    code, text, changed = role.run()
+    assert code == 0 and changed == 0, text
+    assert role.cloud.members("site") == before
+
+
+def test_the_size_that_scaling_chose_is_kept(role: Role) -> None:
+    role.cloud.autoscaling.set_desired_capacity(AutoScalingGroupName="site", DesiredCapacity=3)
+    assert role.run(autoscaling_max=5)[0] == 0
+    assert role.cloud.raw("site")["DesiredCapacity"] == 3 and role.cloud.raw("site")["MaxSize"] == 5
+
+
+def test_a_new_version_is_for_new_servers_or_replaces_all(role: Role) -> None:
+    cloud = role.cloud
+    before = cloud.members("site")
+    assert role.run(autoscaling_user_data=DATA + "#2\n", autoscaling_strategy="instance_refresh")[0] == 0
+    assert cloud.raw("site")["LaunchTemplate"]["Version"] == "2" and cloud.versions("site") == ["2"] * 3 and not set(before) & set(cloud.members("site"))
+    now = cloud.members("site")
+    assert role.run(autoscaling_user_data=DATA + "#3\n")[0] == 0
+    assert cloud.raw("site")["LaunchTemplate"]["Version"] == "3" and cloud.members("site") == now
+
+
+def test_what_ec2_would_not_take_is_refused_first(role: Role) -> None:
+    code, text, _changed = role.run(beam_autoscaling_group="other", autoscaling_user_data="é" * 8200)
+    assert code != 0 and "User data are 16400 bytes" in re.sub(r"\s+", " ", text)
+    assert role.run(beam_autoscaling_group="other", autoscaling_min=5)[0] != 0
+    assert role.run(beam_autoscaling_group="other", autoscaling_image="")[0] != 0
+    assert len(role.cloud.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]) == 1
