@@ -43,8 +43,8 @@ def use_metadata(url: str) -> None:
 class Client:
     """One service. Any error is a BeamError, which keeps the code of the service in details["aws"]."""
 
-    def __init__(self, service: str, options: Aws, region: str | None, client: t.Any = None) -> None:
-        self.service = service
+    def __init__(self, service: str, options: Aws, region: str | None, client: t.Any = None, rights: str = "") -> None:
+        self.service, self.rights = service, rights
         self._options, self._region = options, region
         self._client = client
 
@@ -56,7 +56,7 @@ class Client:
         except Exception as exc:
             if _code(exc) in _CLOCK and follow_clock(exc):
                 return self.call(operation, what, **parameters)
-            error = translate(exc, "%s (%s)" % (what, self.service))
+            error = translate(exc, "%s (%s)" % (what, self.service), self.rights)
             if error is None:
                 raise
             self._client = None if error.code == "aws_credentials" else self._client
@@ -81,7 +81,7 @@ def make_client(service: str, options: Aws, region: str | None) -> t.Any:
         raise BeamError("aws_options", "AWS %s can't be asked" % service, str(exc), "Set aws.region and aws.endpoint_url") from exc
 
 
-def translate(exc: BaseException, what: str) -> BeamError | None:
+def translate(exc: BaseException, what: str, rights: str = "") -> BeamError | None:
     """None for what is no error of AWS or the way there."""
     response = getattr(exc, "response", None)
     if isinstance(response, dict):
@@ -93,7 +93,7 @@ def translate(exc: BaseException, what: str) -> BeamError | None:
         if code in _CREDENTIALS or code in _CLOCK:
             return BeamError("aws_credentials", what, text, "Look at the instance profile's role, and at the clock", aws=code)
         if code in _DENIED or status == "403":
-            return BeamError("aws_denied", what, text, "Give the instance profile's role this right", aws=code)
+            return BeamError("aws_denied", what, text, "Give the instance profile's role this right%s" % (": " + rights if rights else ""), aws=code)
         return BeamError("aws_refused", what, text, "Look at what was asked for", aws=code, said=said)
     names = {cls.__name__ for cls in type(exc).__mro__}
     if names & {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}:

@@ -19,7 +19,6 @@ from .._release.names import check_instance
 from .config import Config
 from .metadata import Metadata
 
-GROUP_TAG = "aws:autoscaling:groupName"
 CHANNEL_TAG = "beam:channel"
 MARK = b"#alchemist.beam:"
 MAX_USER_DATA = 1024 * 1024
@@ -29,21 +28,22 @@ MAX_USER_DATA = 1024 * 1024
 class Identity:
     instance: str  # its id, or the host's name outside of a cloud
     region: str | None = None
-    group: str | None = None  # of auto scaling, where a tag tells
-    cloud: bool = False  # whether the metadata service was asked
 
 
 def needs_metadata(config: Config) -> bool:
     return config.lifecycle != "none" or "user_data" in config.identify or "tags" in config.identify
 
 
-def identify(config: Config, metadata: Metadata) -> tuple[Config, Identity]:
-    """The configuration as it holds for this very instance. A source that can't be asked is an error: the next one might say otherwise."""
+def who(config: Config, metadata: Metadata) -> Identity:
     if not needs_metadata(config):
-        return config, Identity(host_name(), config.aws.region)
-    instance = metadata.text("meta-data/instance-id")
+        return Identity(host_name(), config.aws.region)
+    instance = check_instance(metadata.text("meta-data/instance-id"))
     region = config.aws.region or metadata.text("meta-data/placement/region") or None
-    group = metadata.text("meta-data/tags/instance/" + GROUP_TAG) or None
+    return Identity(instance, region)
+
+
+def for_this_instance(config: Config, metadata: Metadata) -> Config:
+    """The configuration as it holds here. A source that can't be asked is an error: it might have said otherwise."""
     for source in config.identify:
         if source == "user_data":
             config = from_user_data(config, metadata.get("user-data") or b"")
@@ -51,7 +51,7 @@ def identify(config: Config, metadata: Metadata) -> tuple[Config, Identity]:
             channel = metadata.text("meta-data/tags/instance/" + CHANNEL_TAG)
             if channel:
                 config = config.with_identified({"channel": channel}, "the tag %s of this instance" % CHANNEL_TAG)
-    return config, Identity(check_instance(instance), region, group, True)
+    return config
 
 
 def from_user_data(config: Config, data: bytes) -> Config:

@@ -18,7 +18,7 @@ from .._node import restart
 from .._node.health import Health
 from .._node.spec import manager_of
 from .config import Config
-from .identify import Identity, identify, needs_metadata
+from .identify import Identity, for_this_instance, needs_metadata, who
 from .lifecycle import Lifecycle, find_lifecycle
 from .metadata import Metadata
 from .report import Report
@@ -36,7 +36,11 @@ def watch(config: Config, report: Report, metadata: Metadata | None = None, slee
     metadata = metadata or Metadata(config.aws.metadata_url)
     reason = wait_for_end(metadata, report, sleep)
     report.say("This instance is about to end (%s): draining for %g s" % (reason.why, reason.drain(config)))
-    identity = Deadline(30).keep_trying(lambda: identify(config, metadata), report.say)[1]
+    identity = Deadline(30).keep_trying(lambda: who(config, metadata), report.say)
+    try:
+        config = Deadline(30).keep_trying(lambda: for_this_instance(config, metadata), report.say)
+    except BeamError as error:
+        report.say(error.message)
     leave(config, identity, reason, report, sleep)
     return 0
 

@@ -21,10 +21,9 @@ from .config import Config, Hooks
 from .identify import Identity
 
 LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
-RIGHTS = (
-    "autoscaling:DescribeAutoScalingInstances, DescribeLifecycleHooks, CompleteLifecycleAction and RecordLifecycleActionHeartbeat are what it takes"
-)
-WAIT_SECONDS = 60.0  # from Pending, where an instance can be up already, to Pending:Wait
+RIGHTS = "autoscaling:DescribeAutoScalingInstances, DescribeLifecycleHooks, CompleteLifecycleAction, RecordLifecycleActionHeartbeat"
+# From Pending, where an instance can be up already, to Pending:Wait. A balancer may drain for long between Terminating and Terminating:Wait.
+WAIT_SECONDS = {"Pending": 60.0, "Terminating": 600.0}
 
 Tried = t.Callable[[t.Callable[[], t.Any]], t.Any]
 
@@ -70,12 +69,12 @@ class GroupLifecycle(Lifecycle):
         if not self.hook:
             return
         self._stop.set()
-        begun = _Wait()
+        begun = _Wait(WAIT_SECONDS[self.kind])
 
         def work() -> bool:
             state = state_of(self.client, self.instance)
             if not waits(state, self.kind):
-                if is_pending(state) and state.endswith("Pending") and not begun.over():
+                if state.endswith(self.kind) and not begun.over():
                     return False
                 self._completed(state, result)
                 return True
@@ -127,7 +126,7 @@ class GroupLifecycle(Lifecycle):
     def _not_yet(self) -> bool:
         """Still on the way to the hook."""
         try:
-            return state_of(self.client, self.instance).endswith("Pending")
+            return state_of(self.client, self.instance).endswith(self.kind)
         except BeamError:
             return True
 
@@ -154,8 +153,8 @@ class GroupLifecycle(Lifecycle):
 
 
 class _Wait:
-    def __init__(self) -> None:
-        self._left = WAIT_SECONDS
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
         self._event = threading.Event()
 
     def over(self) -> bool:
@@ -184,7 +183,7 @@ def find_lifecycle(config: Config, identity: Identity, say: t.Callable[[str], No
     """What holds this instance now. terminating: it is on its way out."""
     if config.lifecycle == "none":
         return Lifecycle()
-    client = client or Client("autoscaling", config.aws, identity.region)
+    client = client or Client("autoscaling", config.aws, identity.region, rights=RIGHTS)
     group, state = _membership(client, identity.instance)
     named = config.lifecycle if isinstance(config.lifecycle, Hooks) else None
     if not state:

@@ -16,7 +16,7 @@ from .._host.source import open_source
 from .._node.spec import manager_of
 from .._node.target import resolve
 from .config import Config
-from .identify import identify
+from .identify import for_this_instance, who
 from .metadata import Metadata
 from .world import read_pointer
 
@@ -36,8 +36,11 @@ def status(config: Config) -> dict[str, t.Any]:
 
     region = config.aws.region
     try:
-        config, identity = identify(config, Metadata(config.aws.metadata_url))
-        region, found["instance"], found["channel"] = identity.region, identity.instance, config.channel
+        metadata = Metadata(config.aws.metadata_url)
+        identity = who(config, metadata)
+        region, found["instance"] = identity.region, identity.instance
+        config = for_this_instance(config, metadata)
+        found["channel"] = config.channel
     except BeamError as error:
         problems.append(error.message)
     part("stable", lambda: _stable(config, region))

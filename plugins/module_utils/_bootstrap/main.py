@@ -13,7 +13,7 @@
     status CONFIG    one line of JSON: what is stable, what is current, what runs
 
 Exit status: 0 done; 1 failed, and worth another try; 2 not usable as it is (command line, configuration); 3 given up: the group was told, or terminates this
-instance; 75 in service on what was here, as the store is away, and worth another try.
+instance; 75 in service on what was here, as the store (or the group) can't be asked, and worth another try.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ import typing as t
 
 from .._errors import BeamError
 from .config import Config, load_config
-from .identify import Identity, identify, needs_metadata
+from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
 from .report import Report
 from .retry import COMING, PASSING, Deadline
 
+T = t.TypeVar("T")
+
 DONE, FAILED, UNUSABLE, GIVEN_UP, OFFLINE = 0, 1, 2, 3, 75
 COMMANDS = ("run", "secrets", "watch", "setup", "status")
+UNTOLD_SECONDS = 60.0
 USAGE = "usage: beam-bootstrap.pyz run|secrets|watch|status CONFIG, or setup KIT"
 
 
@@ -65,42 +68,58 @@ def main(argv: t.Sequence[str]) -> int:
 
 
 def run(config: Config, report: Report, metadata: Metadata | None = None) -> int:
+    with _alone(config, report):
+        return _run(config, report, metadata or Metadata(config.aws.metadata_url))
+
+
+def _run(config: Config, report: Report, metadata: Metadata) -> int:
     from .lifecycle import Lifecycle, find_lifecycle
+    from .notes import read_notes
     from .protocol import bring_up
     from .secrets import known_secrets
     from .world import Host
 
-    with _alone(config, report):
-        metadata = metadata or Metadata(config.aws.metadata_url)
-        deadline = Deadline(config.deadline)
-        report.hide(known_secrets(config))
-        config, identity = deadline.keep_trying(lambda: identify(config, metadata), report.say)
-        deadline = Deadline(config.deadline)
-        lifecycle: Lifecycle = Lifecycle()
-        try:
-            lifecycle = deadline.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say)
-        except BeamError as error:
-            if error.code == "instance_terminating":
-                report.tell(error)
-                return GIVEN_UP
-            raise
-        host = Host(config, identity, lifecycle, deadline, report)
-        held = lifecycle.launching
-        try:
-            host.jitter()
-            done = bring_up(host, config.rounds)
-            host.served(done)
-            report.say("In service on %s (channel %s) after %.2f s" % (done.version, config.channel, deadline.spent()))
-            return DONE
-        except BeamError as error:
-            if not held and not host.reached and error.code in PASSING | COMING and config.offline == "current" and host.has_served():
-                version = host.serve_current()
-                report.say("In service on %s, which was in service here before: the store can't be reached" % version)
-                return OFFLINE
-            # It was told in the course of the protocol.
-            return GIVEN_UP if held or error.code == "instance_terminating" else FAILED
-        finally:
-            lifecycle.close()
+    report.hide(known_secrets(config))
+    deadline = Deadline(config.deadline)
+    identity = deadline.keep_trying(lambda: who(config, metadata), report.say)
+    # What goes wrong from here on can be told to the group, or at least recorded.
+    config, problem = _attempt(config, lambda: deadline.keep_trying(lambda: for_this_instance(config, metadata), report.say))
+    deadline = Deadline(config.deadline - deadline.spent())
+    served = bool(read_notes(config.base, identity.instance).version)
+    # A server that was in service before is most likely held by nobody, and should not stay away because this can't be told.
+    asking = Deadline(min(deadline.left(), UNTOLD_SECONDS)) if served else deadline
+    lifecycle, untold = _attempt(Lifecycle(), lambda: asking.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say))
+    if untold is not None and untold.code == "instance_terminating":
+        report.tell(untold)
+        return GIVEN_UP
+    passed_over = untold if served and untold is not None and untold.code in PASSING | COMING else None
+    host = Host(config, identity, lifecycle, deadline, report)
+    host.problem = problem or (None if passed_over else untold)
+    held = lifecycle.launching
+    try:
+        host.jitter()
+        done = bring_up(host, config.rounds)
+        host.served(done)
+        report.say("In service on %s (channel %s) after %.2f s" % (done.version, config.channel, deadline.spent()))
+        if passed_over:
+            report.say("Whether its group waits for that is not known: %s" % passed_over.message)
+        return OFFLINE if passed_over else DONE
+    except BeamError as error:
+        # It was told in the course of the protocol.
+        if served and not held and not host.reached and error.code in PASSING | COMING and config.offline == "current":
+            version = host.serve_current()
+            report.say("In service on %s, which was in service here before: the store can't be reached" % version)
+            return OFFLINE
+        return GIVEN_UP if host.abandoned or error.code == "instance_terminating" else FAILED
+    finally:
+        lifecycle.close()
+
+
+def _attempt(otherwise: T, work: t.Callable[[], T]) -> tuple[T, BeamError | None]:
+    try:
+        return work(), None
+    except BeamError as error:
+        return otherwise, error
 
 
 @contextlib.contextmanager
@@ -128,18 +147,18 @@ def run_secrets(config: Config, report: Report) -> int:
     from .secrets import Sources, refresh
 
     deadline = Deadline(config.deadline)
-    identity = _region_only(config, deadline, report)
+    identity = _region_only(config, deadline)
     changed = deadline.keep_trying(lambda: refresh(config, Sources(config, identity.region)), lambda text: print(text, file=sys.stderr))
     print("changed" if changed else "unchanged", flush=True)
     return DONE
 
 
-def _region_only(config: Config, deadline: Deadline, report: Report) -> Identity:
+def _region_only(config: Config, deadline: Deadline) -> Identity:
     """Secrets from files need no cloud."""
     sources = [*config.secrets.values(), config.cookie or ""]
     if config.aws.region or not any(source.startswith(("ssm:", "secretsmanager:")) for source in sources) or not needs_metadata(config):
         return Identity("", config.aws.region)
-    return deadline.keep_trying(lambda: identify(config, Metadata(config.aws.metadata_url)), report.say)[1]
+    return deadline.keep_trying(lambda: who(config, Metadata(config.aws.metadata_url)), lambda text: print(text, file=sys.stderr))
 
 
 def run_watch(config: Config, report: Report) -> int:

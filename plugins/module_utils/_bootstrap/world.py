@@ -30,12 +30,13 @@ from .config import Config
 from .identify import Identity
 from .lifecycle import Lifecycle
 from .notes import Notes, boot_id, read_notes, write_notes
-from .protocol import Pointer
+from .protocol import ABANDON, CONTINUE, Pointer
 from .report import Report
 from .retry import COMING, PASSING, Deadline
 from .secrets import Sources, refresh
 
 LOG_LINES = 50
+COMPLETE_SECONDS = 60.0
 RECORD_SECONDS = 15  # a record is worth no long wait
 
 
@@ -45,8 +46,10 @@ class Host:
         self._store: Store | None = None
         self._patience = 0.0  # seconds that it may try before it gives up
         self._prepared = False
+        self.problem: BeamError | None = None  # that was there before anything could be tried
         self._switched: tuple[int, ...] = ()  # what identifies the symlink that we left
         self.reached = False  # the store, ever
+        self.abandoned = False
         self.action = "none"  # what was done to the node
 
     # The steps.
@@ -56,6 +59,8 @@ class Host:
         return self._with_store(lambda store: read_pointer(store, self.config.name, self.config.channel))
 
     def install(self) -> Pointer:
+        if self.problem is not None:
+            raise self.problem
         if not self._prepared:
             self._tried(self._prepare)
             self._prepared = True
@@ -85,7 +90,12 @@ class Host:
             raise
 
     def complete(self, result: str) -> None:
-        self.lifecycle.complete(result, self._tried)
+        # That is worth waiting for even when the time for all the rest is over.
+        last = Deadline(max(COMPLETE_SECONDS, self.deadline.left()), self.deadline.clock, self.deadline.sleep)
+        self.abandoned = self.lifecycle.launching and result == ABANDON
+        self.lifecycle.complete(result, last.trier(self.report.say))
+        if result == CONTINUE:
+            self.deadline = Deadline(self.config.deadline, self.deadline.clock, self.deadline.sleep)
 
     def failed(self, error: BeamError, pointer: Pointer | None) -> float:
         self.report.tell(error)
@@ -129,9 +139,6 @@ class Host:
 
     def served(self, pointer: Pointer) -> None:
         write_notes(self.config.base, replace(self._notes(), version=pointer.version, digest=pointer.digest))
-
-    def has_served(self) -> bool:
-        return bool(self._notes().version)
 
     def manager(self) -> Manager:
         return manager_of(self.config.node())
