@@ -104,9 +104,9 @@ def template_options(group: t.Any) -> dict[str, t.Any]:
     return dict(group.ec2_launch_template.get_version(group.launch_template_version).data.get("MetadataOptions") or {})
 
 
-def plain(text: str) -> str:
+def plain(text: str) -> bytes:
     """moto keeps user data as it was sent: in base64."""
-    return base64.b64decode(text).decode() if re.fullmatch(r"[A-Za-z0-9+/\s]+={0,2}\s*", text) else text
+    return base64.b64decode(text) if re.fullmatch(r"[A-Za-z0-9+/\s]+={0,2}\s*", text) else text.encode()
 
 
 def credentials(expired: bool) -> dict[str, str]:

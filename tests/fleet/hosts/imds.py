@@ -26,7 +26,7 @@ from pathlib import Path
 from common import CONTROL_ADDRESS, METADATA_PORT, Fleet, FleetError, address, wait_for, write
 
 MODES = ("on", "off", "slow", "no-hop", "no-role", "expired")
-Tree = dict[str, t.Any]  # directories are dicts, the rest is text
+Tree = dict[str, t.Any]  # directories are dicts, the rest is text or bytes
 # address -> the tree below /latest/ of its instance; None where there is none
 Lookup = t.Callable[[str, dict[str, t.Any]], "Tree | None"]
 
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             token = secrets.token_urlsafe(40)
             self.tokens[token] = (self.client_address[0], time.monotonic() + int(ttl))
-            self.answer(200, token, **{"X-aws-ec2-metadata-token-ttl-seconds": ttl})
+            self.answer(200, token.encode(), **{"X-aws-ec2-metadata-token-ttl-seconds": ttl})
 
     def do_GET(self) -> None:
         orders = self.orders()
@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401)
             return
         found = find(self.lookup(self.client_address[0], orders), urllib.parse.unquote(self.path.split("?")[0]))
-        self.answer(404 if found is None else 200, found or "")
+        self.answer(404 if found is None else 200, found or b"")
 
     def orders(self) -> dict[str, t.Any]:
         found = control(self.directory)
@@ -104,8 +104,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(float(found["seconds"]))
         return found
 
-    def answer(self, status: int, text: str = "", **headers: str) -> None:
-        body = text.encode() if status == 200 else b"%d\n" % status
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        body = body if status == 200 else b"%d\n" % status
         self.send_response(status)
         for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(body)), "Server": "EC2ws", **headers}.items():
             self.send_header(name, value)
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
             log.write("%.3f %s %s\n" % (time.time(), self.client_address[0], format % args))
 
 
-def find(tree: Tree | None, path: str) -> str | None:
+def find(tree: Tree | None, path: str) -> bytes | None:
     """A directory is the list of what is in it."""
     parts = [part for part in path.split("/") if part]
     if tree is None or not parts or not re.fullmatch(r"latest|[0-9]{4}-[0-9]{2}-[0-9]{2}", parts[0]):
@@ -129,8 +129,8 @@ def find(tree: Tree | None, path: str) -> str | None:
             return None
         found = found[part]
     if isinstance(found, dict):
-        return "\n".join(name + ("/" if isinstance(value, dict) else "") for name, value in found.items())
-    return str(found)
+        found = "\n".join(name + ("/" if isinstance(value, dict) else "") for name, value in found.items())
+    return found if isinstance(found, bytes) else str(found).encode()
 
 
 class Server(ThreadingHTTPServer):

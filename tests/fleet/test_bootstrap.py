@@ -1,0 +1,237 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers that nobody deploys to: born by an auto scaling group, from a baked image, while others are being deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+import zipapp
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from instances import Aws, eventually, group, instance_of, template
+from line import ROOT, Line
+
+GROUP = "beacon"
+PLACE = "usr/local/lib/beam-bootstrap/beacon"
+HEALTH = {"http": {"url": "http://127.0.0.1:4000/health", "json": {"ready": True, "version": "{version}"}}, "within": 30}
+UNITS = {
+    "beam-bootstrap@.service": """[Unit]
+Description=Bring %i into service
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/python3 /usr/local/lib/beam-bootstrap/%i/beam-bootstrap.pyz run /etc/beam-bootstrap/%i.json
+Restart=on-failure
+RestartSec=15
+RestartPreventExitStatus=2 3
+TimeoutStartSec=infinity
+StandardOutput=journal+console
+StandardError=inherit
+[Install]
+WantedBy=multi-user.target
+""",
+    "beam-watch@.service": """[Unit]
+Description=Wait for the end of the instance of %i
+After=network-online.target
+[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/beam-bootstrap/%i/beam-bootstrap.pyz watch /etc/beam-bootstrap/%i.json
+Restart=on-failure
+[Install]
+WantedBy=multi-user.target
+""",
+}
+STORE = """
+import boto3, json, sys
+at, action, key = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+keys = {"aws_access_key_id": at["access_key"], "aws_secret_access_key": at["secret_key"]}
+client = boto3.client("s3", endpoint_url=at["endpoint_url"], region_name=at["region"], **keys)
+if action == "list":
+    print(json.dumps([line["Key"] for line in client.list_objects_v2(Bucket=at["bucket"], Prefix=key).get("Contents", [])]))
+elif action == "get":
+    print(client.get_object(Bucket=at["bucket"], Key=key)["Body"].read().decode())
+else:  # other bytes of the same length
+    size = client.head_object(Bucket=at["bucket"], Key=key)["ContentLength"]
+    client.put_object(Bucket=at["bucket"], Key=key, Body=b"x" * size)
+"""
+
+
+def pack(place: Path, scratch: Path) -> None:
+    """The collection's own module_utils as one file, and botocore beside it."""
+    tree = scratch / "pyz"
+    shutil.copytree(ROOT / "plugins" / "module_utils", tree / "alchemist_beam", ignore=shutil.ignore_patterns("__pycache__"))
+    (tree / "__main__.py").write_text("import sys\nfrom alchemist_beam._bootstrap.main import main\nsys.exit(main(sys.argv[1:]))\n", encoding="utf-8")
+    (tree / "alchemist_beam" / "__init__.py").touch()
+    place.mkdir(parents=True)
+    zipapp.create_archive(tree, place / "beam-bootstrap.pyz", interpreter="/usr/bin/python3", compressed=True)
+    packages = Path(subprocess.check_output([sys.executable, "-c", "import botocore; print(botocore.__file__)"], text=True)).parents[1]
+    kept = {"s3", "autoscaling", "ssm", "secretsmanager", "sts"}
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        inside = Path(directory)
+        return {name for name in names if name == "__pycache__" or (inside.name == "data" and (inside / name).is_dir() and name not in kept)}
+
+    for name in ("botocore", "urllib3", "dateutil", "jmespath"):
+        shutil.copytree(packages / name, place / "aws" / name, ignore=ignored)
+    shutil.copy(packages / "six.py", place / "aws")
+
+
+class Born(Line):
+    aws: Aws
+
+    def store(self, action: str, key: str) -> t.Any:
+        said = self.hosts.control(sys.executable, "-c", STORE, json.dumps(self.hosts.services()["s3"]), action, key)
+        return json.loads(said) if said.strip() else None
+
+    def layers(self, host: str) -> set[str]:
+        return set(self.hosts.shell(host, "ls /srv/beacon/layers").split())
+
+    def capacity(self, number: int) -> None:
+        self.aws.scaling("set_desired_capacity", AutoScalingGroupName=GROUP, DesiredCapacity=number)
+
+    def told(self, host: str) -> str:
+        return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
+
+    def serves(self, host: str, version: str, seconds: float = 120) -> None:
+        """In service for its group, and on this version."""
+        try:
+            eventually(lambda: self.aws.instances().get(host) == "InService", seconds)
+            eventually(lambda: self.health(host).get("version") == version, seconds)
+        except AssertionError:
+            raise AssertionError("%s: %s\n%s" % (host, self.aws.instances(), self.told(host))) from None
+        assert self.runs(host) == version
+
+
+@pytest.fixture(scope="module")
+def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Born]:
+    """h1 is deployed to, and what the image golden is made from; all others are born."""
+    hosts.fleet("up", "1", "--cloud", timeout=580)
+    s3, at = hosts.services()["s3"], hosts.services()["aws"]
+    options = {name: s3[name] for name in ("endpoint_url", "region", "access_key", "secret_key")}
+    line = Born(
+        hosts, tmp_path_factory.mktemp("born"), ["h1"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options, service_enabled=False,
+        service_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"},
+    )  # fmt: skip
+    line.prepare()
+    line.playbook("setup")
+    line.playbook("deploy", "-e", "beam_ref=v0.1.0")
+    disk = hosts.directory / "hosts" / "h1" / "m"
+    pack(disk / PLACE, line.directory)
+    config = {
+        "schema": 1, "name": "beacon", "base": "/srv/beacon", "store": "s3://%s/born" % s3["bucket"], "channel": "production", "health": HEALTH,
+        "store_options": {"endpoint_url": s3["endpoint_url"], "region": s3["region"]}, "deadline": 120, "jitter": 0.5, "drain": 2, "boot_timeout": 60,
+        "aws": {"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]}, "heartbeat": 5,
+    }  # fmt: skip
+    (disk / "etc/beam-bootstrap").mkdir()
+    (disk / "etc/beam-bootstrap/beacon.json").write_text(json.dumps(config), encoding="utf-8")
+    for name, text in UNITS.items():
+        (disk / "etc/systemd/system" / name).write_text(text, encoding="utf-8")
+    hosts.on("h1", "systemctl", "daemon-reload")
+    hosts.on("h1", "systemctl", "enable", "beam-bootstrap@beacon.service", "beam-watch@beacon.service")
+    image = hosts.fleet("bake", "h1", "golden").split()[-1]
+    line.aws = Aws(hosts, "ec2")
+    group(line.aws, GROUP, template(line.aws, GROUP, image, ""), ["launching", "terminating"])
+    yield line
+    line.aws.process.terminate()
+    line.aws.process.wait(timeout=10)
+
+
+def test_the_server_that_was_deployed_to_comes_up_by_itself(born: Born) -> None:
+    """h1 is in no group: after the bake it is on again, and its bootstrap has started what is stable."""
+    eventually(lambda: born.health("h1").get("version") == "0.1.0", 60)
+    assert born.hosts.on("h1", "systemctl", "is-enabled", "beam-bootstrap@beacon").strip() == "enabled"
+    assert born.hosts.try_fleet("exec", "h1", "systemctl", "is-enabled", "beacon").stdout.strip() == "disabled"
+
+
+def test_a_desired_instance_comes_into_service_on_stable(born: Born) -> None:
+    began = time.monotonic()
+    born.capacity(1)
+    born.serves("h2", "0.1.0")
+    print("from desired capacity to in service: %.1f s" % (time.monotonic() - began))
+    eventually(lambda: born.aws.targets("describe_target_health").get("h2") == "healthy", 20)
+    assert born.layers("h2") == born.layers("h1")  # all were in the image
+
+
+def test_a_reboot_reconciles(born: Born) -> None:
+    before = born.pid("h2")
+    born.hosts.fleet("reboot", "h2")
+    eventually(lambda: born.health("h2").get("version") == "0.1.0", 60)
+    assert born.aws.instances() == {"h2": "InService"} and born.pid("h2") != before or born.told("h2")
+    said = born.hosts.on("h2", "systemctl", "show", "--property=Result,ActiveState", "beam-bootstrap@beacon")
+    assert "Result=success" in said and "ActiveState=active" in said
+
+
+def test_one_that_is_born_during_a_rollout_ends_on_the_new_version(born: Born) -> None:
+    """It boots the old one from its image, and fetches only what is new."""
+    before = born.layers("h1")
+    failures: list[BaseException] = []
+
+    def deploy() -> None:
+        try:
+            born.playbook("deploy", "-e", "beam_ref=v0.2.0")
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=deploy)
+    thread.start()
+    try:
+        eventually(lambda: any("/locks/" in key for key in born.store("list", "born/beacon/")) and _candidate(born), 200)
+        born.capacity(2)
+    finally:
+        thread.join(400)
+    assert not failures, failures[0]
+    born.serves("h3", "0.2.0")
+    # h2 was there before, and is one of the inventory's.
+    born.serves("h2", "0.2.0")
+    new = born.layers("h3") - before
+    assert 0 < len(new) < len(before) and new <= born.layers("h1")
+
+
+def _candidate(born: Born) -> bool:
+    return bool((born.store("get", "born/beacon/channels/production.json") or {}).get("candidate"))
+
+
+def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
+    image = {Path(key).name.partition(".")[0] for key in born.store("list", "born/beacon/layers/")} & (born.layers("h1") - _of_image(born))
+    assert image
+    born.store("spoil", "born/beacon/layers/%s.tar.gz" % sorted(image)[0])
+    born.capacity(3)
+    eventually(lambda: "h4" in born.aws.instances(), 30)
+    instance = instance_of(born.hosts, "h4")
+    found = eventually(lambda: [key for key in born.store("list", "born/beacon/boots/production/") if instance in key], 150)
+    born.capacity(2)  # a group launches another one at once
+    record = born.store("get", found[0])
+    assert record["instance"] == instance and not record["ok"] and record["code"] and record["log"], record
+    assert "0.2.0" in json.dumps(record) and "layer" in record["what"] + record["why"], record
+    eventually(lambda: set(born.aws.instances().values()) == {"InService"} and instance not in born.hosts.services()["aws"]["instances"].values(), 120)
+    assert record["what"] in born.aws.ask("ec2", "get_console_output", {"InstanceId": instance})["Output"]
+    assert sorted(born.aws.instances()) == ["h2", "h3"]
+
+
+def _of_image(born: Born) -> set[str]:
+    return set(os.listdir(born.hosts.directory / "images/golden/tree/srv/beacon/layers"))
+
+
+def test_scale_in_drains_stops_and_completes_the_hook(born: Born) -> None:
+    instance = instance_of(born.hosts, "h2")
+    began = time.monotonic()
+    born.aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True)
+    eventually(lambda: sorted(born.aws.instances()) == ["h3"], 55)
+    assert time.monotonic() - began < 55  # the hook's time would be 60 s
+    said = born.aws.ask("ec2", "get_console_output", {"InstanceId": instance})["Output"]
+    assert re.search(r"in service on 0\.2\.0", said, re.IGNORECASE), said
