@@ -42,7 +42,7 @@ class Reader:
     def __init__(self, hosts: t.Any, directory: Path) -> None:
         self.hosts = hosts
         self.directory = directory
-        self.line = Line(hosts, directory)
+        self.line = Line(hosts, directory, APPS)
         self.home = directory / "home"
         self.environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8", "ALCHEMIST": str(ROOT),
