@@ -119,7 +119,7 @@ class Load:
         """Turns whatever goes wrong inside into a kind of failure."""
         began = time.monotonic()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds):  # type: ignore[attr-defined, unused-ignore]  # of Python 3.11, which is what runs this
                 yield
         except Failed as error:
             self.failed(name, error, began)

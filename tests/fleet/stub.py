@@ -14,12 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         url = urllib.parse.urlparse(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         milliseconds = int(query.get("ms", "0"))
         if url.path == "/stream":
-            return self.stream(milliseconds, int(query.get("every", "500")))
+            self.stream(milliseconds, int(query.get("every", "500")))
+            return
         time.sleep(milliseconds / 1000)
         body = json.dumps({"name": "beacon", "version": sys.argv[1], "ready": True}).encode()
         self.send_response(200)
@@ -28,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, milliseconds, every):
+    def stream(self, milliseconds: int, every: int) -> None:
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("X-Version", sys.argv[1])
@@ -42,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(every / 1000)
         self.wfile.write(b"0\r\n\r\n")
 
-    def log_message(self, *_words):
+    def log_message(self, *_words: object) -> None:
         pass
 
 

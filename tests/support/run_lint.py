@@ -26,7 +26,7 @@ def steps() -> list[Step]:
                 [str(BIN / "mypy"), "--config-file", str(ROOT / "pyproject.toml"), *sorted(str(path) for path in (ROOT / name).glob("*.py"))],
                 env={"MYPYPATH": "%s:%s" % (ROOT / name, ROOT / "tests" / "support")},
             )
-            for name in ("tests/support", "tests/fleet/hosts")
+            for name in ("tests/support", "tests/fleet/hosts", "tests/fleet")
         ),
         Step("ansible-lint", [str(BIN / "ansible-lint"), "--offline", "--profile", "production"]),
         Step("changelog", [str(BIN / "antsibull-changelog"), "lint"]),
