@@ -61,3 +61,8 @@ def boots_prefix(name: str, channel: str) -> str:
 def boot_key(name: str, channel: str, at: str, instance: str) -> str:
     """One record of each boot that failed. The order of the keys is the order of the times that the servers' clocks told."""
     return "%s%s-%s.json" % (boots_prefix(name, channel), at, check_instance(instance))
+
+
+def bundle_key(name: str, sha256: str) -> str:
+    """What a bare server takes first. Write-once, and named by its content: user data that names it can't get another one."""
+    return "%s/bootstrap/%s.zip" % (check_name(name), check_digest(sha256))
