@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The example project for AWX: what AWX offers of it, and surveys that ask for what roles take, in a type that they take."""
+"""The example project for AWX: what AWX offers of it, and surveys that ask for what roles take, in a type that they take. Examples of autoscaling."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 AWX = ROOT / "examples" / "awx"
+AUTOSCALING = ROOT / "examples" / "autoscaling"
 SURVEYS = sorted((AWX / "surveys").glob("*.json"))
 NAMES = [path.stem for path in SURVEYS]
 
@@ -37,15 +38,15 @@ def load(path: Path) -> t.Any:
 
 def takers(variable: str) -> dict[str, dict[str, t.Any]]:
     """The options of roles that this variable sets: the one of this name, or those whose default is made of it alone."""
-    found = {}
-    for role in (ROOT / "roles").iterdir():
+    found: dict[str, dict[str, t.Any]] = {}
+    for role in sorted((ROOT / "roles").iterdir()):
         if not (role / "defaults" / "main.yml").exists():
             continue
         defaults = load(role / "defaults" / "main.yml")
+        alone = re.compile(r"\{\{ %s(?: \| default\(.*\))? \}\}" % re.escape(variable))
         for entry in load(role / "meta" / "argument_specs.yml")["argument_specs"].values():
-            for name, option in entry.get("options", {}).items():
-                if name == variable or re.fullmatch(r"\{\{ %s(?: \| default\(.*\))? \}\}" % re.escape(variable), str(defaults.get(name))):
-                    found[name] = option
+            options = entry.get("options", {}).items()
+            found.update((name, option) for name, option in options if name == variable or alone.fullmatch(str(defaults.get(name))))
     return found
 
 
@@ -120,3 +121,24 @@ def test_the_project_asks_for_the_collection_in_a_version_that_this_one_is() -> 
     wanted = {item["name"]: item["version"] for item in load(AWX / "collections" / "requirements.yml")["collections"]}
     major = load(ROOT / "galaxy.yml")["version"].split(".")[0]
     assert wanted["alchemist.beam"] == ">=%s.0.0,<%d.0.0" % (major, int(major) + 1)
+
+
+def test_the_user_data_is_what_the_oldest_cloud_init_takes() -> None:
+    """What cloud-init 22.4 asks of its module `ansible`, and what Debian's list of modules does not have."""
+    text = (AUTOSCALING / "user-data-ansible.txt").read_text(encoding="utf-8")
+    assert text.startswith("#cloud-config\n") and len(text.encode()) <= 16384
+    data = yaml.safe_load(text)
+    stage = data["cloud_final_modules"]
+    assert stage.index("scripts-user") < stage.index("ansible"), "runcmd installs what the playbook needs"
+    ansible = data["ansible"]
+    assert ansible["install_method"] == "pip" and re.fullmatch(r"[a-z-]+==[0-9.]+", ansible["package_name"]), "one argument of pip"
+    assert isinstance(ansible["pull"], dict) and ansible["pull"]["url"] and (AUTOSCALING / ansible["pull"]["playbook_name"]).exists()
+    (path,) = (item["path"] for item in data["write_files"] if item["path"] == ansible["pull"]["extra_vars"].removeprefix("@"))
+    variables = yaml.safe_load(next(item["content"] for item in data["write_files"] if item["path"] == path))
+    assert {"beam_name", "beam_store"} <= set(variables)
+
+
+def test_the_inventory_of_a_group_has_expressions_where_the_plugin_wants_them() -> None:
+    inventory = load(AUTOSCALING / "beam.aws_ec2.yml")
+    assert inventory["plugin"] == "amazon.aws.aws_ec2" and "tag:aws:autoscaling:groupName" in inventory["filters"]
+    assert all(isinstance(value, str) for value in [*inventory["compose"].values(), *inventory["groups"].values()])
