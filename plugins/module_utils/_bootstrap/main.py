@@ -124,12 +124,10 @@ def _attempt(otherwise: T, work: t.Callable[[], T]) -> tuple[T, BeamError | None
 
 @contextlib.contextmanager
 def _alone(config: Config, report: Report) -> t.Iterator[None]:
-    """One at a time on this base; one that is not there yet has nobody else."""
+    """One at a time on this base."""
     try:
+        os.makedirs(config.base, 0o755, exist_ok=True)
         handle = os.open(posixpath.join(config.base, ".bootstrap.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    except FileNotFoundError:
-        yield
-        return
     except OSError as exc:
         raise BeamError("base_denied", "%s can't be used" % config.base, exc.strerror or str(exc), "Run as the owner of the base directory") from None
     try:

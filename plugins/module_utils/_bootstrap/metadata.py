@@ -30,7 +30,7 @@ class Metadata:
     def get(self, path: str) -> bytes | None:
         """None where there is no such thing. path: below /latest/."""
         for again in (True, False):
-            status, body = self._ask("GET", "/latest/" + quote(path), {"X-aws-ec2-metadata-token": self._current_token()})
+            status, body = self._ask("GET", "/latest/" + quote(path, safe="/:"), {"X-aws-ec2-metadata-token": self._current_token()})
             if status == 200:
                 return body
             if status == 404:
