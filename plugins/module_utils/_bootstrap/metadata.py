@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 import typing as t
 from urllib.parse import quote, urlsplit
@@ -18,6 +19,7 @@ from .._errors import BeamError
 TOKEN_SECONDS = 21600
 MAX_BYTES = 1024 * 1024
 TIMEOUT = 2.0
+_TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same since Python 3.10
 
 
 class Metadata:
@@ -66,7 +68,7 @@ class Metadata:
             connection.request(method, parts.path.rstrip("/") + path, headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.read(MAX_BYTES)
-        except TimeoutError as exc:
+        except _TIMEOUTS as exc:
             if token and connected:
                 hint = "Raise HttpPutResponseHopLimit of the launch template to 2, or run on the instance itself and not in a container"
                 raise self._error("metadata_absent", "the answer with the token never came: it ends at the hop limit, or the service is slow", hint) from exc
