@@ -13,7 +13,7 @@ export FLEET
 # TARGETS="release_artifact store_check" narrows `make integration`.
 TARGETS ?=
 
-.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout clean
+.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -61,6 +61,11 @@ bench-rollout: setup ## rollouts: under load, what they cost, races for the lock
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/locks.py
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bad_releases.py
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/kills.py
+
+bench-bootstrap: setup ## the bootstrap: boots with nothing to do, 50 starts at once, 200 launches while channels move (docs/figures.md)
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py again
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py storm
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py launches
 
 clean: ## what the targets made; refuses while something of it is mounted or runs
 	@tests/support/clean.sh
