@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import random
@@ -172,12 +173,15 @@ class Host:
     def _record(self, error: BeamError, pointer: Pointer | None) -> int:
         """How many boots of the same digest failed lately. Each kind of failure is recorded once a boot."""
         config = self.config
+        store = self._open(RECORD_SECONDS)
+        if pointer is None:  # a release that could not even be installed has a name, too
+            with contextlib.suppress(BeamError):
+                pointer = read_pointer(store, config.name, config.channel)
         digest, version = (pointer.digest, pointer.version) if pointer else ("", "")
         now = datetime.datetime.now(datetime.timezone.utc)
         boot, failure = boot_id(), "%s %s" % (error.code, digest)
         notes = self._notes()
         fresh = (notes.boot, notes.failure) != (boot, failure)
-        store = self._open(RECORD_SECONDS)
         if fresh:
             write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, self.deadline.spent(), now))
             if os.path.isdir(config.base):
