@@ -102,7 +102,7 @@ venv39() { make_venv venv39 "$support/requirements-py39.txt" 3.9; }
 venvaws() { make_venv venvaws "$support/requirements-aws.txt" 3.11 3.12 3.13; }
 # What AWX runs playbooks with, and what it makes an execution environment with.
 venvrunner() { make_venv venvrunner "$support/requirements-runner.txt" 3.11 3.12 3.13; }
-# amazon.aws and community.aws for role autoscaling, out of the one package that PyPI has them in: the rest of it is 500 MB that nobody needs.
+# amazon.aws for role autoscaling, out of the one package that PyPI has it in: the rest of it is 500 MB that nobody needs.
 awscollections() {
     local dir=$cache/awscollections stamp
     venv
@@ -116,7 +116,7 @@ awscollections() {
 import pathlib, sys, zipfile
 directory = pathlib.Path(sys.argv[1])
 with zipfile.ZipFile(next((directory / "wheel").glob("*.whl"))) as wheel:
-    wheel.extractall(directory, [name for name in wheel.namelist() if name.startswith(("ansible_collections/amazon/aws/", "ansible_collections/community/aws/"))])
+    wheel.extractall(directory, [name for name in wheel.namelist() if name.startswith("ansible_collections/amazon/aws/")])
 END
     rm -rf "$dir/wheel"
     printf '%s\n' "$stamp" > "$dir/.stamp"

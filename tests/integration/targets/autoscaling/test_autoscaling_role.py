@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role autoscaling, with the real amazon.aws and community.aws against moto: a new group, one that is adopted, nothing to do, a new version."""
+"""The role autoscaling, with the real amazon.aws against moto: a new group, one that is adopted, nothing to do, a new version."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Role:
             "beam_cookie_source": "ssm:/shop/cookie", "autoscaling_image": "ami-12c6146b", "autoscaling_instance_type": "t3.micro",
             "autoscaling_user_data": DATA,
             "autoscaling_subnets": [subnet], "autoscaling_target_groups": [found[0]["TargetGroupArn"]], "autoscaling_min": 2, "autoscaling_max": 4,
-            "autoscaling_target_tracking": {"predefined_metric_spec": {"predefined_metric_type": "ASGAverageCPUUtilization"}, "target_value": 50.0},
+            "autoscaling_target_tracking": {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}, "TargetValue": 50.0},
         }  # fmt: skip
 
     def run(self, *words: str, **variables: t.Any) -> tuple[int, str, int]:
@@ -101,10 +101,12 @@ def test_a_second_run_changes_nothing(role: Role) -> None:
     assert role.cloud.members("site") == before
 
 
-def test_the_size_that_scaling_chose_is_kept(role: Role) -> None:
+def test_what_others_chose_is_kept(role: Role) -> None:
     role.cloud.autoscaling.set_desired_capacity(AutoScalingGroupName="site", DesiredCapacity=3)
+    role.cloud.autoscaling.suspend_processes(AutoScalingGroupName="site", ScalingProcesses=["AZRebalance"])
     assert role.run(autoscaling_max=5)[0] == 0
-    assert role.cloud.raw("site")["DesiredCapacity"] == 3 and role.cloud.raw("site")["MaxSize"] == 5
+    group = role.cloud.raw("site")
+    assert group["DesiredCapacity"] == 3 and group["MaxSize"] == 5 and [one["ProcessName"] for one in group["SuspendedProcesses"]] == ["AZRebalance"]
 
 
 def test_a_new_version_is_for_new_servers_or_replaces_all(role: Role) -> None:
