@@ -29,10 +29,10 @@ import threading
 import time
 import typing as t
 import urllib.request
-import zipapp
 from collections import Counter
 from pathlib import Path
 
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.bundle import make_pyz
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel, run_channel_info
 
@@ -46,18 +46,6 @@ from rollout_site import build, free_ports
 
 NAME, CHANNEL = "beacon", "production"
 VERSIONS = ("0.1.0", "0.2.0")
-MAIN = "import sys\nfrom alchemist_beam._bootstrap.main import main\nsys.exit(main(sys.argv[1:]))\n"
-
-
-def pack(place: Path) -> Path:
-    """beam-bootstrap.pyz; botocore comes from the Python that runs it."""
-    tree = place / "pyz"
-    tree.mkdir()
-    subprocess.run(["cp", "-r", str(ROOT / "plugins" / "module_utils"), str(tree / "alchemist_beam")], check=True)
-    (tree / "__main__.py").write_text(MAIN)
-    target = place / "beam-bootstrap.pyz"
-    zipapp.create_archive(tree, target, filter=lambda path: "__pycache__" not in path.parts)
-    return target
 
 
 def _made(directory: Path) -> Path:
@@ -119,7 +107,8 @@ class Bench:
         server = stack.enter_context(s3_server.running(place / "s3"))
         self.proxy = stack.enter_context(fault_proxy.running(server.endpoint))
         self.store = {**server.params, "store": "s3://%s/bootstrap" % server.bucket, "endpoint_url": self.proxy.endpoint}
-        self.pyz = pack(place)
+        self.pyz = place / "beam-bootstrap.pyz"
+        self.pyz.write_bytes(make_pyz())  # botocore comes from the Python that runs it
         # A server may read; the reader's keys stand for its instance role.
         self.environment = {**os.environ, "AWS_ACCESS_KEY_ID": server.reader_access_key, "AWS_SECRET_ACCESS_KEY": server.reader_secret_key}
         self.environment.pop("PYTHONPATH", None)
