@@ -88,8 +88,12 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     # Whoever an interrupted rollout left half way comes first: those hosts may be out of the balancer, and taking them costs no capacity.
     first = [h for h in hosts if h in broken and (broken[h].get("out") or broken[h].get("step") not in SETTLED)]
     rest = [h for h in hosts if h not in first]
+    found = {host: _row(host, hostvars.get(host) or {}, draft) for host in hosts}
+    if not colors and draft["strategy"] != "canary":
+        # Who does not serve is next: it costs nobody anything, and is capacity for those that follow. A canary needs requests to be judged by.
+        rest.sort(key=lambda host: bool(found[host]["serves"]))
     order = first + rest
-    rows = [_row(host, hostvars.get(host) or {}, draft) for host in order]
+    rows = [found[host] for host in order]
     sides = {host: side(host, hostvars.get(host) or {}, draft) for host in order} if colors else {}
     if colors:
         rows = [_colored(row, row["host"], hostvars.get(row["host"]) or {}, draft, sides[row["host"]]) for row in rows]

@@ -28,6 +28,7 @@ MAY_USE = {
     "_rollout": {"_release", "_store"},
     "_balancer": set(),
     "_autoscaling": set(),
+    "_bootstrap": {"_release", "_store", "_host", "_node"},
 }
 
 

@@ -76,6 +76,14 @@ def test_a_plan_below_the_floor_is_refused_and_what_does_not_serve_is_not_counte
     make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green", "colors": ["blue", "green"]}, fleet())
 
 
+def test_a_fleet_that_grows_begins_with_those_that_do_not_serve_yet() -> None:
+    grown = {**fleet(), "b": seen(None, "start", current=None), "c": seen(None, "start", current=None), "d": seen(None, "start", current=None)}
+    plan = make({**DRAFT, "batch_sizes": [1, "50%"]}, grown)
+    assert plan["members"] == [["b"], ["c", "d"], ["a"]] and plan["floor"] == 2
+    with pytest.raises(BeamError, match="1 of 1 healthy hosts would leave"):
+        make({**DRAFT, "batch_sizes": [1, "50%"], "strategy": "canary"}, grown)
+
+
 def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
     members = {host: {"before": "out" if host == "c" else "in", "healthy": host != "c"} for host in "abcd"}
     journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
