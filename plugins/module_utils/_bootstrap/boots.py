@@ -92,7 +92,9 @@ def count_failures(store: Store, name: str, channel: str, digest: str, within: f
     for stat in sorted(stats, key=lambda one: one.modified)[-READ_AT_MOST:]:
         if stat.modified >= newest - within:
             try:
-                count += read_boot(store, stat.key).digest == digest
+                boot = read_boot(store, stat.key)
+                # One that its group took away half-way says nothing about the release.
+                count += boot.digest == digest and boot.code != "instance_terminating"
             except BeamError:
                 continue
     return count

@@ -16,7 +16,6 @@ import re
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._ansible import STORE_SPEC
 from .._errors import BeamError
 from .._node.health import Health
 from .._node.spec import HEALTH_SPEC, health_of
@@ -225,6 +224,13 @@ def _check(config: Config, where: str) -> None:
         _source(where, "secrets.%s" % key, source)
     if config.secrets and config.secrets_file is None:
         raise _refuse(where, "secrets_file", "secrets are named, and no file to put them in")
+    if config.manager == "daemon":
+        # It reads one file, and the cookie is in it.
+        env_file = config.env_file or "%s/shared/%s.env" % (config.base.rstrip("/"), config.name)
+        if config.secrets and config.secrets_file != env_file:
+            raise _refuse(where, "secrets_file", "with the manager daemon the node reads %s and no other file" % env_file)
+        if config.cookie is not None:
+            raise _refuse(where, "cookie", "with the manager daemon it is one of the secrets, RELEASE_COOKIE")
     if config.cookie is not None:
         _source(where, "cookie", config.cookie)
         if config.cookie_file is None:

@@ -131,12 +131,13 @@ class GroupLifecycle(Lifecycle):
             return True
 
     def _see_the_end(self) -> None:
-        state = state_of(self.client, self.instance)
-        if waits(state, self.kind) or self.kind == "Terminating":
-            self._gone = ""
-            return
-        self._completed(state, "")
+        try:
+            state = state_of(self.client, self.instance)
+        except BeamError:
+            return  # the completion will tell
         self._gone = ""
+        if not waits(state, self.kind) and self.kind != "Terminating":
+            self._completed(state, "")
 
     def _completed(self, state: str, result: str) -> None:
         """Somebody else, or the hook's time, has completed it."""

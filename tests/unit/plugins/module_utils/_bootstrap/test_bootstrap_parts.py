@@ -59,6 +59,8 @@ def test_the_least_configuration_has_the_defaults() -> None:
         ({"secrets": {"A B": "ssm:/x"}, "secrets_file": "/s"}, "secrets"),
         ({"secrets": {"A": "the secret itself"}, "secrets_file": "/s"}, "secrets.A"),
         ({"secrets": {"A": "ssm:/x"}}, "secrets_file"),
+        ({"manager": "daemon", "secrets": {"A": "ssm:/x"}, "secrets_file": "/etc/shop/secrets"}, "secrets_file"),
+        ({"manager": "daemon", "cookie": "ssm:/x", "cookie_file": "/c"}, "cookie"),
         ({"health": {"http": {}}}, "health.http.url"),
         ({"health": {"passes": 0}}, "health"),
         ({"rounds": 0}, "rounds"),
@@ -69,6 +71,11 @@ def test_what_is_wrong_is_named_and_never_shown(changes: dict[str, t.Any], key: 
         config_of({**LEAST, **changes}, "/etc/beam-bootstrap/shop.json")
     assert caught.value.code == "config_invalid" and caught.value.details["key"] == key
     assert "s3cr3t" not in caught.value.message and "the secret itself" not in caught.value.message
+
+
+def test_all_of_the_environment_of_a_daemon_may_be_secret() -> None:
+    changes = {"manager": "daemon", "secrets": {"RELEASE_COOKIE": "file:/c"}, "secrets_file": "/srv/shop/shared/shop.env"}
+    assert config_of({**LEAST, **changes}, "it").secrets == {"RELEASE_COOKIE": "file:/c"}
 
 
 def test_a_file_that_is_missing_or_no_json(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def bad_user_data(server: Server) -> None:
 
 def missing_secret(server: Server) -> None:
     config, place = server.config, str(server.shelf.root / "secrets")
-    server.config = lambda **changes: config(secrets={"KEY": "file:/nowhere/at/all"}, secrets_file=place)  # type: ignore[method-assign]
+    server.config = lambda **changes: config(secrets={"KEY": "file:/nowhere/at/all"}, secrets_file=place, env_file=place)  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
