@@ -140,7 +140,8 @@ def _host(config: t.Mapping[str, t.Any]) -> list[Statement]:
 
 def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[list[str], list[str]]:
     """ssm:/path and secretsmanager:id[#json_key] as ARNs; file:/path is the host's own affair."""
-    parameters, secrets = [], []
+    parameters: list[str] = []
+    secrets: list[str] = []
     for source in sources:
         kind, _colon, name = source.partition(":")
         name = name.partition("#")[0]

@@ -8,7 +8,8 @@
     deregister_targets      the server drains: `draining` while it has sessions and the group's deregistration delay is not over, then `unused`
     describe_target_health  asks HAProxy
 
-Auto scaling groups: aws_scaling.py. Every target group stands for HAProxy's one backend. Each host is an EC2 instance with the host's address and the tag Name.
+Auto scaling groups: aws_scaling.py, their instance refreshes: aws_refresh.py. Every target group stands for HAProxy's one backend. Each host is an EC2
+instance with the host's address and the tag Name.
 Run by services.py as `aws_double.py FLEET PORT` in the control namespace; writes aws.json into the fleet's directory when it is ready.
 """
 
@@ -19,6 +20,7 @@ import sys
 import time
 import typing as t
 
+import aws_refresh
 import aws_scaling
 import balancer
 import boto3
@@ -169,6 +171,7 @@ def main() -> None:
         instances[host] = instance
 
     aws_scaling.Scaling.install(name, adopt)
+    aws_refresh.Refresh.install()
     cloud.Cloud.install(name, instances, TargetGroup.hosts)
     written: dict[str, t.Any] = {}
     while True:  # until the namespace is taken down; hosts that `fleet up` adds become instances

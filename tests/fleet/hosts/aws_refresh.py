@@ -21,7 +21,7 @@ import typing as t
 
 from moto.autoscaling import models, responses
 from moto.autoscaling.exceptions import AutoscalingClientError
-from moto.cloudwatch import cloudwatch_backends
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
 
 PACE = 0.1
@@ -125,7 +125,13 @@ class Refresh:
         backend, first = group.autoscaling_backend, int(self.preferences.get("MinHealthyPercentage") or 90) > 90
         if first:
             group.set_desired_capacity(group.desired_capacity + 1)
-            self.settle(before, stoppable)
+            try:
+                self.settle(before, stoppable)
+            except Ended:
+                group.desired_capacity -= 1
+                for one in [one for one in group.active_instances() if id(one) not in before and one.lifecycle_state.startswith("Pending")]:
+                    backend.terminate_instance(one.instance.id, False)
+                raise
         elif stoppable:
             self.check()
         if state in group.instance_states:

@@ -85,7 +85,7 @@ def test_a_new_group(role: Role) -> None:
     data = cloud.ec2.describe_launch_template_versions(LaunchTemplateName="site")["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     assert base64.b64decode(data["UserData"]).decode() == DATA
     assert data["MetadataOptions"]["HttpTokens"] == "required" and data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
-    assert data["IamInstanceProfile"]["Name"] == "site"
+    assert "instance-profile/site" in data["IamInstanceProfile"]["Arn"]
     policy = cloud.clients["iam"].get_role_policy(RoleName="site", PolicyName="beam")["PolicyDocument"]
     policy = json.loads(urllib.parse.unquote(policy)) if isinstance(policy, str) else policy
     assert {one["Sid"] for one in policy["Statement"]} == {
