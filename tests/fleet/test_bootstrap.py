@@ -9,53 +9,23 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 import threading
 import time
 import typing as t
-import zipapp
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from instances import Aws, eventually, group, instance_of, template
-from line import ROOT, Line
+from line import Line
 
 GROUP = "beacon"
-PLACE = "usr/local/lib/beam-bootstrap/beacon"
-HEALTH = {"http": {"url": "http://127.0.0.1:4000/health", "json": {"ready": True, "version": "{version}"}}, "within": 30}
-UNITS = {
-    "beam-bootstrap@.service": """[Unit]
-Description=Bring %i into service
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/bin/python3 /usr/local/lib/beam-bootstrap/%i/beam-bootstrap.pyz run /etc/beam-bootstrap/%i.json
-Restart=on-failure
-RestartSec=15
-RestartPreventExitStatus=2 3
-TimeoutStartSec=infinity
-StandardOutput=journal+console
-StandardError=inherit
-[Install]
-WantedBy=multi-user.target
-""",
-    "beam-watch@.service": """[Unit]
-Description=Wait for the end of the instance of %i
-After=network-online.target
-[Service]
-ExecStart=/usr/bin/python3 /usr/local/lib/beam-bootstrap/%i/beam-bootstrap.pyz watch /etc/beam-bootstrap/%i.json
-Restart=on-failure
-[Install]
-WantedBy=multi-user.target
-""",
-}
+PLAY = [
+    {"name": "The bundle", "hosts": "localhost", "gather_facts": False, "roles": [{"role": "alchemist.beam.bootstrap"}]},
+    {"name": "The image", "hosts": "h1", "gather_facts": False, "roles": [{"role": "alchemist.beam.image"}]},
+]
 STORE = """
 import boto3, json, sys
 at, action, key = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -71,28 +41,9 @@ else:  # other bytes of the same length
 """
 
 
-def pack(place: Path, scratch: Path) -> None:
-    """The collection's own module_utils as one file, and botocore beside it."""
-    tree = scratch / "pyz"
-    shutil.copytree(ROOT / "plugins" / "module_utils", tree / "alchemist_beam", ignore=shutil.ignore_patterns("__pycache__"))
-    (tree / "__main__.py").write_text("import sys\nfrom alchemist_beam._bootstrap.main import main\nsys.exit(main(sys.argv[1:]))\n", encoding="utf-8")
-    (tree / "alchemist_beam" / "__init__.py").touch()
-    place.mkdir(parents=True)
-    zipapp.create_archive(tree, place / "beam-bootstrap.pyz", interpreter="/usr/bin/python3", compressed=True)
-    packages = Path(subprocess.check_output([sys.executable, "-c", "import botocore; print(botocore.__file__)"], text=True)).parents[1]
-    kept = {"s3", "autoscaling", "ssm", "secretsmanager", "sts"}
-
-    def ignored(directory: str, names: list[str]) -> set[str]:
-        inside = Path(directory)
-        return {name for name in names if name == "__pycache__" or (inside.name == "data" and (inside / name).is_dir() and name not in kept)}
-
-    for name in ("botocore", "urllib3", "dateutil", "jmespath"):
-        shutil.copytree(packages / name, place / "aws" / name, ignore=ignored)
-    shutil.copy(packages / "six.py", place / "aws")
-
-
 class Born(Line):
     aws: Aws
+    user_data: str
 
     def store(self, action: str, key: str) -> t.Any:
         said = self.hosts.control(sys.executable, "-c", STORE, json.dumps(self.hosts.services()["s3"]), action, key)
@@ -101,8 +52,8 @@ class Born(Line):
     def layers(self, host: str) -> set[str]:
         return set(self.hosts.shell(host, "ls /srv/beacon/layers").split())
 
-    def capacity(self, number: int) -> None:
-        self.aws.scaling("set_desired_capacity", AutoScalingGroupName=GROUP, DesiredCapacity=number)
+    def capacity(self, number: int, name: str = GROUP) -> None:
+        self.aws.scaling("set_desired_capacity", AutoScalingGroupName=name, DesiredCapacity=number)
 
     def told(self, host: str) -> str:
         return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
@@ -123,29 +74,24 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     hosts.fleet("up", "1", "--cloud", timeout=580)
     s3, at = hosts.services()["s3"], hosts.services()["aws"]
     options = {name: s3[name] for name in ("endpoint_url", "region", "access_key", "secret_key")}
+    user_data = tmp_path_factory.mktemp("user-data") / "user-data"
     line = Born(
-        hosts, tmp_path_factory.mktemp("born"), ["h1"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options, service_enabled=False,
-        service_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"},
+        hosts, tmp_path_factory.mktemp("born"), ["h1"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options,
+        beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"}, service_env="{{ beam_env }}", bootstrap_user_data_path=str(user_data),
+        bootstrap_aws={"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]},
+        bootstrap_deadline=120, bootstrap_jitter=1, bootstrap_drain=2, bootstrap_heartbeat=5,
     )  # fmt: skip
     line.prepare()
     line.playbook("setup")
     line.playbook("deploy", "-e", "beam_ref=v0.1.0")
-    disk = hosts.directory / "hosts" / "h1" / "m"
-    pack(disk / PLACE, line.directory)
-    config = {
-        "schema": 1, "name": "beacon", "base": "/srv/beacon", "store": "s3://%s/born" % s3["bucket"], "channel": "production", "health": HEALTH,
-        "store_options": {"endpoint_url": s3["endpoint_url"], "region": s3["region"]}, "deadline": 120, "jitter": 0.5, "drain": 2, "boot_timeout": 60,
-        "aws": {"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]}, "heartbeat": 5,
-    }  # fmt: skip
-    (disk / "etc/beam-bootstrap").mkdir()
-    (disk / "etc/beam-bootstrap/beacon.json").write_text(json.dumps(config), encoding="utf-8")
-    for name, text in UNITS.items():
-        (disk / "etc/systemd/system" / name).write_text(text, encoding="utf-8")
-    hosts.on("h1", "systemctl", "daemon-reload")
-    hosts.on("h1", "systemctl", "enable", "beam-bootstrap@beacon.service", "beam-watch@beacon.service")
+    (line.directory / "born.yml").write_text(json.dumps(PLAY), encoding="utf-8")
+    inventories = ["-i", str(hosts.directory / "inventory.yml"), "-i", str(line.directory / "line.yml")]
+    hosts.control("ansible-playbook", *inventories, str(line.directory / "born.yml"))
+    line.user_data = user_data.read_text(encoding="utf-8")
     image = hosts.fleet("bake", "h1", "golden").split()[-1]
     line.aws = Aws(hosts, "ec2")
     group(line.aws, GROUP, template(line.aws, GROUP, image, ""), ["launching", "terminating"])
+    group(line.aws, "bare", template(line.aws, "bare", at["image"], line.user_data), ["launching", "terminating"])
     yield line
     line.aws.process.terminate()
     line.aws.process.wait(timeout=10)
@@ -165,6 +111,19 @@ def test_a_desired_instance_comes_into_service_on_stable(born: Born) -> None:
     print("from desired capacity to in service: %.1f s" % (time.monotonic() - began))
     eventually(lambda: born.aws.targets("describe_target_health").get("h2") == "healthy", 20)
     assert born.layers("h2") == born.layers("h1")  # all were in the image
+
+
+def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
+    """cloud-init runs it: no package, no image, no Ansible."""
+    assert len(born.user_data) <= 16384 and born.hosts.services()["s3"]["secret_key"] not in born.user_data
+    began = time.monotonic()
+    born.capacity(2, "bare")
+    for host in ("h3", "h4"):
+        born.serves(host, "0.1.0")
+        print("%s, bare, in service after %.1f s" % (host, time.monotonic() - began))
+        assert born.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
+    born.capacity(0, "bare")
+    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
 
 
 def test_a_reboot_reconciles(born: Born) -> None:
@@ -216,8 +175,7 @@ def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
     found = eventually(lambda: [key for key in born.store("list", "born/beacon/boots/production/") if instance in key], 150)
     born.capacity(2)  # a group launches another one at once
     record = born.store("get", found[0])
-    assert record["instance"] == instance and not record["ok"] and record["code"] and record["log"], record
-    assert "0.2.0" in json.dumps(record) and "layer" in record["what"] + record["why"], record
+    assert (record["instance"], record["version"], record["ok"], record["code"]) == (instance, "0.2.0", False, "archive_corrupt"), record
     eventually(lambda: set(born.aws.instances().values()) == {"InService"} and instance not in born.hosts.services()["aws"]["instances"].values(), 120)
     assert record["what"] in born.aws.ask("ec2", "get_console_output", {"InstanceId": instance})["Output"]
     assert sorted(born.aws.instances()) == ["h2", "h3"]
