@@ -14,26 +14,6 @@ from ._errors import BeamError
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-# The options of every module that speaks to a store. Documented by the doc fragment alchemist.beam.store.
-STORE_SPEC: dict[str, dict[str, t.Any]] = {
-    "store": {"type": "str", "required": True},
-    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url", "s3_url"]},
-    "region": {"type": "str", "aliases": ["aws_region", "ec2_region"]},
-    "profile": {"type": "str", "aliases": ["aws_profile"]},
-    "access_key": {"type": "str", "aliases": ["aws_access_key_id", "aws_access_key"], "no_log": False},
-    "secret_key": {"type": "str", "aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True},
-    "session_token": {"type": "str", "aliases": ["aws_session_token"], "no_log": True},
-    "validate_certs": {"type": "bool", "default": True},
-    "aws_ca_bundle": {"type": "path"},
-    "expected_bucket_owner": {"type": "str"},
-    "store_timeout": {"type": "int", "default": 120},
-}
-
-
-def store_spec(**changes: t.Any) -> dict[str, dict[str, t.Any]]:
-    """STORE_SPEC with some of its options changed, such as store_spec(store={"required": False})."""
-    return {key: {**spec, **changes.get(key, {})} for key, spec in STORE_SPEC.items()}
-
 
 def run(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]]) -> None:
     """Exit with work's result, or fail with its BeamError's message. Anything else is a bug and stays one."""

@@ -166,8 +166,9 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact_info
+from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 
 def main() -> None:

@@ -127,8 +127,9 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
+from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 
 def main() -> None:

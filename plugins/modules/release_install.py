@@ -238,11 +238,12 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._host.fence import fence_of
 from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
 from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
 from ansible_collections.alchemist.beam.plugins.module_utils._host.source import open_source
+from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 
 def main() -> None:

@@ -165,8 +165,9 @@ holder:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import run_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from .._errors import BeamError
 from .._node.health import Health
 from .._node.spec import HEALTH_SPEC, health_of
 from .._release.names import check_channel, check_name
+from .._store.spec import STORE_SPEC
 
 SCHEMA = 1
 DIRECTORY = "/etc/beam-bootstrap"
