@@ -297,3 +297,51 @@ def _settings(user_data: str) -> dict[str, t.Any]:
     with contextlib.suppress(SystemExit):
         exec(compile(code, "user-data", "exec"), {"FOUND": found, "__name__": "user_data"})
     return found[0]
+
+
+# The role, which makes the kit.
+def play(tmp_path: Path, **variables: t.Any) -> tuple[int, str]:
+    told = {
+        "beam_name": "shop", "beam_store": "s3://releases/prod", "bootstrap_publish": False, "bootstrap_path": str(tmp_path / "bundle.zip"),
+        "beam_store_options": {"access_key": "AKREVEALED", "secret_key": "skrevealed", "region": "us-east-1"},
+        "beam_health": {"http": {"url": "http://127.0.0.1:4000/health", "json": {"version": "{{ rollout_expected_version }}"}}}, **variables,
+    }  # fmt: skip
+    (tmp_path / "variables.json").write_text(json.dumps(told))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", "@%s" % (tmp_path / "variables.json"),
+         "-e", "ansible_python_interpreter=" + sys.executable, "alchemist.beam.bootstrap"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_role_makes_the_kit_of_the_service_and_keeps_keys_to_itself(tmp_path: Path) -> None:
+    secrets = {"SECRET_KEY_BASE": "ssm:/shop/secret"}
+    status, output = play(tmp_path, beam_env={"PORT": 4000, "SECRET_KEY_BASE": "inventory-secret"}, bootstrap_secrets=secrets)
+    assert status == 0, output
+    data = (tmp_path / "bundle.zip").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        text = packed.read("kit.json").decode()
+    assert not [word for word in ("AKREVEALED", "skrevealed", "inventory-secret") if word in text]
+    made = json.loads(text)
+    files = {file["path"]: file["content"] for file in made["files"]}
+    assert "EnvironmentFile=-/etc/shop/secrets" in files["/etc/systemd/system/shop.service"] and "PORT='4000'" in files["/etc/shop/env"]
+    config = json.loads(files["/etc/beam-bootstrap/shop.json"])
+    assert config["health"]["http"]["json"] == {"version": "{version}"} and config["secrets"] == secrets and config["store_options"] == {"region": "us-east-1"}
+    assert made["enable"] == ["beam-bootstrap@shop.service", "beam-watch@shop.service"] and made["disable"] == ["shop.service"]
+    assert play(tmp_path, beam_env={"PORT": 4000}, bootstrap_secrets=secrets)[0] == 0 and (tmp_path / "bundle.zip").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"beam_env": {"DATABASE_URL": "ecto://app:hunter2@db/shop"}}, "DATABASE_URL in bootstrap_env"),
+        ({"service_colors": ["blue", "green"]}, "no colours"),
+        ({"bootstrap_secrets": {"KEY": "hunter2"}}, "secrets.KEY: it must be ssm:NAME"),
+        ({"bootstrap_identity": {"name": "other"}}, "name: it is not one of"),
+    ],
+)
+def test_the_role_refuses(tmp_path: Path, variables: dict[str, t.Any], said: str) -> None:
+    status, output = play(tmp_path, **variables)
+    assert status != 0 and said in " ".join(output.split()) and "hunter2" not in output, output
+    assert not (tmp_path / "bundle.zip").exists()
