@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -31,6 +32,7 @@ PROJECT = ROOT / "examples" / "awx"
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import s3_server
+from trees import make_tree
 
 
 def free_ports(count: int) -> list[int]:
@@ -160,8 +162,11 @@ class Awx:
         assert not leaked, "the events of %s, which AWX stores and shows, have %s" % (playbook, leaked)
         return result
 
-    def channel(self, state: str) -> None:
-        run_channel({**self.store, "name": "beacon", "channel": "staging", "state": state, "version": "0.1.0", "reason": "the test says so"}, False)
+    def ghost(self, version: str) -> None:
+        """A version that is published and failed: nobody gets as far as to look at what is in it."""
+        tree = make_tree(self.directory / version, version=version, name="beacon")
+        run_artifact({**self.store, "state": "present", "name": "beacon", "path": str(tree)}, False)
+        run_channel({**self.store, "name": "beacon", "channel": "staging", "state": "ghosted", "version": version, "reason": "the test says so"}, False)
 
     def answers(self) -> dict[str, tuple[str, int]]:
         """Version and OS pid, as each node itself says."""
@@ -216,9 +221,8 @@ def test_3_an_answer_that_makes_no_sense_is_named_before_anything_moves(awx: Awx
 
 def test_4_a_ghost_is_a_ghost_although_false_is_a_text(awx: Awx) -> None:
     before = awx.answers()
-    awx.channel("ghosted")
-    job = awx.launch("rollout", **survey("rollout", beam_version="0.1.0", beam_force="false"))
-    awx.channel("unghosted")
+    awx.ghost("9.9.9")
+    job = awx.launch("rollout", **survey("rollout", beam_version="9.9.9", beam_force="false"))
     assert job.status == "failed" and "it is a ghost since" in job.text
     assert awx.answers() == before
 
@@ -270,7 +274,7 @@ def test_7_a_server_pulls_what_is_stable(awx: Awx) -> None:
     variables.touch(mode=0o600)
     variables.write_text(json.dumps({**awx.inventory["all"]["vars"], **awx.inventory["_meta"]["hostvars"]["pulled"]}), encoding="utf-8")
     environment = {**awx.environment, "HOME": str(directory), "LANG": "C.UTF-8", "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
-                   "ANSIBLE_COLLECTIONS_PATH": str(awx.directory / "requirements_collections")}  # fmt: skip
+                   "ANSIBLE_PIPELINING": "1", "ANSIBLE_COLLECTIONS_PATH": str(awx.directory / "requirements_collections")}  # fmt: skip
     argv = [str(BIN / "ansible-pull"), "--url", str(repository), "--inventory", "localhost,", "--extra-vars", "@%s" % variables, "pull.yml"]
     said = ""
     for _round in range(2):
