@@ -23,6 +23,8 @@ from moto.autoscaling import models, responses
 from moto.autoscaling.exceptions import AutoscalingClientError
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
+from moto.core.types import Base64EncodedString
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
 
 PACE = 0.1
 ACTIVE = ("Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking")
@@ -47,6 +49,8 @@ class Refresh:
         models.InstanceState.launch_template = property(lambda self: self.__dict__.get("fleet_template"))  # type: ignore[assignment,method-assign]
         shown = group.launch_template.fget
         group.launch_template = property(lambda self: self.__dict__.get("fleet_shown") or shown(self))
+        # moto takes the user data of a template's second version for what it refuses in the first.
+        LaunchTemplateVersion.user_data = property(user_data)  # type: ignore[assignment,method-assign]
         answers.start_instance_refresh, answers.describe_instance_refreshes = start, describe
         answers.cancel_instance_refresh, answers.rollback_instance_refresh = cancel, rollback
 
@@ -64,6 +68,14 @@ class Refresh:
             self.raw["DesiredConfiguration"] = {"LaunchTemplate": self.wanted}
 
     def run(self) -> None:
+        try:
+            self.go()
+        except Exception as exc:  # a thread that dies in silence would be a refresh that goes on for ever
+            self.raw["StatusReason"] = "The double broke: %r" % exc
+            self.finish("Failed")
+            raise
+
+    def go(self) -> None:
         try:
             self.configure(self.wanted, shown=False)
             self.raw["Status"] = "InProgress"
@@ -170,6 +182,11 @@ class Refresh:
         for name in names:
             if name in alarms and alarms[name].state_value == "ALARM":
                 raise Ended("Failed", "The alarm %s is in the state ALARM." % name)
+
+
+def user_data(self: t.Any) -> Base64EncodedString | None:
+    found = self.data.get("UserData")
+    return Base64EncodedString(str(found)) if found else None
 
 
 def now() -> datetime.datetime:
