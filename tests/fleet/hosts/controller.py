@@ -44,7 +44,8 @@ def write_inventory(fleet: Fleet, services: dict[str, t.Any]) -> None:
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     hosts = {host: {"ansible_host": address(host)} for host in fleet.hosts}
     for host, instance in services.get("aws", {}).get("instances", {}).items():
-        hosts.setdefault(host, {})["fleet_instance_id"] = instance
+        if host in hosts:  # an instance that is about to be, or was, no host is no server of anybody's
+            hosts[host]["fleet_instance_id"] = instance
     inventory: dict[str, t.Any] = {"hosts": {"localhost": local}, "children": {"beam": {"hosts": hosts}}}
     if services:
         inventory["vars"] = {"fleet_" + name: values for name, values in services.items()}
