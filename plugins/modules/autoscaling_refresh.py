@@ -112,7 +112,7 @@ options:
   skip_matching:
     description:
       - Whether instances stay that are launched from the wanted version already.
-      - Say V(false) where what an instance runs is decided at its boot, and not by the launch template: as with a channel that has moved.
+      - Say V(false) where what an instance runs is decided at its boot, and not by the launch template, as when a channel has moved.
     type: bool
     default: true
   protected_instances:
