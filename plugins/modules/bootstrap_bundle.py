@@ -110,7 +110,7 @@ user_data_bytes:
   returned: with O(state=packed)
 path:
   description: As given.
-  type: path
+  type: str
   returned: success
 name:
   description: The name of the release.

@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 STUB = (ROOT / "tests" / "fleet" / "stub.py").read_text(encoding="utf-8")
 
+
 def run_stub(hosts: Hosts, host: str, version: str) -> None:
     hosts.on(host, "systemd-run", "--quiet", "--collect", "--unit=stub", "python3", "-c", STUB, version)
 

@@ -86,7 +86,7 @@ def test_awx_would_take_the_survey(path: Path) -> None:
         if question["type"] in ("text", "textarea"):
             assert isinstance(default, str) and question["min"] <= len(default) <= question["max"]
         elif question["type"] == "integer":
-            assert type(default) is int and question["min"] <= default <= question["max"]
+            assert isinstance(default, int) and not isinstance(default, bool) and question["min"] <= default <= question["max"]
         elif question["type"] == "multiplechoice":
             assert default in choices(question) and all(isinstance(c, str) and c for c in choices(question))
         else:

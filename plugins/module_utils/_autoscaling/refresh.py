@@ -196,7 +196,7 @@ def verify(group: Group, members: t.Sequence[Member], wanted: t.Mapping[str, str
         )  # fmt: skip
 
 
-def wait(aws: Aws, name: str, refresh: str, seconds: float, pace: float = 5.0, until: t.Container[str] = _ENDS) -> t.Mapping[str, t.Any]:
+def wait(aws: Aws, name: str, refresh: str, seconds: float, pace: float = 5.0, until: t.Container[str] | None = None) -> t.Mapping[str, t.Any]:
     """The refresh at its end. Who only looks is not thrown off by AWS being away for a while."""
     deadline = time.monotonic() + seconds
     raw: t.Mapping[str, t.Any] = {}
@@ -206,7 +206,7 @@ def wait(aws: Aws, name: str, refresh: str, seconds: float, pace: float = 5.0, u
         except Unavailable:
             if time.monotonic() >= deadline:
                 raise
-        if raw and raw.get("Status") in until:
+        if raw and raw.get("Status") in (until or _ENDS):
             return raw
         if time.monotonic() >= deadline:
             now = told_refresh(raw)

@@ -59,8 +59,11 @@ def parse_boot(data: bytes) -> Boot:
         raise BeamError("boot_invalid", "a record of a boot can't be read", str(exc) or type(exc).__name__, "Find out who wrote it") from exc
 
 
-def make_boot(name: str, channel: str, instance: str, error: BeamError, version: str, digest: str, seconds: float, now: datetime.datetime) -> Boot:
-    log = [str(line)[:500] for line in error.details.get("log") or error.details.get("output") or ()]
+def make_boot(
+    name: str, channel: str, instance: str, error: BeamError, version: str, digest: str, seconds: float, now: datetime.datetime, said: t.Iterable[str] = (),
+) -> Boot:
+    """said: what the bootstrap told meanwhile, for where there was no node yet that could have said something."""
+    log = [str(line)[:500] for line in error.details.get("log") or error.details.get("output") or said]
     return Boot(
         name, channel, instance, digest, version, error.code, error.what, error.why, error.hint, tuple(log[-MAX_LINES:]), round(seconds, 3),
         now.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -240,13 +240,15 @@ def unpack(data: bytes, name: str, sha256: str, root: str = ROOT) -> bool:
 
 
 def say(text: str) -> None:
-    print("beam-bootstrap: " + text, file=sys.stderr, flush=True)
+    sys.stderr.write("beam-bootstrap: %s\n" % text)
+    sys.stderr.flush()
 
 
 def command(words: list[str], what: str) -> None:
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        raise Failed("%s failed (exit status %d)" % (what, done.returncode))
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
+        status = process.wait()
+    if status:
+        raise Failed("%s failed (exit status %d)" % (what, status))
 
 
 def main(settings: dict[str, t.Any]) -> int:

@@ -271,9 +271,12 @@ def _mode(path: str) -> int:
 
 def _command(words: list[str]) -> None:
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+        with subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+        ) as process:  # fmt: skip
+            said = process.communicate()[1]
     except OSError as exc:
         raise BeamError("setup_failed", "%s can't be run" % words[0], exc.strerror or str(exc), "Install it on this server, or in its image") from None
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["exit status %d" % done.returncode])[-1]
+    if process.returncode:
+        why = (said.strip().splitlines() or ["exit status %d" % process.returncode])[-1]
         raise BeamError("setup_failed", "%s failed" % " ".join(words[:2]), why, "Run the setup as root")

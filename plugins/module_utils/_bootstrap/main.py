@@ -29,7 +29,7 @@ from .._errors import BeamError
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
-from .report import Report
+from .report import Report, aside, line
 from .retry import COMING, PASSING, Deadline
 
 T = t.TypeVar("T")
@@ -46,7 +46,7 @@ def main(argv: t.Sequence[str]) -> int:
     if os.path.isdir(beside):
         sys.path.insert(0, beside)
     if len(argv) != 2 or argv[0] not in COMMANDS:
-        print(USAGE, file=sys.stderr)
+        aside(USAGE)
         return UNUSABLE
     command, path = argv
     report = Report(posixpath.basename(path).rsplit(".", 1)[0])
@@ -146,8 +146,8 @@ def run_secrets(config: Config, report: Report) -> int:
 
     deadline = Deadline(config.deadline)
     identity = _region_only(config, deadline)
-    changed = deadline.keep_trying(lambda: refresh(config, Sources(config, identity.region)), lambda text: print(text, file=sys.stderr))
-    print("changed" if changed else "unchanged", flush=True)
+    changed = deadline.keep_trying(lambda: refresh(config, Sources(config, identity.region)), aside)
+    line("changed" if changed else "unchanged")
     return DONE
 
 
@@ -156,7 +156,7 @@ def _region_only(config: Config, deadline: Deadline) -> Identity:
     sources = [*config.secrets.values(), config.cookie or ""]
     if config.aws.region or not any(source.startswith(("ssm:", "secretsmanager:")) for source in sources) or not needs_metadata(config):
         return Identity("", config.aws.region)
-    return deadline.keep_trying(lambda: who(config, Metadata(config.aws.metadata_url)), lambda text: print(text, file=sys.stderr))
+    return deadline.keep_trying(lambda: who(config, Metadata(config.aws.metadata_url)), aside)
 
 
 def run_watch(config: Config, report: Report) -> int:
@@ -173,4 +173,4 @@ def run_status(config: Config, report: Report) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import sys
 import typing as t
@@ -18,6 +19,17 @@ from .._node.envfile import redact
 MAX_LINES = 50
 
 
+def line(text: str, stream: t.TextIO | None = None) -> None:
+    """Out at once: whoever reads may look at a server that is about to end."""
+    stream = stream or sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def aside(text: str) -> None:
+    line(text, sys.stderr)
+
+
 class Report:
     """Lines with the name in front. Whatever became known as a secret is masked in all of them."""
 
@@ -25,6 +37,7 @@ class Report:
         self.name = name
         self.stream = stream or sys.stdout
         self._secrets: list[str] = []
+        self.said: collections.deque[str] = collections.deque(maxlen=MAX_LINES)
 
     def hide(self, secrets: t.Iterable[str]) -> None:
         self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
@@ -36,8 +49,9 @@ class Report:
         return BeamError(error.code, what, why, hint, **details)
 
     def say(self, text: str) -> None:
-        for line in redact(text.splitlines(), self._secrets):
-            print("beam-bootstrap %s: %s" % (self.name, line), file=self.stream, flush=True)
+        for told in redact(text.splitlines(), self._secrets):
+            self.said.append(told)
+            line("beam-bootstrap %s: %s" % (self.name, told), self.stream)
 
     def tell(self, error: BeamError) -> None:
         shown = self.masked(error)
@@ -45,10 +59,10 @@ class Report:
         lines = list(shown.details.get("log") or ())[-MAX_LINES:]
         if lines:
             self.say("The last lines of the node's log:")
-            self.say("\n".join("  " + line for line in lines))
+            self.say("\n".join("  " + told for told in lines))
         if shown.details.get("crash"):
             self.say("It wrote a crash dump: %s" % shown.details["crash"])
 
     def result(self, value: t.Mapping[str, t.Any]) -> None:
         """One line of JSON, for machines."""
-        print(json.dumps(value, sort_keys=True), file=self.stream, flush=True)
+        line(json.dumps(value, sort_keys=True), self.stream)

@@ -119,7 +119,7 @@ def _cookie(config: Config, sources: Sources) -> str | None:
         return cookie
     if config.cookie_file is None or os.path.lexists(config.cookie_file):
         return None
-    return "".join(random.choice(string.ascii_letters + string.digits) for _ in range(COOKIE_LENGTH))
+    return "".join(random.choice(string.ascii_letters + string.digits) for _index in range(COOKIE_LENGTH))
 
 
 def secrets_text(values: t.Mapping[str, str]) -> str:

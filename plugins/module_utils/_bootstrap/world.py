@@ -183,7 +183,8 @@ class Host:
         notes = self._notes()
         fresh = (notes.boot, notes.failure) != (boot, failure)
         if fresh:
-            write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, self.deadline.spent(), now))
+            seconds, said = self.deadline.spent(), self.report.said
+            write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, seconds, now, said))
             if os.path.isdir(config.base):
                 write_notes(config.base, replace(notes, boot=boot, failure=failure))
         return max(1, count_failures(store, config.name, config.channel, digest, config.brake.within, now)) if self.lifecycle.launching else 1

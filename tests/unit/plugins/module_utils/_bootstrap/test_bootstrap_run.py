@@ -223,6 +223,7 @@ def test_bad_input_is_given_up_with_a_record_and_nothing_was_started(server: Ser
     assert server.start() == main.GIVEN_UP, server.output
     assert (server.told, server.codes(), server.running) == (["ABANDON"], [code], ""), server.output
     assert "FAILED (%s)" % code in server.output
+    assert any("FAILED (%s)" % code in told for told in server.shelf.records()[0]["log"])
 
 
 def test_a_release_for_another_abi(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
