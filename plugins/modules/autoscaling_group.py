@@ -172,8 +172,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.groups import AWS_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.provision import run_group
+from ansible_collections.alchemist.beam.plugins.module_utils._aws import AWS_SPEC
 
 
 def main() -> None:

@@ -142,7 +142,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.groups import AWS_SPEC, run_info
+from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.groups import run_info
+from ansible_collections.alchemist.beam.plugins.module_utils._aws import AWS_SPEC
 
 
 def main() -> None:

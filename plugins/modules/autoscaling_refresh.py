@@ -189,8 +189,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.groups import AWS_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.refresh import run_refresh
+from ansible_collections.alchemist.beam.plugins.module_utils._aws import AWS_SPEC
 
 
 def main() -> None:

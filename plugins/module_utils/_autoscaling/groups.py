@@ -7,79 +7,37 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, make_client, said
 from .._errors import BeamError
 from . import transformations
 from .transformations import Group, Member
 
-# The options of every module that speaks to AWS. Documented by the doc fragment alchemist.beam.aws.
-AWS_SPEC: dict[str, dict[str, t.Any]] = {
-    "region": {"type": "str", "aliases": ["aws_region", "ec2_region"]},
-    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"]},
-    "profile": {"type": "str", "aliases": ["aws_profile"]},
-    "access_key": {"type": "str", "aliases": ["aws_access_key_id", "aws_access_key"], "no_log": False},
-    "secret_key": {"type": "str", "aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True},
-    "session_token": {"type": "str", "aliases": ["aws_session_token"], "no_log": True},
+_LIMITS = Limits(connect=5, read=20, attempts=5)
+# By the kind of a failure, the code of ours and what to do.
+_MEANINGS = {
+    BUSY: ("aws_busy", "Run the task again later"),
+    CREDENTIALS: ("aws_credentials", "Give profile, or renew or correct the credentials, and run the task again"),
+    DENIED: ("aws_denied", "The rights it takes are those of the filter alchemist.beam.iam_policy for a deployer"),
+    REFUSED: ("aws_refused", "Look at the auto scaling group"),
+    UNREACHABLE: ("aws_unreachable", "Check the network, region and endpoint_url"),
+    OPTION: ("aws_option", "Check the options of the task"),
 }
-_CREDENTIALS = frozenset((
-    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "MissingAuthenticationToken",
-    "InvalidAccessKeyId", "AuthFailure", "RequestExpired", "IncompleteSignature",
-))  # fmt: skip
-_DENIED = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted", "403", "Forbidden"))
-_BUSY = frozenset(("Throttling", "ThrottlingException", "RequestLimitExceeded", "ServiceUnavailable", "InternalFailure", "InternalError"))
 
 
 class Unavailable(BeamError):
     """Not answered, or throttled: somebody who waits anyway may ask again."""
 
 
-def make_client(service: str, options: t.Mapping[str, t.Any]) -> t.Any:
-    what = "The service %s of AWS can't be used" % service
-    try:
-        import botocore.session
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError as exc:
-        raise BeamError(
-            "boto3_missing", what, "boto3 is not installed for %s" % sys.executable,
-            "Install boto3 where the task runs; a virtual environment that ansible_python_interpreter names will do",
-        ) from exc  # fmt: skip
-    config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 5, "mode": "standard"})
-    try:
-        session = botocore.session.Session(profile=options.get("profile") or None)
-        return session.create_client(
-            service, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None, config=config,
-            aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
-            aws_session_token=options.get("session_token") or None,
-        )  # fmt: skip
-    except (BotoCoreError, ValueError) as exc:
-        raise BeamError("aws_option", what, str(exc), "Check profile, region and endpoint_url") from exc
-
-
 def translate(exc: BaseException, what: str) -> t.Optional[BeamError]:
     """None for what is no error of the API or the way there."""
-    response = getattr(exc, "response", None)
-    if isinstance(response, dict):
-        code = str(response.get("Error", {}).get("Code", ""))
-        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
-        text = "%s: %s" % (code, str(response.get("Error", {}).get("Message", ""))[:300])
-        if code in _BUSY or status >= 500 or status == 429:
-            return Unavailable("aws_busy", what, text, "Run the task again later")
-        if code in _CREDENTIALS:
-            return BeamError("aws_credentials", what, text, "Renew or correct the credentials, and run the task again")
-        if code in _DENIED or status == 403:
-            return BeamError("aws_denied", what, text, "The rights it takes are those of the filter alchemist.beam.iam_policy for a deployer")
-        return BeamError("aws_refused", what, text, "Look at the auto scaling group", aws_code=code)
-    names = {cls.__name__ for cls in type(exc).__mro__}
-    if names & {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError"}:
-        return BeamError("aws_credentials", what, str(exc), "Give profile, or use the environment's credentials")
-    if names & {"HTTPClientError", "ConnectionError", "OSError", "ConnectionClosedError", "ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError"}:
-        return Unavailable("aws_unreachable", what, str(exc)[:300], "Check the network, region and endpoint_url")
-    if "BotoCoreError" in names:
-        return BeamError("aws_option", what, str(exc)[:300], "Check the options of the task")
-    return None
+    failure = said(exc)
+    if failure is None:
+        return None
+    code, hint = _MEANINGS[failure.kind]
+    details = {"aws_code": failure.code} if failure.kind == REFUSED else {}
+    return (Unavailable if failure.kind in (BUSY, UNREACHABLE) else BeamError)(code, what, failure.why, hint, **details)
 
 
 class Aws:
@@ -92,7 +50,7 @@ class Aws:
     def call(self, service: str, operation: str, what: str = "", **parameters: t.Any) -> t.Any:
         try:
             if service not in self._clients:
-                self._clients[service] = make_client(service, self._options)
+                self._clients[service] = make_client(service, self._options, _LIMITS, "The service %s of AWS can't be used" % service)
             return getattr(self._clients[service], operation)(**parameters)
         except BeamError:
             raise

@@ -11,26 +11,28 @@ not told by AWS; `draining` ends when the deregistration delay does, not when th
 
 from __future__ import annotations
 
-import sys
 import typing as t
 from dataclasses import dataclass
 
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, make_client, said
 from .._errors import BeamError
 from .base import DRAINING, IN, OUT, UNKNOWN, MemberState, Unavailable, beam_option
 
-# Error codes of the API that pass, and those that say something else than "no".
-_BUSY = frozenset((
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout",
-    "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalError", "InternalServerError", "429", "500", "502", "503", "504",
-))  # fmt: skip
-_DENIED = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted", "403", "Forbidden"))
-_CREDENTIALS = frozenset((
-    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "MissingAuthenticationToken",
-    "InvalidAccessKeyId", "AuthFailure", "RequestExpired", "IncompleteSignature",
-))  # fmt: skip
 _RIGHTS = (
     "The rights it takes: elasticloadbalancing:DescribeTargetGroups, DescribeTargetGroupAttributes, DescribeTargetHealth, RegisterTargets, DeregisterTargets"
 )
+
+# By the kind of a failure, the code of ours and what to do.
+_MEANINGS = {
+    BUSY: ("balancer_busy", "Run the task again later"),
+    CREDENTIALS: ("balancer_credentials", "Give profile, or renew or correct the credentials, and run the task again"),
+    DENIED: ("balancer_denied", _RIGHTS),
+    REFUSED: ("balancer_refused", "Look at the target group"),
+    UNREACHABLE: ("balancer_unreachable", "Check the network, region and endpoint_url"),
+    OPTION: ("balancer_option", "Check the balancer's options"),
+}
+# One attempt: waiting, retrying and giving up are the mover's, over all requests together.
+_LIMITS = Limits(connect=3, read=10, attempts=1)
 
 
 @dataclass(frozen=True)
@@ -43,55 +45,18 @@ class Target:
     left: bool = False  # the caller took it out before: that it is not registered is no surprise
 
 
-def make_client(options: t.Mapping[str, t.Any]) -> t.Any:
-    try:
-        import botocore.session
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError as exc:
-        raise BeamError(
-            "boto3_missing", "The balancer of kind alb can't be used", "boto3 is not installed for %s" % sys.executable,
-            "Install boto3 where the task runs; a virtual environment that ansible_python_interpreter names will do",
-        ) from exc  # fmt: skip
-    # One attempt: waiting, retrying and giving up are the mover's, over all requests together.
-    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1, "mode": "standard"})
-    try:
-        session = botocore.session.Session(profile=options.get("profile") or None)
-        return session.create_client(
-            "elbv2", region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None, config=config,
-            aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
-            aws_session_token=options.get("session_token") or None,
-        )  # fmt: skip
-    except (BotoCoreError, ValueError) as exc:
-        raise BeamError("balancer_option", "The balancer of kind alb can't be used", str(exc), "Check profile, region and endpoint_url") from exc
-
-
 def translate(exc: BaseException, what: str) -> t.Optional[BeamError]:
     """None for what is no error of the API or the way there."""
-    response = getattr(exc, "response", None)
-    if isinstance(response, dict):
-        code = str(response.get("Error", {}).get("Code", ""))
-        status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-        text = "%s: %s" % (code, str(response.get("Error", {}).get("Message", ""))[:300])
-        if code in _BUSY or status in _BUSY:
-            return Unavailable("balancer_busy", what, text, "Run the task again later")
-        if code in _CREDENTIALS:
-            return BeamError("balancer_credentials", what, text, "Renew or correct the credentials, and run the task again")
-        if code in _DENIED or status == "403":
-            return BeamError("balancer_denied", what, text, _RIGHTS)
-        if code in ("InvalidTarget", "InvalidInstance", "InvalidInstanceID.NotFound"):
-            return BeamError("member_unknown", what, text, "Correct the host's target: an instance id or an address of the group's network, and running")
-        if code.startswith("TargetGroupNotFound"):
-            return BeamError("balancer_missing", what, text, "Correct target_groups and region")
-        return BeamError("balancer_refused", what, text, "Look at the target group")
-    names = {cls.__name__ for cls in type(exc).__mro__}
-    if names & {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError"}:
-        return BeamError("balancer_credentials", what, str(exc), "Give profile, or use the environment's credentials")
-    if names & {"HTTPClientError", "ConnectionError", "OSError", "ConnectionClosedError", "ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError"}:
-        return Unavailable("balancer_unreachable", what, str(exc)[:300], "Check the network, region and endpoint_url")
-    if "BotoCoreError" in names:
-        return BeamError("balancer_option", what, str(exc)[:300], "Check the balancer's options")
-    return None
+    failure = said(exc)
+    if failure is None:
+        return None
+    if failure.code in ("InvalidTarget", "InvalidInstance", "InvalidInstanceID.NotFound"):
+        hint = "Correct the host's target: an instance id or an address of the group's network, and running"
+        return BeamError("member_unknown", what, failure.why, hint)
+    if failure.code.startswith("TargetGroupNotFound"):
+        return BeamError("balancer_missing", what, failure.why, "Correct target_groups and region")
+    code, hint = _MEANINGS[failure.kind]
+    return (Unavailable if failure.kind in (BUSY, UNREACHABLE) else BeamError)(code, what, failure.why, hint)
 
 
 def state_of(state: str, reason: str, description: str, seen: bool) -> MemberState:
@@ -201,5 +166,5 @@ class TargetGroup:
 def places(options: t.Mapping[str, t.Any], targets: t.Mapping[str, Target], client: t.Any = None) -> list[TargetGroup]:
     if not options.get("target_groups"):
         raise beam_option("Cannot use a balancer of kind alb", "it needs target_groups", "Give their ARNs")
-    client = client or make_client(options)
+    client = client or make_client("elbv2", options, _LIMITS, "The balancer of kind alb can't be used", "balancer_option")
     return [TargetGroup(client, arn, targets) for arn in options["target_groups"]]

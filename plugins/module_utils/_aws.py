@@ -1,0 +1,116 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""AWS by botocore: what all parts that speak to it agree on, and the only place that knows the words of its failures. Each part makes its own error of
+what was said. The store speaks S3, whose words are others (_store/s3_errors.py).
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from ._errors import BeamError
+
+# The options of every module that speaks to AWS. Documented by the doc fragment alchemist.beam.aws.
+AWS_SPEC: dict[str, dict[str, t.Any]] = {
+    "region": {"type": "str", "aliases": ["aws_region", "ec2_region"]},
+    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"]},
+    "profile": {"type": "str", "aliases": ["aws_profile"]},
+    "access_key": {"type": "str", "aliases": ["aws_access_key_id", "aws_access_key"], "no_log": False},
+    "secret_key": {"type": "str", "aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True},
+    "session_token": {"type": "str", "aliases": ["aws_session_token"], "no_log": True},
+}
+INSTALL = "Install boto3 where the task runs; a virtual environment that ansible_python_interpreter names will do"
+
+BUSY, CREDENTIALS, DENIED, REFUSED, UNREACHABLE, OPTION = "busy", "credentials", "denied", "refused", "unreachable", "option"
+_CODES: dict[str, frozenset[str]] = {
+    BUSY: frozenset((
+        "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout",
+        "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalError", "InternalServerError", "InternalServiceError",
+        "ResourceContention", "ResourceContentionFault",
+    )),
+    CREDENTIALS: frozenset((
+        "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidToken", "SignatureDoesNotMatch", "InvalidSignatureException",
+        "UnrecognizedClientException", "MissingAuthenticationToken", "InvalidAccessKeyId", "AuthFailure", "RequestExpired", "RequestTimeTooSkewed",
+        "IncompleteSignature",
+    )),
+    DENIED: frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted", "Forbidden")),
+}  # fmt: skip
+# Of botocore's exceptions, by their classes or one of the parents': botocore need not be there to be understood.
+_CLASSES: dict[str, frozenset[str]] = {
+    CREDENTIALS: frozenset(("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError")),
+    UNREACHABLE: frozenset((
+        "HTTPClientError", "ConnectionError", "OSError", "ConnectionClosedError", "ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError",
+    )),
+    OPTION: frozenset(("BotoCoreError",)),
+}  # fmt: skip
+
+
+class Said(t.NamedTuple):
+    """What a failure means: one of the kinds above; the service's own word for it, if it answered; and its text."""
+
+    kind: str
+    code: str
+    text: str
+
+    @property
+    def why(self) -> str:
+        return "%s: %s" % (self.code, self.text) if self.code else self.text
+
+
+def code_of(exc: BaseException) -> str:
+    """The word of the service, where there was an answer."""
+    response = getattr(exc, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def said(exc: BaseException) -> t.Optional[Said]:
+    """None for what is no error of AWS or the way there, that is: a bug."""
+    response = getattr(exc, "response", None)
+    if isinstance(response, dict):
+        code, text = code_of(exc), str(response.get("Error", {}).get("Message", ""))[:300]
+        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
+        status = int(code) if code.isdigit() else status  # an answer without a body
+        # A word that is known counts more than the status: AWS says 400 with most of them.
+        for kind, codes in _CODES.items():
+            if code in codes:
+                return Said(kind, code, text)
+        return Said(BUSY if status == 429 or status >= 500 else DENIED if status == 403 else REFUSED, code, text)
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    for kind, classes in _CLASSES.items():
+        if names & classes:
+            return Said(kind, "", str(exc)[:300])
+    return None
+
+
+class Limits(t.NamedTuple):
+    """Seconds for a connection and for an answer, and how often botocore itself tries: once, where the caller has a deadline over all requests."""
+
+    connect: float
+    read: float
+    attempts: int
+
+
+def make_client(
+    service: str, options: t.Mapping[str, t.Any], limits: Limits, what: str, code: str = "aws_option", hint: str = "Check profile, region and endpoint_url",
+    install: str = INSTALL,
+) -> t.Any:  # fmt: skip
+    """options: those of AWS_SPEC. what: what can't be done where they can't be used (then with this code and hint), or boto3 is not there."""
+    try:
+        import botocore.session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as exc:
+        raise BeamError("boto3_missing", what, "boto3 is not installed for %s" % sys.executable, install) from exc
+    config = Config(connect_timeout=limits.connect, read_timeout=limits.read, retries={"total_max_attempts": limits.attempts, "mode": "standard"})
+    try:
+        return botocore.session.Session(profile=options.get("profile") or None).create_client(
+            service, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None, config=config,
+            aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
+            aws_session_token=options.get("session_token") or None,
+        )  # fmt: skip
+    except (BotoCoreError, ValueError) as exc:
+        raise BeamError(code, what, str(exc), hint) from exc

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import builtins
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, make_client, said
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+
+LIMITS = Limits(1, 1, 1)
+
+
+class Answer(Exception):
+    def __init__(self, code: str, status: int = 400, message: str = "no") -> None:
+        self.response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("Throttling", 400, BUSY),
+        ("RequestLimitExceeded", 503, BUSY),
+        ("Anything", 502, BUSY),
+        ("Anything", 429, BUSY),
+        ("503", 0, BUSY),
+        ("ExpiredToken", 403, CREDENTIALS),  # the word counts more than the status
+        ("RequestTimeTooSkewed", 403, CREDENTIALS),
+        ("SignatureDoesNotMatch", 403, CREDENTIALS),
+        ("AccessDenied", 400, DENIED),
+        ("Anything", 403, DENIED),
+        ("403", 0, DENIED),
+        ("ValidationError", 400, REFUSED),
+        ("", 400, REFUSED),
+    ],
+)
+def test_what_an_answer_means(code: str, status: int, kind: str) -> None:
+    found = said(Answer(code, status))
+    assert found is not None and (found.kind, found.code) == (kind, code)
+    assert found.why == ("%s: no" % code if code else "no")
+
+
+def test_what_is_not_an_answer() -> None:
+    exceptions = pytest.importorskip("botocore.exceptions")
+    cases: list[tuple[BaseException, str]] = [
+        (exceptions.NoCredentialsError(), CREDENTIALS),
+        (exceptions.EndpointConnectionError(endpoint_url="http://x"), UNREACHABLE),
+        (exceptions.ReadTimeoutError(endpoint_url="http://x"), UNREACHABLE),
+        (exceptions.NoRegionError(), OPTION),
+        (OSError("no route"), UNREACHABLE),
+    ]
+    for exc, kind in cases:
+        found = said(exc)
+        assert found is not None and (found.kind, found.code) == (kind, ""), exc
+    assert said(KeyError("a bug")) is None
+
+
+def test_a_long_text_is_cut() -> None:
+    found = said(Answer("X", message="y" * 5000))
+    assert found is not None and len(found.text) == 300
+
+
+def test_without_boto3_it_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def no_botocore(name: str, *rest: t.Any) -> t.Any:
+        if name.startswith("botocore"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", no_botocore)
+    with pytest.raises(BeamError) as caught:
+        make_client("ec2", {}, LIMITS, "it can't be used")
+    assert caught.value.code == "boto3_missing" and caught.value.what == "it can't be used"
+
+
+def test_options_that_make_no_client_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("botocore")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    for options in ({"profile": "nobody-has-this-one", "region": "eu-central-1"}, {"endpoint_url": "not a url", "region": "eu-central-1"}):
+        with pytest.raises(BeamError) as caught:
+            make_client("ec2", options, LIMITS, "it can't be used", "balancer_option", "Mend it")
+        assert caught.value.code == "balancer_option" and caught.value.why and caught.value.hint == "Mend it"
