@@ -137,4 +137,6 @@ def cost(report: t.Mapping[str, t.Any], wall: float) -> dict[str, float]:
         nodes += max(sum(row[step] or 0 for step in ("drain", "stop", "boot", "gate")) for row in mine)
     steps = [(s["start"], s["start"] + s["seconds"]) for row in report["rows"] for s in row["steps"] if s["step"] != "stage"]
     batches = max(end for _start, end in steps) - min(start for start, _end in steps)
-    return {"nodes_seconds": nodes, "batches_seconds": batches, "whole_seconds": wall, "batches_ratio": batches / nodes, "whole_ratio": wall / nodes}
+    own = (batches - nodes) / len(report["batches"])
+    ratios = {"batches_ratio": batches / nodes, "whole_ratio": wall / nodes}
+    return {"nodes_seconds": nodes, "batches_seconds": batches, "whole_seconds": wall, "own_seconds_per_batch": own, **ratios}
