@@ -3,33 +3,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-
 """AWS by botocore, which is imported only where it is needed: that alone costs more than all the rest of a boot with nothing to do."""
 
 from __future__ import annotations
 
 import datetime
 import os
-import sys
 import typing as t
 from email.utils import parsedate_to_datetime
 
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, code_of, make_client, said
 from .._errors import BeamError
 from .config import Aws
 
-_BUSY = frozenset((
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout",
-    "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalError", "InternalServerError", "InternalServiceError",
-    "ResourceContention", "ResourceContentionFault", "429", "500", "502", "503", "504",
-))  # fmt: skip
-_DENIED = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted", "403", "Forbidden"))
-_CREDENTIALS = frozenset((
-    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "MissingAuthenticationToken",
-    "InvalidAccessKeyId", "AuthFailure", "IncompleteSignature", "InvalidToken",
-))  # fmt: skip
+_LIMITS = Limits(connect=3, read=10, attempts=1)  # once: the bootstrap has a deadline over all requests
 # What a wrong clock looks like. SignatureDoesNotMatch is also said of a wrong key: the date of the answer tells them apart.
 _CLOCK = frozenset(("RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"))
 _SKEW = 60.0  # seconds of difference that are worth a correction
+_INSTALL = "Use the bundle with aws: true, or install boto3 on this server"
+# By the kind of a failure, its code here and what to do.
+_MEANINGS = {
+    BUSY: ("aws_busy", "It is tried again at the next start of the bootstrap"),
+    CREDENTIALS: ("aws_credentials", "Look at the instance profile's role, and at the clock"),
+    DENIED: ("aws_denied", "Give the instance profile's role this right"),
+    REFUSED: ("aws_refused", "Look at what was asked for"),
+    UNREACHABLE: ("aws_unreachable", "Check the network, aws.region and aws.endpoint_url; a private subnet needs a VPC endpoint"),
+    OPTION: ("aws_options", "Set aws.region and aws.endpoint_url"),
+}
 _shift = datetime.timedelta()
 
 
@@ -50,11 +50,12 @@ class Client:
 
     def call(self, operation: str, what: str, **parameters: t.Any) -> t.Any:
         if self._client is None:
-            self._client = make_client(self.service, self._options, self._region)
+            options = {"region": self._options.region or self._region, "endpoint_url": self._options.endpoint_url}
+            self._client = make_client(self.service, options, _LIMITS, "AWS %s can't be asked" % self.service, *_MEANINGS[OPTION], install=_INSTALL)
         try:
             return getattr(self._client, operation)(**parameters)
         except Exception as exc:
-            if _code(exc) in _CLOCK and follow_clock(exc):
+            if code_of(exc) in _CLOCK and follow_clock(exc):
                 return self.call(operation, what, **parameters)
             error = translate(exc, "%s (%s)" % (what, self.service), self.rights)
             if error is None:
@@ -63,51 +64,20 @@ class Client:
             raise error from exc
 
 
-def make_client(service: str, options: Aws, region: str | None) -> t.Any:
-    try:
-        import botocore.session
-        from botocore.config import Config as Settings
-        from botocore.exceptions import BotoCoreError
-    except ImportError as exc:
-        raise BeamError(
-            "boto3_missing", "AWS %s can't be asked" % service, "botocore is not installed for %s" % sys.executable,
-            "Use the bundle with aws: true, or install boto3 on this server",
-        ) from exc  # fmt: skip
-    settings = Settings(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1, "mode": "standard"})
-    try:
-        session = botocore.session.Session()
-        return session.create_client(service, region_name=options.region or region or None, endpoint_url=options.endpoint_url or None, config=settings)
-    except (BotoCoreError, ValueError) as exc:
-        raise BeamError("aws_options", "AWS %s can't be asked" % service, str(exc), "Set aws.region and aws.endpoint_url") from exc
-
-
 def translate(exc: BaseException, what: str, rights: str = "") -> BeamError | None:
     """None for what is no error of AWS or the way there."""
-    response = getattr(exc, "response", None)
-    if isinstance(response, dict):
-        code, status = _code(exc), str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-        said = str(response.get("Error", {}).get("Message", ""))[:300]
-        text = "%s: %s" % (code, said)
-        if code in _BUSY or status in _BUSY:
-            return BeamError("aws_busy", what, text, "It is tried again at the next start of the bootstrap", aws=code)
-        if code in _CREDENTIALS or code in _CLOCK:
-            return BeamError("aws_credentials", what, text, "Look at the instance profile's role, and at the clock", aws=code)
-        if code in _DENIED or status == "403":
-            return BeamError("aws_denied", what, text, "Give the instance profile's role this right%s" % (": " + rights if rights else ""), aws=code)
-        return BeamError("aws_refused", what, text, "Look at what was asked for", aws=code, said=said)
-    names = {cls.__name__ for cls in type(exc).__mro__}
-    if names & {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}:
-        return BeamError("aws_credentials", what, str(exc)[:300], "Give the instance a profile with a role")
-    if names & {"HTTPClientError", "ConnectionError", "OSError", "ConnectionClosedError", "ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError"}:
-        return BeamError("aws_unreachable", what, str(exc)[:300], "Check the network, aws.region and aws.endpoint_url; a private subnet needs a VPC endpoint")
-    if "BotoCoreError" in names:
-        return BeamError("aws_options", what, str(exc)[:300], "Set aws.region and aws.endpoint_url")
-    return None
-
-
-def _code(exc: BaseException) -> str:
-    response = getattr(exc, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+    failure = said(exc)
+    if failure is None:
+        return None
+    code, hint = _MEANINGS[failure.kind]
+    if failure.kind == DENIED and rights:
+        hint += ": " + rights
+    if failure.kind == CREDENTIALS and not failure.code:
+        hint = "Give the instance a profile with a role"
+    details = {"aws": failure.code} if failure.code else {}
+    if failure.kind == REFUSED:
+        details["said"] = failure.text
+    return BeamError(code, what, failure.why, hint, **details)
 
 
 def follow_clock(exc: BaseException | None) -> bool:
