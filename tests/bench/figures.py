@@ -15,6 +15,11 @@ from pathlib import Path
 DIRECTORY = Path(__file__).resolve().parents[2] / ".cache" / "figures"
 
 
+def recorded(file: str) -> dict[str, t.Any]:
+    path = DIRECTORY / (file + ".json")
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
 def record(file: str, **values: t.Any) -> None:
     """Put values into <file>.json, beside what is there; measurements that end at the same moment lose nothing."""
     DIRECTORY.mkdir(parents=True, exist_ok=True)

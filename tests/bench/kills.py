@@ -4,7 +4,7 @@
 
 """Rollouts whose controller is lost at any moment, and what the next run makes of it.
 
-    PYTHONPATH=.cache/live python tests/bench/kills.py [--points 100] [--fleets 1] [--seed N] [--keep DIRECTORY]
+    PYTHONPATH=.cache/live python tests/bench/kills.py [--points 100] [--fleets 1] [--seed N] [--add] [--keep DIRECTORY]
 
 Each point is a rollout over three nodes behind HAProxy that loses its controller somewhere on its way, by one of
 
@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "support")]
-from figures import record
+from figures import record, recorded
 from rollout_site import NAME, ROOT, Run, Site, build, until
 
 WAYS = ("kill", "orphan", "freeze", "cut", "brink")
@@ -270,12 +270,18 @@ def summary(found: t.Sequence[Point]) -> dict[str, t.Any]:
     }
 
 
+def together(one: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Two runs as one: counts are added, of seconds the worst counts."""
+    return {name: (max if name.endswith("_seconds") else int.__add__)(value, other.get(name, 0)) for name, value in one.items()}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=100)
     parser.add_argument("--fleets", type=int, default=1, help="at a time")
     parser.add_argument("--seconds", type=float, default=86400, help="no point begins after that")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--add", action="store_true", help="to the points that are recorded already, of earlier runs of the same code")
     parser.add_argument("--keep", type=Path, help="a directory for all logs; without it they are removed when all went well")
     args = parser.parse_args()
     top = args.keep or Path(tempfile.mkdtemp(prefix="beam-kills-"))
@@ -314,7 +320,7 @@ def main() -> int:
         print("%-6s %3d points, %d wrong" % (way, len(mine), sum(bool(p.wrong) for p in mine)))
     for name, value in figures.items():
         print("%-26s %s" % (name, value))
-    record("rollout", **figures)
+    record("rollout", **(together(figures, recorded("rollout")) if args.add else figures))
     if args.keep is None and not figures["kill_wrong"]:
         shutil.rmtree(top)
     return int(bool(figures["kill_wrong"]) or not found)
