@@ -14,7 +14,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import members, turn
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview, unsettled
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
@@ -28,9 +28,10 @@ def rollout_aim(known: Vars, named: bool = False, resume: str = "auto") -> dict[
 def rollout_plan(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     """The plan; or the draft with the reason in `refused`, for a task of its own to say: an error of a template is hard to read."""
     try:
-        return {**make(draft, hostvars), "refused": ""}
+        plan = make(draft, hostvars)
     except BeamError as exc:
-        return {**draft, "refused": exc.message}
+        return {**draft, "refused": exc.message, "unsettled": unsettled(draft, exc.code)}
+    return {**plan, "refused": "", "unsettled": unsettled(plan)}
 
 
 def rollout_preview(plan: Vars) -> list[str]:

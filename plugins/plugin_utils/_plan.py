@@ -137,6 +137,20 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     }
 
 
+def unsettled(plan: Vars, why: str = "") -> bool:
+    """Whether the controller of an interrupted rollout may still be at work, as far as can be seen: what it had moved is out of the balancer now, and its
+    journal does not know that; or too few are in. One that has lost the store brings back what it can, and is not seen otherwise.
+
+    plan: or the draft, where there can be no plan. why: the code of the reason.
+    """
+    interrupted = plan.get("interrupted") or {}
+    if interrupted.get("state", "finished") == "finished":
+        return False
+    hosts = interrupted.get("hosts") or {}
+    moved = {host for host, one in hosts.items() if one.get("step") not in ("planned", "skipped")}
+    return why == "capacity_floor" or bool(moved.intersection(plan.get("absent") or ()))
+
+
 def _switch(row: Vars, balanced: bool) -> list[str]:
     former = "" if not row["live"] else "the former node" if row["live"] == CURRENT else str(row["live"])
     join, leave = (["%s joins" % row["to"]], ["%s leaves" % former]) if balanced else ([], [])

@@ -22,6 +22,7 @@ import bad_releases
 import kills
 import rollout_site
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, acquire, give_back
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
 
 POINTS = ("before_rollout", "before_migrate", "after_migrate", "before_batch", "leave", "before_restart", "after_restart", "join", "after_batch",
@@ -210,6 +211,33 @@ def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way:
     point = game.round(kills.WAYS.index(way), way, after)
     assert point and point.wrong == []
     assert bool(point.stale_out) == (way == "brink"), "a frozen one that comes back takes out what it was about to take out, and puts it back"
+
+
+def test_a_controller_that_is_still_on_its_way_back_is_waited_for(fleet: Fleet) -> None:
+    """It has lost the store, so its journal says that this host serves, but not the balancer."""
+    before = fleet.stable()
+    target = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
+    place = {"store": "file://%s" % fleet.store, "name": "beacon", "channel": "production"}
+    lease = acquire(DirectoryStore(str(fleet.store)), Want("beacon", "production", "anna@desk", "rollout of " + target, 600, 0))
+    held = {**place, "fence": lease.lock.serial, "token": lease.lock.token}
+    digest = fleet.document("channels")["stable"]["digest"]
+    run_journal({**held, "state": "opened", "kind": "rollout", "version": before, "digest": digest, "hosts": {"a": {"from": target}}}, False)
+    run_journal({**held, "state": "recorded", "hosts": {"a": {"step": "joined", "out": False}}}, False)
+    give_back(DirectoryStore(str(fleet.store)), "beacon", "production", lease.lock.token)
+    fleet.balancer.ask("set server app/a state drain")
+    log = fleet.directory / "play.log"
+
+    def back() -> None:
+        rollout_site.until(lambda: "hosts of an interrupted rollout are out" in log.read_text(), "nobody waits", 120)
+        fleet.balancer.ask("set server app/a state ready")
+
+    log.write_text("")
+    thread = threading.Thread(target=back)
+    thread.start()
+    run = fleet.play("rollout", beam_version=target, beam_force=True, beam_min_healthy=2)
+    thread.join()
+    assert run.code == 0 and set(fleet.versions().values()) == {target} and fleet.stable() == target
+    assert all(state.startswith("UP") for state in fleet.balancer.states().values())
 
 
 def test_halt_leaves_in_service_what_moved(fleet: Fleet) -> None:

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview, unsettled
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
@@ -131,3 +131,27 @@ def test_what_a_run_aims_at(
     journal: t.Any, unfinished: bool, channel: t.Any, named: bool, resume: str, target: t.Any, why: str,
 ) -> None:  # fmt: skip
     assert aim(journal, unfinished, channel, named, resume) == {"target": target, "why": why}
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "rotation", "expected"),
+    [
+        ("running", "joined", "draining", True),  # its controller is on the way back with it
+        ("reverting", "returned", "out", True),
+        ("finished", "joined", "out", False),  # nobody is at work: somebody took it out afterwards
+        ("running", "planned", "out", False),  # it was not touched: somebody else took it out
+        ("running", "joined", "in", False),
+    ],
+)
+def test_a_controller_that_may_still_be_at_work_is_waited_for(state: str, step: str, rotation: str, expected: bool) -> None:
+    members = {host: {"before": "in", "healthy": True} for host in "abcd"}
+    members["b"] = {"before": rotation, "healthy": rotation == "in"}
+    journal = {"id": "j", "version": "0.2.0", "state": state, "hosts": {"b": {"step": step, "from": "0.1.0"}}}
+    plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1}, fleet(b=seen("0.2.0", "none", current="0.2.0")))
+    assert unsettled(plan) is expected
+
+
+def test_a_floor_that_does_not_hold_may_be_its_work_too() -> None:
+    assert unsettled({**DRAFT, "interrupted": {"id": "j", "state": "running", "hosts": {}}}, "capacity_floor")
+    assert not unsettled({**DRAFT, "interrupted": {"id": "j", "state": "running", "hosts": {}}}, "batches_invalid")
+    assert not unsettled(DRAFT, "capacity_floor")
