@@ -121,8 +121,7 @@ options:
     type: int
   fence_channel:
     description:
-      - The channel whose lock that is, and after an C(@) the store that keeps it, such as C(production@s3://releases/apps).
-      - Locks of another store, or of none, count by themselves.
+      - The channel whose lock that is.
     type: str
 seealso:
   - module: alchemist.beam.release_artifact

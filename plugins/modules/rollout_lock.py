@@ -127,7 +127,7 @@ lock:
   type: dict
   returned: success
   sample:
-    serial: 4
+    serial: 1772366400
     token: 3f0c...
     held: true
     dead: false

@@ -24,7 +24,7 @@ from .state import State, load_state
 
 @dataclass(frozen=True)
 class Fence:
-    lock: str  # CHANNEL, or CHANNEL@STORE: the locks of another store count by themselves
+    channel: str
     number: int
 
 
@@ -35,25 +35,18 @@ def fence_of(params: t.Mapping[str, t.Any]) -> Fence | None:
     number = params["fence"]
     if not 0 <= number <= MAX_SERIAL:
         raise BeamError("fence_invalid", "the fence %s can't be used" % number, "it must be the serial of a lock", "Give what rollout_lock returned")
-    lock = str(params["fence_channel"])
-    check_channel(channel_of(lock))
-    return Fence(lock, number)
-
-
-def channel_of(lock: str) -> str:
-    return lock.partition("@")[0]
+    return Fence(check_channel(params["fence_channel"]), number)
 
 
 def refuse_older(base: str, state: State, fence: Fence | None) -> None:
     if fence is None:
         return
-    newest = state.fences.get(fence.lock, 0)
-    channel = channel_of(fence.lock)
+    newest = state.fences.get(fence.channel, 0)
     if fence.number < newest:
         raise Conflict(
             "lock_lost", "%s in %s is left as it is" % (state.name, base),
-            "another deploy of the channel %s has taken over since (its fence is %d, ours is %d)" % (channel, newest, fence.number),
-            "Look at what it does, and start anew when it is done", channel=channel, fence=fence.number, newest=newest,
+            "another deploy of the channel %s has taken over since (its fence is %d, ours is %d)" % (fence.channel, newest, fence.number),
+            "Look at what it does, and start anew when it is done", channel=fence.channel, fence=fence.number, newest=newest,
         )
 
 

@@ -107,7 +107,7 @@ def _plan(request: Request, layout: Layout, state: State, resolved: Resolved | N
     plan = _unfenced(request, layout, state, resolved)
     if request.fence is None:
         return plan
-    return replace(plan, after_switch=plan.after_switch.fenced(request.fence.lock, request.fence.number))
+    return replace(plan, after_switch=plan.after_switch.fenced(request.fence.channel, request.fence.number))
 
 
 def _unfenced(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:

@@ -45,7 +45,7 @@ class State:
     current: str | None = None
     previous: str | None = None
     seen: t.Mapping[str, Seen] = field(default_factory=dict)
-    fences: t.Mapping[str, int] = field(default_factory=dict)  # by lock (CHANNEL or CHANNEL@STORE), the highest that ever wrote here
+    fences: t.Mapping[str, int] = field(default_factory=dict)  # by channel, the highest that ever wrote here
 
     def with_release(self, version: str, release: Installed) -> State:
         return replace(self, installed={**self.installed, version: release})
@@ -70,8 +70,8 @@ class State:
     def saw(self, channel: str, seen: Seen) -> State:
         return replace(self, seen={**self.seen, channel: seen})
 
-    def fenced(self, lock: str, number: int) -> State:
-        return replace(self, fences={**self.fences, lock: max(number, self.fences.get(lock, 0))})
+    def fenced(self, channel: str, number: int) -> State:
+        return replace(self, fences={**self.fences, channel: max(number, self.fences.get(channel, 0))})
 
     def to_bytes(self) -> bytes:
         # What an older version of the collection does not know it does not mind, so the schema stays.
@@ -88,7 +88,7 @@ def parse_state(data: bytes, path: str) -> State:
             for version, row in doc["installed"].items()
         }
         seen = {check_channel(name): Seen(_serial(row["serial"]), check_digest(row["digest"])) for name, row in doc["seen"].items()}
-        fences = {lock: _serial(number) for lock, number in doc.get("fences", {}).items() if check_channel(lock.partition("@")[0])}
+        fences = {check_channel(name): _serial(number) for name, number in doc.get("fences", {}).items()}
         return State(check_name(doc["name"]), installed, _version(doc["current"]), _version(doc["previous"]), seen, fences)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
         raise BeamError(

@@ -52,6 +52,10 @@ def iso_now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds_now() -> int:
+    return int(time.time())
+
+
 def read_lock(store: Store, name: str, channel: str) -> tuple[Lock, str | None]:
     """The lock and its etag; one with serial 0 and None where there is none yet."""
     try:
@@ -91,7 +95,7 @@ def acquire(store: Store, want: Want, above: t.Callable[[], int] = lambda: 0) ->
             floor += MARGIN
         now = iso_now()
         holder = Holder(want.owner, want.purpose, since=now, renewed=now, ttl=want.ttl, process=identify(os.getpid()))
-        wanted = take(lock, holder, secrets.token_hex(16), floor)
+        wanted = take(lock, holder, secrets.token_hex(16), max(floor, seconds_now() - 1))
         try:
             return Lease(wanted, write_lock(store, wanted, etag), lock.holder)
         except Conflict:
@@ -173,7 +177,7 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
                 raise
             stat = store.stat(lock_key(name, channel))
             lock, etag, floor = Lock(name, channel), stat.etag if stat else None, above + MARGIN
-        wanted = break_lock(lock, secrets.token_hex(16), floor)
+        wanted = break_lock(lock, secrets.token_hex(16), max(floor, seconds_now() - 1))
         if check_mode:
             return lock, lock.holder, True
         try:

@@ -5,7 +5,8 @@
 
 """The lock of a rollout as a value, and its transitions as pure functions.
 
-The serial grows with every acquisition and every break, and is the fence that later writes carry. The token is unique to each
+The serial grows with every acquisition and every break, and is the fence that later writes carry. It is no less than the time, in seconds: so it is
+higher also than that of an earlier lock in another store, and a fleet can move between stores. Within a store no clock matters. The token is unique to each
 acquisition: a writer whose answer was lost finds its own lock by it. Token and beat together tell that a holder lives.
 """
 

@@ -69,17 +69,6 @@ def test_channels_have_fences_of_their_own_and_a_person_needs_none(taken: Shelf)
     lost(lambda: taken.install(version="1.0.0", state="active", fence=OURS))
 
 
-def test_locks_of_another_store_count_by_themselves(taken: Shelf) -> None:
-    """A fleet that moves to another bucket begins with a lock whose serial is low."""
-    moved = fence_of({"fence": 1, "fence_channel": "production@s3://other/apps"})
-    assert taken.install(version="1.0.0", state="active", fence=moved)["changed"]
-    lost(lambda: taken.install(version="1.1.0", state="active", fence=OURS))
-    taken.install(version="1.0.0", state="active", fence=Fence("production@s3://other/apps", 2))
-    lost(lambda: taken.install(version="1.1.0", state="active", fence=moved))
-    with pytest.raises(BeamError, match="channel"):
-        fence_of({"fence": 1, "fence_channel": "Produc tion@s3://other/apps"})
-
-
 def test_one_that_grew_old_while_it_waited_for_another_installation(taken: Shelf) -> None:
     taken.install(version="1.0.0", state="active")
     state = Path(taken.base, "state.json")

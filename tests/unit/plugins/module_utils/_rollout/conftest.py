@@ -13,7 +13,7 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout import hold
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout import hold, lease
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import run_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_info, run_journal
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
@@ -34,6 +34,12 @@ def store_params(tmp_path: pathlib.Path) -> dict[str, t.Any]:
         }
     (tmp_path / "store").mkdir()
     return {"store": "file://%s" % (tmp_path / "store")}
+
+
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a store serials need no clock. Without one they are numbers that a test can name."""
+    monkeypatch.setattr(lease, "seconds_now", lambda: 0)
 
 
 @pytest.fixture

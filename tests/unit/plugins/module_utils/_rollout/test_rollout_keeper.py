@@ -157,7 +157,7 @@ def test_nobody_waits_for_its_output(store_params: dict[str, t.Any], store: Stor
         [sys.executable, "-c", PROGRAM, json.dumps(options)], capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
     )
-    assert time.monotonic() - begun < 10 and json.loads(done.stdout)["serial"] == 1 and done.stderr == ""
+    assert time.monotonic() - begun < 10 and json.loads(done.stdout)["serial"] > 0 and done.stderr == ""
     ours = keeper(store)
     links = {os.readlink("/proc/%d/fd/%s" % (ours.pid, fd)) for fd in os.listdir("/proc/%d/fd" % ours.pid)}
     assert {link for link in links if not link.startswith(("socket:", "pipe:", "anon_inode:"))} <= {"/dev/null"}, links

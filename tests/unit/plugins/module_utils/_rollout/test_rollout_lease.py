@@ -22,7 +22,7 @@ import typing as t
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout import fences, hold, lease
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, give_back, read_lock, renew, write_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, acquire, give_back, read_lock, renew, take_away, write_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import Holder, take
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process
 from ansible_collections.alchemist.beam.plugins.module_utils._store import retention
@@ -35,6 +35,26 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.location imp
 Call = t.Callable[..., dict[str, t.Any]]
 LOCK, JOURNAL = lock_key("shop", "production"), journal_key("shop", "production")
 ELSEWHERE = Process("another", "boot", "space", 4711, 1)
+
+
+WANT = Want("shop", "production", "anna@here")
+
+
+def test_a_lock_that_is_taken_later_has_a_higher_serial_in_whatever_store(store: Store, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers know the highest serial that ever wrote there, and a fleet may move to another store, and back."""
+    (tmp_path / "other").mkdir()
+    other = open_store({"store": "file://%s" % (tmp_path / "other")})
+    serials = []
+    for clock, where in ((1000, store), (1000, store), (1002, other), (1005, store), (900, store), (1007, other)):
+        monkeypatch.setattr(lease, "seconds_now", lambda clock=clock: clock)
+        taken = acquire(where, WANT)
+        give_back(where, "shop", "production", taken.lock.token)
+        serials.append(taken.lock.serial)
+    # A clock that goes back does not matter within a store.
+    assert serials == [1000, 1001, 1002, 1005, 1006, 1007]
+    monkeypatch.setattr(lease, "seconds_now", lambda: 2000)
+    acquire(store, WANT)
+    assert take_away(store, "shop", "production", 0, False)[0].serial == 2001
 
 
 def move(store_params: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
