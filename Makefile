@@ -62,10 +62,11 @@ bench-rollout: setup ## rollouts: under load, what they cost, races for the lock
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bad_releases.py
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/kills.py
 
-bench-bootstrap: setup ## the bootstrap: boots with nothing to do, 50 starts at once, 200 launches while channels move (docs/figures.md)
+bench-bootstrap: setup ## the bootstrap: boots with nothing to do, 50 starts at once, 200 launches while channels move, ways to boot (docs/figures.md)
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py again
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py storm
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py launches
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/boots.py
 
 clean: ## what the targets made; refuses while something of it is mounted or runs
 	@tests/support/clean.sh

@@ -12,6 +12,7 @@ from the file that Ansible sends to a host, and it is never of another version t
 from __future__ import annotations
 
 import ast
+import compileall
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -36,7 +37,10 @@ MAX_BYTES = 64 * 1024 * 1024
 SERVICES = ("autoscaling", "s3", "secretsmanager", "ssm", "sts")
 LIBRARIES = ("botocore", "dateutil", "jmespath", "six", "urllib3")
 _MINIMUM = (1, 36)
-_NEVER = re.compile(r"(^|/)(__pycache__|tests?|docs/bcdoc/fixtures|contrib/emscripten|contrib/webassembly)/|\.(pyc|pyi|so|tar\.gz)$|/examples-1\.json")
+# pyopenssl.py is a door to whatever OpenSSL package a server has: slow to import, and botocore does without.
+_NEVER = re.compile(
+    r"(^|/)(__pycache__|tests?|docs/bcdoc/fixtures|contrib/emscripten|contrib/webassembly)/|/contrib/pyopenssl\.py$|\.(pyc|pyi|so|tar\.gz)$|/examples-1\.json"
+)
 _MAIN = """\
 import sys
 
@@ -205,7 +209,9 @@ def install_bundle(data: bytes, root: str, check_mode: bool) -> Installed:
     plan = plan_setup(kit)
     if not check_mode:
         try:
-            unpack(data, kit.name, sha256, root)
+            if unpack(data, kit.name, sha256, root):
+                # A bake has time for this, a boot does not: most of the first import of botocore is compiling.
+                compileall.compile_dir(os.path.join(root, folder, "aws"), quiet=2)
         except OSError as exc:
             raise BeamError("setup_failed", "%s can't be made" % link, exc.strerror or str(exc), "Run this as root, on a disk with room") from None
         apply_setup(plan)
