@@ -4,15 +4,12 @@
 
 """Phases 2 to 4 and 6 of docs/journey.md on real systemd hosts: its commands and inventories as they stand there, one after the other, on the same servers.
 
-What a reader brings along is made here: names of servers in the settings of ssh, a repository and a Python package index that the servers reach, a bucket.
+Phases 5 and 7 are in test_journey_scale.py.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
-import shlex
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -23,79 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "fleet")]
 
 import s3_server
-from journey import script
-from line import Line, changes
+from line import changes
+from reader import CONTROL, Reader
 
 HOSTS = {"app1": "h1", "app2": "h2", "app3": "h3", "build1": "h4"}
 APPS = ("h1", "h2", "h3")
-CONTROL = "10.99.0.1"
-WEB = CONTROL + ":8099"
-
-
-def here(*argv: str) -> None:
-    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
-
-
-class Reader:
-    """Somebody who follows the journey: a home, nothing in the environment but what the page says, and the command line."""
-
-    def __init__(self, hosts: t.Any, directory: Path) -> None:
-        self.hosts = hosts
-        self.directory = directory
-        self.line = Line(hosts, directory, APPS)
-        self.home = directory / "home"
-        self.environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8", "ALCHEMIST": str(ROOT),
-            "BEAM_REPO": "http://%s/beacon.git" % WEB, "SERVER": "app1",
-        }  # fmt: skip
-
-    def prepare(self) -> None:
-        """The servers have no way out of their network: what has to be fetched is fetched before, and served inside."""
-        s3_server.install()
-        self._settings()
-        web = self.directory / "web"
-        made = self.directory / "repo"
-        here(sys.executable, str(ROOT / "examples" / "make_versions.py"), str(made))
-        here("git", "clone", "--quiet", "--bare", str(made), str(web / "beacon.git"))
-        here("git", "-C", str(web / "beacon.git"), "update-server-info")
-        boto3 = "boto3==" + importlib.metadata.version("boto3")
-        here(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(web / "wheels"), boto3)
-        serve = "python -m http.server --bind %s --directory %s 8099 >/dev/null 2>&1 &" % (CONTROL, shlex.quote(str(web)))
-        self.hosts.control("sh", "-c", serve)
-        self.hosts.control("curl", "-sSf", "--retry", "50", "--retry-delay", "1", "--retry-connrefused", "-o", "/dev/null", "http://%s/wheels/" % WEB)
-        pip = "[global]\\nno-index = true\\nfind-links = http://%s/wheels/\\ntrusted-host = %s\\n" % (WEB, CONTROL)
-        self.hosts.shell("h4", "printf '%s' > /etc/pip.conf" % pip)
-
-    def _settings(self) -> None:
-        (self.home / "ssh").mkdir(parents=True)
-        fleet = self.hosts.directory
-        names = "".join("Host %s\n    HostName 10.99.0.1%s\n" % (name, host[1:]) for name, host in HOSTS.items())
-        settings = (fleet / "ssh" / "config").read_text(encoding="utf-8").replace("Host 10.99.0.*", "Host *")
-        (self.home / "ssh" / "config").write_text(names + settings, encoding="utf-8")
-        ansible = (fleet / "ansible.cfg").read_text(encoding="utf-8").replace(str(fleet / "ssh" / "config"), str(self.home / "ssh" / "config"))
-        (self.home / "ansible.cfg").write_text(ansible, encoding="utf-8")
-
-    def types(self, phase: str, **more: str) -> str:
-        settings = "ANSIBLE_CONFIG=%s" % (self.home / "ansible.cfg")
-        done = self.hosts.try_fleet(
-            "run", "--", "env", settings, "bash", "-c", script(phase), timeout=400, env={**self.environment, **more}, cwd=self.home
-        )  # fmt: skip
-        print(done.stdout)
-        assert done.returncode == 0
-        return str(done.stdout)
-
-    def assert_run(self, version: str, hosts: t.Iterable[str]) -> None:
-        for host in hosts:
-            assert self.line.runs(host) == version, host
-            health = self.line.health(host)
-            assert (health.get("version"), health.get("ready")) == (version, True), "%s: %s" % (host, health)
-            assert self.hosts.on(host, "systemctl", "is-enabled", "beacon").strip() == "enabled"
 
 
 @pytest.fixture(scope="module")
 def reader(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Reader:
     hosts.fleet("up", str(len(HOSTS)), timeout=580)
-    made = Reader(hosts, tmp_path_factory.mktemp("journey"))
+    made = Reader(hosts, tmp_path_factory.mktemp("journey"), HOSTS, SERVER="app1")
     made.prepare()
     return made
 

@@ -12,8 +12,8 @@ from pathlib import Path
 JOURNEY = Path(__file__).resolve().parents[2] / "docs" / "journey.md"
 
 
-def script(phase: str) -> str:
-    """All blocks marked as belonging to a phase, in their order."""
+def script(phase: str, part: slice = slice(None)) -> str:
+    """The blocks marked as belonging to a phase, in their order. part: some of them."""
     blocks = re.findall(r"<!-- test: %s -->\n```sh\n(.*?)```" % re.escape(phase), JOURNEY.read_text(encoding="utf-8"), re.DOTALL)
     assert blocks, "docs/journey.md has no commands for %s" % phase
-    return "set -euo pipefail\n" + "".join(blocks)
+    return "set -euo pipefail\n" + "".join(blocks[part])

@@ -24,7 +24,8 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
-from moto.ec2.models import ec2_backends
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.responses import general
 
 ROLE = "fleet-host"
@@ -37,6 +38,7 @@ class Cloud:
     hosts: t.ClassVar[dict[str, str]]  # address or instance id -> host
     amis: t.ClassVar[dict[str, str]] = {}  # image of images.py -> AMI id
     running: t.ClassVar[bool] = False
+    moto_create_image: t.ClassVar[t.Any]
 
     @classmethod
     def install(cls, fleet_name: str, instances: dict[str, str], hosts: dict[str, str]) -> None:
@@ -51,6 +53,8 @@ class Cloud:
             cls.running = True
             answers: t.Any = general.General
             answers.get_console_output = console_output
+            cls.moto_create_image = staticmethod(EC2Backend.create_image)
+            EC2Backend.create_image = create_image  # type: ignore[method-assign]
             imds.serve(fleet.directory, lookup)
         for name in images.names(fleet):
             if name not in cls.amis:
@@ -149,3 +153,17 @@ def console_output(self: t.Any) -> t.Any:
         path = fleet.host_directory(host) / "console.log"
     text = path.read_text(encoding="utf-8", errors="replace")[-65536:] if path.exists() else ""
     return ActionResult({"InstanceId": instance.id, "Timestamp": dt.datetime.now(dt.timezone.utc), "Output": Base64EncodedString.from_raw_string(text)})
+
+
+def create_image(self: t.Any, instance_id: str, name: str, *words: t.Any, **options: t.Any) -> t.Any:
+    """Of an instance that is a host: what `fleet bake` makes of it."""
+    import aws_scaling
+
+    made = Cloud.moto_create_image(self, instance_id, name, *words, **options)
+    host = Cloud.hosts.get(instance_id)
+    if host:
+        Cloud.amis[name] = made.id  # before the image is there: look() would give it another id
+        aws_scaling.fleet_command(Cloud.fleet_name, "bake", host, name)
+        if name not in images.names(Fleet(Cloud.fleet_name)):
+            raise EC2ClientError("InternalError", "the host %s could not be baked: see aws.log" % host)
+    return made

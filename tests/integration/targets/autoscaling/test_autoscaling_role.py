@@ -120,6 +120,22 @@ def test_a_new_version_is_for_new_servers_or_replaces_all(role: Role) -> None:
     assert cloud.raw("site")["LaunchTemplate"]["Version"] == "3" and cloud.members("site") == now
 
 
+def test_a_baked_image_has_no_use_for_the_user_data_of_the_version_before(role: Role) -> None:
+    assert role.run(autoscaling_user_data="", autoscaling_image="ami-03cf127a")[0] == 0
+    versions = role.cloud.ec2.describe_launch_template_versions(LaunchTemplateName="site")["LaunchTemplateVersions"]
+    newest = max(versions, key=lambda one: int(one["VersionNumber"]))["LaunchTemplateData"]
+    assert newest["ImageId"] == "ami-03cf127a" and "UserData" not in newest
+    assert role.run(autoscaling_user_data="", autoscaling_image="ami-03cf127a")[2] == 0
+
+
+def test_servers_that_do_not_come_into_service_fail_it(role: Role) -> None:
+    for instance in role.cloud.members("site")[:2]:
+        role.cloud.set_state("site", instance, "Pending:Wait")
+    code, text, _changed = role.run(autoscaling_wait=5)
+    assert code != 0 and "1 of 2 servers of the group site are in service after 5 s" in re.sub(r"\s+", " ", text), text
+    assert role.run(autoscaling_min="1")[0] == 0  # as -e says it: a text
+
+
 def test_what_ec2_would_not_take_is_refused_first(role: Role) -> None:
     code, text, _changed = role.run(beam_autoscaling_group="other", autoscaling_user_data="é" * 8200)
     assert code != 0 and "User data are 16400 bytes" in re.sub(r"\s+", " ", text)
