@@ -13,7 +13,7 @@ import sys
 from run_steps import BIN, ROOT, Count, pytest_step, run_part, setup, write_result
 
 FLEET = ROOT / "tests" / "fleet" / "fleet"
-LONG = ("test_blue_green", "test_bootstrap", "test_journey", "test_rollout", "test_rollout_alb")
+LONG = ("test_blue_green", "test_bootstrap", "test_journey", "test_journey_scale", "test_rollout", "test_rollout_alb")
 
 
 def missing() -> str:

@@ -192,8 +192,10 @@ def retire(group: t.Any, state: t.Any) -> None:
     in_background(Scaling.leave, group, state, TargetGroup.hosts[state.instance.id])
 
 
-def in_background(action: t.Callable[..., None], *words: t.Any) -> None:
-    threading.Thread(target=action, args=words, daemon=True).start()
+def in_background(action: t.Callable[..., None], *words: t.Any) -> threading.Thread:
+    made = threading.Thread(target=action, args=words, daemon=True)
+    made.start()
+    return made
 
 
 def fleet_command(name: str, *words: str) -> None:

@@ -163,7 +163,10 @@ def create_image(self: t.Any, instance_id: str, name: str, *words: t.Any, **opti
     host = Cloud.hosts.get(instance_id)
     if host:
         Cloud.amis[name] = made.id  # before the image is there: look() would give it another id
-        aws_scaling.fleet_command(Cloud.fleet_name, "bake", host, name)
+        baking = aws_scaling.in_background(aws_scaling.fleet_command, Cloud.fleet_name, "bake", host, name)
+        # The image is there before the host is on again, which takes longer than a client waits for an answer.
+        while baking.is_alive() and name not in images.names(Fleet(Cloud.fleet_name)):
+            time.sleep(0.1)
         if name not in images.names(Fleet(Cloud.fleet_name)):
             raise EC2ClientError("InternalError", "the host %s could not be baked: see aws.log" % host)
     return made
