@@ -18,6 +18,7 @@ import importlib.metadata
 import importlib.util
 import io
 import json
+import marshal
 import os
 import re
 import typing as t
@@ -210,9 +211,23 @@ def install_bundle(data: bytes, root: str, check_mode: bool) -> Installed:
     if not check_mode:
         try:
             if unpack(data, kit.name, sha256, root):
-                # A bake has time for this, a boot does not: most of the first import of botocore is compiling.
-                compileall.compile_dir(os.path.join(root, folder, "aws"), quiet=2)
+                _compile(os.path.join(root, folder))
         except OSError as exc:
             raise BeamError("setup_failed", "%s can't be made" % link, exc.strerror or str(exc), "Run this as root, on a disk with room") from None
         apply_setup(plan)
     return Installed(not there or plan.changed, (*([] if there else [link]), *plan.changes))
+
+
+def _compile(place: str) -> None:
+    """A bake has time for this, a boot does not: half of what the bootstrap costs is compiling. Another Python than this one takes the sources."""
+    compileall.compile_dir(os.path.join(place, "aws"), quiet=2)
+    path = os.path.join(place, PYZ)
+    with zipfile.ZipFile(path) as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    for name in [name for name in files if name.endswith(".py") and name != "__main__.py"]:
+        code = marshal.dumps(compile(files[name], name, "exec", dont_inherit=True))
+        # The form of PEP 552 that is not compared with its source: both are in one file.
+        files[name + "c"] = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(files[name]) + code
+    with open(path + ".new", "wb") as stream:
+        stream.write(_zip(files, zipfile.ZIP_STORED))
+    os.replace(path + ".new", path)

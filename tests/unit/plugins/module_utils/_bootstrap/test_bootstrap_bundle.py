@@ -149,6 +149,12 @@ def test_an_image_has_it_compiled_and_a_second_time_changes_nothing(root: str) -
     done = subprocess.run([sys.executable, "-v", "-I", "-S", "-c", "import sys; sys.path.insert(0, %r); import botocore.session" % (root + "/lib/shop/aws")],
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert "code object from '%s'" % importlib.util.cache_from_source(source) in done.stderr
+    for ending in (".py", ".pyc"):  # either is enough
+        with zipfile.ZipFile(root + "/lib/shop/beam-bootstrap.pyz") as packed, zipfile.ZipFile(root + "/one.pyz", "w") as one:
+            for name in [name for name in packed.namelist() if name.endswith(ending) or name == "__main__.py"]:
+                one.writestr(name, packed.read(name))
+        done = subprocess.run([sys.executable, "-I", root + "/one.pyz", "boot"], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and done.stderr.startswith("usage: "), done.stderr
 
 
 def test_a_bundle_that_leads_out_of_its_place_is_refused_and_a_new_one_takes_its_place_at_once(tmp_path: Path) -> None:
