@@ -48,7 +48,7 @@ from rollout_site import build
 NAME, VERSION, HOST = "beacon", "0.1.0", "h3"  # h1 and h2 are baked; the next one is always this
 WAYS = ("baked", "baked-empty", "bare", "awscli", "pull")
 OURS = WAYS[:3]
-PARTS = ("before_beam", "beam", "gate", "total")
+PARTS = ("before_beam", "way", "beam", "gate", "total")
 SECONDS = 240  # for one boot, on a machine with other work
 PUBLISH = """
 import boto3, json, subprocess, sys
@@ -82,6 +82,7 @@ while time.monotonic() < end:
 @dataclass(frozen=True)
 class Boot:
     before_beam: float  # from the start of userspace to the start of the node's process
+    way: float  # the part of it that the way brings along: from the start of the bootstrap's unit, or of cloud-init's last stage, which runs the user data
     beam: float  # to the first answer that says ready
     gate: float  # to in service: the gate, the second look at the channel, the group that is told. Others have no such thing
     total: float
@@ -154,13 +155,16 @@ class Bench:
 
     def times(self, way: str, ready: float) -> Boot:
         begun, node = self.stamp("UserspaceTimestampMonotonic"), self.stamp("ExecMainStartTimestampMonotonic", NAME)
-        if way not in OURS:
-            return Boot(node - begun, ready - node, 0.0, ready - begun)
         unit = "beam-bootstrap@" + NAME
-        done = eventually(lambda: self.stamp("ExecMainExitTimestampMonotonic", unit), 60)
-        said = self.hosts.on(HOST, "journalctl", "-u", unit, "-o", "cat", "--no-pager")
-        if "In service on %s" % VERSION not in said or "Told the group %s: CONTINUE" % way not in said:
+        brought = node - self.stamp("ExecMainStartTimestampMonotonic", unit if way.startswith("baked") else "cloud-final")
+        if way not in OURS:
+            return Boot(node - begun, brought, ready - node, 0.0, ready - begun)
+        eventually(lambda: self.stamp("ExecMainExitTimestampMonotonic", unit), 60)
+        said = self.hosts.on(HOST, "journalctl", "-b", "-u", unit, "-o", "short-monotonic", "--no-pager")
+        served = re.search(r"^\[ *([0-9.]+)\] .*: In service on %s " % re.escape(VERSION), said, re.MULTILINE)
+        if served is None or "Told the group %s: CONTINUE" % way not in said:
             raise AssertionError("%s: another story than was to be measured\n%s" % (way, said))
+        done = float(served[1])
         installed = re.search(r"Installed \S+ \((\d+) layers fetched, (\d+) here\) in ([0-9.]+) s", said)
         proven = re.search(r"runs and is healthy: start after ([0-9.]+) s \(boot ([0-9.]+) s, gate ([0-9.]+) s\)", said)
         if installed is None or proven is None:
@@ -170,7 +174,7 @@ class Bench:
             raise AssertionError("The layers were not in the image: %s" % installed[0])
         # The gate asks three times, half a second apart: that is prescribed, and what it is slower than that is its own.
         own = done - self.stamp("ExecMainStartTimestampMonotonic", unit) - install - beam - 1.0
-        return Boot(node - begun, beam, done - ready, done - begun, own, install, int(self.shown("CPUUsageNSec", unit)) / 1e9)
+        return Boot(node - begun, brought, beam, done - ready, done - begun, own, install, int(self.shown("CPUUsageNSec", unit)) / 1e9)
 
     def stamp(self, name: str, *unit: str) -> float:
         """0 while it has not happened."""
@@ -201,8 +205,9 @@ def figures(boots: t.Mapping[str, t.Sequence[Boot]]) -> dict[str, t.Any]:
             for part in ("install", "cpu"):
                 found["boot_%s_%s_seconds" % (way.replace("-", "_"), part)] = statistics.median(getattr(boot, part) for boot in many)
         if way in OURS and boots.get("pull"):
-            ratio = statistics.median(boot.before_beam for boot in many) / statistics.median(boot.before_beam for boot in boots["pull"])
-            found["boot_%s_vs_pull_ratio" % way.replace("-", "_")] = ratio
+            for part, name in (("before_beam", "vs_pull_ratio"), ("way", "vs_pull_way_ratio")):
+                ours, theirs = (statistics.median(getattr(boot, part) for boot in some) for some in (many, boots["pull"]))
+                found["boot_%s_%s" % (way.replace("-", "_"), name)] = ours / theirs
     owns = [boot.own for way in OURS for boot in boots.get(way, ()) if boot.own is not None]
     if owns:
         found["boot_own_overhead_seconds"], found["boot_own_overhead_worst_seconds"] = statistics.median(owns), max(owns)
