@@ -146,12 +146,13 @@ class Bench:
             said, _nothing = process.communicate(timeout=SECONDS + 30)
             if not said.strip():
                 raise AssertionError("%s: not in service after %d s\n%s" % (way, SECONDS, self.told()))
-            return self.times(way, float(said))
+            times = self.times(way, float(said))
         finally:
             process.kill()
             process.wait()
-            self.aws.scaling("set_desired_capacity", AutoScalingGroupName=way, DesiredCapacity=0)
-            eventually(lambda: HOST not in self.hosts.status() and not self.aws.instances(), 120)
+        self.aws.scaling("set_desired_capacity", AutoScalingGroupName=way, DesiredCapacity=0)
+        eventually(lambda: HOST not in self.hosts.status() and not self.aws.instances(), 120)
+        return times
 
     def times(self, way: str, ready: float) -> Boot:
         begun, node = self.stamp("UserspaceTimestampMonotonic"), self.stamp("ExecMainStartTimestampMonotonic", NAME)
