@@ -22,6 +22,9 @@ from instances import Aws, eventually, group, instance_of, template
 from line import Line
 
 GROUP = "beacon"
+PROGRAM = ("python3", "/usr/local/lib/beam-bootstrap/beacon/beam-bootstrap.pyz")
+CONFIG = "/etc/beam-bootstrap/beacon.json"
+SECRET, COOKIE, ROTATED = "canary-of-the-secret", "canary-of-the-cookie", "canary-of-the-rotation"
 PLAY = [
     {"name": "The bundle", "hosts": "localhost", "gather_facts": False, "roles": [{"role": "alchemist.beam.bootstrap"}]},
     {"name": "The image", "hosts": "h1", "gather_facts": False, "roles": [{"role": "alchemist.beam.image"}]},
@@ -48,6 +51,28 @@ class Born(Line):
     def store(self, action: str, key: str) -> t.Any:
         said = self.hosts.control(sys.executable, "-c", STORE, json.dumps(self.hosts.services()["s3"]), action, key)
         return json.loads(said) if said.strip() else None
+
+    def bootstrap(self, host: str, command: str = "run") -> tuple[int, str]:
+        done = self.hosts.try_fleet("exec", host, *PROGRAM, command, CONFIG)
+        assert "Traceback" not in done.stdout, done.stdout
+        return done.returncode, str(done.stdout)
+
+    def keep(self, secret: str) -> None:
+        """Where the application's secret is kept."""
+        self.aws.ask("ssm", "put_parameter", {"Name": "/beacon/secret", "Value": secret, "Type": "SecureString", "Overwrite": True})
+
+    def environment(self, host: str) -> list[str]:
+        """Of the node's own process."""
+        return self.hosts.shell(host, "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID beacon)/environ").splitlines()
+
+    def holding(self, host: str, text: str) -> set[str]:
+        """Files that have it, arguments of processes and the journal's lines among them. It is not in the arguments of who looks for it."""
+        head, rest = text[:6], text[6:]
+        look = "printf '%%s%%s' %s %s | grep -F -f /dev/stdin " % (head, rest)
+        places = "/etc /run/beam-bootstrap /srv/beacon /usr/local/lib/beam-bootstrap /var/lib/beacon /var/lib/cloud /var/log"
+        found = self.hosts.shell(host, look + "-r -l %s /proc/[0-9]*/cmdline 2>/dev/null; true" % places).split()
+        told = self.hosts.shell(host, "journalctl --no-pager -o cat > /run/told; %s -c /run/told; rm /run/told" % look).split()
+        return {*found, *(["the journal"] if told != ["0"] else [])}
 
     def layers(self, host: str) -> set[str]:
         return set(self.hosts.shell(host, "ls /srv/beacon/layers").split())
@@ -79,8 +104,12 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
         hosts, tmp_path_factory.mktemp("born"), ["h1"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options,
         beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"}, service_env="{{ beam_env }}", bootstrap_user_data_path=str(user_data),
         bootstrap_aws={"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]},
+        bootstrap_secrets={"BEACON_SECRET": "ssm:/beacon/secret"}, bootstrap_cookie="secretsmanager:beacon#cookie",
         bootstrap_deadline=120, bootstrap_jitter=1, bootstrap_drain=2, bootstrap_heartbeat=5,
     )  # fmt: skip
+    line.aws = Aws(hosts, "ec2", "ssm", "secretsmanager")
+    line.keep(SECRET)
+    line.aws.ask("secretsmanager", "create_secret", {"Name": "beacon", "SecretString": json.dumps({"cookie": COOKIE})})
     line.prepare()
     line.playbook("setup")
     line.playbook("deploy", "-e", "beam_ref=v0.1.0")
@@ -89,7 +118,6 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     hosts.control("ansible-playbook", *inventories, str(line.directory / "born.yml"))
     line.user_data = user_data.read_text(encoding="utf-8")
     image = hosts.fleet("bake", "h1", "golden").split()[-1]
-    line.aws = Aws(hosts, "ec2")
     group(line.aws, GROUP, template(line.aws, GROUP, image, ""), ["launching", "terminating"])
     group(line.aws, "bare", template(line.aws, "bare", at["image"], line.user_data), ["launching", "terminating"])
     yield line
@@ -113,6 +141,49 @@ def test_a_desired_instance_comes_into_service_on_stable(born: Born) -> None:
     assert born.layers("h2") == born.layers("h1")  # all were in the image
 
 
+def test_secrets_are_where_the_node_reads_them_and_nowhere_else(born: Born) -> None:
+    files = born.hosts.shell("h2", "stat -c '%a %U %n' /etc/beacon/secrets /var/lib/beacon/.erlang.cookie").splitlines()
+    assert files == ["600 root /etc/beacon/secrets", "400 beacon /var/lib/beacon/.erlang.cookie"]
+    assert "BEACON_SECRET=" + SECRET in born.environment("h2")
+    assert born.holding("h2", SECRET) == {"/etc/beacon/secrets"}
+    assert born.holding("h2", COOKIE) == {"/var/lib/beacon/.erlang.cookie"}
+
+
+def test_a_second_start_has_nothing_to_do(born: Born) -> None:
+    before = born.pid("h2")
+    born.hosts.shell("h2", "touch /run/marker; sleep 0.1")
+    began = time.monotonic()
+    assert born.bootstrap("h2")[0] == 0
+    print("a start with nothing to do: %.1f s" % (time.monotonic() - began))
+    written = "find /srv/beacon /etc /usr/local/lib/beam-bootstrap /var/lib/beacon -newer /run/marker -not -path '/srv/beacon/shared/*' -not -path '*/tmp/*'"
+    assert born.hosts.shell("h2", written).split() == []
+    assert born.pid("h2") == before
+
+
+def test_a_secret_is_rotated(born: Born) -> None:
+    born.keep(ROTATED)
+    assert [born.bootstrap("h1", "secrets") for _time in range(2)] == [(0, "changed\n"), (0, "unchanged\n")]
+    assert "BEACON_SECRET=" + SECRET in born.environment("h1")
+    born.playbook("restart")
+    assert "BEACON_SECRET=" + ROTATED in born.environment("h1")
+    born.keep(SECRET)
+    assert born.bootstrap("h1", "secrets") == (0, "changed\n")
+
+
+@pytest.mark.parametrize("fault", ["slow 2", "off", "no-role"])
+def test_a_metadata_service_that_fails_for_a_while(born: Born, fault: str) -> None:
+    before = born.pid("h2")
+    born.hosts.fleet("imds", *fault.split())
+    mended = threading.Timer(6, lambda: born.hosts.fleet("imds", "on"))
+    mended.start()
+    try:
+        code, said = born.bootstrap("h2")
+    finally:
+        mended.join()
+    assert code == 0, said
+    assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
+
+
 def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
     """cloud-init runs it: no package, no image, no Ansible."""
     assert len(born.user_data) <= 16384 and born.hosts.services()["s3"]["secret_key"] not in born.user_data
@@ -122,6 +193,9 @@ def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
         born.serves(host, "0.1.0")
         print("%s, bare, in service after %.1f s" % (host, time.monotonic() - began))
         assert born.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
+    born.hosts.fleet("imds", "spot", "h3", "120")
+    eventually(lambda: born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive", 30)
+    assert re.search(r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL)
     born.capacity(0, "bare")
     eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
 

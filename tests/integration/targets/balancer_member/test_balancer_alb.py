@@ -11,7 +11,7 @@ import typing as t
 import boto3
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer import alb
-from ansible_collections.alchemist.beam.plugins.module_utils._balancer.alb import Target, TargetGroup, make_client, state_of
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.alb import Target, TargetGroup, places, state_of
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move import Mover, Timing
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.plan import check_known, plan_drain, plan_join
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
@@ -272,8 +272,8 @@ def test_names_of_failures(api: Api, code: str, expected: str) -> None:
 def test_a_group_that_is_not_there_and_an_api_that_is_not(api: Api) -> None:
     arn = api.group("one", A)
     fails("balancer_missing", lambda: TargetGroup(api.client, arn + "0", {}).look())
-    client = make_client({**api.options, "endpoint_url": "http://127.0.0.1:9"})
-    fails("balancer_unreachable", lambda: TargetGroup(client, arn, {}).look())
+    away = places({**api.options, "endpoint_url": "http://127.0.0.1:9", "target_groups": [arn]}, {})
+    fails("balancer_unreachable", away[0].look)
 
 
 def test_forecast(api: Api) -> None:
