@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from pathlib import Path
 
 from run_steps import CACHE, ROOT, Count, Outcome, Step, run_part, setup
 
@@ -27,8 +28,8 @@ def count_sanity(outcome: Outcome) -> Count:
     return Count(passed=ran - failed, failed=failed)
 
 
-def sanity_step(name: str, venv: str) -> Step:
-    """Without --python, import and compile run on every Python in PATH, and all else on the venv's own."""
+def sanity_step(name: str, venv: str, *pythons: Path) -> Step:
+    """Import and compile run on every Python in PATH, pythons among them, and all else on the venv's own."""
     copy = CACHE / ("frozen-" + venv)
     setup("frozen", str(copy))
     # A home of its own: out of the user's, and two runs side by side would remove each other's virtual environments.
@@ -37,7 +38,8 @@ def sanity_step(name: str, venv: str) -> Step:
     shims.mkdir(parents=True, exist_ok=True)
     for shim in SHIMS:
         shutil.copyfile(ROOT / "tests" / "support" / "get_pip_shim.py", shims / shim)
-    env = {"HOME": str(home), "PATH": "%s:%s:/usr/sbin:/usr/bin:/sbin:/bin" % (CACHE / venv / "bin", CACHE / "pythons")}
+    places = [CACHE / venv / "bin", *pythons, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    env = {"HOME": str(home), "PATH": ":".join(map(str, places))}
     argv = [str(CACHE / venv / "bin" / "ansible-test"), "sanity", "--color", "no"]
     return Step(name, argv, cwd=copy / "ansible_collections" / "alchemist" / "beam", env=env, count=count_sanity, timeout=1500, show="^(ERROR|FATAL|WARNING)")
 
@@ -49,8 +51,9 @@ def main() -> int:
         for version in SERVER_PYTHONS
         if not (CACHE / "pythons" / ("python" + version)).exists()
     ]
-    steps = [sanity_step("ansible-core 2.19", "venv")]
+    steps = [sanity_step("ansible-core 2.19", "venv", CACHE / "pythons")]
     if setup("venv221") == 0:
+        # Import and compile on the Pythons of servers are the other's: the same files on the same Pythons, and they are most of the time.
         steps.append(sanity_step("ansible-core 2.21", "venv221"))
     else:
         notes.append("NOT TESTED: ansible-core 2.21 needs Python 3.12 or newer, and none is on this machine")
