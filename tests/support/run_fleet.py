@@ -44,7 +44,7 @@ def main() -> int:
     # Each file has a fleet of its own. Much of a rollout is waiting: two at a time leave a quarter of two cores idle, so three; the long ones first, so
     # that none of them is left alone at the end.
     names = sorted((path.stem for path in (ROOT / "tests" / "fleet").glob("test_*.py")), key=lambda name: (name not in LONG, name))
-    steps = [pytest_step(name, BIN / "python", ["tests/fleet/%s.py" % name], timeout=1500, again=True) for name in names]
+    steps = [pytest_step(name, BIN / "python", ["tests/fleet/%s.py" % name], timeout=1800, again=True) for name in names]
     return run_part("fleet", steps, workers=3)
 
 

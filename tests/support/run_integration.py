@@ -57,7 +57,7 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
 
     if (target / "runme.sh").exists():
         env["PYTEST_ADDOPTS"] = "--junitxml=%s" % report
-        return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, count=count, again=True)
+        return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, timeout=1500, count=count, again=True)
     play = [{"name": target.name, "hosts": "testhost", "gather_facts": True, "roles": [target.name], "vars": {"output_dir": str(output)}}]
     playbook = output / (target.name + ".yml")
     playbook.write_text(json.dumps(play), encoding="utf-8")

@@ -26,6 +26,10 @@ LIVE = CACHE / "live"
 BIN = CACHE / "venv" / "bin"
 SETUP = ROOT / "tests" / "support" / "setup.sh"
 
+# Where only the beginning of a long output is kept, as CI often does, what failed must be in it: BRIEF=1 leaves out what went well.
+BRIEF = bool(os.environ.get("BRIEF"))
+_PROGRESS = re.compile(r"^[.sxXFE]+ *\[ *\d+%\]$")  # pytest's dots
+
 _print_lock = threading.Lock()
 
 
@@ -112,15 +116,27 @@ def _run_one(part: str, step: Step) -> Count:
     if outcome.returncode != 0 and count.failed == 0:
         count += Count(failed=1)
     with _print_lock:
-        state = "FAILED" if count.failed else "ok"
-        print("%-7s %-11s %-28s %6.1f s  %d passed, %d failed" % (state, part, step.name, seconds, count.passed, count.failed), flush=True)
+        if count.failed or not BRIEF:
+            _print_row(part, step.name, seconds, count)
         if count.failed:
-            tail = [line for line in outcome.output.rstrip().splitlines() if re.search(step.show, line)][-150:]
-            print("\n".join("    | " + line for line in tail), flush=True)
+            print("\n".join("    | " + line for line in _what_failed(step, outcome.output)), flush=True)
             print("    the whole output: %s" % log.relative_to(ROOT), flush=True)
-        for note in count.notes:
+        for note in () if BRIEF else count.notes:
             print("    ! %s" % note, flush=True)
     return count
+
+
+def _print_row(part: str, name: str, seconds: float, count: Count) -> None:
+    state = "FAILED" if count.failed else "ok"
+    print("%-7s %-11s %-28s %6.1f s  %d passed, %d failed" % (state, part, name, seconds, count.passed, count.failed), flush=True)
+
+
+def _what_failed(step: Step, output: str) -> list[str]:
+    lines = [line for line in output.rstrip().splitlines() if re.search(step.show, line) and not _PROGRESS.match(line)]
+    if BRIEF:
+        # pytest's own summary where there is one: the test's name and the assertion, not the source around it.
+        lines = [line[:300] for line in lines if re.match(r"(E  |FAILED |ERROR )", line)][-15:] or [line[:300] for line in lines[-15:]]
+    return lines[-150:]
 
 
 def _run_alone(part: str, step: Step, first: Count) -> Count:
@@ -150,13 +166,16 @@ def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequ
         print("FAILED  %s: no test ran" % part, flush=True)
         total += Count(failed=1)
     write_result(part, total, time.monotonic() - began)
+    if BRIEF:
+        _print_row(part, "", time.monotonic() - began, total)
     return 1 if total.failed else 0
 
 
 def write_result(part: str, count: Count, seconds: float) -> None:
     results = CACHE / "results"
     results.mkdir(parents=True, exist_ok=True)
-    document = {"passed": count.passed, "failed": count.failed, "skipped": count.skipped, "notes": list(count.notes), "seconds": round(seconds, 1)}
+    notes = list(dict.fromkeys(count.notes))  # the same test is skipped on each Python
+    document = {"passed": count.passed, "failed": count.failed, "skipped": count.skipped, "notes": notes, "seconds": round(seconds, 1)}
     (results / (part + ".json")).write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 

@@ -99,3 +99,18 @@ def test_a_step_that_passes_only_alone_is_called_unstable(
     assert ("UNSTABLE: shaky" in (steps.CACHE / "results" / "part.json").read_text()) == unstable
     if unstable:
         assert "the first time" in (steps.CACHE / "logs" / "part-shaky.first.log").read_text()
+
+
+def test_a_brief_run_says_what_failed_and_little_else(
+    steps: t.Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = tmp_path / "test_it.py"
+    test.write_text("def test_a(): pass\ndef test_b(): assert 1 == 2\n")
+    failing = steps.pytest_step("failing", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"])
+    failing.cwd = tmp_path
+    monkeypatch.setattr(steps, "BRIEF", True)
+    assert steps.run_part("part", [steps.Step("good", ["true"], cwd=Path("/")), failing]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any("test_it.py::test_b" in line for line in lines) and any("assert 1 == 2" in line for line in lines)
+    assert len(lines) < 8 and not any("good" in line or "def test_b" in line for line in lines)
+    assert lines[-1].startswith("FAILED  part") and lines[-1].endswith("2 passed, 1 failed")

@@ -89,7 +89,8 @@ def _kill_all(process: subprocess.Popen[bytes]) -> None:
     family = _family(process.pid, set())
     for sent in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE
-        for pid in [pid for pid, _start in family] or [process.pid] * (process.poll() is None):
+        # The oldest first: a shell that outlives its child says so, or starts it again.
+        for pid in [pid for pid, _start in sorted(family, key=lambda one: (int(one[1]), one[0]))] or [process.pid] * (process.poll() is None):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, sent)
         while time.monotonic() < deadline and (family or process.poll() is None):

@@ -223,6 +223,10 @@ def _running(shelf: Shelf) -> t.Iterator[subprocess.Popen[bytes]]:
     shelf.install(version="1.0.0")
     root = os.path.join(os.path.realpath(shelf.base), "releases", "1.0.0")
     process = subprocess.Popen(["sleep", "60"], env={"RELEASE_ROOT": root})
+    # Popen returns before the kernel has laid out the new environment.
+    deadline = time.monotonic() + 5
+    while not Path("/proc/%d/environ" % process.pid).read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.005)
     yield process
     process.kill()
     process.wait()

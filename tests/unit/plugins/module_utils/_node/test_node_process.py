@@ -106,7 +106,8 @@ def beam(tmp_path: Path, version: str, **environ: str) -> subprocess.Popen[bytes
     env = {"RELEASE_ROOT": str(root), "RELEASE_NAME": "a", "RELEASE_COMMAND": "start", "RELEASE_VSN": version, **environ}
     child = subprocess.Popen([str(executable), "60"], env=env)
     deadline = time.monotonic() + 5
-    while Path("/proc/%d/comm" % child.pid).read_text() != "beam.smp\n" and time.monotonic() < deadline:
+    # Popen returns, and the name is there, before the kernel has laid out the arguments and the environment.
+    while not Path("/proc/%d/environ" % child.pid).read_bytes() and time.monotonic() < deadline:
         time.sleep(0.005)
     return child
 
