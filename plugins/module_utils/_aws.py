@@ -9,7 +9,9 @@ what was said. The store speaks S3, whose words are others (_store/s3_errors.py)
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import typing as t
 
 from ._errors import BeamError
@@ -94,21 +96,52 @@ class Limits(t.NamedTuple):
     attempts: int
 
 
+_sessions: t.Optional[dict[t.Optional[str], t.Any]] = None
+_making = threading.Lock()  # a session makes one client at a time
+
+
+@contextlib.contextmanager
+def shared_sessions() -> t.Iterator[None]:
+    """All clients made meanwhile, the store's too, share what a session reads once: botocore's data on regions, and the credentials of the instance."""
+    global _sessions
+    before, _sessions = _sessions, {}
+    try:
+        yield
+    finally:
+        _sessions = before
+
+
+def forget_sessions() -> None:
+    """The next client gets its credentials anew: those at hand were refused."""
+    if _sessions:
+        _sessions.clear()
+
+
+def client_of(service: str, profile: t.Optional[str], **parameters: t.Any) -> t.Any:
+    """botocore's create_client, with its errors."""
+    import botocore.session
+
+    with _making:
+        sessions = {} if _sessions is None else _sessions
+        if profile not in sessions:
+            sessions[profile] = botocore.session.Session(profile=profile)
+        return sessions[profile].create_client(service, **parameters)
+
+
 def make_client(
     service: str, options: t.Mapping[str, t.Any], limits: Limits, what: str, code: str = "aws_option", hint: str = "Check profile, region and endpoint_url",
     install: str = INSTALL,
 ) -> t.Any:  # fmt: skip
     """options: those of AWS_SPEC. what: what can't be done where they can't be used (then with this code and hint), or boto3 is not there."""
     try:
-        import botocore.session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as exc:
         raise BeamError("boto3_missing", what, "boto3 is not installed for %s" % sys.executable, install) from exc
     config = Config(connect_timeout=limits.connect, read_timeout=limits.read, retries={"total_max_attempts": limits.attempts, "mode": "standard"})
     try:
-        return botocore.session.Session(profile=options.get("profile") or None).create_client(
-            service, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None, config=config,
+        return client_of(
+            service, options.get("profile") or None, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None, config=config,
             aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
             aws_session_token=options.get("session_token") or None,
         )  # fmt: skip

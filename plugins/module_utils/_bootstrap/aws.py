@@ -12,7 +12,7 @@ import os
 import typing as t
 from email.utils import parsedate_to_datetime
 
-from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, code_of, make_client, said
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, code_of, forget_sessions, make_client, said
 from .._errors import BeamError
 from .config import Aws
 
@@ -60,7 +60,9 @@ class Client:
             error = translate(exc, "%s (%s)" % (what, self.service), self.rights)
             if error is None:
                 raise
-            self._client = None if error.code == "aws_credentials" else self._client
+            if error.code == "aws_credentials":
+                self._client = None
+                forget_sessions()
             raise error from exc
 
 

@@ -25,6 +25,7 @@ import posixpath
 import sys
 import typing as t
 
+from .._aws import shared_sessions
 from .._errors import BeamError
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
@@ -61,7 +62,8 @@ def main(argv: t.Sequence[str]) -> int:
             from .aws import use_metadata
 
             use_metadata(config.aws.metadata_url)
-        return {"run": run, "secrets": run_secrets, "watch": run_watch, "status": run_status}[command](config, report)
+        with shared_sessions():
+            return {"run": run, "secrets": run_secrets, "watch": run_watch, "status": run_status}[command](config, report)
     except BeamError as error:
         report.tell(error)
         return UNUSABLE if error.code.startswith("config_") or error.code == "identity_invalid" else FAILED

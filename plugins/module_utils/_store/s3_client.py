@@ -11,6 +11,7 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
+from .._aws import client_of
 from .._errors import BeamError
 
 CONNECT_SECONDS = 3
@@ -41,7 +42,6 @@ def make_client(options: S3Options) -> t.Any:
     """A botocore client, with every limit set that its defaults leave open or wide."""
     try:
         import botocore
-        import botocore.session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as exc:
@@ -62,9 +62,8 @@ def make_client(options: S3Options) -> t.Any:
         request_checksum_calculation="when_required", response_checksum_validation="when_required",
     )
     try:
-        session = botocore.session.Session(profile=options.profile or None)
-        return session.create_client(
-            "s3", region_name=options.region or None, endpoint_url=options.endpoint_url or None, config=config,
+        return client_of(
+            "s3", options.profile or None, region_name=options.region or None, endpoint_url=options.endpoint_url or None, config=config,
             aws_access_key_id=options.access_key or None, aws_secret_access_key=options.secret_key or None,
             aws_session_token=options.session_token or None,
             verify=(options.aws_ca_bundle or True) if options.validate_certs else False,

@@ -8,7 +8,20 @@ import builtins
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, make_client, said
+from ansible_collections.alchemist.beam.plugins.module_utils._aws import (
+    BUSY,
+    CREDENTIALS,
+    DENIED,
+    OPTION,
+    REFUSED,
+    UNREACHABLE,
+    Limits,
+    client_of,
+    forget_sessions,
+    make_client,
+    said,
+    shared_sessions,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 LIMITS = Limits(1, 1, 1)
@@ -84,3 +97,24 @@ def test_options_that_make_no_client_are_named(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(BeamError) as caught:
             make_client("ec2", options, LIMITS, "it can't be used", "balancer_option", "Mend it")
         assert caught.value.code == "balancer_option" and caught.value.why and caught.value.hint == "Mend it"
+
+
+def test_sessions_are_shared_only_where_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[t.Any] = []
+
+    class Session:
+        def __init__(self, profile: t.Any) -> None:
+            made.append(self)
+
+        def create_client(self, service: str) -> tuple[t.Any, str]:
+            return self, service
+
+    monkeypatch.setattr("botocore.session.Session", Session)
+    assert client_of("s3", None) == (made[0], "s3") and client_of("s3", None) == (made[1], "s3")
+    with shared_sessions():
+        assert [client_of(name, None) for name in ("s3", "ssm")] == [(made[2], "s3"), (made[2], "ssm")]
+        assert client_of("s3", "other")[0] is made[3]
+        forget_sessions()
+        assert client_of("s3", None)[0] is made[4]
+    assert client_of("s3", None)[0] is made[5]
+    forget_sessions()  # nothing is shared, so there is nothing to forget
