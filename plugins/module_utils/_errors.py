@@ -57,3 +57,16 @@ class NotFound(BeamError):
 
 class Conflict(BeamError):
     """Somebody else changed what we were about to change, or immutable content differs."""
+
+
+def foreseen(exc: Exception) -> BeamError:
+    """The same; or, of an error that nobody expected, one that says where it came from. For programs that must go on, or tell somebody else, whatever
+    happens; a module leaves it to Ansible.
+    """
+    if isinstance(exc, BeamError):
+        return exc
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = " (%s:%d)" % (trace.tb_frame.f_code.co_filename.rpartition("/")[2], trace.tb_lineno) if trace is not None else ""
+    return BeamError("internal", "Something unforeseen went wrong", "%s: %s%s" % (type(exc).__name__, exc, where), "It is a bug: report it, with this line")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import threading
 import time
@@ -38,7 +39,10 @@ if action == "list":
     print(json.dumps([line["Key"] for line in client.list_objects_v2(Bucket=at["bucket"], Prefix=key).get("Contents", [])]))
 elif action == "get":
     print(client.get_object(Bucket=at["bucket"], Key=key)["Body"].read().decode())
+elif action == "mend":
+    client.copy_object(Bucket=at["bucket"], Key=key, CopySource={"Bucket": at["bucket"], "Key": "spoiled/" + key})
 else:  # other bytes of the same length
+    client.copy_object(Bucket=at["bucket"], Key="spoiled/" + key, CopySource={"Bucket": at["bucket"], "Key": key})
     size = client.head_object(Bucket=at["bucket"], Key=key)["ContentLength"]
     client.put_object(Bucket=at["bucket"], Key=key, Body=b"x" * size)
 """
@@ -53,8 +57,17 @@ class Born(Line):
         return json.loads(said) if said.strip() else None
 
     def bootstrap(self, host: str, command: str = "run") -> tuple[int, str]:
-        done = self.hosts.try_fleet("exec", host, *PROGRAM, command, CONFIG)
-        assert "Traceback" not in done.stdout, done.stdout
+        return self.program(host, command, CONFIG)
+
+    def bootstrap_with(self, host: str, *before: str, **changes: t.Any) -> tuple[int, str]:
+        """With another configuration than the host's. before: words before the command."""
+        config = {**json.loads(self.hosts.on(host, "cat", CONFIG)), **changes}
+        self.hosts.shell(host, "umask 077; cat > /run/other.json <<'END'\n%s\nEND" % json.dumps(config))
+        return self.program(host, "run", "/run/other.json", before)
+
+    def program(self, host: str, command: str, config: str, before: t.Sequence[str] = ()) -> tuple[int, str]:
+        done = self.hosts.try_fleet("exec", host, "sh", "-c", 'exec "$@" 2>&1', "sh", *before, *PROGRAM, command, config)
+        assert not re.search("Traceback|internal", done.stdout), done.stdout
         return done.returncode, str(done.stdout)
 
     def keep(self, secret: str) -> None:
@@ -79,6 +92,9 @@ class Born(Line):
 
     def capacity(self, number: int, name: str = GROUP) -> None:
         self.aws.scaling("set_desired_capacity", AutoScalingGroupName=name, DesiredCapacity=number)
+
+    def console(self, instance: str) -> str:
+        return str(self.aws.ask("ec2", "get_console_output", {"InstanceId": instance}).get("Output") or "")
 
     def told(self, host: str) -> str:
         return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
@@ -184,11 +200,69 @@ def test_a_metadata_service_that_fails_for_a_while(born: Born, fault: str) -> No
     assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
 
 
+@pytest.mark.parametrize(
+    ("offline", "status", "told"), [("refuse", 1, "FAILED (store_unreachable)"), ("current", 75, "In service on 0.1.0, which was in service here before")]
+)
+def test_a_store_that_is_away_for_ever(born: Born, offline: str, status: int, told: str) -> None:
+    """A server that was in service serves on what it had, where its owner says so, and says that it does."""
+    before = born.pid("h2")
+    began = time.monotonic()
+    options = {"endpoint_url": "http://control:9", "region": "us-east-1"}
+    code, said = born.bootstrap_with("h2", store_options=options, offline=offline, deadline=5)
+    assert code == status and told in said, said
+    assert time.monotonic() - began < 15
+    assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
+
+
+def test_a_region_that_has_nothing_of_ours(born: Born) -> None:
+    before = born.pid("h2")
+    at = born.hosts.services()
+    aws = {"region": "eu-west-3", "endpoint_url": at["aws"]["endpoint_url"], "metadata_url": at["cloud"]["metadata_url"]}
+    code, said = born.bootstrap_with("h2", aws=aws, deadline=5)
+    assert code == 1 and re.search("(/beacon/secret|secretsmanager:beacon) can't be read: there is no such secret in eu-west-3", said), said
+    assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
+
+
+def test_a_disk_that_is_too_small(born: Born) -> None:
+    """Nothing is begun on it: what it lacks is told in bytes."""
+    born.hosts.shell("h2", "mkdir -p /srv/small; mount -t tmpfs -o size=4m,mode=755 small /srv/small; chown root: /srv/small")
+    try:
+        code, said = born.bootstrap_with("h2", base="/srv/small", deadline=5)
+        left = born.hosts.shell("h2", "find /srv/small -type f -size +8k").split()
+    finally:
+        born.hosts.shell("h2", "umount /srv/small; rmdir /srv/small")
+    assert code == 1 and re.search(r"needs? .*MB.*free", said), said
+    assert left == []
+    assert born.runs("h2") == "0.1.0"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_wrong(born: Born, hours: int) -> None:
+    """S3 refuses its signatures: they are made for the time that the answer tells. The clock itself is not the bootstrap's."""
+    before = born.pid("h2")
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    shutil.copy(library, born.hosts.directory / "hosts/h2/m/opt/libfaketime.so.1")
+    wrong = ("env", "LD_PRELOAD=/opt/libfaketime.so.1", "FAKETIME=%+dh" % hours, "FAKETIME_DONT_FAKE_MONOTONIC=1")
+    code, said = born.bootstrap_with("h2", *wrong)
+    assert code == 0 and "clock" in said, said
+    assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
+
+
+def test_a_hook_that_is_not_the_groups(born: Born) -> None:
+    code, said = born.bootstrap_with("h2", lifecycle={"group": "another", "launching": "launching"}, deadline=5)
+    assert code == 1 and "not in the auto scaling group another" in said, said
+    assert born.runs("h2") == "0.1.0"
+
+
 def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
     """cloud-init runs it: no package, no image, no Ansible."""
     assert len(born.user_data) <= 16384 and born.hosts.services()["s3"]["secret_key"] not in born.user_data
     began = time.monotonic()
     born.capacity(2, "bare")
+    # Somebody else completes the launch of one of them before it is up. It comes up all the same.
+    waits = {"AutoScalingGroupName": "bare", "LifecycleHookName": "launching", "LifecycleActionResult": "CONTINUE"}
+    eventually(lambda: born.aws.instances().get("h4") == "Pending:Wait", 60)
+    born.aws.scaling("complete_lifecycle_action", InstanceId=instance_of(born.hosts, "h4"), **waits)
     for host in ("h3", "h4"):
         born.serves(host, "0.1.0")
         print("%s, bare, in service after %.1f s" % (host, time.monotonic() - began))
@@ -197,6 +271,24 @@ def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
     eventually(lambda: born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive", 30)
     assert re.search(r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL)
     born.capacity(0, "bare")
+    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+
+
+def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
+    """Nothing of it is executed, and the group is told at once."""
+    bundle = [key for key in born.store("list", "born/beacon/bootstrap/") if key.endswith(".zip")]
+    assert len(bundle) == 1
+    born.store("spoil", bundle[0])
+    try:
+        born.capacity(1, "bare")
+        eventually(lambda: "h3" in born.aws.instances(), 30)
+        instance = instance_of(born.hosts, "h3")
+        eventually(lambda: "told to abandon" in born.console(instance), 60)
+        born.capacity(0, "bare")  # a group launches another one at once
+        said = born.console(instance)
+    finally:
+        born.store("mend", bundle[0])
+    assert "is not what this user data names: it has another sha256" in said and "handed over" not in said, said
     eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
 
 
@@ -258,7 +350,7 @@ def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
     record = born.store("get", found[0])
     assert (record["instance"], record["version"], record["ok"], record["code"]) == (instance, "0.2.0", False, "archive_corrupt"), record
     eventually(lambda: set(born.aws.instances().values()) == {"InService"} and instance not in born.hosts.services()["aws"]["instances"].values(), 120)
-    assert record["what"] in born.aws.ask("ec2", "get_console_output", {"InstanceId": instance})["Output"]
+    assert record["what"] in born.console(instance)
     assert sorted(born.aws.instances()) == ["h2", "h3"]
 
 
@@ -272,5 +364,5 @@ def test_scale_in_drains_stops_and_completes_the_hook(born: Born) -> None:
     born.aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True)
     eventually(lambda: sorted(born.aws.instances()) == ["h3"], 55)
     assert time.monotonic() - began < 55  # the hook's time would be 60 s
-    said = born.aws.ask("ec2", "get_console_output", {"InstanceId": instance})["Output"]
+    said = born.console(instance)
     assert re.search(r"draining for 2 s.*The node has stopped in .*Told the group beacon: CONTINUE", said, re.DOTALL), said

@@ -26,7 +26,7 @@ import sys
 import typing as t
 
 from .._aws import shared_sessions
-from .._errors import BeamError
+from .._errors import BeamError, foreseen
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
@@ -64,7 +64,8 @@ def main(argv: t.Sequence[str]) -> int:
             use_metadata(config.aws.metadata_url)
         with shared_sessions():
             return {"run": run, "secrets": run_secrets, "watch": run_watch, "status": run_status}[command](config, report)
-    except BeamError as error:
+    except Exception as exc:
+        error = foreseen(exc)
         report.tell(error)
         return UNUSABLE if error.code.startswith("config_") or error.code == "identity_invalid" else FAILED
 

@@ -61,7 +61,8 @@ class Deadline:
             if error.code != told:
                 say("%s Trying again" % error.message)
                 told = error.code
-            self.sleep(pause)
+            if pause:
+                self.sleep(pause)
             attempt += 1
 
     def trier(self, say: t.Callable[[str], None]) -> t.Callable[[t.Callable[[], T]], T]:

@@ -33,6 +33,7 @@ class Sources:
     """Reads each source once, and remembers what it read, so that it can be masked."""
 
     def __init__(self, config: Config, region: str | None, client: t.Callable[[str], Client] | None = None) -> None:
+        self._where = config.aws.region or region or "its region"
         self._make = client or (lambda service: Client(service, config.aws, region))
         self._clients: dict[str, Client] = {}
         self._values: dict[str, str] = {}
@@ -66,7 +67,8 @@ class Sources:
             answer = client.call("get_secret_value", what, SecretId=name)
         except BeamError as error:
             if error.details.get("aws") in ("ParameterNotFound", "ResourceNotFoundException"):
-                raise BeamError("secret_missing", what, "there is no such secret in this region and account", "Create it, or correct its name") from error
+                why = "there is no such secret in %s, in this account" % self._where
+                raise BeamError("secret_missing", what, why, "Create it, or correct its name or aws.region") from error
             raise
         if "SecretString" not in answer:
             raise BeamError("secret_invalid", what, "it is binary", "Store it as text")

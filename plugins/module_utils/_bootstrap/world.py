@@ -15,7 +15,8 @@ import random
 import typing as t
 from dataclasses import replace
 
-from .._errors import BeamError, NotFound
+from .._aws import forget_sessions
+from .._errors import BeamError, NotFound, foreseen
 from .._host.install import Request, install
 from .._host.resolve import Wanted
 from .._host.source import open_source
@@ -60,6 +61,14 @@ class Host:
         return self._with_store(lambda store: read_pointer(store, self.config.name, self.config.channel))
 
     def install(self) -> Pointer:
+        with _told():
+            return self._install()
+
+    def prove(self, pointer: Pointer) -> None:
+        with _told():
+            self._prove(pointer)
+
+    def _install(self) -> Pointer:
         if self.problem is not None:
             raise self.problem
         if not self._prepared:
@@ -81,7 +90,7 @@ class Host:
 
         return self._with_store(work)
 
-    def prove(self, pointer: Pointer) -> None:
+    def _prove(self, pointer: Pointer) -> None:
         try:
             self._run(resolve(self.config.base, self.config.name, pointer.version))
         except BeamError as error:
@@ -204,6 +213,8 @@ class Host:
                 done = work(self._store)
             except BeamError as error:
                 self._store = None  # with what it knew of credentials and the clock
+                if error.code in COMING:
+                    forget_sessions()
                 if error.code == "store_clock":
                     from .aws import follow_clock
 
@@ -217,6 +228,17 @@ class Host:
 
     def _tried(self, work: t.Callable[[], t.Any]) -> t.Any:
         return self.deadline.keep_trying(work, self.report.say)
+
+
+@contextlib.contextmanager
+def _told() -> t.Iterator[None]:
+    """Also what nobody foresaw is recorded, and told to the group, which may launch another server on another release."""
+    try:
+        yield
+    except BeamError:
+        raise
+    except Exception as exc:
+        raise foreseen(exc) from exc
 
 
 def link_identity(base: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import typing as t
 from pathlib import Path
 
@@ -237,6 +238,18 @@ def test_a_release_for_another_abi(server: Server, monkeypatch: pytest.MonkeyPat
     assert (server.told, server.codes(), server.running) == (["ABANDON"], ["abi_mismatch"], "")
 
 
+def test_what_nobody_foresaw_is_told_to_the_group_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import world
+
+    def broken(*_words: t.Any) -> t.NoReturn:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(world, "install", broken)
+    assert server.start() == main.GIVEN_UP
+    assert (server.told, server.codes(), server.running) == (["ABANDON"], ["internal"], "")
+    assert re.search(r"FAILED \(internal\) .*OSError: .*Invalid argument \(test_bootstrap_run.py:\d+\)", server.output)
+
+
 def test_a_store_that_is_away_gives_a_launch_up_at_the_deadline(server: Server) -> None:
     os.rename(server.shelf.root / "store", server.shelf.root / "away")
     assert server.start(offline="current") == main.GIVEN_UP
@@ -294,12 +307,15 @@ def test_a_sweep_that_is_faster_is_no_failure(server: Server) -> None:
     assert (server.told, server.proven, server.codes()) == (["CONTINUE"], ["1.0.0"], [])
 
 
-def test_the_command_line(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main.main([]) == main.UNUSABLE and main.main(["fly", "x"]) == main.UNUSABLE
     assert main.main(["run", str(tmp_path / "missing.json")]) == main.UNUSABLE
     (tmp_path / "bad.json").write_text("{}")
     assert main.main(["status", str(tmp_path / "bad.json")]) == main.UNUSABLE
     assert "is missing" in capsys.readouterr().out
+    monkeypatch.setattr(main, "load_config", lambda _path: [][0])
+    assert main.main(["run", str(tmp_path / "bad.json")]) == main.FAILED
+    assert "FAILED (internal) Something unforeseen went wrong: IndexError" in capsys.readouterr().out
 
 
 def test_status_tells_what_is_the_same(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
