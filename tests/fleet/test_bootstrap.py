@@ -231,7 +231,7 @@ def test_a_disk_that_is_too_small(born: Born) -> None:
         left = born.hosts.shell("h2", "find /srv/small -type f -size +8k").split()
     finally:
         born.hosts.shell("h2", "umount /srv/small; rmdir /srv/small")
-    assert code == 1 and re.search(r"needs? .*MB.*free", said), said
+    assert code == 1 and re.search(r"it needs \d+ MiB, 100 MiB shall stay free, and 4 MiB are free", said), said
     assert left == []
     assert born.runs("h2") == "0.1.0"
 
@@ -239,13 +239,12 @@ def test_a_disk_that_is_too_small(born: Born) -> None:
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_wrong(born: Born, hours: int) -> None:
     """S3 refuses its signatures: they are made for the time that the answer tells. The clock itself is not the bootstrap's."""
-    before = born.pid("h2")
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
     shutil.copy(library, born.hosts.directory / "hosts/h2/m/opt/libfaketime.so.1")
-    wrong = ("env", "LD_PRELOAD=/opt/libfaketime.so.1", "FAKETIME=%+dh" % hours, "FAKETIME_DONT_FAKE_MONOTONIC=1")
-    code, said = born.bootstrap_with("h2", *wrong)
-    assert code == 0 and "clock" in said, said
-    assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
+    code, said = born.bootstrap_with("h2", "env", "LD_PRELOAD=/opt/libfaketime.so.1", "FAKETIME=%+dh" % hours)
+    # Whether the node is restarted says nothing here: libfaketime makes the clock since the boot a date, and all processes seem older than their files.
+    assert code == 0 and "clock differs too much" in said and "It works again" in said, said
+    assert born.runs("h2") == "0.1.0"
 
 
 def test_a_hook_that_is_not_the_groups(born: Born) -> None:

@@ -107,14 +107,16 @@ class Balancer:
 
 def virtual_machines(base: Path) -> list[int]:
     """The VMs that run a node from below base: not those of `eval` and `rpc`, which boot without the application."""
-    found = []
+    found: dict[int, int] = {}
     for exe in Path("/proc").glob("[0-9]*/exe"):
         with contextlib.suppress(OSError):
             if os.readlink(exe).startswith("%s/" % base):
                 words = (exe.parent / "cmdline").read_bytes().split(b"\0")
                 if b"-boot" in words and words[words.index(b"-boot") + 1].endswith(b"/start"):
-                    found.append(int(exe.parent.name))
-    return sorted(found)
+                    parent = (exe.parent / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+                    found[int(exe.parent.name)] = int(parent)
+    # A VM that starts a program is there twice between fork and exec.
+    return sorted(pid for pid, parent in found.items() if parent not in found)
 
 
 @dataclass
