@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import compileall
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -160,9 +161,11 @@ def aws_files() -> tuple[dict[str, bytes], tuple[int, int]]:
             with open(spec.origin, "rb") as stream:
                 files["aws/%s.py" % library] = stream.read()
         try:
-            about = importlib.metadata.metadata("python-dateutil" if library == "dateutil" else library)
+            distribution = importlib.metadata.distribution("python-dateutil" if library == "dateutil" else library)
         except importlib.metadata.PackageNotFoundError:
             continue
+        about = distribution.metadata
+        files.update(_licences(distribution, library))
         if library == "botocore" and tuple(int(part) for part in about["Version"].split(".")[:2]) < _MINIMUM:
             raise BeamError(
                 "boto3_too_old", "the bundle can't be made", "botocore is %s here, and conditional writes need 1.36" % about["Version"],
@@ -171,6 +174,14 @@ def aws_files() -> tuple[dict[str, bytes], tuple[int, int]]:
         least = re.search(r">=\s*3\.(\d+)", about["Requires-Python"] or "")
         python = max(python, (3, int(least.group(1)))) if least else python
     return files, python
+
+
+def _licences(distribution: importlib.metadata.Distribution, library: str) -> t.Iterator[tuple[str, bytes]]:
+    """Their texts go where the code goes. A distribution's packages keep theirs elsewhere, and may not list their files."""
+    for path in distribution.files or ():
+        if re.match(r"(LICEN[CS]E|NOTICE|COPYING)", path.name, re.IGNORECASE) and ".dist-info" in path.parts[0]:
+            with contextlib.suppress(OSError):
+                yield "licences/%s/%s" % (library, path.name), path.read_binary()
 
 
 def _tree(folder: str, under: str) -> t.Iterator[tuple[str, bytes]]:

@@ -119,6 +119,7 @@ def test_the_bundle_is_deterministic_and_all_of_its_modules_can_be_imported(tmp_
         names = packed.namelist()
         packed.extractall(tmp_path)
     assert not [name for name in names if name.endswith((".pyc", ".so", "/pyopenssl.py")) or "/ec2/" in name] and len(made.data) < 3_000_000
+    assert {name.split("/")[1] for name in names if name.startswith("licences/")} == set(bundle.LIBRARIES)
     with zipfile.ZipFile(tmp_path / "beam-bootstrap.pyz") as inner:
         modules = [name[:-3].replace("/", ".") for name in inner.namelist() if name.endswith(".py") and "__" not in name]
     assert "alchemist_beam._store.s3" in modules and "alchemist_beam._bootstrap.kit" in modules
