@@ -41,11 +41,11 @@ def main() -> int:
         print("    ! NOT TESTED: no systemd hosts on this machine: %s" % why, flush=True)
         write_result("fleet", Count(failed=int(mode == "required"), notes=("NOT TESTED: %s" % why,)), 0)
         return 1 if mode == "required" else 0
-    # Each file has a fleet of its own. Much of a rollout is waiting: two at a time leave a quarter of two cores idle, so three; the long ones first, so
-    # that none of them is left alone at the end.
+    # Each file has a fleet of its own. Three at a time on two cores miss time limits of their own. The long ones first, so that none of them is left
+    # alone at the end.
     names = sorted((path.stem for path in (ROOT / "tests" / "fleet").glob("test_*.py")), key=lambda name: (name not in LONG, name))
     steps = [pytest_step(name, BIN / "python", ["tests/fleet/%s.py" % name], timeout=1800, again=True) for name in names]
-    return run_part("fleet", steps, workers=3)
+    return run_part("fleet", steps, workers=2)
 
 
 if __name__ == "__main__":
