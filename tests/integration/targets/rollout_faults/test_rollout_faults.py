@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
+import signal
 import sys
 import threading
 import time
@@ -211,6 +214,26 @@ def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way:
     point = game.round(kills.WAYS.index(way), way, after)
     assert point and point.wrong == []
     assert bool(point.stale_out) == (way == "brink"), "a frozen one that comes back takes out what it was about to take out, and puts it back"
+
+
+def test_a_controller_that_was_frozen_after_its_promotion_claims_nothing(fleet: Fleet) -> None:
+    """What it has proven is of yesterday: somebody else took over before it had ended."""
+    before = fleet.stable()
+    target = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
+    log = fleet.directory / "frozen.log"
+    frozen = fleet.start("rollout", log, inventory=fleet.script, beam_version=target, beam_force=True)
+    try:
+        rollout_site.until(lambda: fleet.stable() == target, "nothing is promoted", 120)
+        os.kill(frozen.pid, signal.SIGSTOP)
+        time.sleep(3)  # what it had sent before comes to its end
+        run = fleet.play("rollout", beam_version=before, beam_force=True)
+        assert run.code == 0 and set(fleet.versions().values()) == {before}
+    finally:
+        os.kill(frozen.pid, signal.SIGCONT)
+        code = frozen.wait(120)
+    assert code != 0
+    assert re.search("when this deployer last looked. Another one took over before that was written down: .* is not ours any more", log.read_text())
+    assert set(fleet.versions().values()) == {before} and fleet.stable() == before
 
 
 def test_a_controller_that_is_still_on_its_way_back_is_waited_for(fleet: Fleet) -> None:
