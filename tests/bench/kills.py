@@ -118,7 +118,7 @@ class Game:
             last = self._next(point)
             point.returned = site.witness.home(next_begun)
             if way in ("freeze", "brink"):
-                self._thaw(lost, point, held)
+                self._thaw(lost, point, held and "there was nothing to do" not in last.report.get("verdict", ""))
             elif way == "cut":
                 lost.wait(200)
             else:
@@ -181,7 +181,9 @@ class Game:
         return {**files, "nodes": site.answers(), "balancer": {host: state.split()[0] for host, state in site.balancer.states().items()}}
 
     def _thaw(self, lost: t.Any, point: Point, held: bool) -> None:
-        """Whoever had the lock must write nothing more. Whoever had not got it yet may take it now, as anybody else."""
+        """Whoever had the lock must write nothing more, if the next run took it. Who had not got it yet may take it now, as anybody else, and who still has
+        it, because the next run found nothing to do before anything had been written, goes on.
+        """
         before, at = self._everything(), time.monotonic()
         os.kill(lost.pid, signal.SIGCONT)
         code = lost.wait(300)
