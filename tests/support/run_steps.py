@@ -134,8 +134,9 @@ def _print_row(part: str, name: str, seconds: float, count: Count) -> None:
 def _what_failed(step: Step, output: str) -> list[str]:
     lines = [line for line in output.rstrip().splitlines() if re.search(step.show, line) and not _PROGRESS.match(line)]
     if BRIEF:
-        # pytest's own summary where there is one: the test's name and the assertion, not the source around it.
-        lines = [line[:300] for line in lines if re.match(r"(E  |FAILED |ERROR )", line)][-15:] or [line[:300] for line in lines[-15:]]
+        # pytest's own summary or ansible-test's errors where there are such: the test's name and the assertion, not the source around it.
+        lines = [line[:300] for line in lines if not line.startswith("WARNING:")]
+        lines = [line for line in lines if re.match(r"(E  |FAILED |ERROR[ :])", line)][-15:] or lines[-15:]
     return lines[-150:]
 
 

@@ -313,7 +313,11 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     (tmp_path / "bad.json").write_text("{}")
     assert main.main(["status", str(tmp_path / "bad.json")]) == main.UNUSABLE
     assert "is missing" in capsys.readouterr().out
-    monkeypatch.setattr(main, "load_config", lambda _path: [][0])
+
+    def broken(path: str) -> t.NoReturn:
+        raise IndexError(path)
+
+    monkeypatch.setattr(main, "load_config", broken)
     assert main.main(["run", str(tmp_path / "bad.json")]) == main.FAILED
     assert "FAILED (internal) Something unforeseen went wrong: IndexError" in capsys.readouterr().out
 
