@@ -14,6 +14,7 @@ import datetime
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import blames, error, member_of, reason, result, state
+from ansible_collections.alchemist.beam.plugins.plugin_utils._status import locked_by
 from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import former, seconds, steps, stopped
 
 SCHEMA = 1
@@ -147,6 +148,9 @@ def summarize(
     channel = (closing or {}).get("channel") or {}
     succeeded = bool(rows) and not bad and not why
     notes = ["%s is %s." % (d["host"], d["note"]) for d in drift]
+    if plan.get("idle") or check_mode:
+        # It took no lock itself, so what it saw may be about to change.
+        notes += locked_by(plan.get("lock") or {})
     if plan.get("absent"):
         notes.append("Out of the balancer before, and left out: %s." % ", ".join(plan["absent"]))
     if plan.get("arriving"):

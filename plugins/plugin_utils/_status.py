@@ -74,13 +74,17 @@ def fleet_status(hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Var
 def _notes(known: Vars) -> list[str]:
     """Who rolls out at the moment, or what a rollout that died left behind. known: the result of rollout_info."""
     lock, journal = known.get("lock") or {}, known.get("journal") or {}
-    found = []
-    if lock.get("held"):
-        gone = ", and is known to be gone" if lock.get("dead") else ""
-        told = (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone)
-        found.append("Locked by %s since %s for a %s; last sign of life %s%s." % told)
+    found = locked_by(lock)
     if known.get("unfinished") and (not lock.get("held") or lock.get("dead")):
         left = known.get("interrupted_hosts") or []
         found.append("The %s %s of %s was interrupted%s. alchemist.beam.rollout goes on with it, or brings the hosts back." % (
             journal.get("kind") or "rollout", journal.get("id"), journal.get("version"), "; left half way: %s" % ", ".join(left) if left else ""))
     return found
+
+
+def locked_by(lock: Vars) -> list[str]:
+    """One line, or none where nobody holds it. lock: as rollout_info tells it."""
+    if not lock.get("held"):
+        return []
+    gone = ", and is known to be gone" if lock.get("dead") else ""
+    return ["Locked by %s since %s for a %s; last sign of life %s%s." % (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone)]

@@ -19,94 +19,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from born import GROUP, Born
 from instances import Aws, eventually, group, instance_of, template
-from line import Line
 
-GROUP = "beacon"
-PROGRAM = ("python3", "/usr/local/lib/beam-bootstrap/beacon/beam-bootstrap.pyz")
-CONFIG = "/etc/beam-bootstrap/beacon.json"
 SECRET, COOKIE, ROTATED = "canary-of-the-secret", "canary-of-the-cookie", "canary-of-the-rotation"
 PLAY = [
     {"name": "The bundle", "hosts": "localhost", "gather_facts": False, "roles": [{"role": "alchemist.beam.bootstrap"}]},
     {"name": "The image", "hosts": "h1", "gather_facts": False, "roles": [{"role": "alchemist.beam.image"}]},
 ]
-STORE = """
-import boto3, json, sys
-at, action, key = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-keys = {"aws_access_key_id": at["access_key"], "aws_secret_access_key": at["secret_key"]}
-client = boto3.client("s3", endpoint_url=at["endpoint_url"], region_name=at["region"], **keys)
-if action == "list":
-    print(json.dumps([line["Key"] for line in client.list_objects_v2(Bucket=at["bucket"], Prefix=key).get("Contents", [])]))
-elif action == "get":
-    print(client.get_object(Bucket=at["bucket"], Key=key)["Body"].read().decode())
-elif action == "mend":
-    client.copy_object(Bucket=at["bucket"], Key=key, CopySource={"Bucket": at["bucket"], "Key": "spoiled/" + key})
-else:  # other bytes of the same length
-    client.copy_object(Bucket=at["bucket"], Key="spoiled/" + key, CopySource={"Bucket": at["bucket"], "Key": key})
-    size = client.head_object(Bucket=at["bucket"], Key=key)["ContentLength"]
-    client.put_object(Bucket=at["bucket"], Key=key, Body=b"x" * size)
-"""
-
-
-class Born(Line):
-    aws: Aws
-    user_data: str
-
-    def store(self, action: str, key: str) -> t.Any:
-        said = self.hosts.control(sys.executable, "-c", STORE, json.dumps(self.hosts.services()["s3"]), action, key)
-        return json.loads(said) if said.strip() else None
-
-    def bootstrap(self, host: str, command: str = "run") -> tuple[int, str]:
-        return self.program(host, command, CONFIG)
-
-    def bootstrap_with(self, host: str, *before: str, **changes: t.Any) -> tuple[int, str]:
-        """With another configuration than the host's. before: words before the command."""
-        config = {**json.loads(self.hosts.on(host, "cat", CONFIG)), **changes}
-        self.hosts.shell(host, "umask 077; cat > /run/other.json <<'END'\n%s\nEND" % json.dumps(config))
-        return self.program(host, "run", "/run/other.json", before)
-
-    def program(self, host: str, command: str, config: str, before: t.Sequence[str] = ()) -> tuple[int, str]:
-        done = self.hosts.try_fleet("exec", host, "sh", "-c", 'exec "$@" 2>&1', "sh", *before, *PROGRAM, command, config)
-        assert not re.search("Traceback|internal", done.stdout), done.stdout
-        return done.returncode, str(done.stdout)
-
-    def keep(self, secret: str) -> None:
-        """Where the application's secret is kept."""
-        self.aws.ask("ssm", "put_parameter", {"Name": "/beacon/secret", "Value": secret, "Type": "SecureString", "Overwrite": True})
-
-    def environment(self, host: str) -> list[str]:
-        """Of the node's own process."""
-        return self.hosts.shell(host, "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID beacon)/environ").splitlines()
-
-    def holding(self, host: str, text: str) -> set[str]:
-        """Files that have it, arguments of processes and the journal's lines among them. It is not in the arguments of who looks for it."""
-        head, rest = text[:6], text[6:]
-        look = "printf '%%s%%s' %s %s | grep -F -f /dev/stdin " % (head, rest)
-        places = "/etc /run/beam-bootstrap /srv/beacon /usr/local/lib/beam-bootstrap /var/lib/beacon /var/lib/cloud /var/log"
-        found = self.hosts.shell(host, look + "-r -l %s /proc/[0-9]*/cmdline 2>/dev/null; true" % places).split()
-        told = self.hosts.shell(host, "journalctl --no-pager -o cat > /run/told; %s -c /run/told; rm /run/told" % look).split()
-        return {*found, *(["the journal"] if told != ["0"] else [])}
-
-    def layers(self, host: str) -> set[str]:
-        return set(self.hosts.shell(host, "ls /srv/beacon/layers").split())
-
-    def capacity(self, number: int, name: str = GROUP) -> None:
-        self.aws.scaling("set_desired_capacity", AutoScalingGroupName=name, DesiredCapacity=number)
-
-    def console(self, instance: str) -> str:
-        return str(self.aws.ask("ec2", "get_console_output", {"InstanceId": instance}).get("Output") or "")
-
-    def told(self, host: str) -> str:
-        return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
-
-    def serves(self, host: str, version: str, seconds: float = 120) -> None:
-        """In service for its group, and on this version."""
-        try:
-            eventually(lambda: self.aws.instances().get(host) == "InService", seconds)
-            eventually(lambda: self.health(host).get("version") == version, seconds)
-        except AssertionError:
-            raise AssertionError("%s: %s\n%s" % (host, self.aws.instances(), self.told(host))) from None
-        assert self.runs(host) == version
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +37,7 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     options = {name: s3[name] for name in ("endpoint_url", "region", "access_key", "secret_key")}
     user_data = tmp_path_factory.mktemp("user-data") / "user-data"
     line = Born(
-        hosts, tmp_path_factory.mktemp("born"), ["h1"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options,
+        hosts, tmp_path_factory.mktemp("born"), ["h1"], ["--faults"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options,
         beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"}, service_env="{{ beam_env }}", bootstrap_user_data_path=str(user_data),
         bootstrap_aws={"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]},
         bootstrap_secrets={"BEACON_SECRET": "ssm:/beacon/secret"}, bootstrap_cookie="secretsmanager:beacon#cookie",
@@ -236,6 +156,21 @@ def test_a_disk_that_is_too_small(born: Born) -> None:
     assert born.runs("h2") == "0.1.0"
 
 
+def test_a_release_for_another_system(born: Born) -> None:
+    """Its emulator asks for a libc that no server has. A deploy refuses to stage it, and a server that finds it on its channel does not switch to it."""
+    before = born.pid("h2")
+    said = born.playbook("deploy", "-e", "beam_ref=v1.0.0-wrong-abi", expect=1)
+    assert "glibc 2.99" in said and born.runs("h1") == "0.1.0"
+    promote = {"name": "beacon", "channel": "another", "state": "promoted", "version": "1.0.0-wrong-abi", "store": born.variables["beam_store"]}
+    words = json.dumps({**promote, **born.variables["beam_store_options"]})
+    born.hosts.control("ansible", "localhost", "-m", "alchemist.beam.release_channel", "-a", words)
+    code, said = born.bootstrap_with("h2", channel="another", identify=["user_data"], deadline=5)
+    assert code == 1 and "FAILED (abi_mismatch)" in said and "glibc 2.99" in said, said
+    assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
+    records = [born.store("get", key) for key in born.store("list", "born/beacon/boots/another/")]
+    assert [(record["code"], record["version"]) for record in records] == [("abi_mismatch", "1.0.0-wrong-abi")]
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_wrong(born: Born, hours: int) -> None:
     """S3 refuses its signatures: they are made for the time that the answer tells. The clock itself is not the bootstrap's."""
@@ -271,6 +206,36 @@ def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
     assert re.search(r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL)
     born.capacity(0, "bare")
     eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+
+
+def test_one_that_is_taken_away_half_way(born: Born) -> None:
+    """It gives up, which says nothing against its release, and the one that its group launches instead comes into service."""
+    born.capacity(1, "bare")
+    instance = born.launched("h3")
+    born.aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=False)
+    born.serves("h4", "0.1.0")
+    eventually(lambda: set(born.hosts.status()) == {"h1", "h2", "h4"}, 90)
+    assert "FAILED (instance_terminating)" in born.console(instance) and "CONTINUE" not in born.console(instance).partition("draining")[0]
+    assert [record["code"] for record in born.records(instance)] == ["instance_terminating"]
+    born.capacity(0, "bare")
+    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+
+
+def test_one_that_is_frozen_longer_than_its_hook_waits(born: Born) -> None:
+    """No heartbeat comes: its group gives it up. It finds that out when it goes on, and does not come into service."""
+    hook = {"AutoScalingGroupName": "bare", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", "DefaultResult": "ABANDON"}
+    born.aws.scaling("put_lifecycle_hook", LifecycleHookName="launching", HeartbeatTimeout=12, **hook)
+    born.capacity(1, "bare")
+    instance = born.launched("h3")
+    born.hosts.shell("h3", "systemctl kill --signal=STOP beam-bootstrap@beacon")
+    eventually(lambda: born.aws.instances().get("h3", "").startswith("Terminating"), 40)
+    born.capacity(0, "bare")  # a group launches another one at once
+    born.hosts.shell("h3", "systemctl kill --signal=CONT beam-bootstrap@beacon")
+    eventually(lambda: born.records(instance), 60)
+    assert [record["code"] for record in born.records(instance)] == ["instance_terminating"]
+    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+    assert "Told the group bare: CONTINUE" not in born.console(instance).partition("draining")[0]
+    born.aws.scaling("put_lifecycle_hook", LifecycleHookName="launching", HeartbeatTimeout=60, **hook)
 
 
 def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
@@ -344,9 +309,8 @@ def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
     born.capacity(1, "bare")
     eventually(lambda: "h4" in born.aws.instances(), 30)
     instance = instance_of(born.hosts, "h4")
-    found = eventually(lambda: [key for key in born.store("list", "born/beacon/boots/production/") if instance in key], 150)
+    record = eventually(lambda: born.records(instance), 150)[0]
     born.capacity(0, "bare")  # a group launches another one at once
-    record = born.store("get", found[0])
     assert (record["instance"], record["version"], record["ok"], record["code"]) == (instance, "0.2.0", False, "archive_corrupt"), record
     eventually(lambda: set(born.aws.instances().values()) == {"InService"} and instance not in born.hosts.services()["aws"]["instances"].values(), 120)
     assert record["what"] in born.console(instance)

@@ -36,6 +36,10 @@ class Lifecycle:
     def check(self) -> None:
         """Raise where it makes no sense to go on."""
 
+    def taken_away(self) -> BeamError | None:
+        """What this instance fails by, whatever happens on it: its group terminates it."""
+        return None
+
     def complete(self, result: str, tried: Tried) -> None:
         """CONTINUE or ABANDON."""
 
@@ -64,6 +68,13 @@ class GroupLifecycle(Lifecycle):
     def check(self) -> None:
         if self._gone:
             self._see_the_end()
+
+    def taken_away(self) -> BeamError | None:
+        try:
+            state = state_of(self.client, self.instance)
+        except BeamError:
+            return None
+        return None if state and "Terminat" not in state else self._terminated(state)
 
     def complete(self, result: str, tried: Tried) -> None:
         if not self.hook:
@@ -147,10 +158,13 @@ class GroupLifecycle(Lifecycle):
         elif state.endswith(("InService", "Proceed", "Standby", "Stopped", "Running", "Hibernated")) and "Terminating" not in state:
             self.say("The launch was completed already: this instance is %s" % state)
         elif result != "ABANDON":
-            raise BeamError(
-                "instance_terminating", "%s can't come into service" % self.instance, "the group %s terminates it: it is %s" % (self.group, state or "gone"),
-                "If the hook's time ran out, raise its heartbeat timeout or the deadline",
-            )
+            raise self._terminated(state)
+
+    def _terminated(self, state: str) -> BeamError:
+        return BeamError(
+            "instance_terminating", "%s can't come into service" % self.instance, "the group %s terminates it: it is %s" % (self.group, state or "gone"),
+            "If the hook's time ran out, raise its heartbeat timeout or the deadline",
+        )
 
 
 class _Wait:

@@ -108,6 +108,10 @@ class Host:
             self.deadline = Deadline(self.config.deadline, self.deadline.clock, self.deadline.sleep)
 
     def failed(self, error: BeamError, pointer: Pointer | None) -> float:
+        ended = self.lifecycle.taken_away()
+        if ended is not None and error.code != ended.code:
+            # Its node was stopped because it leaves: nothing is said against the release.
+            error = BeamError(ended.code, ended.what, "%s; meanwhile: %s" % (ended.why, error.message), ended.hint, **error.details)
         self.report.tell(error)
         digest = pointer.digest if pointer else ""
         try:
@@ -115,7 +119,7 @@ class Host:
         except (BeamError, OSError) as exc:
             self.report.say("This failure could not be recorded in the store: %s" % exc)
             failures = 1
-        if not self.lifecycle.launching:
+        if ended is not None or not self.lifecycle.launching:
             return 0.0
         seconds = hold_back(failures, self.config.brake)
         if seconds:

@@ -202,6 +202,8 @@ def test_a_second_deployer_is_told_who_holds_the_lock_or_waits(fleet: Fleet) -> 
 
 def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
     acquire(DirectoryStore(str(fleet.store)), Want("beacon", "production", "anna@desk", "rollout of 0.1.0", 600, 0))
+    idle = fleet.play("rollout")
+    assert idle.code == 0 and "nothing to do" in idle.report["verdict"] and "Locked by anna@desk since" in " ".join(idle.report["notes"])
     run = fleet.play("unlock")
     assert run.code == 0 and "anna@desk" in run.line and fleet.document("locks")["holder"] is None
     assert "Nobody held the lock" in fleet.play("unlock").line

@@ -124,6 +124,16 @@ def test_what_limit_left_out_is_drift() -> None:
     assert "c is not in scope; runs 0.1.0." in summary["notes"]
 
 
+def test_who_takes_no_lock_says_who_has_it() -> None:
+    held = {"held": True, "owner": "deploy@build1", "since": "12:00", "purpose": "rollout of 0.3.0", "renewed": "12:01"}
+    home = {"a": {"rollout_seen": {"running": True, "version": "0.2.0"}}, "b": {"rollout_seen": {"running": True, "version": "0.2.0"}}}
+    rows = [{"host": name, "healthy": True, "from": "0.2.0"} for name in home]
+    plan = {**PLAN, "rows": rows, "idle": True, "lock": held}
+    assert summarize(home, plan)["notes"] == ["Locked by deploy@build1 since 12:00 for a rollout of 0.3.0; last sign of life 12:01."]
+    assert not summarize(home, {**plan, "lock": {**held, "held": False}})["notes"]
+    assert not summarize({"a": MOVED, "b": MOVED}, {**PLAN, "lock": held})["notes"]  # taken by this one meanwhile
+
+
 def test_a_batch_is_read_from_its_hosts() -> None:
     found = batch({"a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}), "b": host(leaving=bad("lock_lost"))}, ["a", "b"])
     assert found["failed"] and found["fenced"] and found["unsettled"] == ["a"] and found["serving"] == found["moved"] == ["a"]

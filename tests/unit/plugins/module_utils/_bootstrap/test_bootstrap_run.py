@@ -290,6 +290,14 @@ def test_terminated_half_way(server: Server) -> None:
     assert server.told == [] and server.codes() == ["instance_terminating"]
 
 
+def test_a_node_that_was_stopped_because_the_instance_leaves_says_nothing_against_its_release(server: Server) -> None:
+    server.sick["1.0.0"] = "the supervisor was told to stop"
+    server.during = lambda version: setattr(server.group, "state", "Terminating:Wait")
+    assert server.start() == main.GIVEN_UP
+    assert server.told == [] and server.slept == 0 and server.codes() == ["instance_terminating"]
+    assert "1.0.0 is sick" in server.shelf.records()[0]["why"] and server.shelf.records()[0]["log"] == ["the supervisor was told to stop"]
+
+
 def test_a_sweep_that_is_faster_is_no_failure(server: Server) -> None:
     from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
     from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
