@@ -36,6 +36,10 @@ options:
     type: list
     elements: str
     default: []
+  expect_version:
+    description:
+      - The version that ought to run, which need not be installed yet. What M(alchemist.beam.beam_restart) would do for that is told as RV(restart).
+    type: str
   crash_dumps:
     description:
       - Further files and directories in which to look for crash dumps.
@@ -106,6 +110,20 @@ plain:
   description: With O(colors), whether the node without a colour is C(running), and whether it is C(enabled), that is, started at boot.
   returned: always
   type: dict
+restart:
+  description: With O(expect_version), what a restart would do once C(current) is that version; else V(null).
+  returned: always
+  type: dict
+  contains:
+    action:
+      description: One of V(none), V(start), V(restart).
+      type: str
+    reason:
+      description: Why.
+      type: str
+  sample:
+    action: restart
+    reason: it runs from /srv/shop/releases/1.3.0, not /srv/shop/releases/1.4.0
 pid:
   description: The process that runs the node.
   returned: always
@@ -222,6 +240,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.colors import survey
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
+from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import foresee
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of, managers_of
 
 
@@ -230,6 +249,7 @@ def main() -> None:
         argument_spec={
             **NODE_SPEC,
             "colors": {"type": "list", "elements": "str", "default": []},
+            "expect_version": {"type": "str"},
             "crash_dumps": {"type": "list", "elements": "path", "default": []},
             "timeout": {"type": "float", "default": 2.0},
             "health": HEALTH_SPEC,
@@ -249,7 +269,8 @@ def main() -> None:
         status = manager.status()
         facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"])
         answer = ask_once(health, status.process) if status.process and options["health"] else None
-        return {"changed": False, **facts, **colors, "health": answer}
+        restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None
+        return {"changed": False, **facts, **colors, "health": answer, "restart": restart}
 
     run(module, work)
 

@@ -53,7 +53,7 @@ def side(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
     """`live` serves, `to` shall, `others` are to be out and stopped in the end; `back` and `from`: the node and the version to go back to."""
     seen, colors = result(of, "rollout_seen"), list(draft["colors"])
     live, facts, plain = live_of(seen), seen.get("colors") or {}, seen.get("plain") or {}
-    stays = bool(live) and draft.get("kind") != "restart" and result(of, "rollout_kept").get("action") == "none"
+    stays = bool(live) and draft.get("kind") != "restart" and ((result(of, "rollout_live").get("restart") or {}).get("action") == "none")
     idle = str(seen.get("idle") or next(color for color in colors if color != live))
     to = live if stays else idle
     spare = idle if stays else next(color for color in colors if color != to)

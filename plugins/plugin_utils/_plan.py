@@ -44,10 +44,16 @@ def _rotation(plan: Vars, host: str) -> Vars:
     return ((plan.get("balanced") or {}).get("members") or {}).get(host) or {}
 
 
+def _kept(of: Vars) -> Vars:
+    """What would be done to the one of two nodes that serves, if it stayed the one. It is never started anew."""
+    live = result(of, "rollout_live")
+    return (live.get("restart") or {}) if live.get("running") else {}
+
+
 def _colored(row: Vars, host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
     """The row of a host with two nodes: the one that serves is not touched, so it is what ran before."""
     balanced = rotation(host, of, draft, mine)
-    reason = row["reason"] if failed(result(of, "rollout_foreseen")) else result(of, "rollout_kept").get("reason") or row["reason"]
+    reason = row["reason"] if failed(result(of, "rollout_foreseen")) else _kept(of).get("reason") or row["reason"]
     return {
         **row, "from": mine["from"], "action": mine["action"], "reason": reason, "rotation": balanced["rotation"], "strange": balanced["strange"],
         "serves": balanced["serves"] if draft.get("balanced") else row["serves"], "live": mine["live"], "to": mine["to"],
@@ -55,7 +61,9 @@ def _colored(row: Vars, host: str, of: Vars, draft: Vars, mine: Vars) -> dict[st
 
 
 def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
-    staged, seen, foreseen = result(of, "rollout_staged"), result(of, "rollout_seen"), result(of, "rollout_foreseen")
+    staged, seen = result(of, "rollout_staged"), result(of, "rollout_seen")
+    # The node that would be started is another one than that which serves, where a host has two.
+    foreseen = result(of, "rollout_foreseen") if draft.get("colors") else seen if failed(seen) else seen.get("restart") or {}
     rotation = _rotation(draft, host)
     health = seen.get("health")
     runs = bool(seen.get("running"))

@@ -21,7 +21,7 @@ import typing as t
 
 from .._errors import BeamError
 from . import dist, envfile
-from .manager import Started, Status, Stopped, terminate
+from .manager import Started, Status, Stopped, settle, terminate
 from .process import POINTER, NodeProcess, find, identify
 from .target import Target, instance_of
 
@@ -180,6 +180,7 @@ class Daemon:
         running = find(self.base, self.release, self.pointer)
         if running:
             raise BeamError("node_busy", "Cannot start %s" % self.release, "process %d runs it already" % running.pid, "Try again", pid=running.pid)
+        settle([self.env_file])
         env, cookie = self.environment(target)
         if cookie:
             self._write_cookie(cookie)

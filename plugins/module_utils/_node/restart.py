@@ -23,7 +23,7 @@ from .health import Health, Outcome, gate
 from .manager import Manager, Status
 from .probes import probes_for
 from .process import NodeProcess
-from .target import Target
+from .target import Target, rehearse
 
 # The kernel tells start times in hundredths of a second: a file written just before a start must not look newer.
 CLOCK_TICK = 0.05
@@ -75,6 +75,12 @@ def plan(state: str, status: Status, target: t.Optional[Target], force: bool = F
     if reason:
         return Plan("restart", reason, process, target, status.restarts)
     return Plan("none", "version %s runs already" % target.version, process, target, status.restarts)
+
+
+def foresee(base: str, name: str, version: str, status: Status) -> dict[str, str]:
+    """What would be done once that version is installed and current, which it need not be yet."""
+    found = plan("restarted", status, rehearse(base, name, version))
+    return {"action": found.action, "reason": found.reason}
 
 
 def _difference(process: NodeProcess, target: Target) -> str:

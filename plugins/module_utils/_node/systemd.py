@@ -18,7 +18,7 @@ import typing as t
 
 from .._errors import BeamError
 from . import envfile
-from .manager import Started, Status, Stopped, Terminator
+from .manager import Started, Status, Stopped, Terminator, settle
 from .process import NodeProcess, identify
 from .target import Target
 
@@ -121,16 +121,8 @@ class Systemd:
         pid = int(shown.get("MainPID") or 0)
         process = identify(pid) if pid else None
         state, restarts = shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0)
-        return Status(process, state, restarts, self._configured(shown), shown.get("UnitFileState", "").startswith("enabled"))
-
-    @staticmethod
-    def _configured(shown: t.Mapping[str, str]) -> float:
-        paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
-        paths += [path for path, _optional in environment_files(shown.get("EnvironmentFiles", ""))]
-        home = environment(shown).get("HOME")
-        if home:
-            paths.append(os.path.join(home, COOKIE_FILE))
-        return max([0.0, *map(_changed, filter(None, paths))])
+        configured = max([0.0, *map(_changed, _sources(shown))])
+        return Status(process, state, restarts, configured, shown.get("UnitFileState", "").startswith("enabled"))
 
     def log(self, lines: int) -> list[str]:
         code, out = self._ctl.run("journalctl", "--unit", self.unit, "--lines", str(lines), "--no-pager", "--quiet", "--output", "cat", timeout=10)
@@ -172,6 +164,8 @@ class Systemd:
 
     def _reload(self) -> None:
         """A unit file that changed is not what systemd would start, until it has read it again."""
+        if settle(_sources(self._shown)):
+            self.show()
         if self._shown.get("NeedDaemonReload") == "yes":
             code, out = self._ctl.run("systemctl", "daemon-reload", timeout=60)
             if code != 0:
@@ -299,6 +293,14 @@ class Systemd:
         """How the unit ended, if it did not stay up."""
         shown = self.show()
         return "" if shown.get("ActiveState") == "active" else "it is %s, exit status %s" % (_state(shown), shown.get("ExecMainStatus", "?"))
+
+
+def _sources(shown: t.Mapping[str, str]) -> list[str]:
+    """The files that decide what is started."""
+    paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
+    paths += [path for path, _optional in environment_files(shown.get("EnvironmentFiles", ""))]
+    home = environment(shown).get("HOME")
+    return [*filter(None, paths), *([os.path.join(home, COOKIE_FILE)] if home else [])]
 
 
 def _changed(path: str) -> float:

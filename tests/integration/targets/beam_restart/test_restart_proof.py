@@ -229,6 +229,16 @@ def test_slow_boot_within_and_beyond_its_time(site: Site) -> None:
     assert site.run(force=True, stop_timeout=1).after is not None
 
 
+def test_a_clock_that_was_set_back_restarts_once(site: Site) -> None:
+    """The environment file is of the future. It can't be known whether it was changed after the start, so there is one restart, and no second."""
+    site.run()
+    later = time.time() + 3600
+    os.utime(site.manager.env_file, (later, later))
+    done = site.run()
+    assert done.plan.reason == "its configuration changed after it had started"
+    assert site.run().plan.action == "none"
+
+
 def test_another_one_answers_on_the_health_port(site: Site) -> None:
     """200 from whoever has the port proves nothing: the version in the body does, or the node itself."""
     other = Site(site.base.parent / "other", site.base / "releases", int(site.values["ERL_EPMD_PORT"]))

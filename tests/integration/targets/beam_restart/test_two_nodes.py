@@ -74,7 +74,8 @@ def test_green_starts_beside_blue_and_blue_is_stopped_then(pair: Pair) -> None:
     green = pair.restart("green", "0.2.0")["after"]
     assert blue["pid"] != green["pid"] and blue["node"].split("@")[0] + "-" != green["node"] and "-blue@" in blue["node"] and "-green@" in green["node"]
     assert pair.restart("blue", "0.1.0")["changed"] is False  # it is the one from before, beside the other
-    before = pair.module("beam_info", colors=COLORS)
+    before = pair.module("beam_info", colors=COLORS, expect_version="0.1.0")
+    assert before["restart"]["action"] == "none"  # of the one that serves
     assert (before["live"], before["idle"], before["pid"], before["version"]) == ("blue", "green", blue["pid"], "0.1.0")
     assert before["answers"] and before["colors"]["green"]["pid"] == green["pid"]
     pair.point("current", "0.2.0")

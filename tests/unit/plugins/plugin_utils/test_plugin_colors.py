@@ -33,11 +33,9 @@ def host(
     version = runs.get(live or "current")
     seen = {
         "running": bool(version), "version": version, "enabled": bool(version), "live": live, "idle": idle, "colors": colors, "health": {"passed": True},
-        "plain": {"running": plain, "enabled": plain},
+        "plain": {"running": plain, "enabled": plain}, "restart": {"action": kept if version else "start"},
     }  # fmt: skip
     found = {"rollout_live": seen, "rollout_seen": seen, "rollout_staged": {"current": current}}
-    if version:
-        found["rollout_kept"] = {"action": kept}
     if kept != "none" or not version:
         found["rollout_foreseen"] = {"action": foreseen, "reason": "it does not run"}
     return found

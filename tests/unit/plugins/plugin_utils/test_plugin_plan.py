@@ -21,8 +21,10 @@ DRAFT: dict[str, t.Any] = {
 def seen(version: str | None = "0.1.0", action: str = "restart", healthy: bool = True, current: str | None = "0.1.0") -> dict[str, t.Any]:
     return {
         "rollout_staged": {"current": current, "changed": current != "0.2.0", "bytes": {"fetched": 5}},
-        "rollout_seen": {"running": version is not None, "version": version, "health": {"passed": healthy}},
-        "rollout_foreseen": {"action": action, "reason": "it runs another version"},
+        "rollout_seen": {
+            "running": version is not None, "version": version, "health": {"passed": healthy},
+            "restart": {"action": action, "reason": "it runs another version"},
+        },
     }
 
 

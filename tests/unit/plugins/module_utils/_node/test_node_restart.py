@@ -19,7 +19,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.info import d
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import Started, Status, Stopped, terminate
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import judge_node
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, OsProcess, descendants, os_process
-from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import apply, plan
+from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import apply, foresee, plan
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target, rehearse, resolve
 
 ROOT = "/srv/a/releases/2.0"
@@ -59,6 +59,12 @@ def test_plan(state: str, status: Status, force: bool, action: str, reason: str)
     assert what.action == action and reason in what.reason and what.changed is (action != "none")
     diff = what.diff()
     assert (diff["before"] == diff["after"]) is (action == "none" or (action == "restart" and "2.0 from %s" % ROOT in diff["before"]))
+
+
+@pytest.mark.parametrize(("version", "action"), [("2.0", "none"), ("3.0", "restart")])
+def test_what_a_restart_would_do_is_told_before_anything_is_installed(version: str, action: str) -> None:
+    assert foresee("/srv/a", "a", version, RUNS)["action"] == action
+    assert foresee("/srv/a", "a", version, Status(None, "failed")) == {"action": "start", "reason": "it does not run"}
 
 
 class Fake:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import systemd
+from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import settle
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, os_process
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl, Systemd, environment, environment_files, parse_show
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
@@ -81,6 +82,16 @@ def test_status_of_a_unit_that_does_not_run(tmp_path: Path) -> None:
     os.utime(tmp_path / ".erlang.cookie", (3000, 3000))
     manager, _fake = unit(FragmentPath=str(file), Environment="HOME=%s" % tmp_path)
     assert manager.status().configured == 3000.0
+
+
+def test_files_of_the_future_are_settled_before_a_start(tmp_path: Path) -> None:
+    """Or each node that is started on them would look older than they are, and be restarted for ever."""
+    past, future = tmp_path / "past", tmp_path / "future"
+    for path, stamp in ((past, 2000), (future, time.time() + 3600)):
+        path.touch()
+        os.utime(path, (stamp, stamp))
+    assert settle([str(past), str(future), str(tmp_path / "missing")]) and not settle([str(past), str(future)])
+    assert past.stat().st_mtime == 2000 and time.time() - 5 < future.stat().st_mtime <= time.time()
 
 
 @pytest.mark.parametrize(
