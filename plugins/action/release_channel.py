@@ -1,0 +1,12 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.alchemist.beam.plugins.modules import release_channel as _loaded_once  # noqa: F401
+from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
+
+
+class ActionModule(Here):
+    """The module of the same name."""
