@@ -26,7 +26,7 @@ from ansible.plugins.action.normal import ActionModule as Normal
 
 # Imported once by ansible-playbook itself, not anew in each process that it forks for a task.
 with contextlib.suppress(ImportError):
-    import boto3  # noqa: F401
+    importlib.import_module("boto3")
 
 _PROFILE = "legacy"  # what Ansible calls the way in which modules of collections are talked to
 _MODULES = "ansible_collections.alchemist.beam.plugins.modules."

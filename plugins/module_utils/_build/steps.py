@@ -21,7 +21,7 @@ from .toolchain import find_program
 # What Mix says -> (code, what the user can do).
 _HINTS = (
     (r"no space left on device|\benospc\b", "disk_full", "Make room, then run it again: what was half built is removed"),
-    (r"[Cc]ould not find Hex", "no_hex", "Apply the role alchemist.beam.toolchain with toolchain_hex: true, or run `mix local.hex --force` on the build server"),
+    (r"[Cc]ould not find Hex", "no_hex", "Apply the role toolchain with toolchain_hex: true, or run `mix local.hex --force` on the build server"),
     (r"[Cc]ould not find \"?rebar3?\"?|rebar3? .*not.* (found|available)", "no_rebar", "Install rebar3, or run `mix local.rebar --force` on the build server"),
     (r"offline mode", "deps_offline", "Run once with deps: locked while the registry can be reached"),
     (r"mix deps\.get", "deps_missing", "Use deps: locked (or get); with deps: offline they have to be in deps/ already"),
