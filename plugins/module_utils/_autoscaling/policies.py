@@ -130,12 +130,20 @@ def _host(config: t.Mapping[str, t.Any]) -> list[Statement]:
     parameters, secrets = _sources(config, sources)
     found.append({"Sid": "ReadParameters", "Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": parameters})
     found.append({"Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets})
-    services = ["%s.%s.amazonaws.com" % (name, config["region"]) for name, used in (("ssm", parameters), ("secretsmanager", secrets), ("s3", True)) if used]
+    services = ["%s.%s.amazonaws.com" % (name, config["region"]) for name, used in (("ssm", parameters), ("secretsmanager", secrets)) if used]
     found.append({
-        "Sid": "DecryptByTheServices", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": config["kms_keys"],
+        "Sid": "DecryptByTheServices", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": config["kms_keys"] if services else [],
         "Condition": {"StringEquals": {"kms:ViaService": services}},
     })  # fmt: skip
-    return found
+    return [*found, *_bucket_keys(config)]
+
+
+def _bucket_keys(config: t.Mapping[str, t.Any]) -> list[Statement]:
+    """Of a bucket that encrypts with a key of its own: reading takes the one, writing takes both."""
+    return [{
+        "Sid": "UseTheBucketsKey", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": config["kms_keys"],
+        "Condition": {"StringEquals": {"kms:ViaService": ["s3.%s.amazonaws.com" % config["region"]]}},
+    }]  # fmt: skip
 
 
 def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[list[str], list[str]]:
@@ -163,7 +171,7 @@ def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[l
 
 
 def _builder(config: t.Mapping[str, t.Any]) -> list[Statement]:
-    return [*_read(config), _once("PublishOnce", _under(config, *_ONCE_BUILDER)), *_check(config)]
+    return [*_read(config), _once("PublishOnce", _under(config, *_ONCE_BUILDER)), *_check(config), *_bucket_keys(config)]
 
 
 def _deployer(config: t.Mapping[str, t.Any]) -> list[Statement]:
@@ -172,6 +180,7 @@ def _deployer(config: t.Mapping[str, t.Any]) -> list[Statement]:
     describe = ["AutoScalingGroups", "LifecycleHooks", "InstanceRefreshes"]
     balance = ["DescribeTargetGroups", "DescribeTargetGroupAttributes", "DescribeTargetHealth"]
     return [
+        *_bucket_keys(config),
         *_read(config),
         _once("WriteOnce", _under(config, *_ONCE_DEPLOYER)),
         *_swap(config),

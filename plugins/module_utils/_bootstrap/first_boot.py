@@ -117,7 +117,8 @@ class Boot:
     def __init__(self, settings: dict[str, t.Any]) -> None:
         self.settings = settings
         self.metadata = Metadata(settings["metadata_url"])
-        self.region: str = settings.get("region") or ""
+        # The bucket may be elsewhere, the group is where this instance is.
+        self.regions: dict[str, str] = {"s3": settings.get("region") or "", "autoscaling": settings.get("aws_region") or ""}
         self.shift = 0.0  # how far this server's clock is behind the store's
         self.context = ssl.create_default_context(cafile=settings.get("ca") or None)
         if settings.get("insecure"):
@@ -137,17 +138,18 @@ class Boot:
                 time.sleep(wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, 10)
 
-    def here(self) -> str:
-        self.region = self.region or self.metadata.get("meta-data/placement/region") or ""
-        if not self.region:
+    def region(self, service: str) -> str:
+        self.regions[service] = self.regions[service] or self.metadata.get("meta-data/placement/region") or ""
+        if not self.regions[service]:
             raise Again("the instance metadata service does not tell the region")
-        return self.region
+        return self.regions[service]
 
-    def domain(self) -> str:
-        return self.here() + (".amazonaws.com.cn" if self.here().startswith("cn-") else ".amazonaws.com")
+    def domain(self, service: str) -> str:
+        region = self.region(service)
+        return region + (".amazonaws.com.cn" if region.startswith("cn-") else ".amazonaws.com")
 
     def signed(self, method: str, url: str, service: str, body: bytes = b"", more: dict[str, str] | None = None) -> tuple[int, t.Any, bytes]:
-        headers = sign(method, url, service, self.here(), self.metadata.credentials(), time.time() + self.shift, body, more)
+        headers = sign(method, url, service, self.region(service), self.metadata.credentials(), time.time() + self.shift, body, more)
         status, answer, data = ask(method, url, headers, body, 30, self.context)
         told = email.utils.parsedate_to_datetime(answer["date"]).timestamp() if answer["date"] else time.time()
         if status in (400, 403) and abs(told - time.time() - self.shift) > 60:
@@ -161,15 +163,15 @@ class Boot:
         if given.get("endpoint"):
             url = "%s/%s/%s" % (given["endpoint"].rstrip("/"), given["bucket"], key)
         elif "." in given["bucket"]:
-            url = "https://s3.%s/%s/%s" % (self.domain(), given["bucket"], key)
+            url = "https://s3.%s/%s/%s" % (self.domain("s3"), given["bucket"], key)
         else:
-            url = "https://%s.s3.%s/%s" % (given["bucket"], self.domain(), key)
+            url = "https://%s.s3.%s/%s" % (given["bucket"], self.domain("s3"), key)
         status, headers, data = self.signed("GET", url, "s3")
         what = "s3://%s/%s" % (given["bucket"], given["key"])
         if status != 200:
             theirs = headers["x-amz-bucket-region"] or ""
-            if theirs and theirs != self.region and not given.get("endpoint"):
-                self.region = theirs
+            if theirs and theirs != self.regions["s3"] and not given.get("endpoint"):
+                self.regions["s3"] = theirs
                 raise Again("the bucket is in %s" % theirs)
             code = re.search(rb"<Code>(\w+)</Code>", data)
             reason = "%s can't be read: %d %s" % (what, status, code.group(1).decode() if code else "")
@@ -200,7 +202,7 @@ class Boot:
             say("The group %s was told to abandon this instance" % group)
 
     def autoscaling(self, action: str, **parameters: str) -> str:
-        url = (self.settings.get("autoscaling") or "https://autoscaling." + self.domain()).rstrip("/") + "/"
+        url = (self.settings.get("autoscaling") or "https://autoscaling." + self.domain("autoscaling")).rstrip("/") + "/"
         body = urllib.parse.urlencode({"Action": action, "Version": "2011-01-01", **parameters}).encode()
         status, _headers, data = self.signed("POST", url, "autoscaling", body, {"content-type": "application/x-www-form-urlencoded"})
         if status != 200:

@@ -48,10 +48,13 @@ class Lifecycle:
 
 
 class GroupLifecycle(Lifecycle):
-    def __init__(self, client: Client, instance: str, group: str, hook: str, state: str, heartbeat: float, say: t.Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Client, instance: str, group: str, hook: str, state: str, heartbeat: float, say: t.Callable[[str], None],
+        terminating: bool = False,
+    ) -> None:
         self.client, self.instance, self.group, self.hook, self.say = client, instance, group, hook, say
         self.state = state
-        self.kind = "Terminating" if "Terminating" in state else "Pending"
+        self.kind = "Terminating" if terminating or "Terminating" in state else "Pending"
         self.launching = bool(hook) and is_pending(state)
         self._every = heartbeat
         self._stop = threading.Event()
@@ -85,7 +88,7 @@ class GroupLifecycle(Lifecycle):
         def work() -> bool:
             state = state_of(self.client, self.instance)
             if not waits(state, self.kind):
-                if state.endswith(self.kind) and not begun.over():
+                if self._comes(state) and not begun.over():
                     return False
                 self._completed(state, result)
                 return True
@@ -97,7 +100,11 @@ class GroupLifecycle(Lifecycle):
             except BeamError as error:
                 if not _no_action(error):
                     raise
-                self._completed(state_of(self.client, self.instance), result)
+                state = state_of(self.client, self.instance)
+                if not waits(state, self.kind):
+                    self._completed(state, result)
+                elif not begun.over():
+                    return False  # it was completed, perhaps by a call of ours whose answer was lost, and moves on in a moment
                 return True
             self.say("Told the group %s: %s" % (self.group, result))
             return True
@@ -137,9 +144,13 @@ class GroupLifecycle(Lifecycle):
     def _not_yet(self) -> bool:
         """Still on the way to the hook."""
         try:
-            return state_of(self.client, self.instance).endswith(self.kind)
+            return self._comes(state_of(self.client, self.instance))
         except BeamError:
             return True
+
+    def _comes(self, state: str) -> bool:
+        """Not at the hook yet. A spot interruption, or the metadata, may tell of an end before the group does."""
+        return state.endswith(self.kind) or (self.kind == "Terminating" and bool(state) and "Terminat" not in state)
 
     def _see_the_end(self) -> None:
         try:
@@ -218,7 +229,7 @@ def find_lifecycle(config: Config, identity: Identity, say: t.Callable[[str], No
     if terminating or is_pending(state):
         wanted = (named.terminating if terminating else named.launching) if named else None
         hook = _hook(client, group, TERMINATING if terminating else LAUNCHING, wanted)
-    return GroupLifecycle(client, identity.instance, group, hook, state, config.heartbeat, say).start()
+    return GroupLifecycle(client, identity.instance, group, hook, state, config.heartbeat, say, terminating).start()
 
 
 def _membership(client: Client, instance: str) -> tuple[str, str]:

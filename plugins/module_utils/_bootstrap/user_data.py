@@ -70,7 +70,8 @@ def _settings(bundle: Bundle, config: Config) -> dict[str, t.Any]:
     key = bundle_key(bundle.kit.name, bundle.sha256)
     settings = {
         "name": bundle.kit.name, "sha256": bundle.sha256, "bucket": url.netloc, "key": "/".join(filter(None, (url.path.strip("/"), key))),
-        "endpoint": options.get("endpoint_url"), "region": options.get("region") or config.aws.region, "ca": options.get("aws_ca_bundle"),
+        "endpoint": options.get("endpoint_url"), "region": options.get("region") or config.aws.region, "aws_region": config.aws.region,
+        "ca": options.get("aws_ca_bundle"),
         "insecure": options.get("validate_certs") is False, "metadata_url": config.aws.metadata_url, "autoscaling": config.aws.endpoint_url,
         "lifecycle": {"group": hooks.group, "launching": hooks.launching} if hooks else None, "silent": config.lifecycle == "none",
         "python": list(bundle.python), "deadline": config.deadline, "start": list(bundle.kit.enable),

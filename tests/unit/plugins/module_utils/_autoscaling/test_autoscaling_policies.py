@@ -92,6 +92,10 @@ def test_a_host_answers_its_group_s_hooks_and_reads_its_secrets_only() -> None:
     assert may(policy, "secretsmanager:GetSecretValue", where % ("secretsmanager", "secret:shop-AbCdEf"))
     assert not may(policy, "secretsmanager:GetSecretValue", where % ("secretsmanager", "secret:shop-other-AbCdEf"))
     key = CONFIG["kms_keys"][0]
+    bucket = {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}
+    for who in ("host", "builder", "deployer"):  # all of them read, and write something, in a bucket that may have a key of its own
+        theirs = documents(CONFIG, who)
+        assert may(theirs, "kms:Decrypt", key, bucket) and may(theirs, "kms:GenerateDataKey", key, bucket) and not may(theirs, "kms:GenerateDataKey", key)
     assert may(policy, "kms:Decrypt", key, {"kms:ViaService": "ssm.eu-central-1.amazonaws.com"}) and not may(policy, "kms:Decrypt", key)
 
 

@@ -68,6 +68,15 @@ def test_a_group_that_is_there_keeps_its_size_and_what_was_not_asked_for(aws: t.
     assert asked(aws) == ["put_lifecycle_hook", "update_auto_scaling_group", "create_or_update_tags", "put_scaling_policy"]
 
 
+def test_no_server_is_ended_by_a_maximum(aws: t.Any) -> None:
+    """AWS would bring the number of servers down to it, hooks or not."""
+    aws.raw.update(DesiredCapacity=5, MaxSize=20)
+    with pytest.raises(BeamError) as caught:
+        adopt(aws)
+    assert caught.value.code == "group_would_shrink" and "AWS would end 1 of them" in caught.value.message and asked(aws) == []
+    assert adopt(aws, max_size=5)["changed"]
+
+
 def test_a_group_that_is_as_it_is_wanted_is_left_alone(aws: t.Any) -> None:
     aws.raw.update(MinSize=2, VPCZoneIdentifier="subnet-1", HealthCheckType="ELB", HealthCheckGracePeriod=60)
     aws.raw["Tags"] = [{"Key": "beam:channel", "Value": "production", "PropagateAtLaunch": True}, {"Key": "other", "Value": "x", "PropagateAtLaunch": False}]

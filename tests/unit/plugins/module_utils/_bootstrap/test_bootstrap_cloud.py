@@ -189,6 +189,32 @@ def test_a_hook_that_somebody_else_completed(shelf: Shelf) -> None:
     assert not held.launching
 
 
+def test_a_completion_whose_answer_was_lost(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was completed: the next call is told that there is nothing to complete, while the group still shows the state from before."""
+    group = Group()
+    held = found(shelf, group)
+    group.action = False
+    monkeypatch.setattr(lifecycle._Wait, "pause", lambda self: setattr(group, "state", "InService"))
+    held.complete("CONTINUE", once)
+    assert not held.launching
+    # Another hook holds it longer than we look: our part is done.
+    group.state = "Pending:Wait"
+    held = found(shelf, group)
+    monkeypatch.setattr(lifecycle._Wait, "pause", lambda self: setattr(self, "_left", 0))
+    held.complete("CONTINUE", once)
+    assert not held.launching
+
+
+def test_an_end_that_the_metadata_tell_before_the_group_does(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Group("InService")
+    held = find_lifecycle(shelf.config(lifecycle="auto"), HERE, print, group.client(), terminating=True)
+    states = ["Terminating", "Terminating:Wait"]
+    monkeypatch.setattr(lifecycle._Wait, "pause", lambda self: setattr(group, "state", states.pop(0)))
+    held.complete("CONTINUE", once)
+    assert group.called("complete") == ["end CONTINUE"]
+    held.close()
+
+
 def test_terminated_half_way(shelf: Shelf) -> None:
     group = Group()
     held = found(shelf, group, heartbeat=600)
