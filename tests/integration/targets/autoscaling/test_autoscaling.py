@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -151,6 +152,32 @@ def test_a_rollout_takes_members_along_and_brings_home_who_came_meanwhile(site: 
     assert sorted(site.witness.samples[-1].serving) == sorted(site.hosts)
     again = site.play("rollout")
     assert again.code == 0 and "there was nothing to do" in again.text and len(again.report["rows"]) == 3
+
+
+def test_a_sweep_that_fails_is_told_and_leaves_nothing_open(site: Site, cloud: Cloud) -> None:
+    cloud.set_state("shop", site.hosts[2], "Pending:Wait")
+    state = Path(site.bases[site.hosts[2]]) / "state.json"
+    kept = state.read_bytes()
+    hook = site.directory / "spoil.yml"
+    arrive = {"ansible.builtin.command": {"argv": ["touch", str(site.directory / "arrives")]}, "delegate_to": "localhost"}
+    spoil = {"ansible.builtin.copy": {"content": "{", "dest": str(state), "mode": "preserve"}, "delegate_to": "localhost"}
+    hook.write_text(json.dumps([spoil, arrive]))
+
+    def come() -> None:
+        while not (site.directory / "arrives").exists():
+            time.sleep(0.1)
+        cloud.set_state("shop", site.hosts[2], "InService")
+
+    thread = threading.Thread(target=come, daemon=True)
+    thread.start()
+    run = site.play("rollout", beam_version="0.1.0", beam_hooks={"before_promote": str(hook)})
+    (site.directory / "arrives").touch()
+    thread.join()
+    assert run.code != 0 and "state.json" in run.report["reason"], run.report
+    assert site.stable() == "0.1.0" and [site.versions()[host] for host in site.hosts] == ["0.1.0", "0.1.0", "0.2.0"]
+    assert site.document("journal")["state"] == "finished" and site.document("locks")["holder"] is None
+    state.write_bytes(kept)
+    assert site.play("rollout", beam_version="0.2.0", beam_force=True).code == 0 and site.versions() == dict.fromkeys(site.hosts, "0.2.0")
 
 
 def test_who_is_still_on_the_way_in_is_left_to_itself(site: Site, cloud: Cloud) -> None:

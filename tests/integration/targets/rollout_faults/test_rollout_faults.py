@@ -26,6 +26,7 @@ import kills
 import rollout_site
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, acquire, give_back
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
+from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
 
 POINTS = ("before_rollout", "before_migrate", "after_migrate", "before_batch", "leave", "before_restart", "after_restart", "join", "after_batch",
@@ -198,6 +199,42 @@ def test_a_second_deployer_is_told_who_holds_the_lock_or_waits(fleet: Fleet) -> 
     told.join()
     assert run.code == 0 and fleet.stable() == "0.2.0" and set(fleet.versions().values()) == {"0.2.0"}
     assert (fleet.document("channels")["previous"] or {}).get("version") == "0.1.0"
+
+
+def _elsewhere(fleet: Fleet, version: str) -> None:
+    """What is stable moves, as by another rollout."""
+    run_channel({"store": "file://%s" % fleet.store, "name": "beacon", "channel": "production", "state": "promoted", "version": version, "force": True}, False)
+
+
+def test_who_waited_for_another_rollout_plans_from_what_it_left(fleet: Fleet) -> None:
+    store = DirectoryStore(str(fleet.store))
+    before = fleet.stable()
+    other = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
+    lease = acquire(store, Want("beacon", "production", "anna@desk", "rollout of " + other, 600, 0))
+    log = fleet.directory / "waits.log"
+    waits = fleet.start("rollout", log, beam_version=before, beam_wait=120, beam_force=True)
+    rollout_site.until(lambda: "Take the lock" in log.read_text(), "it takes no lock", 60)
+    time.sleep(2)
+    _elsewhere(fleet, other)
+    give_back(store, "beacon", "production", lease.lock.token)
+    assert waits.wait(200) == 0, log.read_text()
+    assert fleet.stable() == before and set(fleet.versions().values()) == {before}
+    assert (fleet.document("channels")["previous"] or {}).get("version") == other and fleet.document("locks")["holder"] is None
+
+
+def test_a_plan_that_another_rollout_has_overtaken_is_not_carried_out(fleet: Fleet) -> None:
+    """Also where its version was named: what ran before, and who serves, may be other things by now."""
+    before, answers = fleet.stable(), fleet.answers()
+    other = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
+    log = fleet.directory / "overtaken.log"
+    overtaken = fleet.start("rollout", log, beam_version=other, beam_force=True)
+    rollout_site.until(lambda: "Stage the release" in log.read_text(), "it stages nothing", 60)
+    _elsewhere(fleet, other)
+    assert overtaken.wait(200) != 0
+    assert "Another rollout went on while this one was being staged: %s is stable" % other in log.read_text()
+    _elsewhere(fleet, before)
+    assert fleet.answers() == answers
+    assert fleet.document("locks")["holder"] is None
 
 
 def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
