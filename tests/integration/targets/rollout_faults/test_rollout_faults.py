@@ -239,7 +239,7 @@ def test_a_plan_that_another_rollout_has_overtaken_is_not_carried_out(fleet: Fle
 
 def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
     acquire(DirectoryStore(str(fleet.store)), Want("beacon", "production", "anna@desk", "rollout of 0.1.0", 600, 0))
-    idle = fleet.play("rollout")
+    idle = fleet.play("rollout", beam_wait=0)
     assert idle.code == 0 and "nothing to do" in idle.report["verdict"] and "Locked by anna@desk since" in " ".join(idle.report["notes"])
     run = fleet.play("unlock")
     assert run.code == 0 and "anna@desk" in run.line and fleet.document("locks")["holder"] is None
