@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.alchemist.beam.plugins.modules import balancer_member as _loaded_once  # noqa: F401
+from ansible_collections.alchemist.beam.plugins.modules import balancer_member
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
 
 
 class ActionModule(Here):
     """The module of the same name."""
+
+    module = balancer_member

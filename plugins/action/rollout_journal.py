@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.alchemist.beam.plugins.modules import rollout_journal as _loaded_once  # noqa: F401
+from ansible_collections.alchemist.beam.plugins.modules import rollout_journal
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
 
 
 class ActionModule(Here):
     """The module of the same name."""
+
+    module = rollout_journal

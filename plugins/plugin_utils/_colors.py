@@ -49,11 +49,17 @@ def live_of(seen: Vars) -> str:
     return str(seen.get("live") or (CURRENT if seen.get("running") else ""))
 
 
+def kept(of: Vars) -> Vars:
+    """What would be done to the one that serves, if it stayed the one; empty where none runs. It is never started anew."""
+    live = result(of, "rollout_live")
+    return (live.get("restart") or {}) if live.get("running") else {}
+
+
 def side(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
     """`live` serves, `to` shall, `others` are to be out and stopped in the end; `back` and `from`: the node and the version to go back to."""
     seen, colors = result(of, "rollout_seen"), list(draft["colors"])
     live, facts, plain = live_of(seen), seen.get("colors") or {}, seen.get("plain") or {}
-    stays = bool(live) and draft.get("kind") != "restart" and ((result(of, "rollout_live").get("restart") or {}).get("action") == "none")
+    stays = bool(live) and draft.get("kind") != "restart" and kept(of).get("action") == "none"
     idle = str(seen.get("idle") or next(color for color in colors if color != live))
     to = live if stays else idle
     spare = idle if stays else next(color for color in colors if color != to)

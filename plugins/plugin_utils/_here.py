@@ -18,6 +18,7 @@ import io
 import json
 import sys
 import traceback
+import types
 import typing as t
 
 from ansible.module_utils import basic
@@ -29,19 +30,19 @@ with contextlib.suppress(ImportError):
     importlib.import_module("boto3")
 
 _PROFILE = "legacy"  # what Ansible calls the way in which modules of collections are talked to
-_MODULES = "ansible_collections.alchemist.beam.plugins.modules."
 
 
 class Here(Normal):
     """To be subclassed by an action with the name of a module."""
 
+    module: types.ModuleType
+
     def _execute_module(self, *words: t.Any, task_vars: t.Any = None, wrap_async: t.Any = False, **more: t.Any) -> t.Any:
         if words or more or wrap_async or not self._is_here(task_vars or {}):
             return super()._execute_module(*words, task_vars=task_vars, wrap_async=wrap_async, **more)
-        name = self._task.resolved_action or self._task.action
         arguments = dict(self._task.args)
-        self._update_module_args(name, arguments, task_vars)
-        return call(name.rpartition(".")[2], arguments)
+        self._update_module_args(self._task.action, arguments, task_vars)
+        return call(self.module, arguments)
 
     def _is_here(self, task_vars: t.Mapping[str, t.Any]) -> bool:
         """Whether it would run on this machine, by this user and with this very Python."""
@@ -53,9 +54,8 @@ class Here(Normal):
         return bool(self._templar.template(of.get("ansible_python_interpreter") or "") == sys.executable)
 
 
-def call(name: str, arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def call(module: types.ModuleType, arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What the module answers, read as if another process had written it."""
-    module = importlib.import_module(_MODULES + name)
     encoder = get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)
     said, problem = io.StringIO(), ""
     # This process ends with the task: what is set here is in nobody's way.
@@ -71,4 +71,5 @@ def call(name: str, arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     try:
         return dict(json.loads(said.getvalue(), cls=get_module_decoder(_PROFILE, Direction.MODULE_TO_CONTROLLER)))
     except ValueError:
-        return {"failed": True, "msg": "%s ended without an answer" % name, "module_stdout": said.getvalue(), "module_stderr": problem, "rc": 1}
+        what = "%s ended without an answer" % module.__name__.rpartition(".")[2]
+        return {"failed": True, "msg": what, "module_stdout": said.getvalue(), "module_stderr": problem, "rc": 1}

@@ -16,7 +16,7 @@ Vars = t.Mapping[str, t.Any]
 CURRENT = "current"  # the pointer, and in place of a colour the node of a host that has only one
 # Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
 BLAMING = ("unhealthy", "node_died", "boot_timeout", "canary_worse")
-# The registers of a rollout; the role's vars/main.yml resets them before each.
+# The registers of a rollout; tasks/stage.yml of the role resets them before each.
 FORWARD = (
     "rollout_leaving", "rollout_rejoined", "rollout_cleared", "rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted",
     "rollout_ready_again", "rollout_joined", "rollout_baked", "rollout_switched", "rollout_enabled", "rollout_disabled", "rollout_stopped",

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, rotation, side
+from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, error, failed, result
 
 Vars = t.Mapping[str, t.Any]
@@ -44,16 +44,10 @@ def _rotation(plan: Vars, host: str) -> Vars:
     return ((plan.get("balanced") or {}).get("members") or {}).get(host) or {}
 
 
-def _kept(of: Vars) -> Vars:
-    """What would be done to the one of two nodes that serves, if it stayed the one. It is never started anew."""
-    live = result(of, "rollout_live")
-    return (live.get("restart") or {}) if live.get("running") else {}
-
-
 def _colored(row: Vars, host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
     """The row of a host with two nodes: the one that serves is not touched, so it is what ran before."""
     balanced = rotation(host, of, draft, mine)
-    reason = row["reason"] if failed(result(of, "rollout_foreseen")) else _kept(of).get("reason") or row["reason"]
+    reason = row["reason"] if failed(result(of, "rollout_foreseen")) else kept(of).get("reason") or row["reason"]
     return {
         **row, "from": mine["from"], "action": mine["action"], "reason": reason, "rotation": balanced["rotation"], "strange": balanced["strange"],
         "serves": balanced["serves"] if draft.get("balanced") else row["serves"], "live": mine["live"], "to": mine["to"],

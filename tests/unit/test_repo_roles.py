@@ -96,3 +96,12 @@ def test_entry_points_exist(role: Path) -> None:
 
 def test_there_are_roles() -> None:
     assert ROLES
+
+
+def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
+    """Or the second rollout of a run would take the first one's results for its own."""
+    from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import REGISTERS
+
+    tasks = load(next(role for role in ROLES if role.name == "rollout") / "tasks" / "stage.yml")
+    forgotten = set(tasks[0]["ansible.builtin.set_fact"])
+    assert set(REGISTERS) <= forgotten and {"rollout_confirmed", "rollout_hook_error", "rollout_opened", "rollout_candidate", "rollout_promoted"} <= forgotten

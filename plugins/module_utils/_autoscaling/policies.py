@@ -135,15 +135,17 @@ def _host(config: t.Mapping[str, t.Any]) -> list[Statement]:
         "Sid": "DecryptByTheServices", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": config["kms_keys"] if services else [],
         "Condition": {"StringEquals": {"kms:ViaService": services}},
     })  # fmt: skip
-    return [*found, *_bucket_keys(config)]
+    return [*found, _bucket_keys(config)]
 
 
-def _bucket_keys(config: t.Mapping[str, t.Any]) -> list[Statement]:
+def _bucket_keys(config: t.Mapping[str, t.Any]) -> Statement:
     """Of a bucket that encrypts with a key of its own: reading takes the one, writing takes both."""
-    return [{
+    if config["kms_keys"] and not config["region"]:
+        raise _refused("the service that uses a key needs region", "Give it")
+    return {
         "Sid": "UseTheBucketsKey", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": config["kms_keys"],
         "Condition": {"StringEquals": {"kms:ViaService": ["s3.%s.amazonaws.com" % config["region"]]}},
-    }]  # fmt: skip
+    }  # fmt: skip
 
 
 def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[list[str], list[str]]:
@@ -171,7 +173,7 @@ def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[l
 
 
 def _builder(config: t.Mapping[str, t.Any]) -> list[Statement]:
-    return [*_read(config), _once("PublishOnce", _under(config, *_ONCE_BUILDER)), *_check(config), *_bucket_keys(config)]
+    return [*_read(config), _once("PublishOnce", _under(config, *_ONCE_BUILDER)), *_check(config), _bucket_keys(config)]
 
 
 def _deployer(config: t.Mapping[str, t.Any]) -> list[Statement]:
@@ -180,7 +182,7 @@ def _deployer(config: t.Mapping[str, t.Any]) -> list[Statement]:
     describe = ["AutoScalingGroups", "LifecycleHooks", "InstanceRefreshes"]
     balance = ["DescribeTargetGroups", "DescribeTargetGroupAttributes", "DescribeTargetHealth"]
     return [
-        *_bucket_keys(config),
+        _bucket_keys(config),
         *_read(config),
         _once("WriteOnce", _under(config, *_ONCE_DEPLOYER)),
         *_swap(config),

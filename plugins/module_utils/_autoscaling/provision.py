@@ -92,15 +92,15 @@ def _update(now: Raw, params: Raw, new: bool) -> list[Call]:
         del wanted["VPCZoneIdentifier"]
     changed = {key: value for key, value in wanted.items() if key == "LaunchTemplate" or value != now.get(key)}
     size = int(now.get("DesiredCapacity") or 0)
-    if not new and params["max_size"] < size:
+    if new:
+        # Only a new group is given a number of servers: that of another one is its scaling policies' affair.
+        changed["DesiredCapacity"] = params["desired"] or params["min_size"]
+    elif params["max_size"] < size:
         raise BeamError(
             "group_would_shrink", "The group %s is not changed" % params["name"],
             "it has %d servers, and with a max_size of %d AWS would end %d of them" % (size, params["max_size"], size - params["max_size"]),
             "Give a max_size of at least %d, or scale the group in first" % size,
         )  # fmt: skip
-    if new:
-        # Only a new group is given a number of servers: that of another one is its scaling policies' affair.
-        changed["DesiredCapacity"] = params["desired"] or params["min_size"]
     if not changed:
         return []
     return [Call("update_auto_scaling_group", {"AutoScalingGroupName": params["name"], **changed}, "%s set" % ", ".join(sorted(changed)))]

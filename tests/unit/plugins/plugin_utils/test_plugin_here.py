@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.alchemist.beam.plugins.modules import rollout_info
+from ansible_collections.alchemist.beam.plugins.modules import release_channel, rollout_info
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
 
 
@@ -22,12 +22,12 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_answer_of_a_module(tmp_path: Path) -> None:
     arguments = {"store": "file://%s" % tmp_path, "name": "shop", "channel": "production", "history": 0, "_ansible_check_mode": False}
-    answer = call("rollout_info", arguments)
+    answer = call(rollout_info, arguments)
     assert (answer["changed"], answer["lock"], answer["unfinished"]) == (False, None, False)
-    refused = call("release_channel", {**arguments, "history": None, "state": "promoted", "version": "1.0.0"})
+    refused = call(release_channel, {**arguments, "history": None, "state": "promoted", "version": "1.0.0"})
     assert refused["failed"] and "history" in refused["msg"]  # its own checks of what it was given
     del arguments["history"]
-    missing = call("release_channel", {**arguments, "state": "promoted", "version": "1.0.0"})
+    missing = call(release_channel, {**arguments, "state": "promoted", "version": "1.0.0"})
     assert missing["failed"] and missing["error"]["code"] == "release_missing"
 
 
@@ -38,5 +38,5 @@ def broken() -> t.NoReturn:
 
 def test_a_module_that_breaks_is_a_failed_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollout_info, "main", broken)
-    answer = call("rollout_info", {})
+    answer = call(rollout_info, {})
     assert answer["failed"] and answer["module_stdout"] == "half an answer\n" and "nobody foresaw this" in answer["module_stderr"]

@@ -130,6 +130,13 @@ def test_what_would_make_it_wide_or_wrong_is_refused(changes: dict[str, t.Any]) 
     assert caught.value.code == "policy_option"
 
 
+def test_a_key_without_the_region_of_its_service_is_refused() -> None:
+    """A condition that never holds would be a right that is not there."""
+    with pytest.raises(BeamError) as caught:
+        documents({"store": "s3://releases", "name": "shop", "kms_keys": CONFIG["kms_keys"]}, "builder")
+    assert caught.value.code == "policy_option"
+
+
 def test_another_kind_is_refused() -> None:
     with pytest.raises(BeamError):
         documents(CONFIG, "everybody")
