@@ -17,40 +17,82 @@ import re
 import tempfile
 import time
 import typing as t
+from dataclasses import replace
 
 from .._errors import BeamError
 from .._release.abi_scan import scan_tree
 from .._release.manifest import Provenance
 from .._release.names import check_version
+from .._release.published import Published
 from .._release.record import BuildRecord, dump_record, record_path
-from . import index, toolchain, tree
-from .plan import BuildPlan, describe_result, make_plan
+from . import checkout, index, toolchain, tree
+from . import published as existing
+from .plan import FORMAT, BuildPlan, describe_result, make_plan
+from .products import Products, sweep_unfinished
+from .project import require_project
+from .reproducible import normalize_manifests, refuse_build_path
 from .request import Request
+from .sources import commit_time, named
 from .steps import Steps, fetch_dependencies, free_megabytes
+from .tasks import in_order
 
 _VSN = re.compile(r'\{vsn,\s*"([^"]*)"\}')
 
 
-def run_build(request: Request, check_mode: bool = False) -> dict[str, t.Any]:
+def run_build(request: Request, check_mode: bool = False, published: Published | None = None) -> dict[str, t.Any]:
+    """published: the store that the release goes to. What is there already is not built."""
     started = time.monotonic()
     with _errors_of_the_disk(request):
-        plan = make_plan(request)
-        if plan.changed and not check_mode:
-            with _lock(request) as lock:
-                # Somebody may have built the same while this one waited for the lock.
-                plan = make_plan(request)
-                record, seconds = _build(plan, lock) if plan.changed else (plan.record, {})
-        else:
-            record, seconds = plan.record, {}
-        # An empty time means that the index knew it already.
-        if plan.seconds and record is not None and plan.key is not None and not check_mode:
-            index.remember(request.build_dir, plan.key, plan.document)
+        result = _run(request, check_mode, published)
+    result["seconds"] = {**result.get("seconds", {}), "total": round(time.monotonic() - started, 3)}
+    return result
+
+
+def _run(request: Request, check_mode: bool, published: Published | None) -> dict[str, t.Any]:
+    if not request.repo:
+        with _lock_directory(request, request.checkout) as lock:
+            return _plan_and_build(request, check_mode, published, (lock,))
+    wanted = checkout.resolve(request.repo, request.ref, request.timeout)
+    found = existing.find(request, wanted, published)
+    if found is not None:
+        return {**found, "ref": wanted.said}
+    if check_mode:
+        with checkout.rehearse(wanted, request.checkout, request.build_dir, request.allow_dirty, request.timeout) as (wanted, directory):
+            there = replace(request, checkout=directory, project_dir=os.path.join(directory, request.subdir) if request.subdir else directory)
+            require_project(there.project_dir)
+            return {**_plan_and_build(there, True, published, ()), "ref": wanted.said}
+    os.makedirs(request.checkout, mode=0o755, exist_ok=True)
+    with _lock_directory(request, request.checkout) as lock:
+        wanted, moved = checkout.fetch(wanted, request.checkout, request.build_dir, request.timeout, (lock,))
+        warnings = ["The tag %s" % tag for tag in moved]
+        found = existing.find(request, wanted, published)
+        if found is None:
+            warnings += checkout.check_out(wanted, request.checkout, request.build_dir, request.allow_dirty, request.timeout, (lock,))
+            require_project(request.project_dir)
+            found = _plan_and_build(request, False, published, (lock,))
+    return {**found, "ref": wanted.said, "moved_tags": list(moved), "warnings": [*warnings, *found.get("warnings", [])]}
+
+
+def _plan_and_build(request: Request, check_mode: bool, published: Published | None, locks: t.Sequence[int]) -> dict[str, t.Any]:
+    warnings = [] if check_mode or request.repo else ["A build that was killed had left %s" % left for left in sweep_unfinished(request.build_dir, own=False)]
+    plan = make_plan(request)
+    if plan.changed:
+        found = existing.judge(plan, published)
+        if found is not None:
+            return {**found, "warnings": warnings}
+    if plan.sources.extra:
+        warnings.append("No commit has %s: git ignores it, and the release is built with it" % named(plan.sources.extra))
+    seconds: dict[str, float] = {}
+    record = plan.record
+    if plan.changed and not check_mode:
+        with _lock(request) as lock:
+            record, seconds = _build(plan, (*locks, lock))
+    # An empty time means that the index knew it already.
+    if plan.seconds and record is not None and plan.key is not None and not check_mode:
+        index.remember(request.build_dir, plan.key, plan.document)
     if plan.seconds:
         seconds = {"info": round(plan.seconds, 3), **seconds}
-    return {
-        "changed": plan.changed, **describe_result(plan, record), "diff": plan.diff(),
-        "seconds": {**seconds, "total": round(time.monotonic() - started, 3)},
-    }
+    return {"changed": plan.changed, **describe_result(plan, record), "diff": plan.diff(), "seconds": seconds, "warnings": warnings}
 
 
 @contextlib.contextmanager
@@ -71,10 +113,24 @@ def _errors_of_the_disk(request: Request) -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
+def _lock_directory(request: Request, directory: str) -> t.Iterator[int]:
+    """One build of a directory at a time, from the checkout to the tree. Locking a directory writes nothing, so check mode does it too."""
+    with _locked(request, os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), directory) as descriptor:
+        yield descriptor
+
+
+@contextlib.contextmanager
 def _lock(request: Request) -> t.Iterator[int]:
-    """One build in a build directory at a time. Mix inherits the lock: a build whose module was killed still holds it."""
+    """One build in a build directory at a time."""
     os.makedirs(request.build_dir, mode=0o755, exist_ok=True)
     descriptor = os.open(os.path.join(request.build_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with _locked(request, descriptor, request.build_dir):
+        yield descriptor
+
+
+@contextlib.contextmanager
+def _locked(request: Request, descriptor: int, place: str) -> t.Iterator[int]:
+    """Mix and git inherit the lock: a build whose module was killed still holds it."""
     try:
         deadline = time.monotonic() + request.timeout
         while True:
@@ -84,7 +140,7 @@ def _lock(request: Request) -> t.Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise BeamError(
-                        "build_locked", "another build in %s goes on" % request.build_dir, "it did not end within %d s" % request.timeout,
+                        "build_locked", "another build in %s goes on" % place, "it did not end within %d s" % request.timeout,
                         "Wait for it, or look for a mix that hangs",
                     ) from None
                 time.sleep(0.2)
@@ -96,7 +152,7 @@ def _lock(request: Request) -> t.Iterator[int]:
 def _compiled_dir(plan: BuildPlan) -> str:
     """Compiled code of its own for each environment and toolchain: Mix does not notice when only a variable changes."""
     request = plan.request
-    parts = [sorted(request.env.items()), sorted(request.compile_env.items()), toolchain.identity(plan.project.toolchain), request.project_dir]
+    parts = [FORMAT, sorted(request.env.items()), sorted(request.compile_env.items()), toolchain.identity(plan.project.toolchain), request.project_dir]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
     return os.path.join(request.build_dir, "compiled", "%s-%s" % (request.mix_env, key))
 
@@ -120,11 +176,14 @@ def _needs_force(plan: BuildPlan, compiled: str) -> bool:
         with open(seen_path, encoding="ascii") as stream:
             seen = json.load(stream)
         last = int(os.stat(seen_path).st_mtime)
-    except (OSError, ValueError):
+        if seen["products"]:
+            return True  # what the compiler wrote beside the sources was taken away again, and it writes it only when it compiles
+        files = seen["files"]
+    except (OSError, ValueError, KeyError, TypeError):
         return os.path.isdir(os.path.join(compiled, "lib"))  # a build that was killed: nobody knows what it had seen
     root = plan.sources.root
     return any(
-        int(os.lstat(os.path.join(root, path)).st_mtime) <= last for path, content in plan.sources.files.items() if seen.get(path) != content
+        int(os.lstat(os.path.join(root, path)).st_mtime) <= last for path, content in plan.sources.files.items() if files.get(path) != content
     )
 
 
@@ -132,33 +191,56 @@ def _seen_path(compiled: str) -> str:
     return os.path.join(compiled, ".alchemist-sources.json")
 
 
-def _build(plan: BuildPlan, lock: int) -> tuple[BuildRecord, dict[str, float]]:
+def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[str, float]]:
     request = plan.request
     compiled = _compiled_dir(plan)
     os.makedirs(compiled, exist_ok=True)
     os.utime(compiled)
     tree.sweep(request.build_dir)
-    steps = Steps(request, plan.name, compiled, lock)
+    epoch = commit_time(plan.sources.root) if plan.sources.git.sha else None
+    steps = Steps(request, plan.name, compiled, locks, epoch)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=request.build_dir) as scratch:
-        fresh = os.path.join(scratch, "tree")
-        if plan.project.fetched:
-            fetch_dependencies(steps, plan.project.lockfile)
-        for task in plan.request.before:
-            steps.mix("before", *task)
-        force = ["--force"] if request.force or _needs_force(plan, compiled) else []
-        # Until it is written again, the next build knows that this one did not end.
-        tree.remove(_seen_path(compiled))
-        steps.mix("compile", "compile", *force)
-        wanted = ["--version", plan.version] if request.version and plan.version else []
-        steps.mix("release", "release", *plan.chosen.argument, "--path", fresh, "--overwrite", "--quiet", *wanted)
-        index.write_atomically(_seen_path(compiled), json.dumps(plan.sources.files).encode("ascii"))
-        record = _finish(plan, fresh)
-        _publish(plan, fresh, record, scratch)
+        # A lock that deps: get changes is somebody's to commit; in a checkout of ours it would only be a change.
+        if not request.repo:
+            _fetch(plan, steps)
+        products = Products((plan.sources, *plan.others), request.build_dir, scratch, steps.caches())
+        try:
+            if request.repo:
+                _fetch(plan, steps)
+            record = _make(plan, steps, products, compiled, scratch)
+        finally:
+            products.undo()
     tree.prune(request.build_dir, request.keep, plan.tree_of(record.version), compiled)
     return record, steps.seconds
 
 
-def _finish(plan: BuildPlan, fresh: str) -> BuildRecord:
+def _fetch(plan: BuildPlan, steps: Steps) -> None:
+    if plan.project.fetched:
+        fetch_dependencies(steps, plan.project.lockfile)
+
+
+def _make(plan: BuildPlan, steps: Steps, products: Products, compiled: str, scratch: str) -> BuildRecord:
+    request, fresh = plan.request, os.path.join(scratch, "tree")
+    before, after = in_order(request.before, request.after_compile, plan.project.aliases)
+    for task in before:
+        steps.mix("before", *task)
+    force = ["--force"] if request.force or _needs_force(plan, compiled) else []
+    # Until it is written again, the next build knows that this one did not end.
+    tree.remove(_seen_path(compiled))
+    looked = products.look()
+    steps.mix("compile", "compile", *force)
+    left = products.written_since(looked)
+    for task in after:
+        steps.mix("after_compile", *task)
+    wanted = ["--version", plan.version] if request.version and plan.version else []
+    steps.mix("release", "release", *plan.chosen.argument, "--path", fresh, "--overwrite", "--quiet", *wanted)
+    index.write_atomically(_seen_path(compiled), json.dumps({"products": left, "files": plan.sources.files}).encode("ascii"))
+    record = _finish(plan, fresh, scratch, steps.epoch)
+    _publish(plan, fresh, record, scratch)
+    return record
+
+
+def _finish(plan: BuildPlan, fresh: str, scratch: str, epoch: int | None) -> BuildRecord:
     version = check_version(tree.read_version(fresh))
     if plan.version and version != plan.version:
         raise BeamError(
@@ -167,6 +249,8 @@ def _finish(plan: BuildPlan, fresh: str) -> BuildRecord:
         )
     tree.tidy_tree(fresh, plan.name, version)
     tree.check_tree(fresh)
+    refuse_build_path(fresh, scratch, plan.request.project_dir, plan.project.reads)
+    normalize_manifests(fresh, epoch)
     project, git = plan.project, plan.sources.git
     lockfile = os.path.join(plan.request.project_dir, project.lockfile)
     lock = ""

@@ -21,10 +21,10 @@ from .._release.record import BuildRecord, load_record
 from . import index, toolchain
 from .project import Chosen, Project, ask_project, choose_release, parse_project
 from .request import Request
-from .sources import Sources, describe, read_sources, require_clean
+from .sources import Sources, describe, digest_of, read_sources, require_clean, require_submodules, tags_at, version_from_git
 
 # Changes when a newer collection would build the same input into something else.
-_FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,22 @@ class BuildPlan:
     document: t.Mapping[str, t.Any]  # what the project said of itself
     record: BuildRecord | None  # of the tree that is there already
     seconds: float  # that asking the project took
+    others: tuple[Sources, ...] = ()  # of applications that are taken by path from outside
+    elsewhere: tuple[str, ...] = ()  # what else is read from outside of the sources: files and directories
+
+    @property
+    def commit(self) -> str:
+        """What was asked for. A tree that was built from another commit with the same sources has that one's git_sha."""
+        return self.sources.git.sha
+
+    @property
+    def inputs(self) -> str:
+        """Empty where the sources are not what the commit says, or not that alone."""
+        sources = self.sources
+        links = any(content.startswith("link:") and " -> " in content for content in sources.files.values())
+        if not sources.git.sha or sources.git.dirty or sources.extra or links or self.others or self.elsewhere:
+            return ""
+        return inputs_of(self.request, self.commit, tags_at(sources.root, self.commit))
 
     @property
     def name(self) -> str:
@@ -69,9 +85,17 @@ def _decisions(request: Request) -> dict[str, t.Any]:
     # The values may be secrets: only their digest goes on.
     environment = _digest([sorted(request.env.items()), sorted(request.compile_env.items())])
     return {
-        "format": _FORMAT, "release": request.release, "mix_env": request.mix_env, "environment": environment, "deps": request.deps,
-        "before": request.before,
+        "format": FORMAT, "release": request.release, "mix_env": request.mix_env, "environment": environment, "deps": request.deps,
+        "before": request.before, "after_compile": request.after_compile,
     }
+
+
+def inputs_of(request: Request, commit: str, tags: t.Iterable[str]) -> str:
+    """The key of a published release: the commit, the tags that name it (a version may come from them) and the options.
+
+    The toolchain is not in it: a version is published once, so that another Elixir could only be refused after the build.
+    """
+    return _digest([_decisions(request), request.version, request.subdir, sorted(request.exclude), commit, sorted(tags)])
 
 
 def _document(request: Request, sources: Sources) -> tuple[dict[str, t.Any], str | None, float]:
@@ -98,36 +122,48 @@ def _described(sources: Sources) -> str:
         return ""
 
 
-def _outside(request: Request, project: Project) -> list[Sources]:
-    """Applications that are taken by path from outside of the project's directory."""
-    inside = request.project_dir.rstrip("/") + "/"
-    paths = sorted({os.path.realpath(path) for path in project.paths})
-    found = [read_sources(path, request.build_dir) for path in paths if not (path + "/").startswith(inside) and os.path.isdir(path)]
-    for sources in found:
-        require_clean(sources, request.allow_dirty)
-    return found
+def _is_inside(path: str, sources: t.Iterable[Sources]) -> bool:
+    return any((path + "/").startswith(one.root.rstrip("/") + "/") for one in sources)
+
+
+def _outside(request: Request, project: Project, sources: Sources) -> tuple[Sources, ...]:
+    """Applications that are taken by path from outside of the sources."""
+    found: list[Sources] = []
+    for path in sorted({os.path.realpath(path) for path in project.paths}):
+        if not _is_inside(path, (sources, *found)) and os.path.isdir(path):
+            found.append(read_sources(path, request.build_dir))
+            require_clean(found[-1], request.allow_dirty)
+    return tuple(found)
+
+
+def _version(request: Request, sources: Sources, chosen: Chosen) -> str | None:
+    if request.version == "git":
+        return check_version(version_from_git(sources.root, chosen.version))
+    return request.version or chosen.version
 
 
 def make_plan(request: Request) -> BuildPlan:
     sources = read_sources(request.project_dir, request.build_dir)
     require_clean(sources, request.allow_dirty)
+    require_submodules(sources.root)
     document, key, seconds = _document(request, sources)
     project = parse_project(document)
     chosen = choose_release(project, request.release)
-    version = chosen.version
-    if request.version == "git":
-        version = check_version(describe(request.project_dir))
-    elif request.version:
-        version = request.version
-    others = _outside(request, project)
+    version = _version(request, sources, chosen)
+    others = _outside(request, project, sources)
+    reads = {os.path.realpath(path) for path in project.reads if os.path.exists(path)}
+    elsewhere = tuple(sorted(path for path in reads if not _is_inside(path, (sources, *others))))
     fingerprint = _digest(
         {
             **_decisions(request), "sources": sources.digest, "outside": sorted((os.path.basename(s.root), s.digest) for s in others),
+            "elsewhere": sorted((os.path.basename(path), digest_of(path)) for path in elsewhere), "subdir": os.path.relpath(request.project_dir, sources.root),
             "name": chosen.name, "version": version, "own_apps": dict(project.own_apps),
             "toolchain": toolchain.identity(project.toolchain),
         }
     )
-    plan = BuildPlan(request, sources, project, chosen, version, fingerprint, key, document, None, seconds)
+    plan = BuildPlan(
+        request, sources, project, chosen, version, fingerprint, key, document, None, seconds, others=others, elsewhere=elsewhere,
+    )
     return _with_record(plan)
 
 
@@ -150,7 +186,8 @@ def describe_result(plan: BuildPlan, record: BuildRecord | None) -> dict[str, t.
     tree = plan.tree_of(version) if version else None
     return {
         "name": plan.name, "version": version, "path": tree, "record": tree and tree + ".build.json", "fingerprint": plan.fingerprint,
-        "git_sha": record.provenance.git_sha if record else plan.sources.git.sha, "mix_env": plan.request.mix_env,
+        "git_sha": record.provenance.git_sha if record else plan.sources.git.sha, "commit": plan.commit,
+        "inputs": plan.inputs, "published": None, "mix_env": plan.request.mix_env,
         "abi": record.abi.to_dict() if record else None, "own_apps": sorted(plan.project.own_apps),
         "toolchain": {"elixir": plan.project.toolchain.elixir, "otp": toolchain.otp_version(plan.project.toolchain), "erts": plan.project.toolchain.erts},
         "provenance": asdict(record.provenance) if record else None,

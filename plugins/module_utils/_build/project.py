@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._errors import BeamError
 from .._release.names import check_name, check_version
@@ -40,6 +40,8 @@ class Project:
     fetched: bool  # whether something has to be fetched
     lockfile: str
     toolchain: Toolchain
+    reads: tuple[str, ...] = ()  # what else Mix reads: the configuration, templates of the release, ...
+    aliases: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name of a Mix alias -> the tasks it runs
 
 
 def require_project(project_dir: str) -> None:
@@ -76,6 +78,7 @@ def parse_project(doc: t.Mapping[str, t.Any]) -> Project:
         default_release=doc["default_release"] or "", version=doc["version"], own_apps=dict(doc["own_apps"]), paths=tuple(sorted(doc["paths"])),
         fetched=doc["fetched"], lockfile=doc["lockfile"],
         toolchain=Toolchain(doc["elixir"], doc["otp_release"], doc["erts"], doc["elixir_root"], doc["otp_root"]),
+        reads=tuple(sorted(doc["reads"])), aliases={name: tuple(tasks) for name, tasks in doc["aliases"].items()},
     )
 
 

@@ -47,19 +47,26 @@ defmodule AlchemistBeam.Info do
 
     Enum.reduce(children ++ path_deps(config), seen, fn {app, path}, seen ->
       path = Path.expand(path, root)
+      child = {app, path} in expand(children, root)
 
-      if Map.has_key?(seen, path) or not File.regular?(Path.join(path, "mix.exs")) do
-        Map.put_new(seen, path, %{app: app, version: nil, child: false, fetched: false})
-      else
-        inside(app, path, fn config ->
-          seen = Map.put(seen, path, %{app: app, version: config[:version], child: {app, path} in expand(children, root), fetched: fetched?(config)})
-          by_path(config, path, seen)
-        end)
+      cond do
+        # A child that a sibling has led to before.
+        Map.has_key?(seen, path) ->
+          Map.update!(seen, path, &%{&1 | child: &1.child or child})
+
+        not File.regular?(Path.join(path, "mix.exs")) ->
+          Map.put(seen, path, %{app: app, version: nil, child: false, fetched: false})
+
+        true ->
+          inside(app, path, fn config ->
+            seen = Map.put(seen, path, %{app: app, version: config[:version], child: child, fetched: fetched?(config)})
+            by_path(config, path, seen)
+          end)
       end
     end)
   end
 
-  def fetched?(config), do: length(config[:deps] || []) > length(path_deps(config)) + in_umbrella(config)
+  def fetched?(config), do: length(config[:deps] || []) > length(path_deps(config))
 
   def releases(config, apps) do
     for {name, opts} <- config[:releases] || [] do
@@ -76,13 +83,30 @@ defmodule AlchemistBeam.Info do
     end
   end
 
+  # What else Mix reads of the project: files and directories. `paths` has the applications.
+  def reads(config, root) do
+    releases = for {_name, opts} <- config[:releases] || [], opts = if(is_function(opts, 0), do: opts.(), else: opts), do: opts
+    templates = for opts <- releases, path <- [opts[:rel_templates_path] | List.wrap(opts[:overlays])], is_binary(path), do: path
+    config_dir = if config[:config_path], do: [Path.dirname(config[:config_path])], else: []
+
+    ([config[:lockfile]] ++ config_dir ++ templates ++ List.wrap(config[:elixirc_paths]) ++ List.wrap(config[:erlc_paths]))
+    |> Enum.filter(&is_binary/1)
+    |> Enum.map(&Path.expand(&1, root))
+    |> Enum.uniq()
+  end
+
+  # The tasks that an alias leads to, as words; what is a function has no name.
+  def aliases(config) do
+    for {name, steps} <- config[:aliases] || [], into: %{}, do: {name, Enum.filter(List.wrap(steps), &is_binary/1)}
+  end
+
   defp inside(app, path, work), do: Mix.Project.in_project(app, path, fn _module -> work.(Mix.Project.config()) end)
 
   defp expand(children, root), do: Enum.map(children, fn {app, path} -> {app, Path.expand(path, root)} end)
 
-  defp path_deps(config), do: for({app, opts} <- options(config), path = opts[:path], do: {app, path})
-
-  defp in_umbrella(config), do: Enum.count(options(config), fn {_app, opts} -> opts[:in_umbrella] end)
+  defp path_deps(config) do
+    for {app, opts} <- options(config), path = opts[:path] || (opts[:in_umbrella] && "../#{app}"), do: {app, path}
+  end
 
   defp options(config) do
     Enum.flat_map(config[:deps] || [], fn
@@ -112,6 +136,8 @@ File.write!(target, AlchemistBeam.Json.encode(%{
   default_release: config[:default_release],
   own_apps: for(%{app: app, version: version} <- own, into: %{}, do: {app, version}),
   paths: Map.keys(found),
+  reads: AlchemistBeam.Info.reads(config, root),
+  aliases: AlchemistBeam.Info.aliases(config),
   fetched: AlchemistBeam.Info.fetched?(config) or Enum.any?(found, fn {_path, item} -> item.fetched end),
   lockfile: config[:lockfile] || "mix.lock",
   elixir: System.version(),

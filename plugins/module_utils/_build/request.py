@@ -27,7 +27,7 @@ _RESERVED = ("MIX_BUILD_PATH", "MIX_BUILD_ROOT", "MIX_DEPS_PATH", "MIX_ENV", "MI
 
 @dataclass(frozen=True)
 class Request:
-    project_dir: str  # absolute, without links
+    project_dir: str  # absolute, without links: where mix.exs is
     build_dir: str
     release: str | None = None
     mix_env: str = "prod"
@@ -37,6 +37,12 @@ class Request:
     deps_env: t.Mapping[str, str] = field(default_factory=dict, repr=False)  # for fetching only, not part of the fingerprint
     deps: str = "locked"
     before: tuple[tuple[str, ...], ...] = ()
+    after_compile: tuple[tuple[str, ...], ...] = ()
+    repo: str = ""  # what is checked out first; "" where project_dir is somebody else's affair
+    ref: str = ""  # "": the default branch
+    checkout: str = ""  # where repo is checked out: project_dir, without subdir
+    subdir: str = ""
+    exclude: tuple[str, ...] = ()  # what will not be published; decides nothing of the build
     elixir_path: str | None = None
     timeout: int = 1800  # seconds
     force: bool = False
@@ -68,15 +74,15 @@ def _check_variable(option: str, name: str) -> None:
         raise BeamError("reserved_variable", "%s: %s can't be given" % (option, name), "the build sets it", "Use mix_env, project_dir and build_dir")
 
 
-def _tasks(before: t.Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _tasks(option: str, given: t.Sequence[str]) -> tuple[tuple[str, ...], ...]:
     tasks = []
-    for text in before:
+    for text in given:
         try:
             words = tuple(shlex.split(text))
         except ValueError as exc:
-            raise BeamError("invalid_task", "before: %r can't be split into words" % text, str(exc), "Correct the quotes") from exc
+            raise BeamError("invalid_task", "%s: %r can't be split into words" % (option, text), str(exc), "Correct the quotes") from exc
         if not words or words[0].startswith("-"):
-            raise BeamError("invalid_task", "before: %r is not a Mix task" % text, "", "Give a task with its arguments, such as assets.deploy")
+            raise BeamError("invalid_task", "%s: %r is not a Mix task" % (option, text), "", "Give a task with its arguments, such as assets.deploy")
         tasks.append(words)
     return tuple(tasks)
 
@@ -93,8 +99,15 @@ def make_request(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) ->
         raise BeamError("invalid_number", "keep and timeout must be 1 or more", "", "Correct the option")
     for name in params.get("compile_env") or ():
         _check_variable("compile_env", name)
-    project_dir = os.path.realpath(params["project_dir"])
-    require_project(project_dir)
+    checkout = os.path.realpath(params["project_dir"])
+    subdir = os.path.normpath(params.get("subdir") or ".")
+    if os.path.isabs(subdir) or subdir.split("/")[0] == "..":
+        raise BeamError("invalid_subdir", "subdir %s is not below project_dir" % subdir, "", "Give a path within the repository, such as apps/web")
+    if params.get("ref") and not params.get("repo"):
+        raise BeamError("invalid_ref", "ref %s can't be checked out" % params["ref"], "there is no repo to take it from", "Give repo, or leave ref out")
+    project_dir = checkout if subdir == "." else os.path.join(checkout, subdir)
+    if not params.get("repo"):
+        require_project(project_dir)
     return Request(
         project_dir=project_dir,
         build_dir=os.path.realpath(params.get("build_dir") or os.path.join(project_dir, "_build", "alchemist")),
@@ -105,7 +118,13 @@ def make_request(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) ->
         compile_env={name: environ.get(name) for name in params.get("compile_env") or ()},
         deps_env=_variables("deps_env", params.get("deps_env")),
         deps=params["deps"],
-        before=_tasks(params.get("before") or ()),
+        before=_tasks("before", params.get("before") or ()),
+        after_compile=_tasks("after_compile", params.get("after_compile") or ()),
+        repo=params.get("repo") or "",
+        ref=params.get("ref") or "",
+        checkout=checkout,
+        subdir="" if subdir == "." else subdir,
+        exclude=tuple(params.get("exclude") or ()),
         elixir_path=check_elixir_path(params.get("elixir_path")),
         timeout=params["timeout"],
         force=params["force"],

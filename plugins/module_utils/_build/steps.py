@@ -29,24 +29,31 @@ _HINTS = (
      "Run it again when the registry can be reached; deps: offline uses what is there"),
 )
 
+# Compilers that know it leave out what only tells where and when: the option is Erlang's, the variable of the commit's time everybody's.
+_REPRODUCIBLE = {"ERL_COMPILER_OPTIONS": "deterministic"}
+# Where tools keep what they have fetched. A project may have them inside, as CI likes it.
+_CACHES = ("MIX_HOME", "MIX_ARCHIVES", "HEX_HOME", "MIX_DEPS_PATH", "XDG_CACHE_HOME", "npm_config_cache", "CARGO_HOME")
+
 
 class Steps:
     """Runs mix within one deadline, and remembers what each step took."""
 
-    def __init__(self, request: Request, name: str, build_path: str, lock: int) -> None:
+    def __init__(self, request: Request, name: str, build_path: str, locks: t.Sequence[int], epoch: int | None) -> None:
+        """epoch: the time of the commit, in seconds since 1970."""
         self.request = request
         self.name = name
-        self.lock = lock
+        self.locks = tuple(locks)
+        self.epoch = epoch
         self.deadline = time.monotonic() + request.timeout
         self.seconds: dict[str, float] = {}
-        self.env = {**request.environment(), "MIX_BUILD_PATH": build_path}
+        self.env = {**_REPRODUCIBLE, "SOURCE_DATE_EPOCH": str(epoch or 0), **request.environment(), "MIX_BUILD_PATH": build_path}
         self.mix_program = find_program("mix", self.env)
 
     def mix(self, step: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> None:
         started = time.monotonic()
         try:
             done = run_command(
-                [self.mix_program, *arguments], self.request.project_dir, {**self.env, **(env or {})}, self.deadline - started, (self.lock,),
+                [self.mix_program, *arguments], self.request.project_dir, {**self.env, **(env or {})}, self.deadline - started, self.locks,
             )
         except BeamError as exc:
             why = "it was killed: the %d s for the whole build were over" % self.request.timeout if exc.code == "build_timeout" else exc.why
@@ -58,6 +65,9 @@ class Steps:
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - started, 3)
         if done.status != 0:
             self._fail(step, arguments[0], done.status, mask(done.output, self.request.secrets))
+
+    def caches(self) -> list[str]:
+        return [self.env[name] for name in _CACHES if self.env.get(name)]
 
     def _fail(self, step: str, task: str, status: int, output: str) -> t.NoReturn:
         code, hint = "build_failed", "Correct what it names, then run it again"

@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 
 from .._errors import BeamError
+
+_COMPILED = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{12}")  # a Mix environment and a key, as build.py names them
 
 
 def read_version(tree: str) -> str:
@@ -98,7 +101,9 @@ def prune(build_dir: str, keep: int, current: str, compiled: str, keep_compiled:
             remove(tree)
             gone.append(os.path.basename(tree))
     siblings = os.path.dirname(compiled)
-    for path in sorted((os.path.join(siblings, entry) for entry in os.listdir(siblings)), key=_age, reverse=True)[keep_compiled:]:
+    # Only what is ours: esbuild and tailwind install themselves beside the compiled code.
+    ours = [os.path.join(siblings, entry) for entry in os.listdir(siblings) if _COMPILED.fullmatch(entry)]
+    for path in sorted(ours, key=_age, reverse=True)[keep_compiled:]:
         if path != compiled:
             remove(path)
     return gone

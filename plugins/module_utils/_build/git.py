@@ -1,0 +1,82 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""git as the build runs it: without a terminal to ask at, bounded where a network is involved, and with errors in its user's words."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import typing as t
+
+from .._errors import BeamError
+from .command import Finished, run_command
+
+# What git or ssh says -> (code, reason, next step). The first that matches counts. {host} is replaced.
+_REMOTE = (
+    (r"host key verification failed|no .* host key is known", "git_host_key", "the host key of its server is not known here",
+     "Put the key into known_hosts of the user who builds (ssh-keyscan shows it; compare it with what the server's owner publishes)"),
+    (r"could not read (username|password)|authentication failed|permission denied|invalid username|terminal prompts disabled|access denied", "git_denied",
+     "it asks for a user and a password, or refuses the key, and a build can't answer",
+     "Give the user who builds a key that may read it (a deploy key), or a credential helper of git"),
+    (r"could not resolve host|connection refused|connection timed out|network is unreachable|no route to host|unable to access|failed to connect"
+     r"|connection reset|operation timed out|could not connect|early eof|the remote end hung up", "git_unreachable",
+     "it can't be reached from here", "Look at the address and the network of the build server, then run it again"),
+    (r"repository .*not found|does not appear to be a git repository|not a git repository|does not exist|no such file", "git_no_repository",
+     "there is no git repository", "Correct repo (in an inventory beam_repo); where it is private, its server may say this to somebody without rights"),
+    (r"no space left on device", "disk_full", "the disk is full", "Make room, then run it again"),
+)  # fmt: skip
+_PROGRESS = re.compile(r"^(remote: )?(Enumerating|Counting|Compressing|Receiving|Resolving|Updating|Filtering|Total|Unpacking)\b", re.IGNORECASE)
+
+
+def environment() -> dict[str, str]:
+    """Of git: what the user has, without the GIT_DIR and the like that whoever calls us from a git hook has, for another repository."""
+    kept = ("GIT_CEILING_DIRECTORIES", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in kept}
+    env.update({"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"})
+    # A question that nobody answers would hang until the time is over.
+    env.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    env.setdefault("GIT_ASKPASS", "true")
+    return env
+
+
+def ask(root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A question to a repository on this machine. It writes nothing, not even an index that is newer (check mode)."""
+    try:
+        # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
+        return subprocess.run(
+            ["git", "-C", root, "-c", "core.fsmonitor=false", *arguments], check=False, env=environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, encoding="utf-8", errors="surrogateescape",
+        )
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(arguments, 127, "", "git is not installed")
+
+
+def first_line(done: subprocess.CompletedProcess[str]) -> str:
+    return (done.stderr.strip().splitlines() or ["git ended with %d" % done.returncode])[0]
+
+
+def change(root: str, *arguments: str, timeout: float, keep_open: t.Sequence[int] = ()) -> Finished:
+    """A command that writes, or that asks a server. What it says is the end of both of its outputs."""
+    return run_command(["git", "-C", root, *arguments], root, environment(), timeout, keep_open)
+
+
+def refuse(repo: str, what: str, done: Finished) -> t.NoReturn:
+    """The failure of a command that speaks to a server, with what the user can do."""
+    said = [line for line in done.output.splitlines() if line.strip() and not _PROGRESS.match(line)]
+    text = "\n".join(said).lower()
+    for pattern, code, why, hint in _REMOTE:
+        if re.search(pattern, text):
+            raise BeamError(code, what, why, hint, output=[hide(line) for line in said[-5:]])
+    raise BeamError(
+        "git_failed", what, "git ended with %d" % done.status, "Try the same as the user who builds: git ls-remote %s" % hide(repo),
+        output=[hide(line) for line in said[-5:]],
+    )
+
+
+def hide(text: str) -> str:
+    """Without the password of an URL."""
+    return re.sub(r"(\w+://[^/\s:@]*:)[^/\s@]+@", r"\1********@", text)
