@@ -10,19 +10,45 @@ module: mix_release
 short_description: Build the release of an Elixir project
 description:
   - Runs on the build server. Builds what C(mix release) builds, into a directory of its own that appears when it is whole.
+  - With O(repo) it checks the commit out first, under the same lock. So two builds at once never see each other's sources, and each gets a tree of its own.
   - A build is named by a fingerprint of everything that decides its output. As long as that is the same, nothing is built and Mix is not started.
-  - "The fingerprint covers: the content of all source files (what git tracks or would track, and also ignored files below C(config/) and C(rel/)
-    and an ignored C(mix.lock)), applications that are taken by path from outside, the options O(release), O(version), O(mix_env), O(env),
-    O(compile_env), O(deps) and O(before), the versions of the own applications, and the installed Elixir and Erlang."
-  - "It does not cover: fetched dependencies that somebody edited in C(deps/), other ignored files (such as what a task of O(before) leaves in C(priv/)),
-    and what a module asks git for when it is compiled. Use O(force), or O(version=git) for the last one."
+  - "The fingerprint covers: all files of the git repository that the project is in (what git tracks or would track, and also what it ignores below
+    C(config/), C(rel/) and C(priv/), and an ignored C(mix.lock)), what links in it lead to, applications that are taken by path from outside of the repository,
+    and what C(mix.exs) names outside of it (C(config_path), C(lockfile), C(rel_templates_path), C(overlays), C(elixirc_paths)), the options O(release),
+    O(version), O(mix_env), O(env), O(compile_env), O(deps), O(before) and O(after_compile), the versions of the own applications, and the installed Elixir
+    and Erlang."
+  - "It does not cover: fetched dependencies that somebody edited in C(deps/), files outside of the repository that only code names (C(import_config),
+    C(@external_resource)), and what a module asks git or the clock for when it is compiled. Use O(force), or O(version=git) for the last one."
+  - What the tasks write beside the sources (digested assets, C(package-lock.json), C(priv/native/*.so)) goes into the release, and then out of the way, to
+    C(products) in O(build_dir). So it is no change for the next build, and no part of the next release. Caches stay, such as C(deps), C(_build)
+    and C(node_modules).
+  - With O(store), a release that was published from this very commit with the same options is taken as it is. Nothing is checked out or built then.
   - Compiled code is kept below O(build_dir), apart for each environment and toolchain, so that a second build compiles only what changed.
-  - Two builds of the same input give the same files, C(releases/COOKIE) aside.
+  - Two builds of the same input give the same files, C(releases/COOKIE) aside. For that, the time in C(cache_manifest.json) of C(mix phx.digest) is the
+    commit's, E(SOURCE_DATE_EPOCH) is set to it, and E(ERL_COMPILER_OPTIONS) to V(deterministic), unless O(env) has another value.
 options:
   project_dir:
-    description: The directory that holds C(mix.exs). For an umbrella project, its root.
+    description:
+      - The directory that holds C(mix.exs). For an umbrella project, its root.
+      - With O(subdir), the directory above it. With O(repo), where the repository is checked out. It is made if it is not there.
     type: path
     required: true
+  subdir:
+    description: Where the Mix project is below O(project_dir), such as V(apps/web).
+    type: str
+  repo:
+    description:
+      - The git repository to check out. Its branches and tags are followed, also where they moved or went; RV(moved_tags) names what moved.
+      - Without it, O(project_dir) is built as it is.
+      - "O(project_dir) then is a place of the build's own. Changes that somebody made there are refused, as O(allow_dirty) says. Files that git ignores are
+        moved aside to O(build_dir), but for caches and what lies below C(config/) and C(rel/)."
+      - git never asks for anything. Give the user who builds a key that may read the repository, and the host's key in C(known_hosts).
+    type: str
+  ref:
+    description:
+      - What of O(repo) to build. A branch, a tag, a commit (also abbreviated) or V(refs/...).
+      - Without it, the default branch of O(repo) as it is now.
+    type: str
   release:
     description:
       - The release to build, one of C(releases:) in C(mix.exs).
@@ -37,6 +63,8 @@ options:
       - The version of the release. Without it, what C(mix.exs) says.
       - V(git) takes what C(git describe --tags --dirty) says, without the C(v) of C(v1.2.3). Three commits after a tag, this is
         something like V(1.2.3-3-g1a2b3c4). A shallow clone needs its tags.
+      - Where no tag leads to the commit, V(git) takes the version of C(mix.exs) and the commit, such as V(0.1.0+g1a2b3c4d). So every commit has a version
+        of its own without anybody changing C(mix.exs).
       - The version of the application stays what C(mix.exs) says.
     type: str
   env:
@@ -65,10 +93,31 @@ options:
     choices: [get, locked, offline]
     default: locked
   before:
-    description: Mix tasks to run before the project is compiled, each with its arguments, such as V(assets.deploy).
+    description:
+      - Mix tasks to run before the project is compiled, each with its arguments, such as one that generates sources.
+      - Tasks that make assets (C(assets.deploy), C(assets.build), C(phx.digest), C(esbuild), C(tailwind), C(bun), C(sass), and aliases that lead to them)
+        read what the compiler writes. They run after it, also where they are listed here.
     type: list
     elements: str
     default: []
+  after_compile:
+    description: Mix tasks to run after the project is compiled and before the release is assembled, each with its arguments, such as V(assets.deploy).
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - What O(exclude) of M(alchemist.beam.release_artifact) will be. It decides nothing of the build, but which published release is the same as this one.
+    type: list
+    elements: str
+    default: []
+  store:
+    description:
+      - The store that the release will be published to. Its other options are those of M(alchemist.beam.release_artifact).
+      - A release that is there already from the same commit and options is not built again, see RV(published).
+      - A version that is there already from another commit with other sources is refused before the build.
+    type: str
+    required: false
   elixir_path:
     description: The directory of the programs C(elixir) and C(mix), where they are not in E(PATH). Erlang's C(erl) may lie in it too.
     type: path
@@ -100,10 +149,11 @@ requirements:
   - git, unless O(allow_dirty=true)
 extends_documentation_fragment:
   - alchemist.beam.attributes
+  - alchemist.beam.store
 attributes:
   check_mode:
     support: full
-    details: Evaluates C(mix.exs), without writing anything, where it has changed.
+    details: Evaluates C(mix.exs), without writing anything, where it has changed. A commit is checked out to a temporary directory.
   diff_mode:
     support: full
   idempotent:
@@ -115,20 +165,30 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Build what was checked out
+- name: Build a tag
   alchemist.beam.mix_release:
+    repo: git@example.com:shop.git
+    ref: v1.4.0
     project_dir: /srv/build/shop
   register: build
 
-- name: Build a Phoenix application for the staging servers, with the version that git knows
+- name: Build what somebody else has checked out, a child of an umbrella
   alchemist.beam.mix_release:
+    project_dir: /srv/build/platform
+    subdir: apps/web
+
+- name: Build a Phoenix application for the staging servers, with the version that git knows, unless this commit is published already
+  alchemist.beam.mix_release:
+    repo: git@example.com:shop.git
     project_dir: /srv/build/shop
+    release: shop
     mix_env: staging
     version: git
-    before:
+    after_compile:
       - assets.deploy
     deps_env:
       HEX_API_KEY: "{{ vault_hex_api_key }}"
+    store: s3://releases/apps
 
 - name: Publish it
   alchemist.beam.release_artifact:
@@ -148,7 +208,7 @@ version:
   type: str
   sample: 1.4.0
 path:
-  description: The tree of the release.
+  description: The tree of the release. Null where it was published already, so that nothing was built.
   returned: success
   type: str
   sample: /srv/build/shop/_build/alchemist/shop-1.4.0-0f343b0931126a
@@ -164,6 +224,43 @@ git_sha:
   description: The commit that the tree was built from. Empty where there is none.
   returned: success
   type: str
+commit:
+  description: The commit that was asked for. RV(git_sha) is another one where a tree of the very same sources was there already.
+  returned: success
+  type: str
+ref:
+  description: What was asked for, in words.
+  returned: with O(repo)
+  type: str
+  sample: main, the default branch
+moved_tags:
+  description: Tags that named another commit when the repository was fetched before.
+  returned: when something was fetched
+  type: list
+  elements: str
+inputs:
+  description:
+    - A key of the commit and the options, for O(alchemist.beam.release_artifact#module:inputs).
+    - Empty where the sources are not what a commit says, or not that alone.
+  returned: success
+  type: str
+published:
+  description: The release of this commit and these options that the store has already. Null where it is not there, or where no O(store) was given.
+  returned: success
+  type: dict
+  contains:
+    version:
+      description: Its version.
+      type: str
+    digest:
+      description: Of its manifest.
+      type: str
+    git_sha:
+      description: The commit that it was built from.
+      type: str
+    fingerprint:
+      description: Of everything that decided its output.
+      type: str
 mix_env:
   description: The Mix environment.
   returned: success
@@ -214,7 +311,7 @@ provenance:
   returned: success
   type: dict
 seconds:
-  description: What each step took that was made (C(info), C(deps), C(before), C(compile), C(release)), and C(total).
+  description: What each step took that was made (C(info), C(deps), C(before), C(compile), C(after_compile), C(release)), and C(total).
   returned: success
   type: dict
 step:
@@ -236,12 +333,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._build.build import run_build
 from ansible_collections.alchemist.beam.plugins.module_utils._build.request import make_request
+from ansible_collections.alchemist.beam.plugins.module_utils._store.builds import StoreBuilds
+from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
+from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **store_spec(),
+            "store": {"type": "str"},
             "project_dir": {"type": "path", "required": True},
+            "subdir": {"type": "str"},
+            "repo": {"type": "str"},
+            "ref": {"type": "str"},
             "release": {"type": "str"},
             "mix_env": {"type": "str", "default": "prod"},
             "version": {"type": "str"},
@@ -250,6 +355,8 @@ def main() -> None:
             "deps_env": {"type": "dict", "default": {}, "no_log": True},
             "deps": {"type": "str", "choices": ["get", "locked", "offline"], "default": "locked"},
             "before": {"type": "list", "elements": "str", "default": []},
+            "after_compile": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
             "elixir_path": {"type": "path"},
             "build_dir": {"type": "path"},
             "timeout": {"type": "int", "default": 1800},
@@ -261,10 +368,12 @@ def main() -> None:
     )
 
     def work() -> dict[str, object]:
-        result = run_build(make_request(module.params, os.environ), module.check_mode)
+        published = StoreBuilds(open_store(module.params)) if module.params["store"] else None
+        result = run_build(make_request(module.params, os.environ), module.check_mode, published)
         # Ansible would cut the value of a variable such as MIX_TARGET=host out of every path that has it in it.
         said = json.dumps(result)
-        module.no_log_values.difference_update([value for value in module.no_log_values if value in said])
+        keys = {module.params[name] for name in ("secret_key", "session_token")}
+        module.no_log_values.difference_update([value for value in module.no_log_values - keys if value in said])
         return result
 
     run(module, work)
