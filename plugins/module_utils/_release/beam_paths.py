@@ -57,9 +57,9 @@ def places(mine: t.Iterable[str], theirs: t.Iterable[str]) -> tuple[str, str] | 
         for other in only_theirs[:50]:
             left, right = one.split("/"), other.split("/")
             same = 0
-            while same < min(len(left), len(right)) - 1 and left[-1 - same] == right[-1 - same]:
+            while same < min(len(left), len(right)) - 2 and left[-1 - same] == right[-1 - same]:
                 same += 1
             first, second = "/".join(left[:len(left) - same]), "/".join(right[:len(right) - same])
-            if same and first and second and (best is None or same > best[0]):
+            if same and (best is None or same > best[0]):
                 best = (same, first, second)
     return best[1:] if best else None

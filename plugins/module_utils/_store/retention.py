@@ -101,7 +101,7 @@ def _refuse_root(name: str, version: str, protected: t.Mapping[str, str]) -> Non
 
 def _way_out(why: str) -> str:
     if "pinned" in why:
-        return "Unpin it"
+        return "Unpin it (release_artifact with pinned: false)"
     return "Run that rollout again, so that it ends" if why.startswith(("the rollout", "hosts of")) else "Promote another version, twice where it is previous"
 
 
