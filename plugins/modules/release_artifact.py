@@ -58,6 +58,18 @@ options:
     type: list
     elements: str
     default: []
+  commit:
+    description:
+      - The commit that is meant to be published, in full or its first 7 digits at least.
+      - A tree at O(path) whose build record names another one, or none, is refused.
+    type: str
+  inputs:
+    description:
+      - A sha256 of all that decided what was built, the commit among it, as M(alchemist.beam.mix_release) returns it. The store keeps which version was built
+        from it (and published with the same O(exclude)), so that a later run takes that version and builds nothing.
+      - It is written after the version, also of a release that was published before. That alone is no change, as no release changes, and
+        a store that refuses it leads to a warning. It is not written for a tree with changes that were not committed.
+    type: str
   pinned:
     description:
       - Whether the version is protected from being removed, beside what channels protect. Without it, the pin stays as it is.
@@ -193,6 +205,22 @@ problems:
   type: list
   elements: dict
   returned: a release in the store is not whole
+causes:
+  description:
+    - The paths of RV(differing) by what made them differ, where this very commit is published and was built with the same options.
+    - C(path) for modules that hold the path they were built at, C(time) for files that hold the time of the build, C(only_here) and C(only_published) for
+      files that one of them lacks, C(directory) for empty directories, C(mode) for permissions, C(other) for what is not reproducible.
+  type: dict
+  returned: the version exists with other content
+  sample: {time: [lib/shop-1.0.0/priv/static/cache_manifest.json]}
+published_from:
+  description: The commit that the published version was built from. Empty where that is not known.
+  type: str
+  returned: the version exists with other content
+commit:
+  description: The commit that the tree was built from. Empty where that is not known.
+  type: str
+  returned: O(commit) is given, and the tree is of another one
 differing:
   description: The files that differ from the published version (C(+) only in the tree, C(-) only in the store, C(~) changed).
   type: list
@@ -232,6 +260,8 @@ def main() -> None:
             "version": {"type": "str"},
             "path": {"type": "path"},
             "exclude": {"type": "list", "elements": "str", "default": []},
+            "commit": {"type": "str"},
+            "inputs": {"type": "str"},
             "pinned": {"type": "bool"},
             "dest": {"type": "path"},
             "keep": {"type": "int", "default": 10},
@@ -244,6 +274,7 @@ def main() -> None:
             ("state", "verified", ("name",)),
             ("state", "pruned", ("name",)),
         ],
+        required_by={"commit": "path", "inputs": "path"},
         supports_check_mode=True,
     )
     run(module, lambda: run_artifact(module.params, module.check_mode))

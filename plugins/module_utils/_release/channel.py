@@ -103,7 +103,7 @@ def _refuse_ghost(channel: Channel, target: Target, force: bool) -> tuple[Ghost,
         raise BeamError(
             "ghost", "%s %s can't be picked on the channel %s" % (channel.name, target.version, channel.channel),
             "it is a ghost since %s: %s" % (ghost.at, ghost.reason or "no reason given"),
-            "Build and publish a new version, or say force: true to pick it all the same",
+            "Build and publish a new version, or say force: true (of a playbook -e beam_force=true) to pick it all the same",
         )
     return tuple(g for g in channel.ghosts if g is not ghost)
 
@@ -139,12 +139,12 @@ def roll_back(
         raise BeamError(
             "no_previous", "%s can't be rolled back" % label,
             "%s is the first version that was promoted" % channel.stable.version,
-            "Name the version to go to, or promote another one",
+            "Name the version to go to (of a playbook beam_version), or promote another one",
         )
     if target == channel.stable:
         raise BeamError(
             "rollback_to_itself", "%s can't be rolled back to %s" % (label, target.version), "it is what is stable now",
-            "Name another version",
+            "Name another version (of a playbook beam_version)",
         )
     ghosts = _refuse_ghost(channel, target, force)
     if ghost_reason is not None and not any(g.digest == channel.stable.digest for g in ghosts):

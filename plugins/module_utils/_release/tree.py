@@ -155,12 +155,13 @@ def scan_tree(root: str, exclude: t.Sequence[str] = ()) -> Tree:
         ) from exc
     if scan.refused:
         raise _refusal(
-            "tree_unsafe", root, "it holds what can't be part of a release", "Remove it from the tree, or name it in exclude", scan.refused,
+            "tree_unsafe", root, "it holds what can't be part of a release",
+            "Remove it from the tree, or name it in exclude (in an inventory beam_exclude)", scan.refused,
         )
     if scan.secrets:
         raise _refusal(
             "tree_secret", root, "it holds what looks like a secret",
-            "Keep secrets out of the build; name in exclude what shall be left out of the release", scan.secrets,
+            "Keep secrets out of the build; name in exclude (in an inventory beam_exclude) what shall be left out of the release", scan.secrets,
         )
     if not files:
         raise BeamError(

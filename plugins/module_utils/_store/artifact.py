@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import time
 import typing as t
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from .._release.names import check_digest, check_name, check_version
 from .._release.record import load_record
 from .._release.tree import require_tree, scan_tree
 from .base import Store
+from .builds import inputs_of, note_build
 from .channels import make_stamp
 from .documents import Pin, Version, need_version, read_manifest, read_pin, resolve
 from .keys import channel_key, layer_key, manifest_key, pin_key, version_key
@@ -31,6 +33,7 @@ from .retention import RemovalPlan, apply_remove, list_versions, plan_prune, pla
 from .whole import export, exported_already, verify
 
 HOUR = 3600
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 Params = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
 
@@ -104,6 +107,8 @@ def _present(store: Store, params: Params, check_mode: bool) -> Result:
 
 def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Version]:
     source = find_source(params["path"], params.get("name"), params.get("version"))
+    _require_commit(source, params.get("commit"))
+    inputs = inputs_of(params["inputs"], params.get("exclude") or ()) if params.get("inputs") else ""
     plan = plan_publish(
         store, source.name, source.version, lambda: scan_tree(source.path, params.get("exclude") or ()), source.abi, source.provenance, source.own_apps,
     )
@@ -126,7 +131,33 @@ def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Ve
         result["changed"] = done.changed
         result["layers"]["sent"] = done.layers_sent
         result["bytes"]["sent"] = done.bytes_sent
+        # Last of all, and of what was published before, too. It moves no release, so it is no change.
+        warning = _note(store, source, version, inputs) if inputs else ""
+        if warning:
+            result["warnings"] = [warning]
     return {**result, "left_out": list(plan.tree.left_out), "diff": diff}, version
+
+
+def _note(store: Store, source: Source, version: Version, inputs: str) -> str:
+    if source.provenance.git_dirty:
+        return "%s %s was built from changes that were not committed, so no later run can know that it is published already." % (source.name, source.version)
+    return note_build(store, version, inputs)
+
+
+def _require_commit(source: Source, commit: str | None) -> None:
+    if not commit:
+        return
+    if not _COMMIT.fullmatch(commit):
+        raise BeamError(
+            "invalid_commit", "commit: %r can't be used" % commit, "it must be 7 to 64 hexadecimal digits", "Give what git rev-parse says, or leave it out",
+        )
+    found = source.provenance.git_sha
+    if not found.startswith(commit.lower()):
+        raise BeamError(
+            "other_commit", "the tree %s can't be published as the commit %s" % (source.path, commit[:12].lower()),
+            "it was built from the commit %s" % found[:12] if found else "it has no build record that says from which commit it was built",
+            "Build that commit, and publish its tree; another run may have built in the same directory meanwhile", commit=found,
+        )
 
 
 def _release_result(manifest: Manifest, version: Version) -> Result:

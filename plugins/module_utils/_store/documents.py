@@ -103,7 +103,7 @@ def need_version(store: Store, name: str, version: str) -> Version:
     if found is None:
         raise NotFound(
             "release_missing", "%s %s is not in the store %s" % (name, version, store.location), "it was never published there, or it was removed",
-            "Publish it with release_artifact; release_artifact_info lists what is there",
+            "Publish it (release_artifact, or the playbook distribute after a build of it); release_artifact_info lists what is there",
         )
     return found
 
@@ -158,7 +158,7 @@ def resolve(store: Store, name: str, channel: str | None = None, version: str | 
         if value.stable is None:
             raise NotFound(
                 "channel_empty", "the channel %s of %s points to nothing" % (channel, name),
-                "nothing was ever promoted on it in %s" % store.location, "Promote a version with release_channel",
+                "nothing was ever promoted on it in %s" % store.location, "Promote a version: deploy one (playbook deploy or rollout), or say release_channel",
             )
         return Version(name, value.stable.version, value.stable.digest)
     if digest is not None:

@@ -23,12 +23,17 @@ def version_key(name: str, version: str) -> str:
     return "%s/versions/%s.json" % (check_name(name), check_version(version))
 
 
+def build_key(name: str, inputs: str) -> str:
+    """Which version was built from these inputs."""
+    return "%s/builds/%s.json" % (check_name(name), check_digest(inputs))
+
+
 def channel_key(name: str, channel: str) -> str:
     return "%s/channels/%s.json" % (check_name(name), check_channel(channel))
 
 
 def prefix(name: str, kind: str) -> str:
-    """kind: layers, manifests, versions, channels, locks, journal, history, pins or boots."""
+    """kind: layers, manifests, versions, builds, channels, locks, journal, history, pins or boots."""
     return "%s/%s/" % (check_name(name), kind)
 
 

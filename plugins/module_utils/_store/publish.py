@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from .._errors import BeamError, Conflict, NotFound
 from .._release.abi import Abi
 from .._release.layers import Group, content_key, cut_layers, layer_content_key
-from .._release.manifest import File, Layer, Manifest, Provenance
+from .._release.manifest import Layer, Manifest, Provenance
 from .._release.names import check_name, check_version
 from .._release.pack import pack
 from .._release.tree import Tree
@@ -26,6 +26,7 @@ from .check import prove_conditions
 from .documents import Version, pack_manifest, read_manifest, read_version
 from .keys import layer_key, manifest_key, prefix, version_key
 from .parallel import parallel
+from .refusal import refuse_other_content
 
 # How many of the newest manifests are searched for layers to use again.
 MANIFESTS_SEARCHED = 2
@@ -83,29 +84,6 @@ class Published:
     changed: bool = True
 
 
-def differing_files(tree: t.Mapping[str, File], published: t.Mapping[str, File]) -> list[str]:
-    """One line for each file: `+` only in the tree, `-` only in what is published, `~` in both, with another content or mode."""
-    lines = []
-    for path in sorted(set(tree) | set(published)):
-        mine, theirs = tree.get(path), published.get(path)
-        if mine != theirs:
-            lines.append("%s %s" % ("-" if mine is None else "+" if theirs is None else "~", path))
-    return lines
-
-
-def refuse_other_content(name: str, version: str, tree: Tree, published: Manifest) -> None:
-    """The same version is published: nothing where it has this content, or Conflict."""
-    lines = differing_files({f.path: f for f in tree.files}, published.files())
-    lines += ["~ %s/ (empty directory)" % path for path in sorted(set(tree.directories) ^ set(published.directories))]
-    if lines:
-        shown = ", ".join(lines[:8]) + (" and %d more" % (len(lines) - 8) if len(lines) > 8 else "")
-        raise Conflict(
-            "version_exists", "%s %s can't be published" % (name, version),
-            "that version is in the store already with other content: %s" % shown,
-            "Give the new build another version; a published one never changes", differing=lines[:1000],
-        )
-
-
 def plan_publish(
     store: Store, name: str, version: str, scan: t.Callable[[], Tree], abi: Abi, provenance: Provenance, own_apps: t.Container[str],
 ) -> PublishPlan:
@@ -117,7 +95,7 @@ def plan_publish(
         tree = scan()
         published, manifests, stored = asked.result()
     if published is not None:
-        refuse_other_content(name, version, tree, manifests[0])
+        refuse_other_content(store, tree, provenance, manifests[0])
         return PublishPlan(name, version, tree, abi, provenance, published, manifests[0])
     groups = tuple(cut_layers(tree.files, own_apps))
     known = {layer_content_key(layer): layer for manifest in reversed(manifests) for layer in manifest.layers if _is_stored(layer, stored)}
@@ -196,7 +174,7 @@ def _lost_race(store: Store, plan: PublishPlan, mine: Version, manifest: Manifes
         )
     if winner.digest != mine.digest:
         manifest = read_manifest(store, plan.name, winner.digest)
-        refuse_other_content(plan.name, plan.version, plan.tree, manifest)
+        refuse_other_content(store, plan.tree, plan.provenance, manifest)
     return Published(winner, manifest, sender.count, sender.bytes_sent, changed=sender.count > 0)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict, NotFound
 from .base import Stat, Store
+from .builds import list_builds, pointless
 from .channels import list_channels
 from .documents import Version, read_manifest, read_version
 from .keys import manifest_key, prefix, version_key
@@ -35,10 +36,11 @@ class RemovalPlan:
     layers: tuple[Stat, ...]  # to be collected
     kept: t.Mapping[str, str]  # version -> why it stays, of those that count or age would have removed
     min_layer_age: float
+    builds: tuple[str, ...] = ()  # keys: entries of those versions, and entries that point to nothing
 
     @property
     def changed(self) -> bool:
-        return bool(self.remove or self.manifests or self.layers)
+        return bool(self.remove or self.manifests or self.layers or self.builds)
 
     @property
     def bytes(self) -> int:
@@ -48,6 +50,8 @@ class RemovalPlan:
         lines = ["removed: %s %s" % (self.name, v.version) for v in self.remove]
         lines += ["kept: %s %s (%s)" % (self.name, version, why) for version, why in sorted(self.kept.items())]
         lines.append("layers collected: %d of %d bytes" % (len(self.layers), self.bytes))
+        if self.builds:
+            lines.append("build entries removed: %d" % len(self.builds))
         return "\n".join(lines) + "\n"
 
 
@@ -97,7 +101,7 @@ def _refuse_root(name: str, version: str, protected: t.Mapping[str, str]) -> Non
 
 def _way_out(why: str) -> str:
     if "pinned" in why:
-        return "Unpin it"
+        return "Unpin it (release_artifact with pinned: false)"
     return "Run that rollout again, so that it ends" if why.startswith(("the rollout", "hosts of")) else "Promote another version, twice where it is previous"
 
 
@@ -112,17 +116,20 @@ def plan_prune(store: Store, name: str, keep: int, keep_days: float, min_layer_a
 
 
 def _plan(store: Store, name: str, remove: list[Version], kept: t.Mapping[str, str], min_layer_age: float) -> RemovalPlan:
+    builds = list_builds(store, name)
     # Layers are listed before manifests: a layer that is written later is not in the list, whoever names it.
     oldest = time.time() - min_layer_age
     layers = [s for s in store.list(prefix(name, "layers")) if s.modified <= oldest]
     doomed = {v.digest for v in remove}
     manifests = {_digest(s.key): s for s in store.list(prefix(name, "manifests")) if s.key.endswith(".json.gz")}
-    pointed = {v.digest for v in parallel(lambda row: read_version(store, name, row.version), list_versions(store, name)) if v is not None}
+    there = [v for v in parallel(lambda row: read_version(store, name, row.version), list_versions(store, name)) if v is not None]
+    pointed = {v.digest for v in there}
     died = {digest for digest, s in manifests.items() if digest not in pointed and s.modified <= oldest}
     referenced = _referenced(store, name, set(manifests) - doomed - died)
     return RemovalPlan(
         name, tuple(remove), tuple(sorted(manifest_key(name, digest) for digest in (doomed | died) & set(manifests))),
         tuple(s for s in layers if _digest(s.key) not in referenced), dict(kept), min_layer_age,
+        tuple(pointless(builds, {v.version: v.digest for v in there if v not in remove})),
     )
 
 
@@ -142,7 +149,7 @@ def _referenced(store: Store, name: str, digests: t.Iterable[str]) -> set[str]:
 
 
 def apply_remove(store: Store, plan: RemovalPlan) -> None:
-    """Backwards: the version first, so that nobody finds the release, then its manifest, then layers."""
+    """Backwards: the version first, so that nobody finds the release, then what points to it, then its manifest, then layers."""
     if not plan.changed:
         return
     for version in plan.remove:
@@ -157,6 +164,7 @@ def apply_remove(store: Store, plan: RemovalPlan) -> None:
                 "release_in_use", "%s %s was not removed" % (plan.name, version.version), "meanwhile " + protected[version.version],
                 "Look whether that is right",
             )
+    parallel(store.delete, plan.builds)
     manifests = list(plan.manifests)
     for key in plan.manifests:  # with its signature
         manifests += [s.key for s in store.list(key[: -len(".gz")]) if s.key not in manifests]

@@ -20,6 +20,10 @@ class Meaning(t.NamedTuple):
 
 
 _CREDENTIALS_HINT = "Check access_key, secret_key and session_token, or profile, or the environment's credentials"
+# A task runs on the build server or on a server, so the environment of whoever types the command does not count.
+_NO_CREDENTIALS = (
+    "Give access_key and secret_key, or profile (in an inventory under beam_store_options), or use the environment of the host that runs the task"
+)
 _BUSY = Meaning("store_busy", "it is overloaded or broken at the moment", "Run the task again later, or raise store_timeout", True)
 _CORRUPTED = Meaning("store_upload_corrupt", "the bytes changed on the way to it", "Run the task again; if it repeats, look for a broken proxy or memory", True)
 _REGION = Meaning("store_region", "the bucket is in another region", "Set region to the bucket's")
@@ -86,7 +90,7 @@ _CUT = Meaning("store_cut", "the connection broke", _NETWORK_HINT, True)
 
 # By the class of an exception of the client, its own or one of its parents'; the first that fits.
 EXCEPTIONS: dict[str, Meaning] = {
-    "NoCredentialsError": Meaning("store_credentials", "there are no credentials", "Give access_key and secret_key, or profile, or use the environment"),
+    "NoCredentialsError": Meaning("store_credentials", "there are no credentials", _NO_CREDENTIALS),
     "PartialCredentialsError": Meaning("store_credentials", "the credentials are not complete", _CREDENTIALS_HINT),
     "CredentialRetrievalError": Meaning("store_credentials", "the credentials can't be fetched", _CREDENTIALS_HINT),
     "TokenRetrievalError": Meaning("store_credentials", "the SSO token can't be fetched", "Log in again (aws sso login)"),

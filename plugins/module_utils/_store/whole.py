@@ -90,6 +90,18 @@ def verify(store: Store, name: str, digests: t.Iterable[str]) -> Verified:
     )
 
 
+def read_one(store: Store, manifest: Manifest, path: str) -> bytes:
+    """One file of a release; NotFound or ValueError where it is not there or its layer is broken."""
+    for layer in manifest.layers:
+        if any(_path(layer, file) == path for file in layer.files):
+            with _fetched(store, manifest.name, layer) as archive:
+                for file, stream in read_members(archive, layer):
+                    data = stream.read(file.size)
+                    if _path(layer, file) == path:
+                        return data
+    raise NotFound("file_missing", "%s is not in %s %s" % (path, manifest.name, manifest.version))
+
+
 def exported_already(dest: str, manifest: Manifest) -> bool:
     """Whether dest is a tarball with exactly the manifest's files: read, not trusted by its name or time."""
     wanted = manifest.files()

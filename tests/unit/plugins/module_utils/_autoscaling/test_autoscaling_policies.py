@@ -56,12 +56,12 @@ def put(kind: str, key: str, context: t.Mapping[str, str]) -> bool:
     ("kind", "once", "swapped"),
     [
         ("host", {"boots"}, set()),
-        ("builder", {"layers", "manifests", "versions"}, set()),
+        ("builder", {"layers", "manifests", "versions", "builds"}, set()),
         ("deployer", {"channels", "locks", "journal", "pins", "history", "bootstrap"}, {"channels", "locks", "journal", "pins"}),
     ],
 )
 def test_who_writes_what_and_nobody_overwrites(kind: str, once: set[str], swapped: set[str]) -> None:
-    kinds = {"layers", "manifests", "versions", "channels", "locks", "journal", "history", "pins", "boots", "bootstrap"}
+    kinds = {"layers", "manifests", "versions", "builds", "channels", "locks", "journal", "history", "pins", "boots", "bootstrap"}
     assert {one for one in kinds if put(kind, "shop/%s/x" % one, ONCE)} == once
     assert {one for one in kinds if put(kind, "shop/%s/x" % one, SWAP)} == swapped
     assert not {one for one in kinds if put(kind, "shop/%s/x" % one, {})}, "without a condition anything could be overwritten"
