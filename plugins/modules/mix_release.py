@@ -341,8 +341,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **store_spec(),
-            "store": {"type": "str"},
+            **store_spec(store={"required": False}),
             "project_dir": {"type": "path", "required": True},
             "subdir": {"type": "str"},
             "repo": {"type": "str"},
@@ -368,7 +367,7 @@ def main() -> None:
     )
 
     def work() -> dict[str, object]:
-        published = StoreBuilds(open_store(module.params)) if module.params["store"] else None
+        published = StoreBuilds(open_store(module.params), module.params["exclude"]) if module.params["store"] else None
         result = run_build(make_request(module.params, os.environ), module.check_mode, published)
         # Ansible would cut the value of a variable such as MIX_TARGET=host out of every path that has it in it.
         said = json.dumps(result)

@@ -95,7 +95,7 @@ def inputs_of(request: Request, commit: str, tags: t.Iterable[str]) -> str:
 
     The toolchain is not in it: a version is published once, so that another Elixir could only be refused after the build.
     """
-    return _digest([_decisions(request), request.version, request.subdir, sorted(request.exclude), commit, sorted(tags)])
+    return _digest([_decisions(request), request.version, request.subdir, commit, sorted(tags)])
 
 
 def _document(request: Request, sources: Sources) -> tuple[dict[str, t.Any], str | None, float]:

@@ -9,7 +9,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._build.sources import Sources, describe, read_sources, require_clean
+from ansible_collections.alchemist.beam.plugins.module_utils._build.sources import (
+    Sources,
+    commit_time,
+    describe,
+    read_sources,
+    require_clean,
+    require_submodules,
+    version_from_git,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 
@@ -50,18 +58,18 @@ def test_clean(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "text"),
-    [("lib/a.ex", "other"), ("lib/new.ex", ""), ("config/prod.secret.exs", "x"), ("rel/env.secret.exs", "x"), ("mix.lock", "%{}"), ("priv2/x", "x")],
+    [("lib/a.ex", "other"), ("lib/new.ex", ""), ("config/prod.secret.exs", "x"), ("rel/env.secret.exs", "x"), ("mix.lock", "%{}"), ("priv2/x", "x"), ("priv/static/app.js", "x")],
 )
 def test_what_counts(root: Path, path: str, text: str) -> None:
     before = read(root).digest
-    (root / path).parent.mkdir(exist_ok=True)
+    (root / path).parent.mkdir(exist_ok=True, parents=True)
     (root / path).write_text(text)
     assert read(root).digest != before
 
 
-@pytest.mark.parametrize("path", ["_build/prod/x", "deps/jason/mix.exs", "node_modules/x/y.js", "priv/static/app.js", "_build/alchemist/x"])
+@pytest.mark.parametrize("path", ["_build/prod/x", "deps/jason/mix.exs", "node_modules/x/y.js", "assets/node_modules/x/y.js", "tmp/x", "_build/alchemist/x"])
 def test_what_does_not_count(root: Path, path: str) -> None:
-    (root / ".gitignore").write_text("/priv/\n")
+    (root / ".gitignore").write_text("/tmp/\n")
     git(root, "commit", "--quiet", "--all", "--message", "second")
     before = read(root)
     (root / path).parent.mkdir(parents=True)
@@ -90,16 +98,57 @@ def test_same_content_same_digest_at_another_place(root: Path, tmp_path: Path) -
 
 
 def test_a_project_that_is_part_of_a_repository(root: Path) -> None:
+    """A child of an umbrella reads what is beside it: all of the repository counts."""
     (root / "apps/inner").mkdir(parents=True)
     (root / "apps/inner/mix.exs").write_text("inner")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "inner")
     inner = read(root / "apps/inner")
-    (root / "lib/a.ex").write_text("changed, but not of the inner project")
+    assert inner.digest == read(root).digest and inner.root == str(root)
+    (root / "lib/a.ex").write_text("changed, beside the inner project")
     again = read(root / "apps/inner")
-    assert set(inner.files) == {"mix.exs"} and again.digest == inner.digest and again.git.dirty == ()
+    assert again.digest != inner.digest and again.git.dirty == ("lib/a.ex",)
+    git(root, "checkout", "--quiet", ".")
     (root / "apps/inner/new.ex").write_text("")
-    assert read(root / "apps/inner").git.dirty == ("new.ex",)
+    assert read(root / "apps/inner").git.dirty == ("apps/inner/new.ex",)
+
+
+def test_what_a_link_leads_to(root: Path, tmp_path: Path) -> None:
+    """A link within the repository leads to what counts anyway; another one is followed."""
+    (tmp_path / "shared" / "deep").mkdir(parents=True)
+    (tmp_path / "shared" / "deep" / "x.json").write_text("1")
+    (root / "lib/shared").symlink_to("../../shared")
+    (root / "lib/file.json").symlink_to(tmp_path / "shared" / "deep" / "x.json")
+    (root / "lib/gone").symlink_to("nowhere")
+    (root / "lib/inside.ex").symlink_to("a.ex")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "links")
+    before = read(root)
+    (tmp_path / "shared" / "deep" / "x.json").write_text("2")
+    after = read(root)
+    assert {path for path in before.files if before.files[path] != after.files[path]} == {"lib/shared", "lib/file.json"} and after.git.dirty == ()
+
+
+def test_what_no_commit_has_is_named(root: Path) -> None:
+    (root / "config/prod.secret.exs").write_text("x")
+    (root / "_build").mkdir()
+    (root / "_build" / "mix.lock").write_text("x")
+    assert read(root).extra == ("config/prod.secret.exs",)
+
+
+def test_a_submodule_that_is_not_checked_out(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x.ex").write_text("x")
+    git(other, "init", "--quiet")
+    git(other, "add", "--all")
+    git(other, "commit", "--quiet", "--message", "x")
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "vendor/other")
+    require_submodules(str(root))
+    git(root, "submodule", "--quiet", "deinit", "--force", "vendor/other")
+    with pytest.raises(BeamError, match="the submodule vendor/other is not checked out.*submodule update --init") as caught:
+        require_submodules(str(root))
+    assert caught.value.code == "git_submodule"
 
 
 def test_dirty_is_refused_by_name(root: Path) -> None:
@@ -192,3 +241,27 @@ def test_describe(root: Path) -> None:
     assert describe(str(root)).startswith("1.2.3-1-g")
     git(root, "tag", "very-new")
     assert describe(str(root)) == "very-new"
+
+
+def test_a_version_without_a_tag(root: Path, tmp_path: Path) -> None:
+    commit = git(root, "rev-parse", "HEAD")[:8]
+    assert version_from_git(str(root), "0.1.0") == "0.1.0+g%s" % commit
+    assert version_from_git(str(root), "0.1.0+a") == "0.1.0+a.g%s" % commit
+    (root / "mix.exs").write_text("x")
+    assert version_from_git(str(root), "0.1.0") == "0.1.0+g%s.dirty" % commit
+    git(root, "commit", "--quiet", "--all", "--message", "second")
+    with pytest.raises(BeamError, match="Tag a commit"):
+        version_from_git(str(root), None)
+    git(root, "tag", "v1.2.3")
+    assert version_from_git(str(root), "0.1.0") == "1.2.3"
+    git(root, "tag", "--delete", "v1.2.3")
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "--quiet", "--depth=1", "file://%s" % root, str(shallow))
+    with pytest.raises(BeamError, match="the clone is shallow.*--unshallow") as caught:
+        version_from_git(str(shallow), "0.1.0")
+    assert caught.value.code == "git_shallow"
+
+
+def test_the_time_of_the_commit(root: Path, tmp_path: Path) -> None:
+    assert commit_time(str(root)) == int(git(root, "log", "-1", "--format=%ct"))
+    assert commit_time(str(tmp_path)) is None

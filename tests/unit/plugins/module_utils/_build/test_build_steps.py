@@ -25,7 +25,7 @@ def steps(tmp_path: Path) -> t.Iterator[t.Callable[..., Steps]]:
         mix.write_text("#!/bin/sh\n" + script)
         mix.chmod(0o755)
         request = Request(str(tmp_path), str(tmp_path), elixir_path=str(mix.parent), **options)
-        return Steps(request, "demo", str(tmp_path / "compiled"), lock)
+        return Steps(request, "demo", str(tmp_path / "compiled"), (lock,), 1_700_000_000)
 
     yield make
     os.close(lock)

@@ -70,14 +70,18 @@ def test_prune(tmp_path: Path) -> None:
     other = tmp_path / "demo_two-1.0.0-abc"
     other.mkdir()
     Path(str(other) + ".build.json").write_text("{}")
-    compiled = [tmp_path / "compiled" / ("prod-%d" % number) for number in range(5)]
+    compiled = [tmp_path / "compiled" / ("prod-%012x" % number) for number in range(5)]
     for number, path in enumerate(compiled):
         path.mkdir(parents=True)
         os.utime(path, (1000 + number, 1000 + number))
+    # esbuild installs itself there, older than all of them.
+    esbuild = tmp_path / "compiled" / "esbuild-linux-x64"
+    esbuild.write_text("a program")
+    os.utime(esbuild, (1, 1))
     # The current one stays, however old it is.
     assert prune(str(tmp_path), 2, str(trees[0]), str(compiled[0])) == ["demo-1.0.2-abc", "demo-1.0.1-abc"]
     assert [tree.exists() for tree in trees] == [True, False, False, True, True] and other.exists()
-    assert [path.exists() for path in compiled] == [True, False, True, True, True]
+    assert [path.exists() for path in compiled] == [True, False, True, True, True] and esbuild.exists()
 
 
 def test_sweep(tmp_path: Path) -> None:
