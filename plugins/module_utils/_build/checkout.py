@@ -91,7 +91,15 @@ def _list(repo: str, timeout: float) -> tuple[str, dict[str, str]]:
         answer = os.path.join(scratch, "refs")
         # The answer goes to a file, since the refs of a large repository are more than what is kept of a command's words.
         script = 'exec git ls-remote --symref -- "$1" HEAD "refs/heads/*" "refs/tags/*" >"$2"'
-        done = run_command(["sh", "-c", script, "sh", repo, answer], scratch, git.environment(), timeout)
+        try:
+            done = run_command(["sh", "-c", script, "sh", repo, answer], scratch, git.environment(), timeout)
+        except BeamError as exc:
+            if exc.code != "build_timeout":
+                raise
+            raise BeamError(
+                "git_unreachable", "%s can't be read" % git.hide(repo), "it did not answer within %g s" % timeout,
+                "Look at the address and the network of the build server, then run it again",
+            ) from None
         if done.status != 0:
             git.refuse(repo, "%s can't be read" % git.hide(repo), done)
         with open(answer, encoding="utf-8", errors="surrogateescape") as stream:
