@@ -23,7 +23,7 @@ from .._release.abi_scan import scan_tree
 from .._release.manifest import Provenance
 from .._release.names import check_version
 from .._release.record import BuildRecord, dump_record, record_path
-from . import index, toolchain, tree
+from . import index, needs, toolchain, tree
 from .plan import BuildPlan, describe_result, make_plan
 from .request import Request
 from .steps import Steps, fetch_dependencies, free_megabytes
@@ -41,6 +41,8 @@ def run_build(request: Request, check_mode: bool = False) -> dict[str, t.Any]:
                 plan = make_plan(request)
                 record, seconds = _build(plan, lock) if plan.changed else (plan.record, {})
         else:
+            if plan.changed:
+                needs.require(plan)
             record, seconds = plan.record, {}
         # An empty time means that the index knew it already.
         if plan.seconds and record is not None and plan.key is not None and not check_mode:
@@ -141,8 +143,10 @@ def _build(plan: BuildPlan, lock: int) -> tuple[BuildRecord, dict[str, float]]:
     steps = Steps(request, plan.name, compiled, lock)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=request.build_dir) as scratch:
         fresh = os.path.join(scratch, "tree")
+        needs.require(plan, steps)
         if plan.project.fetched:
             fetch_dependencies(steps, plan.project.lockfile)
+        needs.require_of_fetched(plan, steps)
         for task in plan.request.before:
             steps.mix("before", *task)
         force = ["--force"] if request.force or _needs_force(plan, compiled) else []

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._errors import BeamError
 from .._release.names import check_name, check_version
@@ -40,6 +40,7 @@ class Project:
     fetched: bool  # whether something has to be fetched
     lockfile: str
     toolchain: Toolchain
+    needs: t.Mapping[str, t.Any] = field(default_factory=dict)  # of the toolchain: see _build/needs.py
 
 
 def require_project(project_dir: str) -> None:
@@ -76,6 +77,7 @@ def parse_project(doc: t.Mapping[str, t.Any]) -> Project:
         default_release=doc["default_release"] or "", version=doc["version"], own_apps=dict(doc["own_apps"]), paths=tuple(sorted(doc["paths"])),
         fetched=doc["fetched"], lockfile=doc["lockfile"],
         toolchain=Toolchain(doc["elixir"], doc["otp_release"], doc["erts"], doc["elixir_root"], doc["otp_root"]),
+        needs=doc.get("needs") or {},
     )
 
 
