@@ -23,6 +23,7 @@ from .._errors import BeamError
 _TAIL_BYTES = 512 * 1024
 _TAIL_LINES = 40
 # What a terminal would have overwritten or coloured, and what git tells of its progress: dozens of lines that hide the cause.
+_OVERWRITTEN = re.compile(rb"[^\r\n]*\r(?=[^\r\n])")
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PROGRESS = re.compile(
     r"(?:remote: )?(?:(?:Enumerating|Counting|Compressing|Receiving|Writing|Unpacking|Filtering) (?:objects|content)|Resolving deltas|Updating files|"
@@ -121,6 +122,10 @@ class _Tail(threading.Thread):
             chunk = os.read(self.stream.fileno(), 65536)
             if not chunk:
                 return
+            if b"\r" in chunk:
+                # Megabytes of progress must not push out what was said before.
+                done, newline, rest = self.data.rpartition(b"\n")
+                self.data, chunk = done + newline, _OVERWRITTEN.sub(b"", rest + chunk)
             self.data = (self.data + chunk)[-_TAIL_BYTES:]
 
     def full(self) -> str:
