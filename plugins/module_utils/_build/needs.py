@@ -106,7 +106,9 @@ def _applications(want: Wanted, named: t.Mapping[str, t.Iterable[str]]) -> t.Ite
 
 
 def _hex(want: Wanted, project: Project) -> t.Iterator[Lack]:
-    names = sorted({name for one in want.projects for name in one["hex"]})
+    names = sorted(
+        {name for one in want.projects for name in one["hex"]} | {name for name in want.packages if name in want.lock and want.lock[name].source == "hex"},
+    )
     if names and not has_hex(project, want.env):
         why = "Hex is not installed for the user of the build (%s), and %s" % (_mix_home(want.env), _come(names, "from a registry"))
         yield Lack("no_hex", why, packages.BRING_HEX)

@@ -137,6 +137,8 @@ defmodule AlchemistBeam.Needs do
     names(List.wrap(options[:applications]) ++ List.wrap(options[:extra_applications]) ++ List.wrap(options[:included_applications]))
   rescue
     _error -> []
+  catch
+    _kind, _reason -> []
   end
 
   defp names(list) do

@@ -82,12 +82,13 @@ def fetch_dependencies(steps: Steps, lockfile: str) -> None:
         said = steps.mix("deps", "deps.get", "--only", request.mix_env, env=request.deps_env)
     except BeamError as exc:
         failure, said = exc, "\n".join(exc.details.get("output", ()))
-    if request.deps == "locked":
+    finally:
         after = _read(path)
-        _restore(path, before)
-        # What Mix failed at after it had left the lock is a consequence, unless it is a cause that is known.
-        if after != before and (failure is None or failure.code == "build_failed"):
-            raise lock_changed(steps.name, lockfile, before, after, said)
+        if request.deps == "locked":
+            _restore(path, before)
+    # What Mix failed at after it had left the lock is a consequence, unless it is a cause that is known.
+    if request.deps == "locked" and after != before and (failure is None or failure.code == "build_failed"):
+        raise lock_changed(steps.name, lockfile, before, after, said)
     if failure is not None:
         raise failure
 

@@ -114,8 +114,9 @@ def built_without(application: str, options: dict[str, t.Any]) -> list[str]:
     """Builds where the application of Erlang/OTP is not installed: in a mount namespace of its own, where it is."""
     hide = 'for d in "$0"-*; do if [ -d "$d" ]; then mount -t tmpfs tmpfs "$d"; fi; done; exec "$@"'
     root = subprocess.run(["erl", "-noshell", "-eval", "io:put_chars(code:lib_dir()), halt()."], check=True, capture_output=True, text=True).stdout
+    build = [sys.executable, "-c", HIDDEN, json.dumps(options)]
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, os.path.join(root, application), sys.executable, "-c", HIDDEN, json.dumps(options)],
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, os.path.join(root, application), *build],
         cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120, check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -175,7 +176,8 @@ def with_rebar_package(project: MixProject, tmp_path: Path) -> None:
     package.mkdir()
     (package / "src").mkdir()
     (package / "rebar.config").write_text("{deps, []}.\n")
-    (package / "src" / "tiny.app.src").write_text('{application, tiny, [{description, "Tiny"}, {vsn, "1.0.0"}, {registered, []}, {applications, [kernel, stdlib]}, {modules, [tiny]}]}.\n')
+    about = '{description, "Tiny"}, {vsn, "1.0.0"}, {registered, []}, {applications, [kernel, stdlib]}, {modules, [tiny]}'
+    (package / "src" / "tiny.app.src").write_text("{application, tiny, [%s]}.\n" % about)
     (package / "src" / "tiny.erl").write_text('-module(tiny).\n-export([answer/0]).\nanswer() -> <<"of Erlang">>.\n')
     git(package, "init", "--quiet", "--initial-branch=main")
     git(package, "add", "--all")

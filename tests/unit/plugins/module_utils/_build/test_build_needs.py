@@ -59,7 +59,7 @@ class Place:
 
     def plan(self, *projects: dict[str, t.Any], lock: str = "", elixir: str = "1.14.0", env: t.Any = None, deps: str = "locked", **more: t.Any) -> BuildPlan:
         self.file("project/mix.lock", "%%{\n%s}\n" % lock)
-        said = {"projects": list(projects) or [one()], "releases": {}, "deps_path": str(self.root / "project" / "deps"), "hex": False, **more}
+        said = {"projects": list(projects) or [one()], "releases": {}, "deps_path": str(self.root / "project" / "deps"), "hex": True, **more}
         toolchain = Toolchain(elixir, "25", "13.1.5", str(self.root / "elixir"), str(self.root / "otp"))
         project = Project("demo", False, {}, "", "1.0.0", {"demo": "1.0.0"}, (), True, "mix.lock", toolchain, said)
         request = Request(str(self.root / "project"), str(self.root / "build"), env={**self.env, **(env or {})}, deps=deps)
@@ -106,11 +106,12 @@ def test_applications(place: Place) -> None:
 def test_hex(place: Place, there: str) -> None:
     want, env = one(hex=["jason", "plug"], deps=["jason", "plug"]), {"MIX_ARCHIVES": str(place.root / "own")} if there.startswith("own") else {}
     place.file("home/.mix/archives/hexagon-1.0.0/x")
-    [(code, text)] = place.told(want, env=env)
+    [(code, text)] = place.told(want, env=env, hex=False)
     assert code == "no_hex" and "jason, plug come from a registry" in text and "toolchain_hex: true" in text
     assert place.told(want, env=env, hex=True) == []
+    assert place.told(one(deps=["telemetry"]), lock=TELEMETRY, env={**env, "MIX_REBAR3": "mix"}, hex=False)[0][0] == "no_hex"
     place.file(there)
-    assert place.told(want, env=env) == []
+    assert place.told(want, env=env, hex=False) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,8 @@ def test_what_is_compiled_already_needs_no_compiler(place: Place) -> None:
 
 
 def test_all_at_once_and_before_anything_runs(place: Place) -> None:
-    plan = place.plan(one(elixir="~> 1.15", elixir_fits=False, applications=["os_mon"], hex=["bcrypt_elixir"], deps=["bcrypt_elixir", "telemetry"]), lock=BCRYPT + TELEMETRY)
+    want = one(elixir="~> 1.15", elixir_fits=False, applications=["os_mon"], hex=["bcrypt_elixir"], deps=["bcrypt_elixir", "telemetry"])
+    plan = place.plan(want, lock=BCRYPT + TELEMETRY, hex=False)
     with pytest.raises(BeamError) as caught:
         needs.require(plan)
     error = caught.value
@@ -184,7 +186,7 @@ def test_all_at_once_and_before_anything_runs(place: Place) -> None:
 
 @pytest.mark.parametrize(("elixir", "deps", "code"), [("1.14.5", "locked", "no_hex"), ("1.18.4", "locked", ""), ("1.18.4", "offline", "no_hex")])
 def test_a_newer_mix_installs_hex_and_rebar3(place: Place, elixir: str, deps: str, code: str) -> None:
-    plan = place.plan(one(hex=["a"], deps=["telemetry"]), lock=TELEMETRY, elixir=elixir, deps=deps)
+    plan = place.plan(one(hex=["a"], deps=["telemetry"]), lock=TELEMETRY, elixir=elixir, deps=deps, hex=False)
     descriptor = os.open(place.root / "lock", os.O_CREAT | os.O_RDWR)
     try:
         needs.require(plan, Steps(plan.request, "demo", str(place.root / "compiled"), descriptor))
