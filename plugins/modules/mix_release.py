@@ -24,6 +24,8 @@ description:
     and C(node_modules).
   - With O(store), a release that was published from this very commit with the same options is taken as it is. Nothing is checked out or built then.
   - Compiled code is kept below O(build_dir), apart for each environment and toolchain, so that a second build compiles only what changed.
+  - What the toolchain lacks (an Elixir that is new enough, applications of Erlang/OTP, Hex, rebar3, a C compiler) is named before anything is fetched,
+    with what brings it. A C(rebar3) in E(PATH) is used where Mix has none and E(MIX_REBAR3) is not set.
   - Two builds of the same input give the same files, C(releases/COOKIE) aside. For that, the time in C(cache_manifest.json) of C(mix phx.digest) is the
     commit's, E(SOURCE_DATE_EPOCH) is set to it, and E(ERL_COMPILER_OPTIONS) to V(deterministic), unless O(env) has another value.
 options:
@@ -88,7 +90,8 @@ options:
     default: {}
   deps:
     description:
-      - V(locked) fetches what C(mix.lock) says, and fails where it says too little. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
+      - V(locked) fetches what C(mix.lock) says, and fails where it says too little, or where Hex would take other versions; it names them, and
+        C(mix.lock) stays. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
     type: str
     choices: [get, locked, offline]
     default: locked
@@ -315,10 +318,22 @@ seconds:
   returned: success
   type: dict
 step:
-  description: The step that failed.
+  description: The step that failed. C(toolchain) is the look at what it lacks.
   returned: when a step failed
   type: str
   sample: compile
+lacks:
+  description: What the toolchain lacks, by the code of each error. The message names what brings it.
+  returned: when the toolchain lacks something that the project needs
+  type: list
+  elements: str
+  sample: [no_hex, no_rebar]
+moved:
+  description: How the packages of C(mix.lock) would change.
+  returned: when fetching would change C(mix.lock) with O(deps=locked)
+  type: list
+  elements: str
+  sample: ["plug: from 1.14.0 to 1.15.3"]
 output:
   description: The last lines of what the failed step said.
   returned: when a step failed

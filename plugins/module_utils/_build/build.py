@@ -25,7 +25,7 @@ from .._release.manifest import Provenance
 from .._release.names import check_version
 from .._release.published import Published
 from .._release.record import BuildRecord, dump_record, record_path
-from . import checkout, index, toolchain, tree
+from . import checkout, index, needs, toolchain, tree
 from . import published as existing
 from .plan import FORMAT, BuildPlan, describe_result, make_plan
 from .products import Products, sweep_unfinished
@@ -87,6 +87,8 @@ def _plan_and_build(request: Request, check_mode: bool, published: Published | N
     if plan.changed and not check_mode:
         with _lock(request) as lock:
             record, seconds = _build(plan, (*locks, lock))
+    elif plan.changed:
+        needs.require(plan)
     # An empty time means that the index knew it already.
     if plan.seconds and record is not None and plan.key is not None and not check_mode:
         index.remember(request.build_dir, plan.key, plan.document)
@@ -215,8 +217,10 @@ def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[s
 
 
 def _fetch(plan: BuildPlan, steps: Steps) -> None:
+    needs.require(plan, steps)
     if plan.project.fetched:
         fetch_dependencies(steps, plan.project.lockfile)
+    needs.require_of_fetched(plan, steps)
 
 
 def _make(plan: BuildPlan, steps: Steps, products: Products, compiled: str, scratch: str) -> BuildRecord:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -19,8 +20,15 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 
-_TAIL_BYTES = 64 * 1024
+_TAIL_BYTES = 512 * 1024
 _TAIL_LINES = 40
+# What a terminal would have overwritten or coloured, and what git tells of its progress: dozens of lines that hide the cause.
+_OVERWRITTEN = re.compile(rb"[^\r\n]*\r(?=[^\r\n])")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PROGRESS = re.compile(
+    r"(?:remote: )?(?:(?:Enumerating|Counting|Compressing|Receiving|Writing|Unpacking|Filtering) (?:objects|content)|Resolving deltas|Updating files|"
+    r"Checking out files): .*|remote: Total \d+ .*",
+)
 _GRACE = 5.0  # seconds between TERM and KILL
 _SHORTEST_SECRET = 6  # shorter values (prod, true, 4000) would mask half of the output
 
@@ -35,6 +43,7 @@ _INHERITED = (
 class Finished:
     status: int  # negative: killed by that signal
     output: str  # the end of stdout and stderr together
+    full: str = ""  # more of it: what a cause is looked for in
 
 
 def build_environment(extra: t.Mapping[str, str], elixir_path: str | None = None) -> dict[str, str]:
@@ -113,12 +122,25 @@ class _Tail(threading.Thread):
             chunk = os.read(self.stream.fileno(), 65536)
             if not chunk:
                 return
+            if b"\r" in chunk:
+                # Megabytes of progress must not push out what was said before.
+                done, newline, rest = self.data.rpartition(b"\n")
+                self.data, chunk = done + newline, _OVERWRITTEN.sub(b"", rest + chunk)
             self.data = (self.data + chunk)[-_TAIL_BYTES:]
 
-    def text(self) -> str:
+    def full(self) -> str:
         self.join(1.0)
-        lines = self.data.decode("utf-8", "replace").splitlines()
-        return "\n".join(line.rstrip() for line in lines[-_TAIL_LINES:]).strip("\n")
+        return readable(self.data.decode("utf-8", "replace"))
+
+
+def _end_of(text: str) -> str:
+    return "\n".join(text.splitlines()[-_TAIL_LINES:]).strip("\n")
+
+
+def readable(text: str) -> str:
+    """Without colours, and without the lines that only told of progress."""
+    lines = [line.rstrip() for line in _COLOUR.sub("", text).splitlines()]
+    return "\n".join(line for line in lines if not _PROGRESS.fullmatch(line.strip()))
 
 
 class _Terminated(BaseException):
@@ -150,9 +172,10 @@ def run_command(
             _kill_all(process)
             raise BeamError(
                 "build_timeout", "%s did not end in time" % " ".join(argv[:3]), "it was killed after %d s" % timeout,
-                "Give more with timeout, or look at what it waits for", output=tail.text().splitlines(),
+                "Give more with timeout, or look at what it waits for", output=_end_of(tail.full()).splitlines(),
             ) from None
-        return Finished(status, tail.text())
+        full = tail.full()
+        return Finished(status, _end_of(full), full)
     except OSError as exc:
         raise BeamError("command_missing", "%s can't be run" % argv[0], exc.strerror or str(exc), "Install it, or set elixir_path") from exc
     except BaseException:

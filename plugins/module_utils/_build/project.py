@@ -42,6 +42,7 @@ class Project:
     toolchain: Toolchain
     reads: tuple[str, ...] = ()  # what else Mix reads: the configuration, templates of the release, ...
     aliases: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name of a Mix alias -> the tasks it runs
+    needs: t.Mapping[str, t.Any] = field(default_factory=dict)  # of the toolchain: see _build/needs.py
 
 
 def require_project(project_dir: str) -> None:
@@ -79,6 +80,7 @@ def parse_project(doc: t.Mapping[str, t.Any]) -> Project:
         fetched=doc["fetched"], lockfile=doc["lockfile"],
         toolchain=Toolchain(doc["elixir"], doc["otp_release"], doc["erts"], doc["elixir_root"], doc["otp_root"]),
         reads=tuple(sorted(doc["reads"])), aliases={name: tuple(tasks) for name, tasks in doc["aliases"].items()},
+        needs=doc.get("needs") or {},
     )
 
 

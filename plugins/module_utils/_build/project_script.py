@@ -117,6 +117,93 @@ defmodule AlchemistBeam.Info do
   end
 end
 
+defmodule AlchemistBeam.Needs do
+  # What the project, and each application that lies in a directory, asks of the toolchain in this environment.
+  def of(config, found, root) do
+    inside =
+      for {path, %{app: app, child: child}} <- found, path != root, File.regular?(Path.join(path, "mix.exs")) do
+        Mix.Project.in_project(app, path, fn _module -> one(Mix.Project.config(), path, child) end)
+      end
+
+    %{projects: [one(config, root, true) | inside], releases: releases(config), deps_path: Mix.Project.deps_path(), hex: hex?()}
+  end
+
+  defp one(config, path, own) do
+    deps = for {app, opts} <- options(config), wanted?(opts, own), do: {app, opts}
+    compiled = for {app, opts} <- deps, opts[:compile] != false, do: {app, opts}
+    fetched = for {app, opts} <- deps, is_nil(opts[:path]), !opts[:in_umbrella], do: {app, opts}
+
+    %{
+      app: config[:app], path: path, own: own, elixir: requirement(config[:elixir]), elixir_fits: fits?(config[:elixir]), applications: applications(),
+      make: :elixir_make in List.wrap(config[:compilers]) and is_nil(config[:make_precompiler]),
+      deps: Enum.map(compiled, &elem(&1, 0)), paths: for({app, opts} <- compiled, opts[:path], into: %{}, do: {app, Path.expand(opts[:path], path)}),
+      runtime: for({app, opts} <- deps, opts[:runtime] != false and opts[:app] != false, do: app),
+      hex: for({app, opts} <- fetched, is_nil(opts[:git]) and is_nil(opts[:github]), do: app)
+    }
+  end
+
+  defp requirement(text) when is_binary(text), do: text
+  defp requirement(_other), do: nil
+
+  defp fits?(text) when is_binary(text) do
+    case Version.parse_requirement(text) do
+      {:ok, requirement} -> Version.match?(System.version(), requirement)
+      :error -> true
+    end
+  end
+
+  defp fits?(_other), do: true
+
+  # Names that application/0 gives, which may be a function of anything: what it can't tell here, Mix tells later.
+  defp applications do
+    module = Mix.Project.get()
+    options = if module && function_exported?(module, :application, 0), do: module.application(), else: []
+    names(List.wrap(options[:applications]) ++ List.wrap(options[:extra_applications]) ++ List.wrap(options[:included_applications]))
+  rescue
+    _error -> []
+  catch
+    _kind, _reason -> []
+  end
+
+  defp names(list) do
+    Enum.flat_map(list, fn
+      {_app, :optional} -> []
+      {app, _mode} when is_atom(app) -> [app]
+      app when is_atom(app) -> [app]
+      _other -> []
+    end)
+  end
+
+  defp releases(config) do
+    for {name, opts} <- config[:releases] || [], into: %{} do
+      opts = if is_function(opts, 0), do: opts.(), else: opts
+      {name, names(opts[:applications] || [])}
+    end
+  end
+
+  defp wanted?(opts, own) do
+    env = if own, do: Mix.env(), else: :prod
+    (is_nil(opts[:only]) or env in List.wrap(opts[:only])) and (own or !opts[:optional])
+  end
+
+  defp options(config) do
+    Enum.flat_map(config[:deps] || [], fn
+      {app, opts} when is_list(opts) -> [{app, opts}]
+      {app, _requirement, opts} when is_list(opts) -> [{app, opts}]
+      {app, _requirement} -> [{app, []}]
+      _other -> []
+    end)
+  end
+
+  # Mix has loaded no archive here. Hex may come in another way, too.
+  defp hex? do
+    if Code.ensure_loaded?(Mix.Local) and function_exported?(Mix.Local, :append_archives, 0), do: Mix.Local.append_archives()
+    Code.ensure_loaded?(Hex)
+  rescue
+    _error -> false
+  end
+end
+
 [target] = System.argv()
 Mix.start()
 Mix.env(String.to_atom(System.fetch_env!("MIX_ENV")))
@@ -140,6 +227,7 @@ File.write!(target, AlchemistBeam.Json.encode(%{
   aliases: AlchemistBeam.Info.aliases(config),
   fetched: AlchemistBeam.Info.fetched?(config) or Enum.any?(found, fn {_path, item} -> item.fetched end),
   lockfile: config[:lockfile] || "mix.lock",
+  needs: AlchemistBeam.Needs.of(config, found, root),
   elixir: System.version(),
   elixir_root: :code.lib_dir(:elixir) |> to_string() |> Path.join("../..") |> Path.expand(),
   otp_root: to_string(:code.root_dir()),

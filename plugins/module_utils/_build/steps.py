@@ -8,26 +8,19 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 import typing as t
 
 from .._errors import BeamError
 from .command import mask, run_command
+from .hints import advisories, explain, shown
+from .lockfile import moved, parse_lock
 from .request import Request
 from .toolchain import find_program
 
-# What Mix says -> (code, what the user can do).
-_HINTS = (
-    (r"no space left on device|\benospc\b", "disk_full", "Make room, then run it again: what was half built is removed"),
-    (r"[Cc]ould not find Hex", "no_hex", "Apply the role toolchain with toolchain_hex: true, or run `mix local.hex --force` on the build server"),
-    (r"[Cc]ould not find \"?rebar3?\"?|rebar3? .*not.* (found|available)", "no_rebar", "Install rebar3, or run `mix local.rebar --force` on the build server"),
-    (r"offline mode", "deps_offline", "Run once with deps: locked while the registry can be reached"),
-    (r"mix deps\.get", "deps_missing", "Use deps: locked (or get); with deps: offline they have to be in deps/ already"),
-    (r"registry|:nxdomain|:econnrefused|:timeout|[Cc]ould not resolve host|unable to access", "deps_unreachable",
-     "Run it again when the registry can be reached; deps: offline uses what is there"),
-)
+_NAMED = 10  # packages that a message names
+_SHOWN = 15  # lines of Hex below a message that has told the cause already
 
 # Compilers that know it leave out what only tells where and when: the option is Erlang's, the variable of the commit's time everybody's.
 _REPRODUCIBLE = {"ERL_COMPILER_OPTIONS": "deterministic"}
@@ -49,7 +42,8 @@ class Steps:
         self.env = {**_REPRODUCIBLE, "SOURCE_DATE_EPOCH": str(epoch or 0), **request.environment(), "MIX_BUILD_PATH": build_path}
         self.mix_program = find_program("mix", self.env)
 
-    def mix(self, step: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> None:
+    def mix(self, step: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> str:
+        """Returns what it said."""
         started = time.monotonic()
         try:
             done = run_command(
@@ -64,24 +58,20 @@ class Steps:
             ) from None
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - started, 3)
         if done.status != 0:
-            self._fail(step, arguments[0], done.status, mask(done.output, self.request.secrets))
+            self._fail(step, arguments[0], done.status, mask(done.full, self.request.secrets))
+        return mask(done.full, self.request.secrets)
 
     def caches(self) -> list[str]:
         return [self.env[name] for name in _CACHES if self.env.get(name)]
 
     def _fail(self, step: str, task: str, status: int, output: str) -> t.NoReturn:
-        code, hint = "build_failed", "Correct what it names, then run it again"
-        if step == "deps" or "deps" in output or "space" in output or "enospc" in output:
-            for pattern, known_code, known_hint in _HINTS:
-                if re.search(pattern, output):
-                    code, hint = known_code, known_hint
-                    break
+        told = explain(step, output)
         ended = "it was killed by signal %d" % -status if status < 0 else "it ended with %d" % status
-        if code == "disk_full":
+        if told.code == "disk_full":
             ended += " (%s has %d MB free)" % (self.request.build_dir, free_megabytes(self.request.build_dir))
         raise BeamError(
-            code, "the build of %s failed in the step %s: mix %s" % (self.name, step, task), ended, hint,
-            step=step, output=output.splitlines(),
+            told.code, "the build of %s failed in the step %s: mix %s" % (self.name, step, task), ended, told.hint,
+            step=step, output=shown(output, told.cause),
         )
 
 
@@ -97,18 +87,53 @@ def fetch_dependencies(steps: Steps, lockfile: str) -> None:
         return
     path = os.path.join(request.project_dir, lockfile)
     before = _read(path)
-    steps.mix("deps", "deps.get", "--only", request.mix_env, env=request.deps_env)
-    after = _read(path)
-    if request.deps == "locked" and after != before:
-        if before is None:
-            os.unlink(path)
-        else:
-            with open(path, "wb") as stream:
-                stream.write(before)
-        raise BeamError(
-            "lock_changed", "the build of %s failed in the step deps" % steps.name, "%s does not lock all dependencies of mix.exs" % lockfile,
-            "Run `mix deps.get` where you develop and commit %s, or use deps: get" % lockfile, step="deps",
+    failure = None
+    try:
+        said = steps.mix("deps", "deps.get", "--only", request.mix_env, env=request.deps_env)
+    except BeamError as exc:
+        failure, said = exc, "\n".join(exc.details.get("output", ()))
+    finally:
+        after = _read(path)
+        if request.deps == "locked":
+            _restore(path, before)
+    # What Mix failed at after it had left the lock is a consequence, unless it is a cause that is known.
+    if request.deps == "locked" and after != before and (failure is None or failure.code == "build_failed"):
+        raise lock_changed(steps.name, lockfile, before, after, said)
+    if failure is not None:
+        raise failure
+
+
+def _restore(path: str, content: bytes | None) -> None:
+    if content == _read(path):
+        return
+    if content is None:
+        os.unlink(path)
+    else:
+        with open(path, "wb") as stream:
+            stream.write(content)
+
+
+def lock_changed(name: str, lockfile: str, before: bytes | None, after: bytes | None, said: str) -> BeamError:
+    """Which packages would be others than those that are locked, and why, as far as Hex says so."""
+    changes = moved(*(parse_lock((content or b"").decode("utf-8", "replace")) for content in (before, after)))
+    told = "; ".join(changes[:_NAMED]) + (" and %d more" % (len(changes) - _NAMED) if len(changes) > _NAMED else "")
+    reasons = advisories(said)
+    if reasons:
+        told += ". Hex says: " + " / ".join(reasons)
+    hint = "Run `mix deps.get` where you develop, look at the change and commit %s; or use deps: get (in an inventory beam_deps: get)" % lockfile
+    if before is None:
+        why = "there is no %s, which would lock the dependencies of mix.exs (%s)" % (lockfile, told)
+    elif changes and not reasons and all(change.endswith(" was added") for change in changes):
+        why = "%s does not lock all dependencies of mix.exs (%s)" % (lockfile, told)
+    else:
+        why = "%s would no longer be what was committed: %s" % (lockfile, told or "the same packages, written in another way (by another Hex)")
+        hint += (
+            ". With deps: offline (beam_deps: offline) exactly what is locked is built, where deps/ or the cache of Hex has it. A version that is"
+            " published already needs no build: the playbooks rollout (-e beam_version=...) and rollback take it as it is"
         )
+    return BeamError(
+        "lock_changed", "the build of %s failed in the step deps" % name, why, hint, step="deps", moved=changes, output=shown(said)[-_SHOWN:],
+    )
 
 
 def _read(path: str) -> bytes | None:

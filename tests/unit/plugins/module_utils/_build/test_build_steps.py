@@ -95,3 +95,85 @@ def test_offline_fetches_nothing(steps: t.Callable[..., Steps], tmp_path: Path) 
     fetch_dependencies(made, "mix.lock")
     made.mix("compile", "compile")
     assert (tmp_path / "said").read_text() == "1 compile\n"
+
+
+LOCKED = '''%{
+  "jason": {:hex, :jason, "1.4.1", "af1", [:mix], [], "hexpm", "fbb0"},
+  "plug": {:hex, :plug, "1.14.0", "bf0", [:mix], [], "hexpm", "bf02"},
+}
+'''
+ADVISORY = """cat <<'END'
+Resolving Hex dependencies...
+Upgraded:
+  plug 1.14.0 => 1.15.3 VULNERABLE!
+    CVE-2026-1234 (HIGH): Header injection in Plug.Conn
+Unchanged:
+  jason 1.4.1
+* Getting plug (Hex package)
+Found packages with security advisories, see above for details
+END
+sed -i 's/"1.14.0"/"1.15.3"/; $d' mix.lock
+echo '  "plug_crypto": {:hex, :plug_crypto, "2.0.0", "x", [:mix], [], "hexpm", "y"},
+}' >> mix.lock
+"""
+
+
+@pytest.mark.parametrize("end", ["", "echo '** (Mix) something else'; exit 1"])
+def test_a_lock_that_hex_does_not_keep(steps: t.Callable[..., Steps], tmp_path: Path, end: str) -> None:
+    lock = tmp_path / "mix.lock"
+    lock.write_text(LOCKED)
+    with pytest.raises(BeamError) as caught:
+        fetch_dependencies(steps(ADVISORY + end), "mix.lock")
+    error = caught.value
+    assert error.code == "lock_changed" and lock.read_text() == LOCKED
+    assert error.details["moved"] == ["plug: from 1.14.0 to 1.15.3", "plug_crypto 2.0.0 was added"]
+    assert "plug: from 1.14.0 to 1.15.3; plug_crypto 2.0.0 was added. Hex says: plug 1.14.0 => 1.15.3 VULNERABLE! / CVE-2026-1234 (HIGH)" in error.why
+    assert "does not lock all" not in error.message and "registry" not in error.message
+    for way in ("deps: get (in an inventory beam_deps: get)", "deps: offline (beam_deps: offline)", "published already needs no build", "rollback"):
+        assert way in error.hint
+    fetch_dependencies(steps(ADVISORY, deps="get"), "mix.lock")
+    assert '"1.15.3"' in lock.read_text()
+
+
+@pytest.mark.parametrize(
+    ("lock", "script", "why"),
+    [
+        (None, """echo '"a": {:hex, :a, "1.0.0"}' > mix.lock""", "there is no mix.lock, which would lock the dependencies of mix.exs (a 1.0.0 was added)"),
+        (LOCKED, """echo '"b": {:hex, :b, "2.0.0"}' >> mix.lock""", "mix.lock does not lock all dependencies of mix.exs (b 2.0.0 was added)"),
+        (LOCKED, "sed -i 's/fbb0/0000/' mix.lock", "jason 1.4.1 was written anew"),
+        (LOCKED, "sed -i 's/  / /' mix.lock", "would no longer be what was committed: the same packages, written in another way"),
+        (LOCKED, "rm mix.lock", "jason 1.4.1 was removed; plug 1.14.0 was removed"),
+        (LOCKED, "echo 'Policy hid 2 candidate versions:'; sed -i 's/1.14.0/1.13.0/' mix.lock", "plug: from 1.14.0 to 1.13.0. Hex says: Policy hid 2"),
+    ],
+)
+def test_why_a_lock_would_change(steps: t.Callable[..., Steps], tmp_path: Path, lock: str | None, script: str, why: str) -> None:
+    if lock is not None:
+        (tmp_path / "mix.lock").write_text(lock)
+    with pytest.raises(BeamError) as caught:
+        fetch_dependencies(steps(script), "mix.lock")
+    assert caught.value.code == "lock_changed" and why in caught.value.why
+
+
+def test_a_known_cause_counts_more_than_the_lock(steps: t.Callable[..., Steps], tmp_path: Path) -> None:
+    (tmp_path / "mix.lock").write_text(LOCKED)
+    with pytest.raises(BeamError) as caught:
+        fetch_dependencies(steps("echo >> mix.lock; echo 'Could not resolve host: example.org'; exit 1"), "mix.lock")
+    assert caught.value.code == "deps_unreachable" and (tmp_path / "mix.lock").read_text() == LOCKED
+
+
+def test_progress_of_git_does_not_hide_the_cause(steps: t.Callable[..., Steps]) -> None:
+    script = """
+echo '* Getting heroicons (https://example.org/heroicons.git)'
+i=0
+while [ $i -lt 9000 ]; do printf 'remote: Compressing objects: %d%% (1/2)\\r' $((i % 100)); printf 'Receiving objects: 1%%\\r'; i=$((i+1)); done
+printf 'remote: Compressing objects: 100%% (2/2), done.\\nremote: Total 9 (delta 1), reused 5 (delta 0)\\nResolving deltas: 100%% (1/1), done.\\n'
+printf '\\033[31m** (Mix) Could not install Rebar because Mix could not download metadata at https://b/rebar3-1.x.csv\\033[0m\\n'
+exit 1
+"""
+    with pytest.raises(BeamError) as caught:
+        steps(script).mix("deps", "deps.get")
+    assert caught.value.code == "no_rebar" and "registry" not in caught.value.hint
+    assert caught.value.details["output"] == [
+        "* Getting heroicons (https://example.org/heroicons.git)",
+        "** (Mix) Could not install Rebar because Mix could not download metadata at https://b/rebar3-1.x.csv",
+    ]
