@@ -122,7 +122,8 @@ def lock_changed(name: str, lockfile: str, before: bytes | None, after: bytes | 
             " published already needs no build: the playbooks rollout (-e beam_version=...) and rollback take it as it is"
         )
     return BeamError(
-        "lock_changed", "the build of %s failed in the step deps" % name, why, hint, step="deps", moved=changes, output=shown(said)[-_SHOWN:],
+        "lock_changed", "the build of %s failed in the step deps" % name, why, hint, step="deps", moved=changes,
+        output=[line for line in shown(said) if not line.startswith("* Getting ")][-_SHOWN:],
     )
 
 

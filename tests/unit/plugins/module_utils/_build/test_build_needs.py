@@ -205,6 +205,7 @@ def test_a_newer_mix_installs_hex_and_rebar3(place: Place, elixir: str, deps: st
     [
         ("mix.exs", "def application do\n  # extra_applications: [:wx]\n  [extra_applications: [:logger, :xmerl, {:ssh, :optional}]]\nend", ["logger", "xmerl"]),
         ("mix.exs", "def application, do: [applications: [:kernel, :eldap], included_applications: [:mnesia]]", ["mnesia", "kernel", "eldap"]),
+        ("mix.exs", "[extra_applications: [:logger, inets: :optional, ssl: :required, wx: :optional]]", ["logger", "ssl"]),
         ("mix.exs", "extra_applications: extra(Mix.env())\ndefp extra(:test), do: [:wx]", []),
         ("mix.exs", "if Mix.env() == :test, do: [extra_applications: [:wx]], else: [extra_applications: []]", []),
         ("src/a.app.src", "{application, a, [{applications, [\n  kernel,\n  % wx,\n  'os_mon'\n]}, {optional_applications, [ssh]}]}.", ["kernel", "os_mon"]),
