@@ -118,7 +118,7 @@ def lock_changed(name: str, lockfile: str, before: bytes | None, after: bytes | 
     else:
         why = "%s would no longer be what was committed: %s" % (lockfile, told or "the same packages, written in another way (by another Hex)")
         hint += (
-            ". With deps: offline (beam_deps: offline) exactly what is locked is built, where deps/ or the cache of Hex has it. A version that is"
+            ". With deps: offline (beam_deps: offline) exactly what is locked is built where deps/ has it. A version that is"
             " published already needs no build: the playbooks rollout (-e beam_version=...) and rollback take it as it is"
         )
     return BeamError(
