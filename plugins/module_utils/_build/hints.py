@@ -16,7 +16,7 @@ from . import packages
 _LINES = 40
 _LINE = 400  # characters of one line
 _TOTAL = 4000  # characters of all
-_NEAR = 12  # lines from the end within which a cause is not overlooked
+_NEAR = 3  # lines from the end within which a cause is not overlooked
 
 _ADVISORIES = 8  # lines that a message repeats
 _ADVISORY = re.compile(

@@ -128,11 +128,12 @@ def lock_changed(name: str, lockfile: str, before: bytes | None, after: bytes | 
     else:
         why = "%s would no longer be what was committed: %s" % (lockfile, told or "the same packages, written in another way (by another Hex)")
         hint += (
-            ". With deps: offline (beam_deps: offline) exactly what is locked is built, where deps/ or the cache of Hex has it. A version that is"
+            ". With deps: offline (beam_deps: offline) exactly what is locked is built where deps/ has it. A version that is"
             " published already needs no build: the playbooks rollout (-e beam_version=...) and rollback take it as it is"
         )
     return BeamError(
-        "lock_changed", "the build of %s failed in the step deps" % name, why, hint, step="deps", moved=changes, output=shown(said)[-_SHOWN:],
+        "lock_changed", "the build of %s failed in the step deps" % name, why, hint, step="deps", moved=changes,
+        output=[line for line in shown(said) if not line.startswith("* Getting ")][-_SHOWN:],
     )
 
 

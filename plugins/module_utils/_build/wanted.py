@@ -69,7 +69,9 @@ def _literal(text: str, key: str) -> list[str]:
     lists = re.findall(key + r"\s*[:,]\s*\[([^\[\]]*)\]", text)
     if len(lists) != 1:
         return []
-    return re.findall(r"(?:^|[\s,:])'?([a-z]\w*)'?(?=\s*(?:,|$))", re.sub(r"\{[^{}]*\}", "", lists[0]))
+    # `ssh: :optional`, `{:ssh, :optional}` and the like
+    plain = re.sub(r"\{[^{}]*\}|\w+:\s*:optional", "", lists[0])
+    return re.findall(r"(?:^|[\s,:])'?([a-z]\w*)'?(?=\s*(?:,|$))", re.sub(r"(\w+):\s*:\w+", r":\1", plain))
 
 
 def named_in(path: str) -> list[str]:

@@ -61,7 +61,7 @@ class Place:
         self.file("project/mix.lock", "%%{\n%s}\n" % lock)
         said = {"projects": list(projects) or [one()], "releases": {}, "deps_path": str(self.root / "project" / "deps"), "hex": True, **more}
         toolchain = Toolchain(elixir, "25", "13.1.5", str(self.root / "elixir"), str(self.root / "otp"))
-        project = Project("demo", False, {}, "", "1.0.0", {"demo": "1.0.0"}, (), True, "mix.lock", toolchain, said)
+        project = Project("demo", False, {}, "", "1.0.0", {"demo": "1.0.0"}, (), True, "mix.lock", toolchain, needs=said)
         request = Request(str(self.root / "project"), str(self.root / "build"), env={**self.env, **(env or {})}, deps=deps)
         return BuildPlan(request, Sources("", GitState(), {}), project, Chosen("demo", "1.0.0", ()), "1.0.0", "f", None, {}, None, 0.0)
 
@@ -138,7 +138,7 @@ def test_rebar(place: Place, there: str, env: dict[str, str], set_for_mix: bool)
     plan = place.plan(want, lock=TELEMETRY, env=env)
     descriptor = os.open(place.root / "lock", os.O_CREAT | os.O_RDWR)
     try:
-        steps = Steps(plan.request, "demo", str(place.root / "compiled"), descriptor)
+        steps = Steps(plan.request, "demo", str(place.root / "compiled"), (descriptor,), None)
         needs.require(plan, steps)
         steps.mix("compile", "compile")
     finally:
@@ -189,7 +189,7 @@ def test_a_newer_mix_installs_hex_and_rebar3(place: Place, elixir: str, deps: st
     plan = place.plan(one(hex=["a"], deps=["telemetry"]), lock=TELEMETRY, elixir=elixir, deps=deps, hex=False)
     descriptor = os.open(place.root / "lock", os.O_CREAT | os.O_RDWR)
     try:
-        needs.require(plan, Steps(plan.request, "demo", str(place.root / "compiled"), descriptor))
+        needs.require(plan, Steps(plan.request, "demo", str(place.root / "compiled"), (descriptor,), None))
     except BeamError as error:
         assert error.code == code
     else:
@@ -205,6 +205,7 @@ def test_a_newer_mix_installs_hex_and_rebar3(place: Place, elixir: str, deps: st
     [
         ("mix.exs", "def application do\n  # extra_applications: [:wx]\n  [extra_applications: [:logger, :xmerl, {:ssh, :optional}]]\nend", ["logger", "xmerl"]),
         ("mix.exs", "def application, do: [applications: [:kernel, :eldap], included_applications: [:mnesia]]", ["mnesia", "kernel", "eldap"]),
+        ("mix.exs", "[extra_applications: [:logger, inets: :optional, ssl: :required, wx: :optional]]", ["logger", "ssl"]),
         ("mix.exs", "extra_applications: extra(Mix.env())\ndefp extra(:test), do: [:wx]", []),
         ("mix.exs", "if Mix.env() == :test, do: [extra_applications: [:wx]], else: [extra_applications: []]", []),
         ("src/a.app.src", "{application, a, [{applications, [\n  kernel,\n  % wx,\n  'os_mon'\n]}, {optional_applications, [ssh]}]}.", ["kernel", "os_mon"]),
@@ -225,7 +226,7 @@ def test_of_fetched_packages(place: Place) -> None:
     descriptor = os.open(place.root / "lock", os.O_CREAT | os.O_RDWR)
     try:
         with pytest.raises(BeamError) as caught:
-            needs.require_of_fetched(plan, Steps(plan.request, "demo", str(place.root / "compiled"), descriptor))
+            needs.require_of_fetched(plan, Steps(plan.request, "demo", str(place.root / "compiled"), (descriptor,), None))
     finally:
         os.close(descriptor)
     text = caught.value.message
