@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, sys.argv[1])
-import trees  # noqa: E402
+import trees
 
 tree = trees.make_tree(pathlib.Path(sys.argv[2]), sys.argv[3], modules=4, dependencies=2)
 if len(sys.argv) > 5:
