@@ -66,7 +66,19 @@ class S3Store(Store):
                     raise ConnectionError("%d of %d bytes came" % (len(data), size))
             return Found(data, response["ETag"])
 
-        return self._call("read", key, work)
+        try:
+            return self._call("read", key, work)
+        except BeamError as exc:
+            # Who may list a part of the bucket only is denied what is missing there, too. The list of that part tells which of the two it is.
+            if exc.code == "store_denied" and self._unlisted(key):
+                raise s3_errors.missing(key, self.location) from exc
+            raise
+
+    def _unlisted(self, key: str) -> bool:
+        try:
+            return all(row.key != key for row in self.list(key))
+        except BeamError:
+            return False
 
     @contextlib.contextmanager
     def open(self, key: str, start: int = 0) -> t.Iterator[t.BinaryIO]:

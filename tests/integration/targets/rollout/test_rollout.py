@@ -159,6 +159,7 @@ def test_4_check_mode_tells_and_writes_nothing(fleet: Fleet) -> None:
     before, files = fleet.answers(), fleet.everything()
     run = fleet.play("deploy", "--check", "--diff", beam_ref="v0.2.0", beam_report="")
     assert run.code == 0
+    assert re.search(r"beacon 0\.2\.0 \(commit [0-9a-f]{12}\) is not in the store yet\. It is built, and would be published", run.text)
     fleet.same((before, files))
     # Published, it can be rehearsed to the end.
     assert fleet.play("distribute", "-e", json.dumps({"distribute_path": _tree(fleet, "0.2.0")})).code == 0

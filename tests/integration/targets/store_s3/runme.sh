@@ -11,4 +11,4 @@ output=${OUTPUT_DIR:-$(mktemp -d)}
 collections=${ANSIBLE_COLLECTIONS_PATH:-$(cd "$root/../../.." && pwd)}
 cd "$root/tests/unit/plugins/module_utils/_store"
 PYTHONPATH="${collections%%:*}" python -m pytest -q -p no:cacheprovider --durations=10 --basetemp "$output/pytest" \
-    test_store_conformance.py test_store_publish.py test_store_retention.py test_store_channels.py test_store_check.py test_store_faults.py "$@"
+    test_store_conformance.py test_store_publish.py test_store_builds.py test_store_retention.py test_store_channels.py test_store_check.py test_store_faults.py "$@"

@@ -19,6 +19,9 @@ import typing as t
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
+from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Provenance
+from ansible_collections.alchemist.beam.plugins.module_utils._release.record import BuildRecord, dump_record, record_path
 from ansible_collections.alchemist.beam.plugins.module_utils._store import check
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
@@ -112,3 +115,16 @@ def channel(store_params: dict[str, t.Any]) -> t.Callable[..., dict[str, t.Any]]
     """release_channel with these options, on the store of the test."""
     defaults = {"name": "shop", "channel": "production", "state": "promoted", "by": "tester@here"}
     return lambda check=False, **options: run_channel({**store_params, **defaults, **options}, check)
+
+
+@pytest.fixture
+def tree(trees: t.Any, tmp_path: pathlib.Path) -> t.Callable[..., str]:
+    """Makes a tree with its build record."""
+
+    def make(version: str = "1.0.0", sha: str = "a" * 40, dirty: bool = False, changed: tuple[int, ...] = ()) -> str:
+        root = trees.make_tree(tmp_path / ("%s-%s" % (version, sha[:4])), version, modules=4, dependencies=2, changed=changed)
+        record = BuildRecord("shop", version, Abi(), Provenance(git_sha=sha, git_dirty=dirty, fingerprint="f" * 64), ("shop",))
+        pathlib.Path(record_path(str(root))).write_bytes(dump_record(record))
+        return str(root)
+
+    return make

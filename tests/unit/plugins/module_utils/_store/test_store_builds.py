@@ -7,14 +7,10 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
-from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Provenance
-from ansible_collections.alchemist.beam.plugins.module_utils._release.record import BuildRecord, dump_record, record_path
 from ansible_collections.alchemist.beam.plugins.module_utils._store import builds, retention
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.builds import StoreBuilds, inputs_of
@@ -24,19 +20,6 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import 
 Artifact = t.Callable[..., dict[str, t.Any]]
 FIRST, SECOND = "1" * 64, "2" * 64
 SHA = "a" * 40
-
-
-@pytest.fixture
-def tree(trees: t.Any, tmp_path: pathlib.Path) -> t.Callable[..., str]:
-    """A tree with its build record."""
-
-    def make(version: str = "1.0.0", sha: str = SHA, dirty: bool = False, changed: tuple[int, ...] = ()) -> str:
-        root = trees.make_tree(tmp_path / ("%s-%s" % (version, sha[:4])), version, modules=4, dependencies=2, changed=changed)
-        record = BuildRecord("shop", version, Abi(), Provenance(git_sha=sha, git_dirty=dirty, fingerprint="f" * 64), ("shop",))
-        pathlib.Path(record_path(str(root))).write_bytes(dump_record(record))
-        return str(root)
-
-    return make
 
 
 def entries(store: Store) -> list[str]:
@@ -207,40 +190,3 @@ def test_an_entry_of_a_version_that_stays_after_all_is_kept(
     with pytest.raises(BeamError) as caught:
         retention.apply_remove(store, plan)
     assert caught.value.code == "release_in_use" and StoreBuilds(store).of_inputs("shop", FIRST) is not None
-
-
-@pytest.mark.parametrize("inputs", ["", "1" * 63, "G" * 64, "../../x"])
-def test_inputs_that_are_none(inputs: str, artifact: Artifact, store: Store, tree: t.Any) -> None:
-    if inputs:
-        with pytest.raises(BeamError) as caught:
-            artifact(path=tree(), inputs=inputs)
-        assert caught.value.code == "invalid_inputs" and list(store.list("shop/")) == []
-    else:  # of a build that does not know them
-        assert artifact(path=tree(), inputs=inputs)["changed"] and entries(store) == []
-
-
-@pytest.mark.parametrize(
-    ("commit", "record", "code"),
-    [
-        (SHA, SHA, ""), (SHA[:7], SHA, ""), (SHA.upper(), SHA, ""), ("b" * 40, SHA, "other_commit"), (SHA, "", "other_commit"),
-        ("v1.0.0", SHA, "invalid_commit"), ("aaa", SHA, "invalid_commit"),
-    ],
-)
-@pytest.mark.parametrize("check", [False, True])
-def test_only_the_commit_that_was_asked_for_is_published(
-    commit: str, record: str, code: str, check: bool, artifact: Artifact, store: Store, tree: t.Any,
-) -> None:
-    if not code:
-        assert artifact(check=check, path=tree(sha=record), commit=commit)["changed"]
-        return
-    with pytest.raises(BeamError) as caught:
-        artifact(check=check, path=tree(sha=record), commit=commit)
-    assert caught.value.code == code and commit[:12] in caught.value.message and list(store.list("shop/")) == []
-    if code == "other_commit":
-        assert (SHA[:12] if record else "no build record") in caught.value.message
-
-
-def test_a_tree_without_a_record_is_of_no_known_commit(artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(BeamError) as caught:
-        artifact(path=str(trees.make_tree(tmp_path / "bare", modules=2)), commit=SHA)
-    assert caught.value.code == "other_commit"

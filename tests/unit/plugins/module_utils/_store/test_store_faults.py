@@ -280,9 +280,11 @@ def test_an_endpoint_that_ignores_conditions(
 def test_refusals_are_explained(
     status: int, code: str, extra: str, headers: dict[str, str], wanted: str, params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any,
 ) -> None:
+    store = open_store(params)
+    store.put_if_absent("shop/x", b"x", 1)
     fault_proxy.add(faults.answer(status, code, extra, headers))
     with pytest.raises(BeamError) as caught:
-        open_store(params).get("shop/x", 10)
+        store.get("shop/x", 10)
     assert wanted in caught.value.message and caught.value.hint
 
 

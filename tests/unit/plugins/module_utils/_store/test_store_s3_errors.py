@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._store import s3_errors
+from ansible_collections.alchemist.beam.plugins.module_utils._store.builds import StoreBuilds
+from ansible_collections.alchemist.beam.plugins.module_utils._store.s3 import S3Store
+from ansible_collections.alchemist.beam.plugins.module_utils._store.s3_client import S3Options
 
 
 class ClientError(Exception):
@@ -79,3 +84,38 @@ def test_the_owner_and_the_time_are_told() -> None:
     assert denied is not None and "123456789012" in denied.message
     busy = s3_errors.translate(ClientError(503, "SlowDown"), "x", after=61.2)
     assert busy is not None and "tried for 61 s" in busy.message
+
+
+class Narrow:
+    """S3 as it answers whoever may list a prefix only: what is missing is denied."""
+
+    def __init__(self, listed: t.Sequence[str], may_list: bool = True) -> None:
+        self.listed, self.may_list = listed, may_list
+
+    def get_object(self, **_request: t.Any) -> t.Any:
+        raise ClientError(403, "AccessDenied")
+
+    def list_objects_v2(self, **request: t.Any) -> t.Any:
+        if not self.may_list:
+            raise ClientError(403, "AccessDenied")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return {"Contents": [{"Key": key, "Size": 1, "LastModified": now} for key in self.listed if key.startswith(request["Prefix"])]}
+
+
+@pytest.mark.parametrize(
+    ("client", "code"),
+    [
+        (Narrow([]), "store_key_missing"), (Narrow(["p/shop/x.json.gz", "p/shop/y"]), "store_key_missing"), (Narrow(["p/shop/x"]), "store_denied"),
+        (Narrow([], may_list=False), "store_denied"),
+    ],
+)
+def test_what_is_denied_because_it_is_missing(client: Narrow, code: str) -> None:
+    store = S3Store(S3Options(bucket="releases", prefix="p", location="s3://releases/p"), client)
+    with pytest.raises(BeamError) as caught:
+        store.get("shop/x", 10)
+    assert caught.value.code == code
+
+
+def test_a_builder_with_the_least_rights_builds_what_is_not_published() -> None:
+    builds = StoreBuilds(S3Store(S3Options(bucket="releases", prefix="", location="s3://releases"), Narrow([])))
+    assert builds.of_inputs("shop", "1" * 64) is None and builds.of_version("shop", "1.0.0") is None
