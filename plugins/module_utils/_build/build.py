@@ -53,6 +53,7 @@ def _run(request: Request, check_mode: bool, published: Published | None) -> dic
         with _lock_directory(request, request.checkout) as lock:
             return _plan_and_build(request, check_mode, published, (lock,))
     wanted = checkout.resolve(request.repo, request.ref, request.timeout)
+    request = replace(request, tag=wanted.tag)
     found = existing.find(request, wanted, published)
     if found is not None:
         return {**found, "ref": wanted.said}

@@ -38,6 +38,7 @@ class Wanted:
     commit: str = ""  # "" where only a fetch can tell, as for an abbreviated commit
     said: str = ""  # in words: "the tag v1.2.0", "main, the default branch"
     tags: tuple[str, ...] = ()  # that name the commit
+    tag: str = ""  # where ref is one
 
 
 def resolve(repo: str, ref: str, timeout: float) -> Wanted:
@@ -70,7 +71,8 @@ def _choose(repo: str, ref: str, refs: t.Mapping[str, str]) -> Wanted:
             " and ".join("%s is %s" % (said, commit[:12]) for said, commit in found.items()), "Say refs/tags/%s or refs/heads/%s" % (ref, ref),
         )
     for said, commit in found.items():
-        return Wanted(repo, ref, commit, said)
+        tag = names[said].replace("refs/tags/", "", 1) if names[said].startswith("refs/tags/") else ""
+        return Wanted(repo, ref, commit, said, tag=tag)
     if _SHORT.fullmatch(ref):
         return Wanted(repo, ref)
     raise _no_ref(repo, ref, refs)

@@ -95,7 +95,7 @@ def inputs_of(request: Request, commit: str, tags: t.Iterable[str]) -> str:
 
     The toolchain is not in it: a version is published once, so that another Elixir could only be refused after the build.
     """
-    return _digest([_decisions(request), request.version, request.subdir, commit, sorted(tags)])
+    return _digest([_decisions(request), request.version, request.version == "git" and request.tag, request.subdir, commit, sorted(tags)])
 
 
 def _document(request: Request, sources: Sources) -> tuple[dict[str, t.Any], str | None, float]:
@@ -138,7 +138,7 @@ def _outside(request: Request, project: Project, sources: Sources) -> tuple[Sour
 
 def _version(request: Request, sources: Sources, chosen: Chosen) -> str | None:
     if request.version == "git":
-        return check_version(version_from_git(sources.root, chosen.version))
+        return check_version(version_from_git(sources.root, chosen.version, request.tag))
     return request.version or chosen.version
 
 

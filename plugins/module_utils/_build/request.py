@@ -40,6 +40,7 @@ class Request:
     after_compile: tuple[tuple[str, ...], ...] = ()
     repo: str = ""  # what is checked out first; "" where project_dir is somebody else's affair
     ref: str = ""  # "": the default branch
+    tag: str = ""  # where ref is a tag: the version that git tells is this one's, whatever other tags name the commit
     checkout: str = ""  # where repo is checked out: project_dir, without subdir
     subdir: str = ""
     exclude: tuple[str, ...] = ()  # what will not be published; decides nothing of the build

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import typing as t
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _IGNORED_BUT_READ = tuple(
     ":(glob)" + pattern for place in ("", "**/") for pattern in (place + "config/**", place + "rel/**", place + "priv/**", place + "mix.lock")
 )
 _NAMED = 5  # files that a message names
+_VERSION_TAG = re.compile(r"v?[0-9]")
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,9 @@ def require_submodules(root: str) -> None:
         )
 
 
-def describe(root: str) -> str:
+def describe(root: str, *more: str) -> str:
     """What `git describe --tags` says, without the v of v1.2.3; with -dirty where a tracked file was changed."""
-    done = git.ask(root, "describe", "--tags", "--dirty")
+    done = git.ask(root, "describe", "--tags", "--dirty", *more)
     if done.returncode != 0:
         shallow = git.ask(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
         raise BeamError(
@@ -224,16 +226,26 @@ def describe(root: str) -> str:
     return text[1:] if text[:1] == "v" and text[1:2].isdigit() else text
 
 
-def version_from_git(root: str, declared: str | None) -> str:
-    """What git describes; without a tag, the version that mix.exs declares and the commit: 0.1.0+g1a2b3c4d."""
-    try:
-        return describe(root)
-    except BeamError as exc:
-        if exc.code != "git_describe" or not declared:
-            raise
+def version_from_git(root: str, declared: str | None, tag: str = "") -> str:
+    """What git describes, tags that are versions before others such as `latest`; without one, what mix.exs declares and the commit: 0.1.0+g1a2b3c4d.
+
+    tag: the one that was asked for.
+    """
+    here = [one for one in tags_at(root, "HEAD") if _VERSION_TAG.match(one)]
+    if len(here) > 1 and not tag:
+        raise BeamError(
+            "git_ambiguous", "%s has no one version from git" % root, "its commit has the tags %s" % " and ".join(here),
+            "Say which one with ref (in an inventory beam_ref), or give version (beam_build_version)",
+        )
+    for more in ([["--match=" + tag]] if tag else []) + [["--match=v[0-9]*", "--match=[0-9]*"], []]:
+        try:
+            return describe(root, *more)
+        except BeamError as exc:
+            if exc.code != "git_describe" or (not more and not declared):
+                raise
     commit = git.ask(root, "rev-parse", "--short=8", "HEAD").stdout.strip()
     changed = git.ask(root, "status", "--porcelain", "--untracked-files=no").stdout.strip()
-    return "%s%sg%s%s" % (declared, "." if "+" in declared else "+", commit, ".dirty" if changed else "")
+    return "%s%sg%s%s" % (declared, "." if declared and "+" in declared else "+", commit, ".dirty" if changed else "")
 
 
 def tags_at(root: str, commit: str) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_every_kind_of_ref(origin: Path, place: Place) -> None:
     }  # fmt: skip
     for ref, expected in cases.items():
         wanted = place.bring(ref)[0]
-        assert (wanted.commit, wanted.said) == expected, ref
+        assert (wanted.commit, wanted.said) == expected and wanted.tag == (ref.replace("refs/tags/", "") if "v1" in ref else ""), ref
         assert wanted.tags == (("v1.0.0", "v1.0.0-rc1") if wanted.commit == first else ()), ref
 
 
@@ -193,6 +193,19 @@ def test_a_directory_of_somebody_else(place: Place) -> None:
     (place.directory / "thesis.txt").write_text("x")
     error = place.refused()
     assert error.code == "checkout_foreign" and "thesis.txt" in error.message and (place.directory / "thesis.txt").exists()
+
+
+def test_a_checkout_of_another_user(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.bring()
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    real = subprocess.run(["sh", "-c", "command -v git"], check=True, capture_output=True, text=True).stdout.strip()
+    # What git does itself when the owner of the directory is not who asks. The repository that is fetched from is another matter.
+    wrapper.write_text('#!/bin/sh\n[ "$2" = "%s" ] && export GIT_TEST_ASSUME_DIFFERENT_OWNER=1\nexec %s "$@"\n' % (place.directory, real))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:%s" % (wrapper.parent, os.environ["PATH"]))
+    error = place.refused()
+    assert error.code == "git_unknown" and "become_user" in error.message
 
 
 def test_submodules_come_along(origin: Path, place: Place, tmp_path: Path) -> None:
