@@ -112,7 +112,7 @@ class Born(Line):
     def told(self, host: str) -> str:
         return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
 
-    def serves(self, host: str, version: str, seconds: float = 120) -> None:
+    def serves(self, host: str, version: str, seconds: float = 240) -> None:
         """In service for its group, and on this version."""
         try:
             eventually(lambda: self.aws.instances().get(host) == "InService", seconds)
