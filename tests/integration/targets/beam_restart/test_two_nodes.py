@@ -15,7 +15,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from node_site import NAME, Site, free_port
+from node_site import NAME, Site
+from ports import free_port
 
 BIN = Path(sys.executable).parent
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(Path(__file__).resolve().parents[7])

@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import typing as t
 from pathlib import Path
@@ -25,14 +26,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.health import
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "support"))
+from ports import free_port
+
 BUILD = Path(__file__).parent / "build.sh"
 NAME = "beacon"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def build(where: Path, *versions: str) -> Path:
