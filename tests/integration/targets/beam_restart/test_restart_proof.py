@@ -252,7 +252,7 @@ def test_another_one_answers_on_the_health_port(site: Site) -> None:
 
 
 def test_the_node_is_asked_and_tcp(site: Site) -> None:
-    everything = Health(tcp=TcpCheck(site.port), node=NodeCheck(("beacon", "logger")), passes=2, interval=0.05, within=5)
+    everything = Health(tcp=TcpCheck(site.port), node=NodeCheck(("beacon", "logger")), passes=2, interval=0.05, within=30)
     assert site.run(health=everything).health is not None
     error = fails(site, "unhealthy", health=Health(node=NodeCheck(("mnesia",)), passes=1, interval=0.05, within=0.5))
     assert "applications not started: mnesia" in error.message

@@ -79,7 +79,7 @@ class Site:
 
     def health(self, **changes: t.Any) -> Health:
         http = HttpCheck(self.url, timeout=1.0, json=changes.pop("json", {}))
-        return Health(**{"http": http, "passes": 2, "interval": 0.05, "within": 5.0, **changes})
+        return Health(**{"http": http, "passes": 2, "interval": 0.05, "within": 30.0, **changes})
 
     def run(
         self, state: str = "restarted", force: bool = False, health: t.Optional[Health] = None, stop_timeout: float = 10, boot_timeout: float = 20
