@@ -89,6 +89,16 @@ enabled:
   description: Whether systemd starts it at boot. V(null) with O(manager=daemon).
   returned: always
   type: bool
+boot_id:
+  description: What identifies the boot of the server that was asked. Another one means that the server was started again since.
+  returned: always
+  type: str
+ending:
+  description:
+    - Why the server itself is about to end, such as a shutdown, or an auto scaling group that terminates it. V(null) where it is not.
+    - It is asked where the node does not run or is not healthy, as that says nothing against a release then. V(null) otherwise.
+  returned: always
+  type: str
 live:
   description:
     - With O(colors), the one that serves. V(null) where none of them runs; the node without a colour may run then.
@@ -238,6 +248,7 @@ crash_dumps:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.colors import survey
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ending
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import foresee
@@ -269,8 +280,10 @@ def main() -> None:
         status = manager.status()
         facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"])
         answer = ask_once(health, status.process) if status.process and options["health"] else None
+        well = status.process is not None and (answer is None or answer["passed"])
+        end = None if well else ending(options["base"])
         restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None
-        return {"changed": False, **facts, **colors, "health": answer, "restart": restart}
+        return {"changed": False, **facts, **colors, "health": answer, "restart": restart, "ending": end and end.why}
 
     run(module, work)
 

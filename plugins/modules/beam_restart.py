@@ -184,6 +184,10 @@ escalated:
   returned: always
   type: str
   sample: none
+boot_id:
+  description: What identifies the boot of the server. Another one means that the server was started again since.
+  returned: always
+  type: str
 health:
   description: What the checks said, or null if there was none.
   returned: always
@@ -213,7 +217,10 @@ log:
   type: list
   elements: str
 error:
-  description: The kind of failure, as C(code), C(what), C(why) and C(next).
+  description:
+    - The kind of failure, as C(code), C(what), C(why) and C(next).
+    - C(node_died), C(boot_timeout) and C(unhealthy) speak against the release. Where the server is shutting down, C(host_stopping) takes their place, and
+      C(instance_terminating) on an instance that leaves.
   returned: failure
   type: dict
 """

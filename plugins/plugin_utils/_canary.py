@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, host_ended, result
 
 Vars = t.Mapping[str, t.Any]
 MEMORY_RATIO = 2.0  # a canary may take that many times what the host's node took before, and what the others take
@@ -20,14 +20,17 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
     """What is to be added to the register of the bake: `failed` and `error` where the canary is not fit, nothing where it is."""
     of = hostvars.get(host) or {}
     baked, moved, seen = result(of, "rollout_baked"), result(of, "rollout_restarted"), result(of, "rollout_canary_seen")
-    if failed(baked):
-        return {}
+    lost = _lost(moved, seen)
+    verdict = baked.get("error")
+    if verdict or failed(baked):
+        # What the balancer sees of a server that is gone is no verdict on the release.
+        return _refusal("canary_lost", host, "%s; %s" % (lost, error(baked))) if lost and (verdict or {}).get("code") == "canary_worse" else {"failed": True}
     limits = limits or {}
     reasons: list[str] = []
     expected = (moved.get("after") or {}).get("pid")
-    if not seen or seen.get("unreachable") or "running" not in seen:
-        reasons.append("it could not be asked: %s" % error(seen))
-    elif not seen["running"]:
+    if "running" not in seen:
+        return _refusal("canary_lost", host, lost)
+    if not seen["running"]:
         reasons.append("it does not run any more")
     else:
         if expected is not None and seen.get("pid") != expected:
@@ -40,9 +43,17 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
         reasons += _memory(hostvars, host, plan, seen, float(limits.get("memory_ratio") or MEMORY_RATIO))
     if not reasons:
         return {}
-    why = "; ".join(reasons)
-    what = "the canary %s is worse than what ran before" % host
-    return {"failed": True, "msg": "%s: %s." % (what, why), "error": {"code": "canary_worse", "what": what, "why": why, "next": "Look at its log"}}
+    return _refusal("canary_lost", host, "; ".join([lost, *reasons])) if lost else _refusal("canary_worse", host, "; ".join(reasons))
+
+
+def _lost(moved: Vars, seen: Vars) -> str:
+    """Why nothing that was seen of the canary speaks against its release."""
+    return host_ended(moved, seen) if "running" in seen else "it could not be asked: %s" % error(seen)
+
+
+def _refusal(code: str, host: str, why: str) -> dict[str, t.Any]:
+    what = "the canary %s %s" % (host, "is worse than what ran before" if code == "canary_worse" else "can't be judged")
+    return {"failed": True, "msg": "%s: %s." % (what, why), "error": {"code": code, "what": what, "why": why, "next": "Look at its log"}}
 
 
 def _memory(hostvars: Vars, host: str, plan: Vars, seen: Vars, ratio: float) -> list[str]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import VERDICTS
+
 Vars = t.Mapping[str, t.Any]
 
 CURRENT = "current"  # the pointer, and in place of a colour the node of a host that has only one
 # Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
-BLAMING = ("unhealthy", "node_died", "boot_timeout", "canary_worse")
+BLAMING = (*VERDICTS, "canary_worse")
 # The registers of a rollout; tasks/stage.yml of the role resets them before each.
 FORWARD = (
     "rollout_leaving", "rollout_rejoined", "rollout_cleared", "rollout_left", "rollout_unready", "rollout_activated", "rollout_restarted",
@@ -89,13 +91,25 @@ def since(hostvars: Vars) -> str:
         return ""
     if "running" not in last:
         return "it was healthy, and could not be asked again: %s" % error(last)
+    expected, health = (moved.get("after") or {}).get("pid"), last.get("health") or {}
     if not last["running"]:
-        return "it was healthy, and does not run any more"
-    expected = (moved.get("after") or {}).get("pid")
-    if expected is not None and last.get("pid") != expected:
-        return "it was healthy, then its process %s ended, and %s took its place" % (expected, last.get("pid"))
-    health = last.get("health") or {}
-    return "it was healthy, then not any more: %s" % (health.get("reason") or "no reason given") if health and not health.get("passed") else ""
+        text = "and does not run any more"
+    elif expected is not None and last.get("pid") != expected:
+        text = "then its process %s ended, and %s took its place" % (expected, last.get("pid"))
+    elif health and not health.get("passed"):
+        text = "then not any more: %s" % (health.get("reason") or "no reason given")
+    else:
+        return ""
+    ended = host_ended(moved, last)
+    return "it was healthy, %s%s" % (text, " (%s)" % ended if ended else "")
+
+
+def host_ended(before: Vars, now: Vars) -> str:
+    """Why what became of a node is its server's doing. before, now: what modules said of it."""
+    if now.get("ending"):
+        return str(now["ending"])
+    boots = [found.get("boot_id") for found in (before, now)]
+    return "its server was started again" if all(boots) and boots[0] != boots[1] else ""
 
 
 def reason(hostvars: Vars) -> str:
@@ -112,7 +126,10 @@ def reason(hostvars: Vars) -> str:
 
 
 def blames(hostvars: Vars) -> bool:
-    return bool(since(hostvars)) or any(code(result(hostvars, name)) in BLAMING for name in FORWARD)
+    last = result(hostvars, "rollout_confirmed")
+    # A server that can't be asked, or that itself has ended, says nothing of the release.
+    told = "running" in last and not host_ended(result(hostvars, "rollout_restarted"), last)
+    return bool(told and since(hostvars)) or any(code(result(hostvars, name)) in BLAMING for name in FORWARD)
 
 
 def fenced(hostvars: Vars) -> bool:

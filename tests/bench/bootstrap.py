@@ -42,7 +42,8 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "bench")]
 import fault_proxy
 import s3_server
 from figures import record
-from rollout_site import build, free_ports
+from ports import free_ports
+from rollout_site import build
 
 NAME, CHANNEL = "beacon", "production"
 VERSIONS = ("0.1.0", "0.2.0")

@@ -26,7 +26,8 @@ INFO = (
 
 def measure_node(first: Release, place: Path, figures: dict[str, float]) -> None:
     sys.path.insert(0, str(ROOT / "tests" / "integration" / "targets" / "setup_node"))
-    from node_site import Site, free_port
+    from node_site import Site
+    from ports import free_port
 
     shutil.copytree(first.tree, place / "releases" / "0.1.0")
     site = Site(place / "site", place / "releases", free_port())

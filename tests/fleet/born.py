@@ -48,9 +48,12 @@ class Born(Line):
 
     def bootstrap_with(self, host: str, *before: str, **changes: t.Any) -> tuple[int, str]:
         """With another configuration than the host's. before: words before the command."""
-        config = {**json.loads(self.hosts.on(host, "cat", CONFIG)), **changes}
-        self.hosts.shell(host, "umask 077; cat > /run/other.json <<'END'\n%s\nEND" % json.dumps(config))
+        self.configure(host, "/run/other.json", **changes)
         return self.program(host, "run", "/run/other.json", before)
+
+    def configure(self, host: str, path: str, **changes: t.Any) -> None:
+        config = {**json.loads(self.hosts.on(host, "cat", CONFIG)), **changes}
+        self.hosts.shell(host, "umask 077; cat > %s <<'END'\n%s\nEND" % (path, json.dumps(config)))
 
     def program(self, host: str, command: str, config: str, before: t.Sequence[str] = ()) -> tuple[int, str]:
         done = self.hosts.try_fleet("exec", host, "sh", "-c", 'exec "$@" 2>&1', "sh", *before, *PROGRAM, command, config)
@@ -87,16 +90,29 @@ class Born(Line):
     def console(self, instance: str) -> str:
         return str(self.aws.ask("ec2", "get_console_output", {"InstanceId": instance}).get("Output") or "")
 
-    def launched(self, host: str, seconds: float = 60) -> str:
-        """Its id, while its hook holds it and its release is about to be started."""
+    def held(self, host: str, seconds: float = 120) -> str:
+        """Its id. Its hook holds it, its release is about to be started, and what would bring it into service or see it off stands still."""
         eventually(lambda: self.aws.instances().get(host) == "Pending:Wait", seconds)
-        eventually(lambda: self.hosts.try_fleet("exec", host, "test", "-e", "/srv/beacon/current").returncode == 0, seconds)
-        return str(self.hosts.services()["aws"]["instances"][host])
+        instance = str(self.hosts.services()["aws"]["instances"][host])
+        eventually(lambda: self.hosts.try_fleet("exec", host, "systemctl", "is-active", "beam-watch@beacon").returncode == 0, seconds)
+        self.hosts.shell(host, "systemctl kill --signal=STOP beam-watch@beacon")
+        # On the host itself: from the switch to the completion it takes seconds, but nobody knows how long a command from outside takes.
+        self.hosts.shell(host, "until test -e /srv/beacon/current; do sleep 0.05; done; systemctl kill --signal=STOP beam-bootstrap@beacon")
+        assert self.aws.instances()[host] == "Pending:Wait"
+        return instance
+
+    def goes_on(self, host: str, *units: str) -> None:
+        for unit in units:
+            self.hosts.shell(host, "systemctl kill --signal=CONT %s@beacon" % unit)
+
+    def started(self, host: str) -> int:
+        """When its node was, by a clock that goes on over reboots; 0 while it was not."""
+        return int(self.hosts.try_fleet("exec", host, "systemctl", "show", "--value", "--property=ExecMainStartTimestampMonotonic", "beacon").stdout or 0)
 
     def told(self, host: str) -> str:
         return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
 
-    def serves(self, host: str, version: str, seconds: float = 120) -> None:
+    def serves(self, host: str, version: str, seconds: float = 240) -> None:
         """In service for its group, and on this version."""
         try:
             eventually(lambda: self.aws.instances().get(host) == "InService", seconds)

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
     from conftest import Hosts
 
 ROOT = Path(__file__).resolve().parents[2]
+HOOK_SECONDS = 300  # longer than a bare host boots until its first heartbeat, on a machine that is busy
 AWS = """
 import boto3, json, sys
 at = json.loads(sys.argv[1])
@@ -29,7 +30,8 @@ for line in sys.stdin:
 """
 
 
-def eventually(what: t.Callable[[], t.Any], seconds: float = 5) -> t.Any:
+def eventually(what: t.Callable[[], t.Any], seconds: float = 60) -> t.Any:
+    """What it is as soon as it is anything. The time is for a machine that is busy with other things: it costs nothing where all goes well."""
     deadline = time.monotonic() + seconds
     while True:
         found = what()
@@ -89,7 +91,7 @@ def group(aws: Aws, name: str, launch_template: dict[str, t.Any], hooks: t.Colle
     aws.scaling("create_auto_scaling_group", AutoScalingGroupName=name, Tags=tags, **options)
     for hook in hooks:
         transition = "autoscaling:EC2_INSTANCE_" + hook.upper()
-        more = {"LifecycleTransition": transition, "HeartbeatTimeout": 60, "DefaultResult": "ABANDON"}
+        more = {"LifecycleTransition": transition, "HeartbeatTimeout": HOOK_SECONDS, "DefaultResult": "ABANDON"}
         aws.scaling("put_lifecycle_hook", AutoScalingGroupName=name, LifecycleHookName=hook, **more)
 
 

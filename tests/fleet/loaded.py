@@ -19,6 +19,7 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from instances import eventually
 from line import ROOT, Line
 
 FRONT = "http://10.99.0.1:8080"
@@ -103,7 +104,7 @@ def measure(
     with Witness("/run/beam-fleet/%s/haproxy.sock" % line.hosts.name) as witness, (line.directory / "load.log").open("w") as log:
         load = subprocess.Popen([*argv, *words, "--out", str(out)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
-            time.sleep(2)
+            eventually(lambda: _count(out) > 0)
             rounds = 0
             while rounds == 0 or _count(out) < least:
                 for name, more, version in moves:

@@ -2,9 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of the fixture run on hosts in the place of a release: `python3 stub.py VERSION [PORT]`, with the paths of examples/beacon."""
+"""What the tests of the fixture run on hosts in the place of a release: `python3 stub.py VERSION [PORT]`, with the paths of examples/beacon.
+
+Beside them /held answers when the file /run/released is there.
+"""
 
 import json
+import os
 import sys
 import time
 import urllib.parse
@@ -22,6 +26,8 @@ class Handler(BaseHTTPRequestHandler):
             self.stream(milliseconds, int(query.get("every", "500")))
             return
         time.sleep(milliseconds / 1000)
+        while url.path == "/held" and not os.path.exists("/run/released"):
+            time.sleep(0.02)
         body = json.dumps({"name": "beacon", "version": sys.argv[1], "ready": True}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

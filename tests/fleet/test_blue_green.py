@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from instances import eventually
 from line import ROOT, Line, changes
 from loaded import FRONT, Witness
 
@@ -117,11 +118,12 @@ def load(site: Site) -> t.Iterator[t.Callable[[], dict[str, t.Any]]]:
     with Witness("/run/beam-fleet/%s/haproxy.sock" % site.hosts.name) as witness:
 
         def now() -> dict[str, t.Any]:
-            time.sleep(1.5)
+            called = time.time()
+            eventually(lambda: out.stat().st_mtime > called + 1)  # it is written each second, from then on with all that was lost before
             return {**json.loads(out.read_text(encoding="utf-8")), "lowest": witness.lowest}
 
         try:
-            time.sleep(2)
+            eventually(out.exists)
             yield now
         finally:
             process.send_signal(signal.SIGTERM)

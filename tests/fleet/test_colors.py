@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
+
+sys.path.insert(0, str(Path(__file__).parent))
+from instances import eventually
 
 if t.TYPE_CHECKING:
     from conftest import Hosts
@@ -189,9 +192,7 @@ def test_the_same_version_again_and_a_run_that_was_cut_off(server: Server) -> No
 
 def test_after_a_reboot_the_one_that_served_serves(server: Server) -> None:
     server.hosts.fleet("reboot", "h1")
-    deadline = time.monotonic() + 60
-    while not server.answer("green") and time.monotonic() < deadline:
-        time.sleep(0.5)
+    eventually(lambda: server.answer("green"))
     info = server.info()
     assert (info["live"], info["version"], info["colors"]["blue"]["running"]) == ("green", "0.2.0", False) and server.answer("") == {}
 

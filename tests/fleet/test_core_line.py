@@ -13,13 +13,13 @@ import json
 import re
 import shlex
 import sys
-import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from instances import eventually
 from line import Line, changes
 
 HOSTS = ("h1", "h2", "h3")
@@ -119,9 +119,7 @@ def test_rollback(line: Line) -> None:
 
 
 def wait_until_all_are_well(line: Line, version: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not all(line.health(host).get("ready") for host in HOSTS):
-        time.sleep(0.3)
+    eventually(lambda: all(line.health(host).get("ready") for host in HOSTS))
     line.assert_all_run(version)
 
 

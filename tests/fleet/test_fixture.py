@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from instances import eventually
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +33,11 @@ def test_hosts_run_systemd_as_pid_1_each_with_its_own_name_and_network(pair: t.A
 
 
 def test_services_of_two_hosts_are_not_in_one_cgroup(pair: t.Any) -> None:
-    pids = [pair.shell(host, "cat /sys/fs/cgroup/system.slice/ssh.service/cgroup.procs").split() for host in ("h1", "h2")]
-    assert [len(found) for found in pids] == [1, 1]
+    def processes(host: str) -> list[str]:
+        return pair.shell(host, "cat /sys/fs/cgroup/system.slice/ssh.service/cgroup.procs").split()
+
+    # One that served a connection may be on its way out.
+    eventually(lambda: [len(processes(host)) for host in ("h1", "h2")] == [1, 1])
 
 
 def test_ansible_reaches_all_hosts_from_the_control_namespace(pair: t.Any) -> None:
@@ -67,7 +74,9 @@ def test_reboot_and_power_off(pair: t.Any) -> None:
     assert pair.status()["h1"]["pid"] != before
     assert pair.fleet("ssh", "h1", "cat /srv/file").strip() == "kept"
     # A service that takes its time to stop gets it, unlike in a power cut.
-    pair.on("h1", "systemd-run", "--quiet", "--unit=slow", "sh", "-c", "trap 'sleep 0.3; echo stopped > /srv/slow; exit 0' TERM; while :; do sleep 0.05; done")
+    script = "trap 'sleep 0.3; echo stopped > /srv/slow; exit 0' TERM; touch /run/slow; while :; do sleep 0.05; done"
+    pair.on("h1", "systemd-run", "--quiet", "--unit=slow", "sh", "-c", script)
+    eventually(lambda: pair.try_fleet("exec", "h1", "test", "-e", "/run/slow").returncode == 0)  # from then on it hears
     pair.fleet("poweroff", "h1")
     assert pair.status()["h1"]["state"] == "off"
     pair.fleet("start", "h1")
@@ -81,7 +90,7 @@ def test_a_frozen_host_answers_nothing_and_goes_on(pair: t.Any) -> None:
         assert "ssh-ed25519" not in pair.try_fleet("run", "--", "ssh-keyscan", "-T", "1", "10.99.0.12").stdout
     finally:
         pair.fleet("thaw", "h2")
-    assert "ssh-ed25519" in pair.control("ssh-keyscan", "-T", "5", "10.99.0.12")
+    assert "ssh-ed25519" in pair.control("ssh-keyscan", "-T", "30", "10.99.0.12")
 
 
 def test_a_host_cut_off_runs_and_is_reached_by_nobody(pair: t.Any) -> None:
@@ -108,7 +117,7 @@ def test_down_leaves_nothing_also_after_a_supervisor_died(pair: t.Any) -> None:
     pair.try_fleet("run", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 &")
     began = time.monotonic()
     pair.fleet("down")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60  # nobody was waited for: systemd would give each service 90 s
     assert not _processes_of(pair.name, "h1") and not _processes_of(pair.name, "h2")
     assert pair.name + "-" not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     assert pair.name not in subprocess.run(["findmnt", "-rno", "SOURCE,TARGET"], capture_output=True, text=True, check=True).stdout

@@ -118,8 +118,8 @@ def test_desired_capacity_boots_a_bare_host_by_its_user_data(cloud: Hosts, aws: 
     launch = template(aws, "bare", cloud.services()["aws"]["image"], USER_DATA % (STUB, "bare"))
     group(aws, "bare", launch, ["launching", "terminating"])
     aws.scaling("set_desired_capacity", AutoScalingGroupName="bare", DesiredCapacity=1)
-    eventually(lambda: aws.instances().get("h2") == "Pending:Wait", 30)  # before its boot is over
-    eventually(lambda: cloud.try_fleet("exec", "h2", "systemctl", "is-active", "stub").stdout.strip() == "active", 40)
+    eventually(lambda: aws.instances().get("h2") == "Pending:Wait")  # before its boot is over
+    eventually(lambda: cloud.try_fleet("exec", "h2", "systemctl", "is-active", "stub").stdout.strip() == "active")
     assert imds(cloud, "h2", "meta-data/autoscaling/target-lifecycle-state") == ("200", "InService")
     assert imds(cloud, "h2", "meta-data/tags/instance/aws:autoscaling:groupName") == ("200", "bare")
     assert imds(cloud, "h2", "meta-data/tags/instance/beam:channel") == ("200", "production")
@@ -131,24 +131,24 @@ def test_desired_capacity_boots_a_bare_host_by_its_user_data(cloud: Hosts, aws: 
     eventually(lambda: aws.targets("describe_target_health")["h2"] == "healthy")
 
     aws.scaling("set_desired_capacity", AutoScalingGroupName="bare", DesiredCapacity=0)
-    eventually(lambda: aws.instances()["h2"] == "Terminating:Wait", 15)
+    eventually(lambda: aws.instances()["h2"] == "Terminating:Wait")
     assert imds(cloud, "h2", "meta-data/autoscaling/target-lifecycle-state") == ("200", "Terminated")
     aws.scaling("complete_lifecycle_action", LifecycleHookName="terminating", **done)
-    eventually(lambda: "h2" not in cloud.status() and "h2" not in cloud.services()["aws"]["instances"], 30)
+    eventually(lambda: "h2" not in cloud.status() and "h2" not in cloud.services()["aws"]["instances"])
     # What it said is found after its end.
     assert "user data of h2" in aws.ask("ec2", "get_console_output", {"InstanceId": instance})["Output"]
 
 
 def test_an_instance_that_ends_while_a_hook_holds_it_ends_once(cloud: Hosts, aws: Aws) -> None:
     aws.scaling("set_desired_capacity", AutoScalingGroupName="bare", DesiredCapacity=1)
-    eventually(lambda: aws.instances().get("h2") == "Pending:Wait", 30)
+    eventually(lambda: aws.instances().get("h2") == "Pending:Wait")
     instance = instance_of(cloud, "h2")
     aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True)
     eventually(lambda: aws.instances()["h2"] == "Terminating:Wait")
     aws.scaling(
         "complete_lifecycle_action", AutoScalingGroupName="bare", InstanceId=instance, LifecycleActionResult="CONTINUE", LifecycleHookName="terminating"
     )
-    eventually(lambda: not aws.instances() and set(cloud.status()) == {"h1"}, 30)
+    eventually(lambda: not aws.instances() and set(cloud.status()) == {"h1"})
 
 
 def test_an_image_has_what_its_host_had_and_is_another_machine(cloud: Hosts, aws: Aws) -> None:
@@ -161,15 +161,15 @@ def test_an_image_has_what_its_host_had_and_is_another_machine(cloud: Hosts, aws
 
     group(aws, "baked", template(aws, "baked", said[2], USER_DATA % (STUB, "baked"), tags="disabled"))
     aws.scaling("set_desired_capacity", AutoScalingGroupName="baked", DesiredCapacity=1)
-    eventually(lambda: aws.instances().get("h2") == "InService", 30)
-    eventually(lambda: aws.targets("describe_target_health").get("h2") == "healthy", 40)
+    eventually(lambda: aws.instances().get("h2") == "InService")
+    eventually(lambda: aws.targets("describe_target_health").get("h2") == "healthy")
     assert cloud.fleet("ssh", "h2", "hostname").strip() == "h2"
     assert cloud.on("h2", "cat", "/etc/machine-id") not in ("", "uninitialized\n", before)
     assert cloud.shell("h2", "cat /srv/layers/a; stat -c %h /srv/layers/a; ls /usr/bin/w 2>&1 || true").split()[:2] == ["one", "2"]
     assert cloud.try_fleet("exec", "h2", "test", "-e", "/usr/bin/w").returncode != 0
     assert imds(cloud, "h2", "meta-data/tags/instance/")[0] == "404"  # the launch template did not ask for them
     aws.scaling("set_desired_capacity", AutoScalingGroupName="baked", DesiredCapacity=0)
-    eventually(lambda: set(cloud.status()) == {"h1"}, 40)
+    eventually(lambda: set(cloud.status()) == {"h1"})
 
 
 def test_down_leaves_nothing(cloud: Hosts) -> None:

@@ -37,7 +37,7 @@ def versions(aws: Aws) -> list[str]:
 def refresh(hosts: Hosts, version: str, **options: t.Any) -> str:
     at = hosts.services()["aws"]
     keys = {key: at[key] for key in ("endpoint_url", "region", "access_key", "secret_key")}
-    sizes = {"min_healthy": 100, "max_healthy": 150, "wait_timeout": 120}
+    sizes = {"min_healthy": 100, "max_healthy": 150, "wait_timeout": 300}
     given = {"group": "web", "launch_template": {"name": "web", "version": version}, **sizes, **keys, **options}
     done = hosts.try_fleet(
         "run", "--", "ansible", "localhost", "-c", "local", "-e", "ansible_python_interpreter=" + sys.executable,
@@ -50,7 +50,7 @@ def test_hosts_are_replaced_by_new_ones(hosts: Hosts, aws: Aws) -> None:
     made = template(aws, "web", "ami-12c6146b", "")
     group(aws, "web", {**made, "Version": "1"})
     aws.scaling("set_desired_capacity", AutoScalingGroupName="web", DesiredCapacity=2)
-    eventually(lambda: list(aws.instances().values()) == ["InService"] * 2, 90)
+    eventually(lambda: list(aws.instances().values()) == ["InService"] * 2, 180)
     before = set(aws.instances())
     data = {"ImageId": "ami-12c6146b", "InstanceType": "t3.small"}
     aws.ask("ec2", "create_launch_template_version", {"LaunchTemplateName": "web", "LaunchTemplateData": data})

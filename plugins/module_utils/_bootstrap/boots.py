@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._errors import BeamError
+from .._node.ending import ENDINGS
 from .._release.names import check_channel, check_instance, check_name
 from .._store.base import Stat, Store
 from .._store.keys import boot_key, boots_prefix
@@ -96,8 +97,8 @@ def count_failures(store: Store, name: str, channel: str, digest: str, within: f
         if stat.modified >= newest - within:
             try:
                 boot = read_boot(store, stat.key)
-                # One that its group took away half-way says nothing about the release.
-                count += boot.digest == digest and boot.code != "instance_terminating"
+                # One that was taken away half-way says nothing about the release.
+                count += boot.digest == digest and boot.code not in ENDINGS
             except BeamError:
                 continue
     return count

@@ -15,6 +15,7 @@ import typing as t
 
 from .._errors import BeamError
 from .._node import restart
+from .._node.ending import mark_leaving
 from .._node.health import Health
 from .._node.spec import manager_of
 from .config import Config
@@ -36,6 +37,10 @@ def watch(config: Config, report: Report, metadata: Metadata | None = None, slee
     metadata = metadata or Metadata(config.aws.metadata_url)
     reason = wait_for_end(metadata, report, sleep)
     report.say("This instance is about to end (%s): draining for %g s" % (reason.why, reason.drain(config)))
+    try:
+        mark_leaving(config.base, reason.why)  # before anything is done to the node
+    except OSError as exc:
+        report.say("What stops now may be taken for a fault of the release: %s can't be written: %s" % (config.base, exc.strerror or exc))
     identity = Deadline(30).keep_trying(lambda: who(config, metadata), report.say)
     try:
         config = Deadline(30).keep_trying(lambda: for_this_instance(config, metadata), report.say)

@@ -36,7 +36,7 @@ class Lifecycle:
     def check(self) -> None:
         """Raise where it makes no sense to go on."""
 
-    def taken_away(self) -> BeamError | None:
+    def taken_away(self, tried: Tried) -> BeamError | None:
         """What this instance fails by, whatever happens on it: its group terminates it."""
         return None
 
@@ -72,9 +72,9 @@ class GroupLifecycle(Lifecycle):
         if self._gone:
             self._see_the_end()
 
-    def taken_away(self) -> BeamError | None:
+    def taken_away(self, tried: Tried) -> BeamError | None:
         try:
-            state = state_of(self.client, self.instance)
+            state = tried(lambda: state_of(self.client, self.instance))
         except BeamError:
             return None
         return None if state and "Terminat" not in state else self._terminated(state)

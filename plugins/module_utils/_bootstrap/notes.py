@@ -54,11 +54,3 @@ def write_notes(base: str, notes: Notes) -> bool:
         stream.write((json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"))
     os.replace(new, path)
     return True
-
-
-def boot_id() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""

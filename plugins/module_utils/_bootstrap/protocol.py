@@ -22,6 +22,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._node.ending import ENDINGS
 
 CONTINUE, ABANDON = "CONTINUE", "ABANDON"
 LOOK_EVERY = 30.0  # seconds, while an instance is held back before it is abandoned
@@ -99,6 +100,8 @@ def converge(world: World, rounds: int, seen: list[Pointer]) -> Pointer:
             seen.append(tried)
             world.prove(tried)
         except BeamError as error:
+            if error.code in ENDINGS:
+                raise
             now = _look_again(world, error)
             if error.code not in DISPLACED and now.digest in [one.digest for one in (tried, failed) if one]:
                 raise

@@ -21,6 +21,7 @@ from .._host.install import Request, install
 from .._host.resolve import Wanted
 from .._host.source import open_source
 from .._node import restart
+from .._node.ending import ENDINGS, STOPPING, boot_id, ending
 from .._node.manager import Manager
 from .._node.spec import manager_of
 from .._node.target import Target, resolve
@@ -31,7 +32,7 @@ from .brake import hold_back
 from .config import Config
 from .identify import Identity
 from .lifecycle import Lifecycle
-from .notes import Notes, boot_id, read_notes, write_notes
+from .notes import Notes, read_notes, write_notes
 from .protocol import ABANDON, CONTINUE, Pointer
 from .report import Report
 from .retry import COMING, PASSING, Deadline
@@ -40,6 +41,7 @@ from .secrets import Sources, refresh
 LOG_LINES = 50
 COMPLETE_SECONDS = 60.0
 RECORD_SECONDS = 15  # a record is worth no long wait
+ENDED_SECONDS = 10.0  # to find out whether it is to blame at all
 
 
 class Host:
@@ -52,6 +54,7 @@ class Host:
         self._switched: tuple[int, ...] = ()  # what identifies the symlink that we left
         self.reached = False  # the store, ever
         self.abandoned = False
+        self.stopping = False  # this server is shutting down
         self.action = "none"  # what was done to the node
 
     # The steps.
@@ -100,6 +103,8 @@ class Host:
             raise
 
     def complete(self, result: str) -> None:
+        if self.stopping and result == ABANDON:
+            return  # it may be a reboot. A server that does not come back is given up by its group.
         # That is worth waiting for even when the time for all the rest is over.
         last = Deadline(max(COMPLETE_SECONDS, self.deadline.left()), self.deadline.clock, self.deadline.sleep)
         self.abandoned = self.lifecycle.launching and result == ABANDON
@@ -108,11 +113,14 @@ class Host:
             self.deadline = Deadline(self.config.deadline, self.deadline.clock, self.deadline.sleep)
 
     def failed(self, error: BeamError, pointer: Pointer | None) -> float:
-        ended = self.lifecycle.taken_away()
+        ended = self._ended(error)
         if ended is not None and error.code != ended.code:
             # Its node was stopped because it leaves: nothing is said against the release.
             error = BeamError(ended.code, ended.what, "%s; meanwhile: %s" % (ended.why, error.message), ended.hint, **error.details)
         self.report.tell(error)
+        self.stopping = error.code == STOPPING
+        if self.stopping:
+            return 0.0  # nothing is over: its next boot goes on
         digest = pointer.digest if pointer else ""
         try:
             failures = self._record(self.report.masked(error), pointer)
@@ -158,6 +166,16 @@ class Host:
         return manager_of(self.config.node())
 
     # Below.
+
+    def _ended(self, error: BeamError) -> BeamError | None:
+        """What a failure really comes from, where this server itself ends."""
+        if error.code in ENDINGS:
+            return error
+        found = ending(self.config.base)
+        if found is not None:
+            return BeamError(found.code, "%s can't come into service" % (self.identity.instance or "this server"), found.why)
+        asking = Deadline(ENDED_SECONDS, self.deadline.clock, self.deadline.sleep)
+        return self.lifecycle.taken_away(asking.trier(self.report.say))
 
     def _run(self, target: Target) -> None:
         config = self.config

@@ -14,6 +14,7 @@ import typing as t
 from .._errors import BeamError
 from . import dist, etf
 from .crash import crash_dumps
+from .ending import boot_id
 from .manager import Status
 from .process import NodeProcess
 from .target import current_root, resolve
@@ -46,6 +47,7 @@ def gather(
         "state": status.state,
         "restarts": status.restarts,
         "enabled": status.enabled,
+        "boot_id": boot_id() or None,
         "uptime": None,
         **(process.facts() if process else {"pid": None, "started": None, "version": None, "root": None, "node": None}),
         "current": _on_disk(base, name, pointer),

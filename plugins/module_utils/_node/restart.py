@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from .crash import slogan
+from .ending import boot_id, judged
 from .envfile import redact
 from .health import Health, Outcome, gate
 from .manager import Manager, Status
@@ -118,6 +119,7 @@ class Result:
             "seconds": {key: seconds(getattr(self, key)) for key in ("stop", "boot", "gate", "outage", "total")},
             "escalated": self.escalated,
             "health": self.health.facts() if self.health else None,
+            "boot_id": boot_id() or None,
         }
 
 
@@ -153,7 +155,9 @@ def apply(
             result.after, result.boot = started.process, started.seconds
         if what.target is not None:
             _prove(what, manager, health, result, asked, sleep)
-    except BeamError as exc:
+    except BeamError as error:
+        # What the end of its host did to a node is no verdict on it.
+        exc = judged(error, os.path.dirname(os.path.dirname(what.target.root))) if what.target is not None else error
         result.total = time.monotonic() - begin
         hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
         # `error` belongs to BeamError, what was measured goes beside it.

@@ -53,8 +53,8 @@ class TargetGroup:
             if was is None:
                 balancer.add(TargetGroup.path, host)
             elif not was["status"].startswith(("UP", "DOWN")):
-                # Out of maintenance HAProxy would take it for healthy; a target group waits for its checks first.
-                balancer.tell(TargetGroup.path, "set server %s health down" % server, "set server %s state ready" % server)
+                # Out of maintenance HAProxy takes it for healthy, whatever was said before; a target group waits for its checks first.
+                balancer.tell(TargetGroup.path, "set server %s state ready; set server %s health down" % (server, server))
             registered(self)[target["Id"]] = time.monotonic()
 
     def deregister(self: t.Any, targets: list[dict[str, t.Any]]) -> None:

@@ -111,7 +111,10 @@ class Scaling:
         return EmptyResult()
 
     def heartbeat(self: t.Any) -> t.Any:
-        Scaling.held(self._get_param("InstanceId"), self._get_param("LifecycleHookName")).beat()
+        group, name = self._get_param("AutoScalingGroupName"), self._get_param("LifecycleHookName")
+        held = Scaling.held(self._get_param("InstanceId"), name)
+        held.hook = self.autoscaling_backend.describe_lifecycle_hooks(group, [name])[0]  # by the time that it has now
+        held.beat()
         return EmptyResult()
 
     # What happens in the background.

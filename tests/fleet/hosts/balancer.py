@@ -44,6 +44,8 @@ defaults
     timeout http-keep-alive 60s
     timeout queue 5s
     timeout tunnel 1h
+    # Without it a check fails that is not answered within its interval, as happens on a machine that is busy.
+    timeout check 3s
 
 frontend front
     bind %(control)s:%(front)d

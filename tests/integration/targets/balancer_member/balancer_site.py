@@ -10,7 +10,6 @@ import http.client
 import http.server
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -20,13 +19,10 @@ from pathlib import Path
 
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.haproxy import Runtime, parse_stat, parse_states
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "support"))
+from ports import free_port
+
 COLLECTIONS = os.environ["PYTHONPATH"].split(":")[0]  # runme.sh puts it first
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def until(good: t.Callable[[], t.Any], what: str, seconds: float = 10.0) -> None:

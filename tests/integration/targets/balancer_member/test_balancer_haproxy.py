@@ -228,7 +228,7 @@ def test_a_canary_that_does_worse(proxy: Proxy, apps: dict[str, App], status: in
 
 def test_a_canary_like_the_rest(proxy: Proxy) -> None:
     with Clients(proxy.port, 6):
-        result = run(proxy.balancer(), ["a"], "watched", bake=2.0)
+        result = run(proxy.balancer(), ["a"], "watched", bake=4.0)
     assert result["comparison"]["verdict"] == "same" and result["comparison"]["canary"]["requests"] > 50 and not result["changed"]
 
 
@@ -249,10 +249,12 @@ def test_mean_time_is_that_of_the_new_requests(proxy: Proxy, apps: dict[str, App
 
     before = send(1500)
     apps["a"].delay = 0.04
+    began = time.monotonic()
     after = send(200)
-    assert after.requests - before.requests == 200 and after.response_ms < 25
+    measured = (time.monotonic() - began) * 1000 / 200  # 41, or more where the machine has other things to do
     mean = mean_since(before, after)
-    assert mean is not None and abs(mean - 41) < 6
+    assert after.requests - before.requests == 200 and mean is not None and after.response_ms < mean * 0.6
+    assert 38 < mean and abs(mean - measured) < max(6, measured * 0.3)
 
 
 def test_the_socket_is_gone() -> None:

@@ -15,7 +15,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from node_site import NAME, Site, free_port
+from node_site import NAME, Site
+from ports import free_port
 
 BIN = Path(sys.executable).parent
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(Path(__file__).resolve().parents[7])
@@ -57,7 +58,7 @@ class Pair:
         return dict(json.loads(text[text.index("=> {") + 3 : text.rindex("}") + 1]))
 
     def restart(self, color: str, version: str) -> dict[str, t.Any]:
-        health = {"http": {"url": self.urls[color], "json": {"version": version}}, "passes": 2, "interval": 0.1, "within": 10}
+        health = {"http": {"url": self.urls[color], "json": {"version": version}}, "passes": 2, "interval": 0.1, "within": 30}
         return self.module("beam_restart", pointer=color, health=health)
 
 

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tarfile
@@ -32,15 +31,8 @@ PROJECT = ROOT / "examples" / "awx"
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import s3_server
+from ports import free_ports
 from trees import make_tree
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _index in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 def survey(name: str, **answers: t.Any) -> dict[str, t.Any]:

@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "bench")]
 import bad_releases
 import kills
 import rollout_site
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import FILE, mark_leaving
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, acquire, give_back
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
@@ -235,6 +236,26 @@ def test_a_plan_that_another_rollout_has_overtaken_is_not_carried_out(fleet: Fle
     _elsewhere(fleet, before)
     assert fleet.answers() == answers
     assert fleet.document("locks")["holder"] is None
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["dies", "dies with its server"])
+def test_a_canary_that_dies_while_it_serves(fleet: Fleet, leaves: bool) -> None:
+    """The balancer sees the same, and what the canary's server says makes the difference: only the one speaks against the release."""
+    before, versions = fleet.stable(), fleet.versions()
+    log, report = fleet.directory / "canary.log", fleet.directory / "report.json"
+    given = {"beam_version": {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before], "beam_force": True, "beam_strategy": "canary", "beam_bake": 90}
+    run = fleet.start("rollout", log, inventory=fleet.script, beam_report=str(report), **given)
+    rollout_site.until(lambda: "Let it serve and compare" in log.read_text(), "no canary serves", 120)
+    if leaves:
+        mark_leaving(str(fleet.bases["a"]), "spot interruption")
+    os.kill(fleet.answers()["a"][1], signal.SIGKILL)
+    assert run.wait(200) != 0, log.read_text()
+    told = json.loads(report.read_text())
+    assert told["blame"] is not leaves and "no longer in and healthy" in told["reason"], told["reason"]
+    assert ("this instance leaves (spot interruption)" in told["reason"]) is leaves, told["reason"]
+    assert (fleet.versions(), fleet.stable()) == (versions, before)
+    if leaves:
+        os.unlink(fleet.bases["a"] / FILE)
 
 
 def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:

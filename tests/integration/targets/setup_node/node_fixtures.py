@@ -12,6 +12,7 @@ from pathlib import Path
 
 import node_site
 import pytest
+from ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def epmd_port(releases: Path) -> t.Iterator[int]:
     """An epmd of our own, so that nodes of others are neither seen nor harmed."""
-    port = node_site.free_port()
+    port = free_port()
     [epmd] = glob.glob(str(releases / "0.1.0" / "erts-*" / "bin" / "epmd"))
     env = {**os.environ, "ERL_EPMD_PORT": str(port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
     with subprocess.Popen([epmd], env=env, stdin=subprocess.DEVNULL) as process:

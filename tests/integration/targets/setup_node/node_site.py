@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import typing as t
 from pathlib import Path
@@ -25,14 +26,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.health import
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "support"))
+from ports import free_port
+
 BUILD = Path(__file__).parent / "build.sh"
 NAME = "beacon"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def build(where: Path, *versions: str) -> Path:
@@ -81,7 +79,7 @@ class Site:
 
     def health(self, **changes: t.Any) -> Health:
         http = HttpCheck(self.url, timeout=1.0, json=changes.pop("json", {}))
-        return Health(**{"http": http, "passes": 2, "interval": 0.05, "within": 5.0, **changes})
+        return Health(**{"http": http, "passes": 2, "interval": 0.05, "within": 30.0, **changes})
 
     def run(
         self, state: str = "restarted", force: bool = False, health: t.Optional[Health] = None, stop_timeout: float = 10, boot_timeout: float = 20

@@ -7,8 +7,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ENDINGS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import BLAMING, batch, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
@@ -112,9 +113,31 @@ def test_what_went_back_is_told() -> None:
     assert summary["verdict"].endswith("Now running: 0.1.0 on 2 hosts.")
 
 
-@pytest.mark.parametrize("code", ["capacity_floor", "not_joined", "unit_masked", "lock_lost", "disk_full"])
+@pytest.mark.parametrize(
+    "code", ["capacity_floor", "not_joined", "unit_masked", "lock_lost", "disk_full", "host_stopping", "instance_terminating", "canary_lost"]
+)
 def test_what_is_no_fault_of_the_release_makes_no_ghost(code: str) -> None:
     assert not summarize({"a": MOVED, "b": host(activated={}, restarted=bad(code))}, PLAN)["blame"]
+
+
+DIED = {"running": True, "pid": 10}
+BOOT = {"after": {"version": "0.2.0", "pid": 9}, "boot_id": "one"}
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "blame", "words"),
+    [
+        ({**DIED, "boot_id": "one"}, True, "process 9 ended, and 10 took its place"),
+        ({**DIED, "boot_id": "two"}, False, "10 took its place (its server was started again)"),
+        ({"running": False, "boot_id": "one"}, True, "does not run any more"),
+        ({"running": False, "boot_id": "one", "ending": "this server is shutting down"}, False, "does not run any more (this server is shutting down)"),
+        ({"running": True, "pid": 9, "boot_id": "one", "ending": "this instance leaves", "health": {"passed": False}}, False, "(this instance leaves)"),
+        (bad("systemd_unreachable"), False, "could not be asked again"),
+    ],
+)
+def test_after_its_batch_a_release_is_blamed_for_its_node_and_not_for_its_server(confirmed: dict, blame: bool, words: str) -> None:
+    summary = summarize({"a": MOVED, "b": host(activated={}, restarted={**ok(), **BOOT}, confirmed=confirmed)}, PLAN)
+    assert not summary["succeeded"] and summary["blame"] is blame and words in summary["reason"]
 
 
 def test_what_limit_left_out_is_drift() -> None:
@@ -163,7 +186,7 @@ def test_a_timeline_has_the_steps_in_their_order() -> None:
     ]  # fmt: skip
 
 
-PROOF = {"running": True, "pid": 9, "restarts": 0, "rss": 100 * 1048576, "health": {"passed": True}}
+PROOF: dict[str, t.Any] = {"boot_id": "one", "running": True, "pid": 9, "restarts": 0, "rss": 100 * 1048576, "health": {"passed": True}}
 
 
 @pytest.mark.parametrize(
@@ -176,15 +199,42 @@ PROOF = {"running": True, "pid": 9, "restarts": 0, "rss": 100 * 1048576, "health
         ({**PROOF, "health": {"passed": False, "reason": "answers 503"}}, "answers 503"),
         ({**PROOF, "rss": 400 * 1048576}, "400 MiB of memory"),
         ({**PROOF, "rss": 150 * 1048576}, ""),
-        ({"unreachable": True, "msg": "no route"}, "could not be asked"),
-        ({}, "could not be asked"),
     ],
 )
 def test_a_canary_is_judged(canary: dict, why: str) -> None:
-    moved = {**ok(), "after": {"version": "0.2.0", "pid": 9}}
-    of = {**host(restarted=moved, canary_seen=canary), "rollout_seen": {"running": True, "version": "0.1.0", "rss": 100 * 1048576}}
-    found = judge({"a": of}, "a", {**PLAN, "order": ["a"]})
+    found = judge_canary(canary)
     assert found == {} if not why else (found["failed"] and found["error"]["code"] == "canary_worse" and why in found["msg"])
+
+
+def judge_canary(canary: dict, baked: dict | None = None) -> dict:
+    of = {**host(restarted={**ok(), **BOOT}, canary_seen=canary, baked=baked or {}), "rollout_seen": {"running": True, "rss": 100 * 1048576}}
+    return judge({"a": of}, "a", {**PLAN, "order": ["a"]})
+
+
+@pytest.mark.parametrize(
+    ("canary", "why"),
+    [
+        ({"unreachable": True, "msg": "no route"}, "could not be asked: no route"),
+        ({}, "could not be asked"),
+        (bad("systemd_unreachable"), "could not be asked"),
+        ({**PROOF, "running": False, "ending": "this server is shutting down"}, "this server is shutting down; it does not run any more"),
+        ({**PROOF, "pid": 10, "boot_id": "two"}, "its server was started again; its process 9 ended"),
+    ],
+)
+def test_a_canary_whose_server_is_gone_can_not_be_judged_whatever_the_balancer_saw(canary: dict, why: str) -> None:
+    for baked in ({}, {**bad("canary_worse"), "failed": False}):
+        found = judge_canary(canary, baked)
+        assert found["failed"] and found["error"]["code"] == "canary_lost" and why.partition(";")[0] in found["msg"] and (baked or why in found["msg"])
+
+
+@pytest.mark.parametrize(("code", "canary"), [("canary_worse", PROOF), ("canary_worse", {**PROOF, "running": False}), ("balancer_denied", {})])
+def test_what_the_balancer_said_of_a_canary_stays(code: str, canary: dict) -> None:
+    baked = {**bad(code), "failed": False}  # the task may not fail before the canary's server was asked, too
+    assert {**baked, **judge_canary(canary, baked)} == bad(code)
+
+
+def test_what_speaks_against_a_release_is_its_nodes_end_and_no_others() -> None:
+    assert BLAMING == ("unhealthy", "node_died", "boot_timeout", "canary_worse") and not set(ENDINGS) & set(BLAMING)
 
 
 def test_table_leaves_empty_columns_out() -> None:

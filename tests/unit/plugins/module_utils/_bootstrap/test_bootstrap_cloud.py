@@ -10,6 +10,7 @@ import datetime
 import http.server
 import io
 import json
+import os
 import threading
 import time
 import typing as t
@@ -23,6 +24,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.lifecycl
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata import Metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ending
 
 from .conftest import INSTANCE, Group, Imds, ServiceError, Shelf
 
@@ -58,9 +60,9 @@ def test_switched_off_or_absent(imds: Imds) -> None:
 
 
 def test_slow_is_an_error_that_passes(imds: Imds) -> None:
-    service = Metadata(imds.url, timeout=0.3)
+    service = Metadata(imds.url)
     assert service.text("meta-data/instance-id") == INSTANCE
-    imds.slow = 1
+    imds.slow, service.timeout = 1, 0.3
     with pytest.raises(BeamError) as caught:
         service.text("meta-data/instance-id")
     assert caught.value.code == "metadata_unreachable"
@@ -358,6 +360,19 @@ def test_a_metadata_service_that_is_away_ends_nothing(imds: Imds, monkeypatch: p
     monkeypatch.setattr(metadata, "TIMEOUT", 0.2)
     reason = leave.wait_for_end(Metadata(imds.url), Report("demo", out), sleep)
     assert "terminates" in reason.why and len(rounds) == 3 and out.getvalue().count("\n") == 1
+
+
+def test_an_instance_that_leaves_has_said_so_before_its_node_stops(shelf: Shelf, imds: Imds, monkeypatch: pytest.MonkeyPatch) -> None:
+    imds.values["meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": "2020-01-01T00:00:00Z"})
+    known: list[t.Any] = []
+    monkeypatch.setattr(leave, "leave", lambda *_words: known.append(ending(shelf.base)))
+    config = shelf.config(identify=["tags"], aws={"metadata_url": imds.url})
+    out = io.StringIO()
+    assert leave.watch(config, Report("demo", out), Metadata(imds.url)) == 0  # there is no base directory, which stops nobody
+    os.mkdir(shelf.base)
+    assert leave.watch(config, Report("demo", out), Metadata(imds.url)) == 0
+    assert known[0] is None and out.getvalue().count("may be taken for a fault of the release") == 1
+    assert known[1].code == "instance_terminating" and "spot interruption: terminate at 2020" in known[1].why
 
 
 @pytest.mark.parametrize("broken", [False, True])

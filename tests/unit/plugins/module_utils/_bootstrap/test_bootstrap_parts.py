@@ -200,9 +200,9 @@ def test_a_secret_in_a_file_for_everybody_is_refused(tmp_path: Path) -> None:
 # Records and the brake.
 
 
-def boot(number: int, digest: str) -> boots.Boot:
+def boot(number: int, digest: str, code: str = "unhealthy") -> boots.Boot:
     now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)  # a clock that is wrong
-    error = BeamError("unhealthy", "it is sick", "503", "look", log=["line"] * 80)
+    error = BeamError(code, "it is sick", "503", "look", log=["line"] * 80)
     return boots.make_boot("demo", "production", "i-%03d" % number, error, "1.0.0", digest, 12.3456, now)
 
 
@@ -221,6 +221,14 @@ def test_records_are_counted_by_the_clock_of_the_store(tmp_path: Path) -> None:
     assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, now) == 1
     found = boots.read_boot(store, boot(9, "b" * 64).key)
     assert (found.code, found.instance, len(found.log), found.seconds, found.ok) == ("unhealthy", "i-009", 50, 12.346, False)
+
+
+@pytest.mark.parametrize("code", ["instance_terminating", "host_stopping"])
+def test_a_boot_that_was_cut_short_counts_for_nothing(tmp_path: Path, code: str) -> None:
+    store = DirectoryStore(str(tmp_path))
+    for number, why in enumerate(("unhealthy", code)):
+        boots.write_boot(store, boot(number, "a" * 64, why))
+    assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, datetime.datetime.now(datetime.timezone.utc)) == 1
 
 
 def test_a_record_that_is_garbage_counts_for_nothing(tmp_path: Path) -> None:

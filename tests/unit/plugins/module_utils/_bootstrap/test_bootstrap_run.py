@@ -19,6 +19,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config i
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata import Metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._node import ending
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
 
 from .conftest import INSTANCE, Group, Imds, ServiceError, Shelf
@@ -57,7 +58,7 @@ class Server:
     def start(self, **changes: t.Any) -> int:
         out = io.StringIO()
         try:
-            return main.run(self.config(**changes), Report("demo", out), Metadata(self.imds.url, 0.3))
+            return main.run(self.config(**changes), Report("demo", out), Metadata(self.imds.url, 10))
         finally:
             self.output = out.getvalue()
 
@@ -296,6 +297,50 @@ def test_a_node_that_was_stopped_because_the_instance_leaves_says_nothing_agains
     assert server.start() == main.GIVEN_UP
     assert server.told == [] and server.slept == 0 and server.codes() == ["instance_terminating"]
     assert "1.0.0 is sick" in server.shelf.records()[0]["why"] and server.shelf.records()[0]["log"] == ["the supervisor was told to stop"]
+
+
+@pytest.mark.parametrize("code", ["node_died", "unhealthy", "store_unreachable"])
+def test_a_node_that_the_shutdown_of_its_server_killed_says_nothing_against_its_release(server: Server, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Nothing is recorded, and the launch is held on: it may be a reboot, which the next boot goes on from."""
+
+    def shut_down(version: str) -> None:
+        monkeypatch.setattr(ending, "_stopping", lambda _systemctl: True)
+        server.running = ""
+        raise ending.judged(BeamError(code, "%s died" % version, "it was killed"), server.shelf.base)
+
+    server.during = shut_down
+    assert server.start() == main.FAILED
+    assert (server.told, server.codes(), server.slept, server.group.state) == ([], [], 0, "Pending:Wait")
+    assert "FAILED (host_stopping)" in server.output and "it was killed" in server.output
+    monkeypatch.setattr(ending, "_stopping", lambda _systemctl: False)
+    server.during = lambda version: None
+    assert server.start() == main.DONE
+    assert (server.told, server.running, server.codes()) == (["CONTINUE"], "1.0.0", [])
+
+
+def test_an_instance_that_leaves_says_nothing_either_whatever_its_group_knows(server: Server) -> None:
+    """A spot interruption is not the group's, and the group may not answer."""
+
+    def interrupted(version: str) -> None:
+        ending.mark_leaving(server.shelf.base, "spot interruption: terminate")
+        raise ending.judged(BeamError("node_died", "%s died" % version, "it was killed"), server.shelf.base)
+
+    server.during = interrupted
+    assert server.start() == main.GIVEN_UP
+    assert (server.codes(), server.slept) == (["instance_terminating"], 0)
+    assert "spot interruption" in server.shelf.records()[0]["why"] and "it was killed" in server.shelf.records()[0]["why"]
+
+
+def test_a_group_that_does_not_answer_at_once_is_asked_again_before_a_release_is_blamed(server: Server) -> None:
+    server.sick["1.0.0"] = "the supervisor was told to stop"
+
+    def terminated(version: str) -> None:
+        server.group.state = "Terminating:Wait"
+        server.group.errors = [ServiceError("Throttling", "slow down", 400), ServiceError("InternalFailure", "oops", 500)]
+
+    server.during = terminated
+    assert server.start() == main.GIVEN_UP
+    assert server.group.errors == [] and server.codes() == ["instance_terminating"]
 
 
 def test_a_sweep_that_is_faster_is_no_failure(server: Server) -> None:

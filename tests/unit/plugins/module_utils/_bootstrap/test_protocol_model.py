@@ -22,6 +22,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import protocol
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.protocol import Pointer
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ENDINGS
 
 ROUNDS = 6
 RETRIES = 3  # of a bootstrap that failed while it was in service already: systemd starts it again
@@ -41,10 +42,11 @@ class State:
     group: str = "Pending"  # InService, Terminated
     sick: frozenset[str] = frozenset()  # releases that never become healthy
     members: bool = False  # whether the deploy that is at work has this server on its list
+    blamed: frozenset[str] = frozenset()  # releases that a record speaks against
     sees_pending: bool = True  # whether a sweep can reach a server that is not in service yet
 
     def facts(self) -> tuple[t.Any, ...]:
-        return self.stable, self.serial, self.current, self.running, self.group, self.members
+        return self.stable, self.serial, self.current, self.running, self.group, self.members, self.blamed
 
     def switch(self, version: str) -> None:
         self.switches += self.current != version
@@ -143,8 +145,9 @@ class Search:
 
 
 class ModelWorld:
-    def __init__(self, search: Search, state: State, others: t.Sequence[Step], reboots: int) -> None:
-        self.search, self.state, self.others, self.reboots = search, state, list(others), reboots
+    def __init__(self, search: Search, state: State, others: t.Sequence[Step], reboots: int, shutdowns: int) -> None:
+        self.search, self.state, self.others, self.reboots, self.shutdowns = search, state, list(others), reboots, shutdowns
+        self.stopping = False
         self.answers: list[t.Any] = []  # to the bootstrap of this boot
         self.read = self.gated = ""  # last
         self.switches = 0  # when it had installed
@@ -152,14 +155,17 @@ class ModelWorld:
         self.completed = False
 
     def moment(self, name: str) -> None:
-        """Between two steps: the others go on, or the server reboots, or neither."""
+        """Between two steps: the others go on, or the server reboots, or neither. A shutdown takes the node first, and the bootstrap sees that."""
         while True:
             options: list[t.Callable[[], None] | None] = [None]
             if self.others:
                 options.append(self.others_step)
             if self.reboots:
                 options.append(self._reboot)
-            key = (name, tuple(self.answers), self.state.facts(), len(self.others), self.reboots, self.read, self.gated, self.state.switches != self.switches)
+            if self.shutdowns:
+                options.append(self._shutdown)
+            ahead = (len(self.others), self.reboots, self.shutdowns, self.stopping)
+            key = (name, tuple(self.answers), self.state.facts(), ahead, self.read, self.gated, self.state.switches != self.switches)
             chosen = options[self.search.choose(len(options), key)]
             if chosen is None:
                 return
@@ -173,6 +179,10 @@ class ModelWorld:
         self.state.running = ""
         raise Reboot
 
+    def _shutdown(self) -> None:
+        self.shutdowns -= 1
+        self.stopping, self.state.running = True, ""
+
     def _said(self, answer: t.Any) -> t.Any:
         self.answers.append(answer)
         return answer
@@ -181,6 +191,8 @@ class ModelWorld:
 
     def look(self) -> Pointer:
         self.moment("look")
+        if self.stopping:
+            raise BeamError("store_unreachable", self._said("the network is down"))
         self.read = self.state.stable
         return self._said(Pointer(0, self.state.stable, self.state.stable))
 
@@ -198,6 +210,12 @@ class ModelWorld:
         return self._said(Pointer(0, wanted, wanted))
 
     def prove(self, pointer: Pointer) -> None:
+        try:
+            self._prove(pointer)
+        except BeamError as error:
+            raise (BeamError("host_stopping", error.what) if self.stopping and error.code == "unhealthy" else error) from None
+
+    def _prove(self, pointer: Pointer) -> None:
         state = self.state
         self.moment("resolve")
         if state.current != pointer.version:
@@ -205,6 +223,8 @@ class ModelWorld:
         if state.running != pointer.version:
             self.answers.append("to be started")
             self.moment("start")
+            if self.stopping:
+                raise BeamError("unhealthy", self._said("nothing is started any more"))
             state.running = state.current  # what a start runs is what the symlink says at that moment
             if state.running != pointer.version:
                 raise BeamError("wrong_release", self._said("it was switched before the start"))
@@ -221,12 +241,14 @@ class ModelWorld:
             if result == "CONTINUE":
                 assert self.gated == self.read, "completed on %s, the channel said %s" % (self.gated, self.read)
                 self.state.group = "InService"
-            else:
+            elif not self.stopping:
                 self.state.group = "Terminated"
         self.answers.append(result)
         self.round, self.completed = 0, True
 
     def failed(self, error: BeamError, pointer: Pointer | None) -> float:
+        if not self.stopping and error.code not in ENDINGS and pointer is not None:
+            self.state.blamed |= {pointer.version}
         return 0.0
 
     def pause(self, seconds: float) -> None:
@@ -253,6 +275,8 @@ def live(world: ModelWorld, bring_up: Protocol) -> None:
 
 
 def boot(world: ModelWorld, bring_up: Protocol) -> bool:
+    if world.stopping:
+        world.state.running, world.stopping = "", False
     world.answers, world.round, world.completed = [("start", world.state.group)], 0, False
     try:
         if world.state.group != "Terminated":
@@ -262,11 +286,13 @@ def boot(world: ModelWorld, bring_up: Protocol) -> bool:
     return True
 
 
-def histories(others: t.Sequence[Step], judge: t.Callable[[State], None], bring_up: Protocol = protocol.bring_up, reboots: int = 0, **state: t.Any) -> int:
+def histories(
+    others: t.Sequence[Step], judge: t.Callable[[State], None], bring_up: Protocol = protocol.bring_up, reboots: int = 0, shutdowns: int = 0, **state: t.Any,
+) -> int:
     search = Search()
 
     def story(one: Search) -> None:
-        world = ModelWorld(one, State(**state), others, reboots)
+        world = ModelWorld(one, State(**state), others, reboots, shutdowns)
         live(world, bring_up)
         judge(world.state)
 
@@ -305,6 +331,26 @@ def test_whatever_happens_a_launch_ends_in_service_on_the_channel(story: str, re
 @pytest.mark.parametrize("story", STORIES)
 def test_the_same_when_the_server_reboots_at_any_moment(story: str) -> None:
     assert histories(STORIES[story], came_into_service, reboots=1) > 7 * (1 + len(STORIES[story]))
+
+
+def blamed_nobody(state: State) -> None:
+    came_into_service(state)
+    assert not state.blamed, state.facts()
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_shutdown_at_any_moment_blames_no_release_and_its_next_boot_goes_on(story: str) -> None:
+    assert histories(STORIES[story], blamed_nobody, shutdowns=1) > 7 * (1 + len(STORIES[story]))
+
+
+def test_a_sick_release_is_blamed_all_the_same() -> None:
+    ends = set()
+
+    def judge(state: State) -> None:
+        ends.add((state.group, state.blamed))
+
+    histories([], judge, sick=frozenset("A"), shutdowns=1)
+    assert ends == {("Terminated", frozenset("A"))}
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node import probes
+from ansible_collections.alchemist.beam.plugins.module_utils._node import ending, probes
 from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, NodeCheck, TcpCheck, Verdict
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import digest
@@ -146,6 +146,21 @@ def test_proofs_that_fail(manager: Fake, code: str, words: str) -> None:
     assert caught.value.code == code and words in caught.value.message
     assert caught.value.details["log"] == ["the word is ********", "cookie ********"] and caught.value.details["changed"] is True
     assert caught.value.as_result()["error"]["code"] == code
+
+
+@pytest.mark.parametrize("manager", [Fake(node(11), [Status(None, "failed")]), Fake(node(11), [Status(node(12), "active", 1)])])
+def test_what_the_end_of_the_server_does_to_a_node_is_no_verdict(manager: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ends(base: str, _systemctl: t.Any = None) -> ending.Ending:
+        asked.append(base)
+        return ending.Ending(ending.STOPPING, "this server is shutting down")
+
+    monkeypatch.setattr(ending, "ending", ends)
+    with pytest.raises(BeamError, match="this server is shutting down; meanwhile: process 11 ended") as caught:
+        apply(BEFORE, manager, HEALTH, 1, 1)
+    assert (caught.value.code, asked) == ("host_stopping", ["/srv/a"])
+    assert caught.value.details["log"] == ["the word is ********", "cookie ********"] and caught.value.details["boot_id"] == (ending.boot_id() or None)
 
 
 def test_a_restart_by_the_manager_meanwhile() -> None:

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Whether a node ends because its server does. A shutdown kills what runs on it, and so does an instance that leaves: neither speaks against a release."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from .._errors import BeamError
+from .systemd import Systemctl
+
+# What is said of a release because of what its node did. All other codes are about something else.
+VERDICTS = ("unhealthy", "node_died", "boot_timeout")
+# What is said in their place.
+STOPPING, LEAVING = "host_stopping", "instance_terminating"
+ENDINGS = (STOPPING, LEAVING)
+FILE = ".leaving"  # below the base directory
+SYSTEMD = "/run/systemd/system"
+
+
+class Ending(t.NamedTuple):
+    code: str
+    why: str
+
+
+def ending(base: str, systemctl: t.Optional[Systemctl] = None) -> t.Optional[Ending]:
+    """None: this server stays, or it can't be told. To be asked after something went wrong: whatever ends a server is there before its first victim."""
+    reason = _read(base)
+    if reason:
+        return Ending(LEAVING, "this instance leaves (%s)" % reason)
+    return Ending(STOPPING, "this server is shutting down") if _stopping(systemctl or Systemctl()) else None
+
+
+def judged(error: BeamError, base: str) -> BeamError:
+    """The same. Of a verdict on a server that ends, one that is none."""
+    found = ending(base) if error.code in VERDICTS else None
+    if found is None:
+        return error
+    why = "%s; meanwhile: %s" % (found.why, error.why)
+    return BeamError(found.code, error.what, why, "Nothing is said against the release: try again when the server is up", **error.details)
+
+
+def mark_leaving(base: str, why: str) -> None:
+    """From now on what happens to the node here is nobody's fault. It holds until the next boot: an image that is made of this server has it, too."""
+    new = os.path.join(base, FILE + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write("%s %s\n" % (boot_id(), " ".join(why.split())))
+    os.replace(new, os.path.join(base, FILE))
+
+
+def boot_id() -> str:
+    """Another one after each boot; '' where there is none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def _read(base: str) -> str:
+    try:
+        with open(os.path.join(base, FILE), encoding="utf-8", errors="replace") as stream:
+            boot, _space, why = stream.read(1024).strip().partition(" ")
+    except OSError:
+        return ""
+    return why if boot and boot == boot_id() else ""
+
+
+def _stopping(systemctl: Systemctl) -> bool:
+    """systemd says so from the moment on that shutdown.target is to be started, which is before anything is stopped for it."""
+    if not os.path.isdir(SYSTEMD):
+        return False
+    try:
+        return systemctl.run("systemctl", "is-system-running", timeout=10)[1].strip() == "stopping"
+    except BeamError:
+        return False

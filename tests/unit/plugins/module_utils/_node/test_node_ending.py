@@ -1,0 +1,78 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What happens to a node while its server ends is no verdict on its release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._node import ending
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import LEAVING, STOPPING, VERDICTS, judged, mark_leaving
+from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl
+
+
+class Says(Systemctl):
+    """What systemd says of the whole system."""
+
+    state = "running"
+
+    def run(self, *argv: str, timeout: float = 30) -> tuple[int, str]:
+        assert argv == ("systemctl", "is-system-running")
+        if self.state == "missing":
+            raise BeamError("systemd_missing", "Cannot run systemctl")
+        return int(self.state != "running"), self.state + "\n"
+
+
+@pytest.fixture(autouse=True)
+def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Says]:
+    (tmp_path / "systemd").mkdir()
+    monkeypatch.setattr(ending, "SYSTEMD", str(tmp_path / "systemd"))
+    monkeypatch.setattr(ending, "Systemctl", Says)
+    monkeypatch.setattr(Says, "state", "running")
+    return Says
+
+
+def verdict(code: str = "node_died") -> BeamError:
+    return BeamError(code, "systemd could not start a.service", "it is inactive (dead)", "Read the lines of its log", result="success")
+
+
+@pytest.mark.parametrize("code", VERDICTS)
+def test_a_server_that_shuts_down_excuses_what_its_node_did(system: type[Says], tmp_path: Path, code: str) -> None:
+    system.state = "stopping"
+    found = judged(verdict(code), str(tmp_path))
+    assert found.code == STOPPING and found.message.startswith("systemd could not start a.service: this server is shutting down; meanwhile: it is inactive")
+    assert found.details == {"result": "success"}
+
+
+@pytest.mark.parametrize("state", ["running", "degraded", "starting", "maintenance", "offline", "unknown", "missing", ""])
+def test_one_that_stays_does_not(system: type[Says], tmp_path: Path, state: str) -> None:
+    system.state = state
+    error = verdict()
+    assert judged(error, str(tmp_path)) is error
+
+
+def test_where_there_is_no_systemd_it_is_not_asked(monkeypatch: pytest.MonkeyPatch, system: type[Says], tmp_path: Path) -> None:
+    system.state = "stopping"
+    monkeypatch.setattr(ending, "SYSTEMD", str(tmp_path / "nothing"))
+    assert ending.ending(str(tmp_path)) is None
+
+
+def test_what_is_no_verdict_stays_what_it_is(system: type[Says], tmp_path: Path) -> None:
+    system.state = "stopping"
+    error = BeamError("unit_masked", "Cannot start a.service")
+    assert judged(error, str(tmp_path)) is error
+
+
+def test_an_instance_that_leaves_says_so_until_its_next_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mark_leaving(str(tmp_path), "spot interruption:\n terminate")
+    mark_leaving(str(tmp_path), "spot interruption:\n terminate")  # once more does no harm
+    found = judged(verdict(), str(tmp_path))
+    assert found.code == LEAVING and "this instance leaves (spot interruption: terminate); meanwhile: it is inactive" in found.why
+    monkeypatch.setattr(ending, "boot_id", lambda: "another")
+    assert judged(verdict(), str(tmp_path)).code == "node_died"
+    monkeypatch.setattr(ending, "boot_id", lambda: "")
+    assert judged(verdict(), str(tmp_path)).code == "node_died"
