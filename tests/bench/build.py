@@ -63,6 +63,11 @@ TEXTS = {
 }  # fmt: skip
 
 
+def plain(data: bytes) -> bytes:
+    """The strings of a sys.config, which stand there as <<47,115,...>>."""
+    return re.sub(rb"<<(\d{1,3}(?:,\d{1,3})*)>>", lambda found: bytes(int(one) & 255 for one in found[1].split(b",")), data)
+
+
 def compare(first: str, second: str, places: t.Sequence[str]) -> dict[str, list[str]]:
     """cause -> files that are not the same in both trees. places: where they were built."""
     one, other = ({file.path: file for file in scan_tree(tree, (COOKIE,)).files} for tree in (first, second))
@@ -74,7 +79,7 @@ def compare(first: str, second: str, places: t.Sequence[str]) -> dict[str, list[
         elif one[path].sha256 == other[path].sha256:
             cause = "mode"
         else:
-            data = contents((Path(first) / path).read_bytes())
+            data = plain(contents((Path(first) / path).read_bytes()))
             cause = "holds the path it was built at" if any(os.fsencode(place) in data for place in places) else "other content"
         causes.setdefault(cause, []).append(path)
     return causes
