@@ -36,7 +36,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent)]
 from bench import machine
 from build_site import Origin, Project, Site, example
 from common import CACHE, ROUNDS, say
-from figures import record
+from figures import record, recorded
 
 PARTS = ("again", "warm", "deploy")
 COOKIE = "releases/COOKIE"  # each build draws one; the servers have their own
@@ -167,7 +167,8 @@ def show(figures: t.Mapping[str, t.Any]) -> bool:
 def note(build: t.Mapping[str, t.Any], after_compile: t.Sequence[str], figures: t.Mapping[str, t.Any]) -> None:
     """After each part: a later one that fails takes nothing of it away."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
-    record("build", **{build["name"]: {**rounded, "machine": machine(), "toolchain": build["toolchain"], "after_compile": list(after_compile)}})
+    before = recorded("build").get(build["name"], {})  # of parts that this run leaves out
+    record("build", **{build["name"]: {**before, **rounded, "machine": machine(), "toolchain": build["toolchain"], "after_compile": list(after_compile)}})
 
 
 def variables(given: t.Sequence[str]) -> dict[str, str]:
