@@ -13,7 +13,7 @@ export FLEET
 # TARGETS="release_artifact store_check" narrows `make integration`.
 TARGETS ?=
 
-.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap clean
+.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap bench-build clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -67,6 +67,9 @@ bench-bootstrap: setup ## the bootstrap: boots with nothing to do, 50 starts at 
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py storm
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/bootstrap.py launches
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/boots.py
+
+bench-build: setup ## builds of the example, cold and warm, and the same commit twice (docs/figures.md tells how to do it with a project of yours)
+	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" PYTHONPATH=.cache/live $(PYTHON) tests/bench/build.py
 
 clean: ## what the targets made; refuses while something of it is mounted or runs
 	@tests/support/clean.sh
