@@ -12,8 +12,9 @@ FLEET ?= auto
 export FLEET
 # TARGETS="release_artifact store_check" narrows `make integration`, TARGETS="test_service" `make fleet`.
 TARGETS ?=
+BASE ?=
 
-.PHONY: help setup test test-fleet lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap clean
+.PHONY: help setup test test-fleet check lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -36,6 +37,9 @@ test: tools ## the cheapest first: lint, sanity, units, each module on real part
 
 test-fleet: tools ## all the rest: the long targets of the integration, every other file of the fleet
 	@$(PYTHON) tests/support/run_test.py test-fleet
+
+check: tools ## before each commit, within a minute: lint, ansible-test and units of what changed (BASE=COMMIT; by default since origin's main)
+	@BASE=$(BASE) $(PYTHON) tests/support/run_check.py
 
 lint sanity unit: tools
 	@$(PYTHON) tests/support/run_$@.py

@@ -28,10 +28,10 @@ def count_sanity(outcome: Outcome) -> Count:
     return Count(passed=ran - failed, failed=failed)
 
 
-def sanity_step(name: str, venv: str, *pythons: Path) -> Step:
-    """Import and compile run on every Python in PATH, pythons among them, and all else on the venv's own."""
-    copy = CACHE / ("frozen-" + venv)
-    setup("frozen", str(copy))
+def sanity_step(name: str, venv: str, *pythons: Path, copy: str = "") -> Step:
+    """Import and compile run on every Python in PATH, pythons among them, and all else on the venv's own. copy: its name, instead of the venv's."""
+    place = CACHE / ("frozen-" + (copy or venv))
+    setup("frozen", str(place))
     # A home of its own: out of the user's, and two runs side by side would remove each other's virtual environments.
     home = CACHE / ("sanity-home-" + venv)
     shims = home / ".ansible" / "test" / "cache"
@@ -41,7 +41,7 @@ def sanity_step(name: str, venv: str, *pythons: Path) -> Step:
     places = [CACHE / venv / "bin", *pythons, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     env = {"HOME": str(home), "PATH": ":".join(map(str, places))}
     argv = [str(CACHE / venv / "bin" / "ansible-test"), "sanity", "--color", "no"]
-    return Step(name, argv, cwd=copy / "ansible_collections" / "alchemist" / "beam", env=env, count=count_sanity, timeout=1500, show="^(ERROR|FATAL|WARNING)")
+    return Step(name, argv, cwd=place / "ansible_collections" / "alchemist" / "beam", env=env, count=count_sanity, timeout=1500, show="^(ERROR|FATAL|WARNING)")
 
 
 def main() -> int:
