@@ -4,19 +4,21 @@
 
 """make integration: every target of tests/integration/targets against real Elixir and a real S3 server.
 
-The layout is that of ansible-test, and a target may be run by it too; running them here takes no copy, no set-up per target, and two at a time.
+The layout is that of ansible-test, and a target may be run by it too; running them here takes no copy, no set-up per target, and three at a time.
 run_integration.py TARGET... runs only these, --first and --rest what run_choice.py says. A target is a role, or a runme.sh. It gets `output_dir`
 (OUTPUT_DIR for a script): fresh, its own, removed after a pass.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import typing as t
 from pathlib import Path
 
 from run_choice import TARGETS, aliases, choose
@@ -64,10 +66,9 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=1500, count=count, show=show)
 
 
-def main(words: list[str]) -> int:
-    setup("packages")
-    setup("venv")
-    setup("live")
+@contextlib.contextmanager
+def real_parts(words: list[str]) -> t.Iterator[tuple[list[Step], list[str]]]:
+    """The steps, and what is not tested, while an S3 server runs. What targets wrote stays where one failed."""
     notes = []
     targets = []
     for name in choose("integration", words):
@@ -83,13 +84,19 @@ def main(words: list[str]) -> int:
     s3("start", server)
     try:
         env = {**s3_environment(server), "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python")}
-        steps = [target_step(target, env, scratch) for target in targets]
-        code = run_part("integration", steps, notes=notes)
+        yield [target_step(target, env, scratch) for target in targets], notes
     finally:
         s3("stop", server)
-    if code == 0:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return code
+        if not any((scratch / target.name).exists() for target in targets):
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def main(words: list[str]) -> int:
+    setup("packages")
+    setup("venv")
+    setup("live")
+    with real_parts(words) as (steps, notes):
+        return run_part("integration", steps, workers=3, notes=notes)
 
 
 if __name__ == "__main__":

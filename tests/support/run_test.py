@@ -18,13 +18,8 @@ import typing as t
 from run_figures import forget, print_run, remember, total
 from run_steps import CACHE, ROOT, setup
 
-# The cheapest first: whoever broke a line's style does not wait for a fleet to hear of it. Each run's first part that fails ends it, but for the long ones
-# of test-fleet: who has waited that long wants to hear of both.
-RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "test": (("lint",), ("sanity",), ("unit",), ("integration", "--first"), ("fleet", "--first")),
-    "test-fleet": (("integration", "--rest"), ("fleet", "--rest")),
-}
-GOES_ON = ("test-fleet",)
+# The cheapest first: whoever broke a line's style does not wait for a fleet to hear of it. The first part that fails ends the run.
+RUNS: dict[str, tuple[tuple[str, ...], ...]] = {"test": (("lint",), ("sanity",), ("unit",), ("real", "--first")), "test-fleet": (("real", "--rest"),)}
 
 
 def run_one(part: str, *words: str) -> dict[str, t.Any]:
@@ -49,7 +44,7 @@ def run(name: str) -> int:
     setup("venv")
     parts: list[dict[str, t.Any]] = []
     left = list(RUNS[name])
-    while left and (name in GOES_ON or not any(part["failed"] for part in parts)):
+    while left and not any(part["failed"] for part in parts):
         words = left.pop(0)
         print("\n== %s" % words[0], flush=True)
         parts.append(run_one(*words))

@@ -128,7 +128,7 @@ def test_nothing_is_dropped_between_the_two_runs(support: t.Callable[[str], t.An
     """What is on the disk is run by exactly one of `make test` and `make test-fleet`, as the two call it."""
     choice = support("run_choice")
     runs = support("run_test").RUNS
-    taken = [name for words in (*runs["test"], *runs["test-fleet"]) if words[0] == part for name in choice.choose(part, words[1:])]
+    taken = [name for words in (*runs["test"], *runs["test-fleet"]) if words[0] == "real" for name in choice.choose(part, words[1:])]
     if part == "fleet":
         there = {path.stem for path in (SUPPORT.parent / "fleet").glob("test_*.py")}
     else:
@@ -171,7 +171,7 @@ def run(support: t.Callable[[str], t.Any], steps: t.Any, monkeypatch: pytest.Mon
         text = "import json, pathlib, sys\npathlib.Path(%r).write_text(json.dumps(%r))\nsys.exit(%d)\n"
         (tmp_path / "tests" / "support" / ("run_%s.py" % part)).write_text(text % (str(tmp_path / "results" / (part + ".json")), made, code))
 
-    for part in ("lint", "sanity", "unit", "integration", "fleet"):
+    for part in ("lint", "sanity", "unit", "real"):
         script(part, 10, 0, 0)
     module.script = script
     module.tests = lambda: json.loads((tmp_path / "figures" / "tests.json").read_text())
@@ -184,7 +184,7 @@ def test_the_first_part_that_fails_ends_the_run(run: t.Any, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "== sanity" in said and "== unit" not in said and "unit         NOT RUN" in said
     assert said.splitlines()[-1] == "13 passed, 1 failed"
-    assert run.tests()["test"]["not_run"] == ["unit", "integration", "fleet"]
+    assert run.tests()["test"]["not_run"] == ["unit", "real"]
 
 
 def test_a_part_that_fails_without_a_word_has_failed(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,18 +195,25 @@ def test_a_part_that_fails_without_a_word_has_failed(run: t.Any, capsys: pytest.
 
 def test_the_closing_line_is_over_both_runs(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.run("test") == 0 and run.run("test-fleet") == 0
-    assert run.tests()["test"]["slowest"][0][0] == 1.5 and len(run.tests()["test"]["parts"]) == 5
+    assert run.tests()["test"]["slowest"][0][0] == 1.5 and len(run.tests()["test"]["parts"]) == 4
     total = capsys.readouterr() and run.total(tuple(run.RUNS))
-    assert (total, capsys.readouterr().out.splitlines()[-1]) == (0, "70 passed, 0 failed")
+    assert (total, capsys.readouterr().out.splitlines()[-1]) == (0, "50 passed, 0 failed")
 
 
 def test_a_run_that_left_nothing_has_failed(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.run("test") == 0
     assert run.total(tuple(run.RUNS)) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "50 passed, 1 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "40 passed, 1 failed"
 
 
-def test_both_long_parts_are_heard_of(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
-    run.script("integration", 3, 1, 1)
-    assert run.run("test-fleet") == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "13 passed, 1 failed"
+@pytest.mark.parametrize(("mode", "steps", "code"), [("required", 1, 1), ("auto", 0, 0), ("off", 0, 0)])
+def test_a_machine_that_carries_no_hosts(support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, mode: str, steps: int, code: int) -> None:
+    fleet, run_steps = support("run_fleet"), support("run_steps")
+    monkeypatch.setenv("FLEET", mode)
+    monkeypatch.setattr(fleet, "missing", lambda: "no cgroups here")
+    monkeypatch.setattr(fleet, "setup", lambda *_words: 0)
+    found, notes = fleet.hosts(["--first"])
+    assert len(found) == steps and notes[0].startswith("NOT TESTED: ")
+    for step in found:
+        outcome = run_steps.execute(step)
+        assert outcome.returncode == code and "no cgroups here" in outcome.output
