@@ -10,7 +10,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import typing as t
 from pathlib import Path
 
@@ -18,9 +17,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from line import ROOT, Line
+from loaded import FRONT, until_it_flows
 
 HOSTS = ("h1", "h2", "h3")
-FRONT = "http://10.99.0.1:8080"
 AWS = """
 import boto3, json, sys
 at = json.loads(sys.argv[1])
@@ -106,7 +105,7 @@ class Load:
 
     def __enter__(self) -> Load:
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        time.sleep(1)
+        until_it_flows(self.out)
         return self
 
     def __exit__(self, *_exc: object) -> None:
