@@ -10,10 +10,11 @@ N ?= 3
 STORE ?= file
 FLEET ?= auto
 export FLEET
-# TARGETS="release_artifact store_check" narrows `make integration`.
+# TARGETS="release_artifact store_check" narrows `make integration`, TARGETS="test_service" `make fleet`.
 TARGETS ?=
+BASE ?=
 
-.PHONY: help setup test lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap bench-build clean
+.PHONY: help setup test test-fleet check lint sanity unit integration fleet fleet-up fleet-down demo demo-stop bench bench-rollout bench-bootstrap bench-build clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -31,8 +32,14 @@ demo: ## the whole line on this machine, three nodes (STORE=file or s3, KEEP=1 l
 demo-stop: tools ## end the nodes that `make demo KEEP=1` left running
 	@$(PYTHON) examples/demo/demo.py --stop
 
-test: tools ## everything, with a table at the end (FLEET=required|auto|off)
-	@$(PYTHON) tests/support/run_test.py
+test: tools ## the cheapest first: lint, sanity, units, each module on real parts, one journey on a fleet (FLEET=required|auto|off)
+	@$(PYTHON) tests/support/run_test.py test
+
+test-fleet: tools ## all the rest: the long targets of the integration, every other file of the fleet
+	@$(PYTHON) tests/support/run_test.py test-fleet
+
+check: tools ## before each commit, within a minute: lint, ansible-test and units of what changed (BASE=COMMIT; by default since origin's main)
+	@BASE=$(BASE) $(PYTHON) tests/support/run_check.py
 
 lint sanity unit: tools
 	@$(PYTHON) tests/support/run_$@.py
@@ -43,8 +50,8 @@ unit: ## pytest on the controller's Python and on the oldest of a server
 integration: tools ## real Elixir, real stores (TARGETS="a b" for some)
 	@$(PYTHON) tests/support/run_integration.py $(TARGETS)
 
-fleet: tools ## real systemd hosts
-	@$(PYTHON) tests/support/run_fleet.py
+fleet: tools ## real systemd hosts (TARGETS="test_service test_colors" for some)
+	@$(PYTHON) tests/support/run_fleet.py $(TARGETS)
 
 fleet-up: setup ## N hosts, a balancer, S3, a double of AWS, by hand (BARE=1: hosts only)
 	@tests/fleet/fleet up $(N) $(if $(BARE),,--balancer --s3 --aws) $(if $(RELEASES),--releases $(RELEASES))

@@ -19,7 +19,6 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instances import eventually
 from line import ROOT, Line
 
 FRONT = "http://10.99.0.1:8080"
@@ -104,7 +103,7 @@ def measure(
     with Witness("/run/beam-fleet/%s/haproxy.sock" % line.hosts.name) as witness, (line.directory / "load.log").open("w") as log:
         load = subprocess.Popen([*argv, *words, "--out", str(out)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
-            eventually(lambda: _count(out) > 0)
+            until_it_flows(out)
             rounds = 0
             while rounds == 0 or _count(out) < least:
                 for name, more, version in moves:
@@ -121,6 +120,14 @@ def measure(
     found.lowest, found.samples = witness.lowest, witness.samples
     found.load = json.loads(out.read_text(encoding="utf-8"))
     return found
+
+
+def until_it_flows(out: Path, seconds: float = 60) -> None:
+    """Requests are made, and what comes of them is written."""
+    deadline = time.monotonic() + seconds
+    while not _count(out):
+        assert time.monotonic() < deadline, "no load within %d s" % seconds
+        time.sleep(0.1)
 
 
 def _count(out: Path) -> int:

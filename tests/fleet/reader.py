@@ -76,7 +76,7 @@ class Reader:
     def types(self, phase: str, part: slice = slice(None), **more: str) -> str:
         settings = ["%s=%s" % pair for pair in self.ansible.items()]
         done = self.hosts.try_fleet(
-            "run", "--", "env", *settings, "bash", "-c", script(phase, part), timeout=400, env={**self.environment, **more}, cwd=self.home
+            "run", "--", "env", *settings, "bash", "-c", script(phase, part), timeout=1200, env={**self.environment, **more}, cwd=self.home
         )
         print(done.stdout)
         assert done.returncode == 0

@@ -22,7 +22,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from instances import eventually
 from line import ROOT, Line, changes
-from loaded import FRONT, Witness
+from loaded import FRONT, Witness, until_it_flows
 
 HOSTS = ("h1", "h2")
 PORTS = {"current": 4000, "blue": 4001, "green": 4002}
@@ -123,7 +123,7 @@ def load(site: Site) -> t.Iterator[t.Callable[[], dict[str, t.Any]]]:
             return {**json.loads(out.read_text(encoding="utf-8")), "lowest": witness.lowest}
 
         try:
-            eventually(out.exists)
+            until_it_flows(out)
             yield now
         finally:
             process.send_signal(signal.SIGTERM)

@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from instances import eventually
 from line import ROOT, Line
+from loaded import FRONT, until_it_flows
 
 HOSTS = ("h1", "h2", "h3")
-FRONT = "http://10.99.0.1:8080"
 AWS = """
 import boto3, json, sys
 at = json.loads(sys.argv[1])
@@ -106,7 +105,7 @@ class Load:
 
     def __enter__(self) -> Load:
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        eventually(self.out.exists)
+        until_it_flows(self.out)
         return self
 
     def __exit__(self, *_exc: object) -> None:

@@ -26,6 +26,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import releases
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ports import free_ports
 
@@ -40,19 +41,8 @@ BAD = (
 
 
 def build(place: Path, *versions: str) -> dict[str, Path]:
-    """The trees of these versions (the bad ones by their names), built where they are missing."""
-    source = place / "source"
-    if not source.exists():
-        argv = [sys.executable, str(ROOT / "examples" / "make_versions.py"), str(source), "--faults"]
-        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    found = {}
-    for version in versions:
-        found[version] = tree = place / version
-        if not tree.exists():
-            subprocess.run(["git", "-C", str(source), "checkout", "--quiet", "v" + version], check=True, stdin=subprocess.DEVNULL)
-            argv = ["mix", "release", "--quiet", "--overwrite", "--path", str(tree)]
-            subprocess.run(argv, cwd=source, env={**os.environ, "MIX_ENV": "prod"}, check=True, stdin=subprocess.DEVNULL)
-    return found
+    """The trees of these versions (the bad ones by their names)."""
+    return releases.lay_out(place, versions)
 
 
 def until(good: t.Callable[[], t.Any], what: str, seconds: float = 20.0) -> None:

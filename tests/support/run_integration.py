@@ -4,28 +4,27 @@
 
 """make integration: every target of tests/integration/targets against real Elixir and a real S3 server.
 
-The layout is that of ansible-test, and a target may be run by it too; running them here takes no copy, no set-up per target, and two at a time.
-run_integration.py TARGET... runs only these. A target is a role, or a runme.sh. It gets `output_dir` (OUTPUT_DIR for a script): fresh, its own,
-removed after a pass.
+The layout is that of ansible-test, and a target may be run by it too; running them here takes no copy, no set-up per target, and three at a time.
+run_integration.py TARGET... runs only these, --first and --rest what run_choice.py says. A target is a role, or a runme.sh. It gets `output_dir`
+(OUTPUT_DIR for a script): fresh, its own, removed after a pass.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import typing as t
 from pathlib import Path
 
-from run_steps import BIN, CACHE, ROOT, Count, Outcome, Step, count_report, environment, pytest_step, run_part, setup
+from run_choice import TARGETS, aliases, choose
+from run_steps import BIN, CACHE, ROOT, Count, Outcome, Step, count_report, environment, run_part, setup
 
-INTEGRATION = ROOT / "tests" / "integration"
-TARGETS = INTEGRATION / "targets"
 S3_SERVER = ROOT / "tests" / "support" / "s3_server.py"
-# First, so that none of them is left alone at the end.
-LONG = ("autoscaling", "example_awx", "mix_release", "rollout", "rollout_faults", "rollout_lock")
 
 
 def s3(word: str, directory: Path) -> str:
@@ -44,11 +43,10 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     output.mkdir()
     env = {**env, "OUTPUT_DIR": str(output), "ANSIBLE_ROLES_PATH": str(TARGETS), "ANSIBLE_LOCAL_TEMP": str(output / ".ansible"), "TMPDIR": str(output)}
 
-    report = output / "pytest-report.xml"
-
     def count(outcome: Outcome) -> Count:
-        """The target is one test; of one that runs pytest, each test counts, and its skips are named."""
-        counted = count_report(report) if report.exists() else Count(passed=int(outcome.returncode == 0))
+        """The target is one test; of one that runs pytest, each test counts, and its skips are named. One that runs it twice writes a second report."""
+        reports = list(output.glob("pytest-*.xml"))
+        counted = sum(map(count_report, reports), Count()) if reports else Count(passed=int(outcome.returncode == 0))
         if outcome.returncode != 0 or counted.failed:
             kept = Count(failed=int(counted.failed == 0), notes=("what %s wrote is kept in %s" % (target.name, output),))
             return counted + kept
@@ -56,8 +54,8 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
         return counted
 
     if (target / "runme.sh").exists():
-        env["PYTEST_ADDOPTS"] = "--junitxml=%s" % report
-        return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, timeout=1500, count=count, again=True)
+        env["PYTEST_ADDOPTS"] = "--junitxml=%s" % (output / "pytest-report.xml")
+        return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, timeout=1500, count=count)
     play = [{"name": target.name, "hosts": "testhost", "gather_facts": True, "roles": [target.name], "vars": {"output_dir": str(output)}}]
     playbook = output / (target.name + ".yml")
     playbook.write_text(json.dumps(play), encoding="utf-8")
@@ -65,23 +63,19 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     inventory.write_text(json.dumps({"all": {"hosts": {"testhost": host}}}), encoding="utf-8")
     show = "" if os.environ.get("VERBOSE") else "^(fatal|failed|TASK|PLAY RECAP|.*(ERROR|Error|error|msg|why|hint|assert))"
-    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=1500, count=count, again=True, show=show)
+    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=1500, count=count, show=show)
 
 
-def main(chosen: list[str]) -> int:
-    setup("packages")
-    setup("venv")
-    setup("live")
+@contextlib.contextmanager
+def real_parts(words: list[str]) -> t.Iterator[tuple[list[Step], list[str]]]:
+    """The steps, and what is not tested, while an S3 server runs. What targets wrote stays where one failed."""
     notes = []
     targets = []
-    for target in sorted((path for path in TARGETS.glob("*") if path.is_dir()), key=lambda path: (path.name not in LONG, path.name)):
-        aliases = (target / "aliases").read_text(encoding="utf-8").split() if (target / "aliases").exists() else []
-        if "hidden" in aliases or (chosen and target.name not in chosen):
-            continue  # hidden: a role that other targets use (setup_*)
-        if "disabled" in aliases:
-            notes.append("NOT TESTED: target %s is disabled" % target.name)
+    for name in choose("integration", words):
+        if "disabled" in aliases(name):
+            notes.append("NOT TESTED: target %s is disabled" % name)
             continue
-        targets.append(target)
+        targets.append(TARGETS / name)
     python39 = CACHE / "pythons" / "python3.9"
     if not python39.exists():
         notes.append("NOT TESTED: no Python 3.9 on this machine: targets that install as a server would use the controller's Python")
@@ -90,15 +84,19 @@ def main(chosen: list[str]) -> int:
     s3("start", server)
     try:
         env = {**s3_environment(server), "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python")}
-        steps = [target_step(target, env, scratch) for target in targets]
-        if not chosen and list(INTEGRATION.glob("test_*.py")):
-            steps.append(pytest_step("integration pytest", BIN / "python", ["tests/integration"], env=env))
-        code = run_part("integration", steps, notes=notes)
+        yield [target_step(target, env, scratch) for target in targets], notes
     finally:
         s3("stop", server)
-    if code == 0:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return code
+        if not any((scratch / target.name).exists() for target in targets):
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def main(words: list[str]) -> int:
+    setup("packages")
+    setup("venv")
+    setup("live")
+    with real_parts(words) as (steps, notes):
+        return run_part("integration", steps, workers=3, notes=notes)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -39,9 +40,11 @@ class Count:
     failed: int = 0
     skipped: int = 0
     notes: tuple[str, ...] = ()  # shown to the reader: skips and the like are never silent
+    tests: tuple[tuple[float, str], ...] = ()  # the seconds of each test that says them
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped, self.notes + other.notes)
+        sums = (self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Count(*sums, self.notes + other.notes, self.tests + other.tests)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,6 @@ class Step:
     env: dict[str, str] = field(default_factory=dict)
     timeout: float = 1200
     count: t.Callable[[Outcome], Count] = by_exit_code
-    again: bool = False  # whether a failure beside other steps is looked at once more, alone
     show: str = ""  # of a failed step show only the lines that match; the log keeps all
 
 
@@ -105,7 +107,7 @@ def log_of(part: str, step: Step) -> Path:
     return CACHE / "logs" / ("%s-%s.log" % (part, re.sub(r"[^A-Za-z0-9._-]+", "-", step.name)))
 
 
-def _run_one(part: str, step: Step) -> Count:
+def _run_one(part: str, step: Step) -> tuple[float, Count]:
     began = time.monotonic()
     outcome = execute(step)
     seconds = time.monotonic() - began
@@ -123,7 +125,7 @@ def _run_one(part: str, step: Step) -> Count:
             print("    the whole output: %s" % log.relative_to(ROOT), flush=True)
         for note in () if BRIEF else count.notes:
             print("    ! %s" % note, flush=True)
-    return count
+    return seconds, count
 
 
 def _print_row(part: str, name: str, seconds: float, count: Count) -> None:
@@ -140,19 +142,6 @@ def _what_failed(step: Step, output: str) -> list[str]:
     return lines[-150:]
 
 
-def _run_alone(part: str, step: Step, first: Count) -> Count:
-    """Tests of real nodes have time limits that a machine with other work may miss. One that passes alone is said to be unstable, aloud."""
-    log = log_of(part, step)
-    kept = log.with_suffix(".first.log")
-    log.replace(kept)
-    second = _run_one(part, step)
-    if second.failed:
-        return second
-    note = "UNSTABLE: %s failed %d beside other work and passed alone; the first output: %s" % (step.name, first.failed, kept.relative_to(ROOT))
-    print("    ! %s" % note, flush=True)
-    return second + Count(notes=(note,))
-
-
 def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequence[str] = ()) -> int:
     """Runs the steps, writes what was counted, and returns the exit code: a part that tested nothing has failed."""
     began = time.monotonic()
@@ -160,23 +149,30 @@ def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequ
         print("    ! %s" % note, flush=True)
     total = Count(notes=tuple(notes))
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
-        counts = list(pool.map(lambda step: _run_one(part, step), steps))
-    for step, count in zip(steps, counts):
-        total += _run_alone(part, step, count) if count.failed and step.again else count
+        done = list(pool.map(lambda step: _run_one(part, step), steps))
+    for _seconds, count in done:
+        total += count
     if total.passed == 0 and total.failed == 0:
         print("FAILED  %s: no test ran" % part, flush=True)
         total += Count(failed=1)
-    write_result(part, total, time.monotonic() - began)
+    write_result(part, total, time.monotonic() - began, [(step.name, seconds, count.failed) for step, (seconds, count) in zip(steps, done)])
     if BRIEF:
         _print_row(part, "", time.monotonic() - began, total)
     return 1 if total.failed else 0
 
 
-def write_result(part: str, count: Count, seconds: float) -> None:
+def write_result(part: str, count: Count, seconds: float, steps: t.Sequence[tuple[str, float, int]] = ()) -> None:
+    """steps: name, seconds and failures of each. Processor seconds are those of this process's children, without what was left to run by itself."""
     results = CACHE / "results"
     results.mkdir(parents=True, exist_ok=True)
-    notes = list(dict.fromkeys(count.notes))  # the same test is skipped on each Python
-    document = {"passed": count.passed, "failed": count.failed, "skipped": count.skipped, "notes": notes, "seconds": round(seconds, 1)}
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    document = {
+        "passed": count.passed, "failed": count.failed, "skipped": count.skipped,
+        "notes": list(dict.fromkeys(count.notes)),  # the same test is skipped on each Python
+        "seconds": round(seconds, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "steps": [{"name": name, "seconds": round(length, 1), "failed": failed} for name, length, failed in steps],
+        "slowest": [[round(length, 2), name] for length, name in sorted(count.tests, reverse=True)[:20]],
+    }  # fmt: skip
     (results / (part + ".json")).write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 
@@ -207,12 +203,15 @@ def count_report(report: Path) -> Count:
         return Count(failed=1)
     passed = failed = 0
     skips: list[str] = []
+    tests = []
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         skipped = case.find("skipped")
+        # A file's first test carries what the fixtures of the whole file took.
+        tests.append((float(case.get("time", 0)), "%s::%s" % (case.get("classname", "").rpartition(".")[2], case.get("name"))))
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skipped is not None:
             skips.append("skipped %s: %s" % (case.get("name"), skipped.get("message")))
         else:
             passed += 1
-    return Count(passed, failed, len(skips), tuple(skips))
+    return Count(passed, failed, len(skips), tuple(skips), tuple(tests))

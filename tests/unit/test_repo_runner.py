@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import re
 import sys
 import time
 import typing as t
@@ -88,17 +90,11 @@ def test_skips_are_named(steps: t.Any, tmp_path: Path) -> None:
     assert "no such tool here" in count.notes[0]
 
 
-@pytest.mark.parametrize(("again", "passes_alone", "code", "unstable"), [(True, True, 0, True), (True, False, 1, False), (False, True, 1, False)])
-def test_a_step_that_passes_only_alone_is_called_unstable(
-    steps: t.Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], again: bool, passes_alone: bool, code: int, unstable: bool
-) -> None:
-    seen = tmp_path / "seen"
-    script = "test -e %s && exit %d; touch %s; echo the first time; exit 1" % (seen, 0 if passes_alone else 1, seen)
-    assert steps.run_part("part", [steps.Step("shaky", ["sh", "-c", script], cwd=Path("/"), again=again)]) == code
-    assert ("UNSTABLE: shaky" in capsys.readouterr().out) == unstable
-    assert ("UNSTABLE: shaky" in (steps.CACHE / "results" / "part.json").read_text()) == unstable
-    if unstable:
-        assert "the first time" in (steps.CACHE / "logs" / "part-shaky.first.log").read_text()
+def test_a_step_that_fails_once_has_failed(steps: t.Any, tmp_path: Path) -> None:
+    """It is not looked at again: a test that fails beside other work fails for a reason."""
+    script = "echo x >> %s; exit $(wc -l < %s | grep -c '^1$')" % (tmp_path / "runs", tmp_path / "runs")
+    assert steps.run_part("part", [steps.Step("shaky", ["sh", "-c", script], cwd=Path("/"))]) == 1
+    assert (tmp_path / "runs").read_text() == "x\n"
 
 
 def test_a_brief_run_says_what_failed_and_little_else(
@@ -114,3 +110,110 @@ def test_a_brief_run_says_what_failed_and_little_else(
     assert any("test_it.py::test_b" in line for line in lines) and any("assert 1 == 2" in line for line in lines)
     assert len(lines) < 8 and not any("good" in line or "def test_b" in line for line in lines)
     assert lines[-1].startswith("FAILED  part") and lines[-1].endswith("2 passed, 1 failed")
+
+
+def test_a_part_tells_its_steps_and_its_slowest_tests(steps: t.Any, tmp_path: Path) -> None:
+    test = tmp_path / "test_it.py"
+    test.write_text("import time\ndef test_a(): pass\ndef test_slow(): time.sleep(0.2)\n")
+    step = steps.pytest_step("timed", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"])
+    step.cwd = tmp_path
+    assert steps.run_part("part", [step, steps.Step("bad", ["false"], cwd=Path("/"))]) == 1
+    result = json.loads((steps.CACHE / "results" / "part.json").read_text())
+    assert [(line["name"], line["failed"]) for line in result["steps"]] == [("timed", 0), ("bad", 1)]
+    assert result["slowest"][0][1] == "test_it::test_slow" and 0.2 <= result["slowest"][0][0] <= result["steps"][0]["seconds"] <= result["seconds"] + 0.1
+
+
+@pytest.mark.parametrize("part", ["integration", "fleet"])
+def test_nothing_is_dropped_between_the_two_runs(support: t.Callable[[str], t.Any], part: str) -> None:
+    """What is on the disk is run by exactly one of `make test` and `make test-fleet`, as the two call it."""
+    choice = support("run_choice")
+    runs = support("run_test").RUNS
+    taken = [name for words in (*runs["test"], *runs["test-fleet"]) if words[0] == "real" for name in choice.choose(part, words[1:])]
+    if part == "fleet":
+        there = {path.stem for path in (SUPPORT.parent / "fleet").glob("test_*.py")}
+    else:
+        targets = (path for path in (SUPPORT.parent / "integration" / "targets").iterdir() if path.is_dir())
+        there = {path.name for path in targets if (path / "runme.sh").exists() or (path / "tasks").exists()}
+    assert sorted(taken) == sorted(there) and there
+    assert set(choice.FIRST[part]) | set(choice.LONG[part]) <= there
+    assert set(choice.FIRST[part]) < there
+
+
+def test_every_module_is_tried_on_real_parts_by_make_test(support: t.Callable[[str], t.Any]) -> None:
+    """By a target that names it, or by the playbooks and roles that the targets of the two roles play."""
+    targets, root = support("run_choice").TARGETS, SUPPORT.parents[1]
+    first = support("run_choice").FIRST["integration"]
+    assert {"rollout", "autoscaling"} <= set(first)
+    places = [*(targets / name for name in first), root / "roles" / "rollout" / "tasks", root / "roles" / "autoscaling" / "tasks"]
+    text = "".join(path.read_text(errors="replace") for place in places for path in place.rglob("*") if path.suffix in (".py", ".yml", ".sh"))
+    modules = [path.stem for path in (root / "plugins" / "modules").glob("*.py")]
+    assert modules and [module for module in modules if not re.search(r"\b%s\b" % module, text)] == []
+
+
+def test_a_name_that_is_no_test_is_named(support: t.Callable[[str], t.Any]) -> None:
+    with pytest.raises(SystemExit, match="there is no nonsense; there are autoscaling, "):
+        support("run_choice").choose("integration", ["nonsense", "rollout"])
+
+
+@pytest.fixture
+def run(support: t.Callable[[str], t.Any], steps: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Any:
+    """run_test over scripts that stand for the parts."""
+    module, figures = support("run_test"), support("run_figures")
+    monkeypatch.setattr(module, "CACHE", tmp_path)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(figures, "CACHE", tmp_path)
+    monkeypatch.setattr(module, "setup", lambda _word: 0)
+    (tmp_path / "tests" / "support").mkdir(parents=True)
+    (tmp_path / "results").mkdir()
+
+    def script(part: str, passed: int, failed: int, code: int) -> None:
+        made = {"passed": passed, "failed": failed, "skipped": 0, "notes": [], "steps": [], "slowest": [[1.5, part + "::test_it"]], "cpu_seconds": 0}
+        text = "import json, pathlib, sys\npathlib.Path(%r).write_text(json.dumps(%r))\nsys.exit(%d)\n"
+        (tmp_path / "tests" / "support" / ("run_%s.py" % part)).write_text(text % (str(tmp_path / "results" / (part + ".json")), made, code))
+
+    for part in ("lint", "sanity", "unit", "real"):
+        script(part, 10, 0, 0)
+    module.script = script
+    module.tests = lambda: json.loads((tmp_path / "figures" / "tests.json").read_text())
+    return module
+
+
+def test_the_first_part_that_fails_ends_the_run(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run.script("sanity", 3, 1, 1)
+    assert run.run("test") == 1
+    said = capsys.readouterr().out
+    assert "== sanity" in said and "== unit" not in said and "unit         NOT RUN" in said
+    assert said.splitlines()[-1] == "13 passed, 1 failed"
+    assert run.tests()["test"]["not_run"] == ["unit", "real"]
+
+
+def test_a_part_that_fails_without_a_word_has_failed(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run.script("lint", 3, 0, 7)
+    assert run.run("test") == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 1 failed"
+
+
+def test_the_closing_line_is_over_both_runs(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.run("test") == 0 and run.run("test-fleet") == 0
+    assert run.tests()["test"]["slowest"][0][0] == 1.5 and len(run.tests()["test"]["parts"]) == 4
+    total = capsys.readouterr() and run.total(tuple(run.RUNS))
+    assert (total, capsys.readouterr().out.splitlines()[-1]) == (0, "50 passed, 0 failed")
+
+
+def test_a_run_that_left_nothing_has_failed(run: t.Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.run("test") == 0
+    assert run.total(tuple(run.RUNS)) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "40 passed, 1 failed"
+
+
+@pytest.mark.parametrize(("mode", "steps", "code"), [("required", 1, 1), ("auto", 0, 0), ("off", 0, 0)])
+def test_a_machine_that_carries_no_hosts(support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, mode: str, steps: int, code: int) -> None:
+    fleet, run_steps = support("run_fleet"), support("run_steps")
+    monkeypatch.setenv("FLEET", mode)
+    monkeypatch.setattr(fleet, "missing", lambda: "no cgroups here")
+    monkeypatch.setattr(fleet, "setup", lambda *_words: 0)
+    found, notes = fleet.hosts(["--first"])
+    assert len(found) == steps and notes[0].startswith("NOT TESTED: ")
+    for step in found:
+        outcome = run_steps.execute(step)
+        assert outcome.returncode == code and "no cgroups here" in outcome.output

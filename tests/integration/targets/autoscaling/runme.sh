@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Auto scaling groups of moto, whose instances are nodes of this machine behind a real HAProxy.
+# The modules and the role of auto scaling groups, against moto.
 set -eux
 cd "$(dirname "$0")"
 output=${OUTPUT_DIR:-$(mktemp -d)}

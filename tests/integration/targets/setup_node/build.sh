@@ -8,12 +8,4 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd -P)
 dest=$1
 shift
-mkdir -p "$dest/releases"
-python3 "$here/../../../../examples/make_versions.py" "$dest/source" >/dev/null
-cd "$dest/source"
-for version in "$@"; do
-    git checkout --quiet "v$version"
-    # A build directory that knew another version keeps its application's version: begin anew.
-    rm -rf _build
-    MIX_ENV=prod mix release --quiet --path "$dest/releases/$version" </dev/null
-done
+exec python3 "$here/../../../support/releases.py" "$dest/releases" "$@"

@@ -209,17 +209,19 @@ def boot(number: int, digest: str, code: str = "unhealthy") -> boots.Boot:
 def test_records_are_counted_by_the_clock_of_the_store(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path))
     now = datetime.datetime.now(datetime.timezone.utc)
-    for number in range(4):
-        assert boots.write_boot(store, boot(number, "a" * 64))
-    assert not boots.write_boot(store, boot(3, "a" * 64))  # write-once
-    boots.write_boot(store, boot(9, "b" * 64))
+    # A record's name has the time in it: each is made once.
+    made, other = [boot(number, "a" * 64) for number in range(4)], boot(9, "b" * 64)
+    for one in made:
+        assert boots.write_boot(store, one)
+    assert not boots.write_boot(store, made[3])  # write-once
+    boots.write_boot(store, other)
     assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, now) == 4
     # Old ones, by when the store got them.
-    for number in range(3):
-        path = tmp_path / boot(number, "a" * 64).key
+    for one in made[:3]:
+        path = tmp_path / one.key
         os.utime(path, (path.stat().st_mtime - 8000,) * 2)
     assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, now) == 1
-    found = boots.read_boot(store, boot(9, "b" * 64).key)
+    found = boots.read_boot(store, other.key)
     assert (found.code, found.instance, len(found.log), found.seconds, found.ok) == ("unhealthy", "i-009", 50, 12.346, False)
 
 

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Rollouts over an auto scaling group of moto, whose instances are nodes of this machine behind a real HAProxy.
+set -eux
+cd "$(dirname "$0")"
+output=${OUTPUT_DIR:-$(mktemp -d)}
+collections=${ANSIBLE_COLLECTIONS_PATH:-$(cd ../../../../../../.. && pwd)}
+PYTHONPATH="${collections%%:*}" python -m pytest -q -p no:cacheprovider --durations=10 --basetemp "$output/pytest" test_*.py "$@"
