@@ -384,6 +384,8 @@ def main() -> None:
     def work() -> dict[str, object]:
         published = StoreBuilds(open_store(module.params), module.params["exclude"]) if module.params["store"] else None
         result = run_build(make_request(module.params, os.environ), module.check_mode, published)
+        for warning in result.pop("warnings", []):
+            module.warn(warning)
         # Ansible would cut the value of a variable such as MIX_TARGET=host out of every path that has it in it.
         said = json.dumps(result)
         keys = {module.params[name] for name in ("secret_key", "session_token")}

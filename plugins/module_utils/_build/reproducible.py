@@ -44,7 +44,7 @@ def refuse_build_path(tree: str, scratch: str, project_dir: str, templates: t.It
         for name in files:
             path = os.path.join(directory, name)
             if not os.path.islink(path):
-                found += ["%s:%d" % (os.path.relpath(path, tree), line) for line in _lines_with(path, needle)]
+                found += [os.path.relpath(path, tree) + line for line in _lines_with(path, needle)]
     if not found:
         return
     causes = _templates_with_path(project_dir, templates)
@@ -57,12 +57,14 @@ def refuse_build_path(tree: str, scratch: str, project_dir: str, templates: t.It
     )  # fmt: skip
 
 
-def _lines_with(path: str, needle: bytes) -> list[int]:
+def _lines_with(path: str, needle: bytes) -> list[str]:
+    """`:LINE` of each line with it; an empty text where it is there as the numbers that a sys.config has for a string, over several lines."""
     with open(path, "rb") as stream:
         data = stream.read()
-    if needle not in data:
-        return []
-    return [number for number, line in enumerate(data.split(b"\n"), 1) if needle in line]
+    if needle in data:
+        return [":%d" % number for number, line in enumerate(data.split(b"\n"), 1) if needle in line]
+    numbers = b",".join(b"%d" % byte for byte in needle)
+    return [""] if path.endswith(".config") and numbers in b"".join(data.split()) else []
 
 
 def _templates_with_path(project_dir: str, templates: t.Iterable[str]) -> list[str]:

@@ -46,3 +46,14 @@ def test_the_directory_of_the_build_is_refused_by_file_and_line(tmp_path: Path) 
     message = caught.value.message
     assert "releases/0.1.0/vm.args:2" in message and "@release.path in rel/vm.args.eex:2" in message and "RELEASE_ROOT" in message
     refuse_build_path(str(tree), str(tmp_path / "another"), str(project), ())
+
+
+def test_the_directory_of_the_build_in_a_sys_config(tmp_path: Path) -> None:
+    """Erlang writes a string as its bytes, on as many lines as it takes."""
+    scratch = str(tmp_path / "scratch")
+    tree = tmp_path / "scratch" / "tree"
+    (tree / "releases").mkdir(parents=True)
+    numbers = ",\n  ".join(str(byte) for byte in scratch.encode())
+    (tree / "releases" / "sys.config").write_text("[{shop,[{cd,<<%s,47>>}]}].\n" % numbers)
+    with pytest.raises(BeamError, match="releases/sys.config"):
+        refuse_build_path(str(tree), scratch, str(tmp_path), ())
