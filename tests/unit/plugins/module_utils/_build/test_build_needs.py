@@ -180,7 +180,8 @@ def test_all_at_once_and_before_anything_runs(place: Place) -> None:
         needs.require(plan)
     error = caught.value
     assert error.details["lacks"] == ["elixir_version", "no_otp_application", "no_hex", "no_rebar", "no_compiler"] and error.code == "elixir_version"
-    assert error.what == "the build of demo can't begin" and all(word in error.hint for word in ("prebuilt", "erlang-os-mon", "toolchain_rebar", "toolchain_compiler"))
+    words = ("prebuilt", "erlang-os-mon", "toolchain_rebar", "toolchain_compiler")
+    assert error.what == "the build of demo can't begin" and all(word in error.hint for word in words)
     assert not (place.root / "said").exists()
 
 
@@ -203,7 +204,8 @@ def test_a_newer_mix_installs_hex_and_rebar3(place: Place, elixir: str, deps: st
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
-        ("mix.exs", "def application do\n  # extra_applications: [:wx]\n  [extra_applications: [:logger, :xmerl, {:ssh, :optional}]]\nend", ["logger", "xmerl"]),
+        ("mix.exs", "def application do\n  # extra_applications: [:wx]\n  [extra_applications: [:logger, :xmerl, {:ssh, :optional}]]\nend",
+         ["logger", "xmerl"]),
         ("mix.exs", "def application, do: [applications: [:kernel, :eldap], included_applications: [:mnesia]]", ["mnesia", "kernel", "eldap"]),
         ("mix.exs", "[extra_applications: [:logger, inets: :optional, ssl: :required, wx: :optional]]", ["logger", "ssl"]),
         ("mix.exs", "extra_applications: extra(Mix.env())\ndefp extra(:test), do: [:wx]", []),

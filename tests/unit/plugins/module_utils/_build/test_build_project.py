@@ -14,7 +14,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 def project(releases: t.Mapping[str, str | None] | None = None, **changes: t.Any) -> Project:
     document = {
         "app": "demo", "version": "0.1.0", "umbrella": False, "releases": [{"name": n, "version": v} for n, v in (releases or {}).items()],
-        "default_release": None, "own_apps": {"demo": "0.1.0"}, "paths": [], "fetched": False, "reads": [], "aliases": {}, "lockfile": "mix.lock", "elixir": "1.14.0",
+        "default_release": None, "own_apps": {"demo": "0.1.0"}, "paths": [], "fetched": False, "reads": [], "aliases": {},
+        "lockfile": "mix.lock", "elixir": "1.14.0",
         "elixir_root": "/e", "otp_root": "/o", "otp_release": "25", "erts": "13.1.5", **changes,
     }
     return parse_project(document)
