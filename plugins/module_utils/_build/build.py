@@ -32,7 +32,7 @@ from .products import Products, sweep_unfinished
 from .project import require_project
 from .reproducible import normalize_manifests, refuse_build_path
 from .request import Request
-from .sources import commit_time, named
+from .sources import commit_time, named, top_of
 from .steps import Steps, fetch_dependencies, free_megabytes
 from .tasks import in_order
 
@@ -50,7 +50,8 @@ def run_build(request: Request, check_mode: bool = False, published: Published |
 
 def _run(request: Request, check_mode: bool, published: Published | None) -> dict[str, t.Any]:
     if not request.repo:
-        with _lock_directory(request, request.checkout) as lock:
+        # Of all of the repository, as another part of it may be built meanwhile.
+        with _lock_directory(request, top_of(request.project_dir)[0]) as lock:
             return _plan_and_build(request, check_mode, published, (lock,))
     wanted = checkout.resolve(request.repo, request.ref, request.timeout)
     request = replace(request, tag=wanted.tag)

@@ -61,7 +61,9 @@ def first_line(done: subprocess.CompletedProcess[str]) -> str:
 
 def change(root: str, *arguments: str, timeout: float, keep_open: t.Sequence[int] = ()) -> Finished:
     """A command that writes, or that asks a server. What it says is the end of both of its outputs."""
-    return run_command(["git", "-C", root, *arguments], root, environment(), timeout, keep_open)
+    # What git would tidy up in the background would keep the lock of the build.
+    quiet = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
+    return run_command(["git", "-C", root, *quiet, *arguments], root, environment(), timeout, keep_open)
 
 
 def refuse(repo: str, what: str, done: Finished) -> t.NoReturn:

@@ -30,7 +30,7 @@ _IGNORED_BUT_READ = tuple(
     ":(glob)" + pattern for place in ("", "**/") for pattern in (place + "config/**", place + "rel/**", place + "priv/**", place + "mix.lock")
 )
 _NAMED = 5  # files that a message names
-_VERSION_TAG = re.compile(r"v?[0-9]")
+_VERSION_TAG = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+")  # not v1, which moves from version to version
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def digest_of(path: str) -> str:
     return total.hexdigest()
 
 
-def _top(directory: str) -> tuple[str, str]:
+def top_of(directory: str) -> tuple[str, str]:
     """The root of the repository around a directory, or the directory itself and why there is none."""
     asked = git.ask(directory, "rev-parse", "--show-toplevel")
     if asked.returncode != 0:
@@ -160,7 +160,7 @@ def _top(directory: str) -> tuple[str, str]:
 
 def read_sources(directory: str, build_dir: str) -> Sources:
     directory, build_dir = os.path.realpath(directory), os.path.realpath(build_dir)
-    root, problem = _top(directory)
+    root, problem = top_of(directory)
     state = GitState(problem=problem) if problem else _status(root, build_dir)
     extra: list[str] = []
     if state.sha:
@@ -232,12 +232,12 @@ def version_from_git(root: str, declared: str | None, tag: str = "") -> str:
     tag: the one that was asked for.
     """
     here = [one for one in tags_at(root, "HEAD") if _VERSION_TAG.match(one)]
-    if len(here) > 1 and not tag:
+    if len({one.lstrip("v") for one in here}) > 1 and not tag:
         raise BeamError(
             "git_ambiguous", "%s has no one version from git" % root, "its commit has the tags %s" % " and ".join(here),
             "Say which one with ref (in an inventory beam_ref), or give version (beam_build_version)",
         )
-    for more in ([["--match=" + tag]] if tag else []) + [["--match=v[0-9]*", "--match=[0-9]*"], []]:
+    for more in [["--match=" + one] for one in ([tag] if tag else here[:1])] + [["--match=v[0-9]*", "--match=[0-9]*"], []]:
         try:
             return describe(root, *more)
         except BeamError as exc:
