@@ -30,7 +30,7 @@ def lint(files: list[str]) -> list[Step]:
     """The steps of make lint whose answer these files can change; those that can take single files get these."""
     there = [name for name in files if (ROOT / name).exists()]
     tops = {name.split("/")[0] for name in files}
-    playbooks = [name for name in there if name.endswith(YAML) and name.split("/")[0] in ("roles", "playbooks", "examples", "meta", "tests")]
+    playbooks = [name for name in there if name.endswith(YAML) and name.split("/")[0] in ("roles", "playbooks", "examples", "meta", "tests", "changelogs")]
     documented = [name for name in files if name.startswith(("plugins/", "roles/", "docs/", "meta/", "galaxy.yml")) and "module_utils" not in name]
     wanted = {
         "ruff": True,

@@ -23,7 +23,12 @@ def _reads_compiled(task: str, aliases: t.Mapping[str, t.Sequence[str]], seen: f
     return any(_reads_compiled(step, aliases, seen | {task}) for step in steps if step not in seen and step != task)
 
 
+def _names(task: Task) -> list[str]:
+    """The task; of `do --app web assets.deploy + other`, whatever may be one."""
+    return [word.rstrip(",") for word in task] if task[0] == "do" else [task[0]]
+
+
 def in_order(before: t.Sequence[Task], after: t.Sequence[Task], aliases: t.Mapping[str, t.Sequence[str]]) -> tuple[list[Task], list[Task]]:
     """What runs before the compiler, and what after it. A task that makes assets runs after it wherever it is listed."""
-    late = [task for task in before if _reads_compiled(task[0], aliases)]
+    late = [task for task in before if any(_reads_compiled(name, aliases) for name in _names(task))]
     return [task for task in before if task not in late], [*late, *after]

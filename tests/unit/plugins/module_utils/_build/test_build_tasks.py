@@ -28,3 +28,8 @@ PHOENIX = {"assets.deploy": ("tailwind shop --minify", "esbuild shop --minify", 
 def test_order(before: list[str], after: list[str], aliases: dict[str, t.Sequence[str]], expected: tuple[list[str], list[str]]) -> None:
     found = in_order([(task,) for task in before], [(task,) for task in after], aliases)
     assert ([task for (task,) in found[0]], [task for (task,) in found[1]]) == expected
+
+
+def test_a_task_of_a_child() -> None:
+    assets, other = ("do", "--app", "web", "assets.deploy"), ("do", "gen.proto,", "gen.docs")
+    assert in_order([assets, other], [], {}) == ([other], [assets])
