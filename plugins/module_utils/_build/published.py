@@ -27,7 +27,8 @@ _NOT_BUILT_ENDINGS = (".md", ".yml", ".yaml")
 
 def find(request: Request, wanted: Wanted, published: Published | None) -> dict[str, t.Any] | None:
     """The module's result where the release of this very commit and of these options is published, before anything is checked out."""
-    if published is None or request.force or not request.release or not wanted.commit:
+    # Changes that no commit has are asked for with allow_dirty: whether there are some, only the checkout tells.
+    if published is None or request.force or request.allow_dirty or not request.release or not wanted.commit:
         return None
     inputs = inputs_of(request, wanted.commit, wanted.tags)
     known = published.of_inputs(request.release, inputs)

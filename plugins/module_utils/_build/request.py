@@ -100,14 +100,14 @@ def make_request(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) ->
         raise BeamError("invalid_number", "keep and timeout must be 1 or more", "", "Correct the option")
     for name in params.get("compile_env") or ():
         _check_variable("compile_env", name)
-    checkout = os.path.realpath(params["project_dir"])
+    checkout, repo = os.path.realpath(params["project_dir"]), params.get("repo") or ""
     subdir = os.path.normpath(params.get("subdir") or ".")
     if os.path.isabs(subdir) or subdir.split("/")[0] == "..":
         raise BeamError("invalid_subdir", "subdir %s is not below project_dir" % subdir, "", "Give a path within the repository, such as apps/web")
-    if params.get("ref") and not params.get("repo"):
+    if params.get("ref") and not repo:
         raise BeamError("invalid_ref", "ref %s can't be checked out" % params["ref"], "there is no repo to take it from", "Give repo, or leave ref out")
     project_dir = checkout if subdir == "." else os.path.join(checkout, subdir)
-    if not params.get("repo"):
+    if not repo:
         require_project(project_dir)
     return Request(
         project_dir=project_dir,
@@ -121,7 +121,7 @@ def make_request(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) ->
         deps=params["deps"],
         before=_tasks("before", params.get("before") or ()),
         after_compile=_tasks("after_compile", params.get("after_compile") or ()),
-        repo=params.get("repo") or "",
+        repo=os.path.abspath(repo) if os.path.isdir(repo) else repo,
         ref=params.get("ref") or "",
         checkout=checkout,
         subdir="" if subdir == "." else subdir,

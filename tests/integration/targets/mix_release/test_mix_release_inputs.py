@@ -250,6 +250,10 @@ def test_what_is_published_is_taken_as_it_is(project: MixProject, tmp_path: Path
     later = bring(project, tmp_path / "two", published(made, noted=False))
     assert later["published"]["digest"] == "d" * 64 and not list((tmp_path / "two").rglob("demo-0.1.0-*"))
     assert bring(project, tmp_path / "one", published(made), force=True)["path"] == made["path"]
+    (tmp_path / "one/lib/demo.ex").write_text('defmodule Demo do\n  def answer, do: "by hand"\nend\n')
+    by_hand = bring(project, tmp_path / "one", published(made), allow_dirty=True)
+    assert by_hand["changed"] and by_hand["inputs"] == "" and ask(by_hand, "Demo.answer()") == "by hand"
+    git(tmp_path / "one", "checkout", "--quiet", ".")
     # Other options, and a tag that may be its version, are other inputs.
     git(project.root, "tag", "v9")
     assert bring(project, tmp_path / "one", check_mode=True)["inputs"] != made["inputs"]

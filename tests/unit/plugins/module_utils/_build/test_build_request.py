@@ -69,3 +69,27 @@ def test_directory_without_mix_exs(make: t.Callable[..., Request], tmp_path: Pat
     with pytest.raises(BeamError, match=r"is not a Mix project: there is no mix.exs in it") as caught:
         make()
     assert caught.value.code == "no_mix_exs"
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"subdir": "../other"}, "invalid_subdir"), ({"subdir": "/srv"}, "invalid_subdir"), ({"ref": "v1"}, "invalid_ref"),
+        ({"after_compile": ["--x"]}, "invalid_task"),
+    ],
+)  # fmt: skip
+def test_what_is_checked_out(make: t.Callable[..., Request], options: dict[str, t.Any], code: str) -> None:
+    with pytest.raises(BeamError) as caught:
+        make(**options)
+    assert caught.value.code == code
+
+
+def test_a_part_of_a_repository(make: t.Callable[..., Request], tmp_path: Path) -> None:
+    web = tmp_path / "apps" / "web"
+    web.mkdir(parents=True)
+    (web / "mix.exs").write_text("")
+    request = make(subdir="apps/./web/")
+    assert (request.checkout, request.project_dir, request.subdir) == (str(tmp_path), str(web), "apps/web")
+    # Of what is checked out first, nothing has to be there.
+    elsewhere = make(project_dir=str(tmp_path / "new"), repo=str(tmp_path), ref="v1")
+    assert (elsewhere.checkout, elsewhere.repo, elsewhere.ref) == (str(tmp_path / "new"), str(tmp_path), "v1")
