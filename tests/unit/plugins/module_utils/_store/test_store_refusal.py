@@ -150,11 +150,11 @@ def test_the_path_of_the_build(line: Line) -> None:
             "lib/cowlib-1/ebin/same.beam": beam(line=b"/usr/lib/erlang/lib/stdlib/src/x.erl"),
         }
 
-    line.publish({**modules(b"/home/ci/shop"), "lib/cowlib-1/ebin/c.beam": beam(b"1")})
+    line.publish({**modules(b"/opt/ci/shop"), "lib/cowlib-1/ebin/c.beam": beam(b"1")})
     error = line.refused({**modules(b"/var/lib/alchemist/shop"), "lib/cowlib-1/ebin/c.beam": beam(b"2")})
     assert error.details["causes"] == {"path": ["lib/cowlib-1/ebin/a.beam", "lib/cowlib-1/ebin/b.beam"], "other": ["lib/cowlib-1/ebin/c.beam"]}
     assert "2 modules hold the path that they were built at (such as lib/cowlib-1/ebin/a.beam): " in error.why
-    assert "/var/lib/alchemist here, /home/ci in the published one" in error.why
+    assert "/var/lib/alchemist here, /opt/ci in the published one" in error.why
     assert "1 file is not reproducible: it reads the time, the environment or random data when it is built (lib/cowlib-1/ebin/c.beam)" in error.why
 
 
@@ -167,7 +167,7 @@ def test_a_path_that_is_the_same_is_no_cause(line: Line) -> None:
 def test_the_published_module_can_not_be_read(line: Line, store: Store) -> None:
     """The refusal is what has to be told."""
     path = "lib/cowlib-1/ebin/a.beam"
-    line.publish({path: beam(line=b"/home/ci/shop/deps/cowlib/src/a.erl")})
+    line.publish({path: beam(line=b"/opt/ci/shop/deps/cowlib/src/a.erl")})
     for row in list(store.list("shop/layers/")):
         store.delete(row.key)
     error = line.refused({path: beam(line=b"/srv/shop/deps/cowlib/src/a.erl")})
