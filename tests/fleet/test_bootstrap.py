@@ -262,6 +262,9 @@ def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
     bundle = [key for key in born.store("list", "born/beacon/bootstrap/") if key.endswith(".zip")]
     assert len(bundle) == 1
     born.store("spoil", bundle[0])
+    # Nothing is on it that would see it off, so its group waits as long as the hook says.
+    hook = {"AutoScalingGroupName": "bare", "LifecycleHookName": "terminating", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=30, **hook)
     try:
         born.capacity(1, "bare")
         eventually(lambda: "h3" in born.aws.instances())
@@ -272,7 +275,8 @@ def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
     finally:
         born.store("mend", bundle[0])
     assert "is not what this user data names: it has another sha256" in said and "handed over" not in said, said
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 180)
+    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=HOOK_SECONDS, **hook)
 
 
 def test_what_a_shutdown_kills_says_nothing_against_its_release(born: Born) -> None:

@@ -157,6 +157,8 @@ class Scaling:
         else:
             fleet_command(cls.fleet_name, "add", host)
             balancer.tell(balancer.socket_path(Fleet(cls.fleet_name)), "set server %s/%s state maint" % (balancer.BACKEND, host))  # until it is registered
+        if state.lifecycle_state.startswith("Terminating"):  # while it was made: its hook of leaving is not to be taken for that of its launch
+            return
         ended = cls.hooked(group, state, "launch")
         if state.lifecycle_state.startswith("Terminating"):  # while it was held
             return
