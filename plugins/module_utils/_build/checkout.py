@@ -22,7 +22,7 @@ from .._errors import BeamError
 from . import git
 from .command import run_command
 from .products import set_aside, sweep_unfinished, unfinished
-from .sources import is_cache, named, read_sources, require_clean, tags_at, tracked
+from .sources import is_cache, is_setting, named, read_sources, require_clean, tags_at, tracked, untracked
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT = re.compile(r"[0-9a-f]{7,64}")
@@ -193,7 +193,7 @@ def check_out(wanted: Wanted, directory: str, build_dir: str, allow_dirty: bool,
         git.change(directory, "checkout", "--quiet", "--force", "HEAD", timeout=timeout, keep_open=keep_open)
     if tracked(directory):
         require_clean(read_sources(directory, build_dir), allow_dirty)
-    ignored = [path for path in _ignored(directory, build_dir) if not _is_setting(path)]
+    ignored = [path for path in untracked(directory, build_dir, "--ignored", "--exclude-standard") if not is_setting(path)]
     where = set_aside(directory, ignored, build_dir)
     if where:
         warnings.append("%s: ignored by git, so no part of the commit; moved to %s" % (named(sorted(ignored)), where))
@@ -201,16 +201,6 @@ def check_out(wanted: Wanted, directory: str, build_dir: str, allow_dirty: bool,
           git.change(directory, "checkout", "--quiet", "--detach", wanted.commit, timeout=timeout, keep_open=keep_open))  # fmt: skip
     _check_out_submodules(wanted, directory, timeout, keep_open)
     return tuple(warnings)
-
-
-def _ignored(directory: str, build_dir: str) -> list[str]:
-    found = git.ask(directory, "ls-files", "-z", "--others", "--ignored", "--exclude-standard").stdout.split("\0")
-    return [path for path in found if path and not is_cache(directory, path, build_dir)]
-
-
-def _is_setting(path: str) -> bool:
-    """What people put into a checkout by hand, such as config/prod.secret.exs. It decides the output, so the fingerprint has it."""
-    return bool({"config", "rel"} & set(path.split("/")[:-1]))
 
 
 def _check_out_submodules(wanted: Wanted, directory: str, timeout: float, keep_open: t.Sequence[int]) -> None:

@@ -21,7 +21,7 @@ import typing as t
 
 from . import git
 from .index import write_atomically
-from .sources import Sources, is_cache, tracked
+from .sources import Sources, is_cache, is_setting, tracked, untracked
 
 Seen = t.Mapping[str, tuple[int, ...]]  # path -> what its content can't change without
 
@@ -175,10 +175,7 @@ def sweep_unfinished(build_dir: str, own: bool) -> list[str]:
             continue
         known = {*before, *tracked(root)}
         ignored = () if own else ("--ignored", "--exclude-standard")
-        others = git.ask(root, "ls-files", "-z", "--others", *ignored).stdout.split("\0")
-        fresh = [path for path in others if path and path not in known and not is_cache(root, path, build_dir)]
-        if not own:
-            fresh = [path for path in fresh if not {"config", "rel"} & set(path.split("/")[:-1])]
+        fresh = [path for path in untracked(root, build_dir, *ignored) if path not in known and (own or not is_setting(path))]
         where = set_aside(root, fresh, build_dir)
         if where:
             moved.append("%s, to %s" % (", ".join(sorted(fresh)[:5]), where))

@@ -86,9 +86,15 @@ def tracked(root: str) -> list[str]:
     return [path for path in git.ask(root, "ls-files", "-z", "--cached").stdout.split("\0") if path]
 
 
-def _others(root: str, build_dir: str, *arguments: str) -> list[str]:
+def untracked(root: str, build_dir: str, *arguments: str) -> list[str]:
+    """What git does not track, but for caches. arguments: of git ls-files, to have only what it ignores or would track."""
     found = git.ask(root, "ls-files", "-z", "--others", *arguments).stdout
     return [path for path in found.split("\0") if path and not is_cache(root, path, build_dir)]
+
+
+def is_setting(path: str) -> bool:
+    """What people put into a checkout by hand, such as config/prod.secret.exs. It decides the output, so the fingerprint has it."""
+    return bool({"config", "rel"} & set(path.split("/")[:-1]))
 
 
 def walk(root: str, top: str = "", build_dir: str = "") -> t.Iterator[str]:
@@ -164,8 +170,8 @@ def read_sources(directory: str, build_dir: str) -> Sources:
     state = GitState(problem=problem) if problem else _status(root, build_dir)
     extra: list[str] = []
     if state.sha:
-        extra = _others(root, build_dir, "--ignored", "--exclude-standard", "--", *_IGNORED_BUT_READ)
-        names = tracked(root) + _others(root, build_dir, "--exclude-standard") + extra
+        extra = untracked(root, build_dir, "--ignored", "--exclude-standard", "--", *_IGNORED_BUT_READ)
+        names = tracked(root) + untracked(root, build_dir, "--exclude-standard") + extra
     else:
         root = directory
         names = list(walk(root, build_dir=build_dir))
