@@ -173,7 +173,8 @@ def test_killed_build_is_made_again(project: MixProject, tmp_path: Path, sent: s
     project.commit()
     first = background(project)
     deadline = time.monotonic() + 60
-    while not marker.exists():
+    # A file is there before what is written to it.
+    while not (marker.exists() and marker.read_text()):
         assert time.monotonic() < deadline and first.poll() is None
         time.sleep(0.05)
     first.send_signal(sent)
