@@ -116,6 +116,23 @@ def test_the_role_changes_nothing_the_second_time(server: Server) -> None:
     assert server.sh("cat /var/lib/beacon/.erlang.cookie") == before and len(before.strip()) == 64
 
 
+def test_a_host_of_a_former_version_is_known_by_its_unit(server: Server) -> None:
+    server.sh("rm -r /etc/alchemist-beam")
+    assert re.search(r"h1 .*changed=1 .*failed=0", server.play(PLAY))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("ssl", "/etc/ssl (root's, mode 0755, not empty)"), ("proxy", "the account proxy"), ("customer_notification_dispatch_service", "38 letters")],
+)
+def test_what_is_the_system_s_is_not_taken(server: Server, name: str, said: str) -> None:
+    look = "stat -c '%a %U %y %n' /etc/ssl /etc /srv /var/lib /etc/systemd/system /etc/passwd /etc/group"
+    before = server.sh(look)
+    (server.where / "taken.json").write_text(json.dumps([{**PLAY[0], "vars": {"beam_name": name}}]))
+    done = server.hosts.try_fleet("run", "--", "ansible-playbook", str(server.where / "taken.json"))
+    assert done.returncode == 2 and said in done.stdout and server.sh(look) == before, done.stdout
+
+
 def test_second_version(running: Server) -> None:
     assert running.restart()["changed"] is False
     boot_id = running.answer()["boot_id"]

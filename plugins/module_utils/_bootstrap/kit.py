@@ -23,12 +23,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._host.claim import NOTES, UNITS, Account, Claim, Directory, Wanted, check_account
 from .config import DIRECTORY, parse_config
 from .report import Report
 
 SCHEMA = 1
 MAX_BYTES = 4 * 1024 * 1024
-_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _UNIT = re.compile(r"[A-Za-z0-9:_.@-]{1,200}\.(?:service|timer|socket|target)")
 _MODE = re.compile(r"0[0-7]{3}")
 _PLACE = {"path": str, "owner": str, "group": str, "mode": str}
@@ -62,6 +62,7 @@ class Kit:
     files: tuple[Place, ...] = ()
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
+    adopt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Plan:
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     changes: tuple[str, ...] = field(default=())  # for people
+    claim: Claim | None = None  # not noted yet
 
     @property
     def changed(self) -> bool:
@@ -91,14 +93,15 @@ def parse_kit(data: bytes, where: str) -> Kit:
 
 def kit_of(document: t.Any, where: str) -> Kit:
     """document: as in kit.json."""
-    lists = {"users": list, "directories": list, "files": list, "enable": list, "disable": list}
+    lists = {"users": list, "directories": list, "files": list, "enable": list, "disable": list, "adopt": list}
     values = _members(document, {"schema": int, "name": str, **lists}, where, "it", optional=set(lists))
     if values["schema"] != SCHEMA:
         raise _refuse(where, "schema", "this collection reads %d" % SCHEMA)
     users = [User(**_members(one, {"name": str, "group": str, "home": str}, where, "users")) for one in values["users"]]
     directories = [Place(**_members(one, _PLACE, where, "directories")) for one in values["directories"]]
     files = [Place(**_members(one, {**_PLACE, "content": str}, where, "files")) for one in values["files"]]
-    kit = Kit(values["name"], tuple(users), tuple(directories), tuple(files), tuple(values["enable"]), tuple(values["disable"]))
+    more = [tuple(values[name]) for name in ("enable", "disable", "adopt")]
+    kit = Kit(values["name"], tuple(users), tuple(directories), tuple(files), *more)
     _check(kit, where)
     return kit
 
@@ -108,10 +111,12 @@ def config_path(kit: Kit) -> str:
 
 
 def _check(kit: Kit, where: str) -> None:
-    for user in kit.users:
-        for account in (user.name, user.group):
-            if not _ACCOUNT.fullmatch(account):
-                raise _refuse(where, "users", "%r is no name of an account" % account)
+    try:
+        for user in kit.users:
+            check_account(user.name)
+            check_account(user.group)
+    except BeamError as exc:
+        raise BeamError("config_invalid", "%s can't be used" % where, "users: %s: %s" % (exc.what, exc.why), exc.hint, key="users") from None
     for place in (*kit.directories, *kit.files):
         if not place.path.startswith("/") or posixpath.normpath(place.path) != place.path:
             raise _refuse(where, "path", "%r is no plain absolute path" % place.path)
@@ -148,7 +153,22 @@ def _refuse(where: str, key: str, why: str) -> BeamError:
     return BeamError("config_invalid", "%s can't be used" % where, "%s: %s" % (key, why), "Correct it where it comes from", key=key)
 
 
+def claim_of(kit: Kit) -> Claim:
+    """What the kit takes on this host. What lies in the bootstrap's own directory is the bootstrap's."""
+    units = [file.path[len(UNITS) + 1 : -len(".service")] for file in kit.files if file.path.startswith(UNITS + "/") and file.path.endswith(".service")]
+    base = next(parse_config((file.content or "").encode(), file.path).base for file in kit.files if file.path == config_path(kit))
+    directories = [Directory(place.path, place.owner, place.bits, place.path == base) for place in kit.directories if place.path != DIRECTORY]
+    files = [file.path for file in kit.files if posixpath.dirname(file.path) != DIRECTORY]
+    wanted = Wanted(
+        next((unit for unit in units if "@" not in unit), kit.name), tuple(Account(user.name, user.group) for user in kit.users),
+        tuple(directories), tuple(files), frozenset(kit.adopt),
+    )  # fmt: skip
+    return Claim(wanted, notes=posixpath.join(posixpath.dirname(DIRECTORY), posixpath.basename(NOTES)))
+
+
 def plan_setup(kit: Kit) -> Plan:
+    claim = claim_of(kit)
+    claim.check()
     groups = tuple(dict.fromkeys(user.group for user in kit.users if not _has(grp.getgrnam, user.group)))
     users = tuple(user for user in kit.users if not _has(pwd.getpwnam, user.name))
     places = tuple(place for place in (*kit.directories, *kit.files) if not _is_so(place))
@@ -158,10 +178,13 @@ def plan_setup(kit: Kit) -> Plan:
         *("group %s" % name for name in groups), *("user %s" % user.name for user in users), *(place.path for place in places),
         *("enable %s" % unit for unit in enable), *("disable %s" % unit for unit in disable),
     )  # fmt: skip
-    return Plan(kit, groups, users, places, enable, disable, changes)
+    # A note of what is there already is no change of the server.
+    return Plan(kit, groups, users, places, enable, disable, changes, None if claim.noted else claim)
 
 
 def apply_setup(plan: Plan) -> None:
+    if plan.claim is not None:
+        plan.claim.take()
     for group in plan.groups:
         _command(["groupadd", "--system", group])
     for user in plan.users:

@@ -84,10 +84,24 @@ def test_setup_mends_content_mode_and_a_link_in_the_place_of_a_file(root: str, t
 def test_accounts_and_units_that_are_missing_are_made_by_the_tools_of_the_system(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(kit, "_command", ran.append)
-    users = [{"name": "no-such-user", "group": "no-such-group", "home": "/var/lib/shop"}, {"name": USER, "group": GROUP, "home": "/"}]
+    users = [{"name": "no-such-user", "group": "no-such-group", "home": "/var/lib/shop"}]
     setup(root, users=users, enable=["beam-bootstrap@shop.service"], disable=["shop.service"])
     assert ran[0] == ["groupadd", "--system", "no-such-group"] and ran[1][0] == "useradd" and ran[1][-1] == "no-such-user"
     assert ran[2:] == [["systemctl", "enable", "--quiet", "beam-bootstrap@shop.service"]]
+
+
+def test_what_is_on_the_server_and_not_the_kit_s_is_refused_before_anything_is_made(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit, "_command", lambda words: pytest.fail(words[0]))
+    Path(root, "etc/shop").mkdir(parents=True)
+    Path(root, "etc/shop/env").write_text("theirs")
+    before = snapshot(root)
+    users = [{"name": USER, "group": GROUP, "home": "/var/lib/shop"}]
+    with pytest.raises(BeamError) as caught:
+        setup(root, users=users)
+    assert caught.value.code == "service_taken" and caught.value.details["taken"] == [root + "/etc/shop/env", USER] and snapshot(root) == before
+    # What was made by an earlier boot, or by an image, is the kit's own.
+    assert setup(root, users=users, adopt=[root + "/etc/shop/env", USER]).changed
+    assert not setup(root, users=users).changed
 
 
 @pytest.mark.parametrize(
@@ -102,6 +116,7 @@ def test_accounts_and_units_that_are_missing_are_made_by_the_tools_of_the_system
         ({"directories": [{"path": "/srv/../etc", "owner": "root", "group": "root", "mode": "0755"}]}, "absolute"),
         ({"directories": [{"path": "/srv", "owner": "root", "group": "root", "mode": "u=rwx"}]}, "mode"),
         ({"users": [{"name": "-o", "group": "x", "home": "/"}]}, "account"),
+        ({"users": [{"name": "customer_notification_dispatch_service", "group": "x", "home": "/"}]}, "38 letters, and useradd takes 32. Give the node another"),
         ({"enable": ["--now"]}, "unit"),
         ({"enable": "x.service"}, "list"),
     ],
