@@ -51,7 +51,6 @@ class Scaler(Reader):
         doubles = {"endpoint_url": at["endpoint_url"], "metadata_url": services["cloud"]["metadata_url"]}
         less = {"bootstrap_drain": 2, "bootstrap_jitter": 1, "bootstrap_heartbeat": 5, "bootstrap_deadline": 120}
         (mine / "all.yml").write_text(json.dumps({"bootstrap_aws": doubles, **less}), encoding="utf-8")
-        self.types("phase-4", slice(1))  # boto3 on the build server
         self.aws = Aws(self.hosts, "ec2")
 
     def members(self) -> list[str]:
