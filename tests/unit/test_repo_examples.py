@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import typing as t
@@ -32,22 +33,14 @@ TAKEN_BY = {
 }
 
 
+@pytest.fixture
+def documented(monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "support"))
+    return importlib.import_module("documented")
+
+
 def load(path: Path) -> t.Any:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-
-
-def takers(variable: str) -> dict[str, dict[str, t.Any]]:
-    """The options of roles that this variable sets: the one of this name, or those whose default is made of it alone."""
-    found: dict[str, dict[str, t.Any]] = {}
-    for role in sorted((ROOT / "roles").iterdir()):
-        if not (role / "defaults" / "main.yml").exists():
-            continue
-        defaults = load(role / "defaults" / "main.yml")
-        alone = re.compile(r"\{\{ %s(?: \| default\(.*\))? \}\}" % re.escape(variable))
-        for entry in load(role / "meta" / "argument_specs.yml")["argument_specs"].values():
-            options = entry.get("options", {}).items()
-            found.update((name, option) for name, option in options if name == variable or alone.fullmatch(str(defaults.get(name))))
-    return found
 
 
 def questions(path: Path) -> list[dict[str, t.Any]]:
@@ -60,11 +53,11 @@ def choices(question: t.Mapping[str, t.Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SURVEYS, ids=NAMES)
-def test_a_survey_asks_for_options_of_roles(path: Path) -> None:
+def test_a_survey_asks_for_options_of_roles(documented: t.Any, path: Path) -> None:
     asked = questions(path)
     assert asked and len({q["variable"] for q in asked}) == len(asked)
     for question in asked:
-        options = takers(question["variable"])
+        options = documented.takers(question["variable"])
         assert options, "%s: no option of a role is set by %s" % (path.name, question["variable"])
         for name, option in options.items():
             kind = option.get("type", "str")
