@@ -25,7 +25,7 @@ from .._release.manifest import Manifest
 from .._store.base import Store
 from .assemble import assemble, repair
 from .fetch import Brought, bring_layers
-from .files import named_errors, open_directory, prepare_file, prepare_symlink, remove_tree, sync_directory, sync_file_system, write_atomically
+from .files import named_errors, open_directory, owner_may_write, prepare_file, prepare_symlink, remove_tree, sync_directory, sync_file_system, write_atomically
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .plan import Plan
@@ -117,6 +117,7 @@ def _replace(new: str, path: str, tmp: str) -> None:
     except OSError as exc:
         if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
+        owner_may_write(path)
         os.rename(path, posixpath.join(tmp, "damaged-" + posixpath.basename(path)))
         os.rename(new, path)
 
@@ -159,6 +160,7 @@ def _clear(plan: Plan) -> tuple[str, ...]:
 def _take_away(path: str, aside: str) -> None:
     """Gone at once (a rename), then removed: nobody ever sees a part of it."""
     try:
+        owner_may_write(path)
         os.rename(path, aside)
     except FileNotFoundError:
         return

@@ -15,6 +15,7 @@ import typing as t
 from .._errors import BeamError
 from .._release.manifest import File, Manifest
 from .._release.unpack import directories_of
+from .files import owner_may_write
 
 # Where a link is not possible: too many of them, another file system, or one without links.
 _COPY_INSTEAD = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
@@ -46,6 +47,8 @@ def _place(file: File, source: int, path: str, target: int) -> bool:
     """Whether it was copied, because it could not be linked."""
     try:
         os.link(file.path, path, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        # The layer's own file, too, and that of a layer that an older version of this collection left writable.
+        os.chmod(path, file.placed_mode, dir_fd=target)
         return False
     except OSError as exc:
         if exc.errno not in _COPY_INSTEAD:
@@ -54,7 +57,7 @@ def _place(file: File, source: int, path: str, target: int) -> bool:
 
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), "rb") as old, \
-            os.fdopen(os.open(path, flags, file.mode, dir_fd=target), "wb") as new:
+            os.fdopen(os.open(path, flags, file.placed_mode, dir_fd=target), "wb") as new:
         shutil.copyfileobj(old, new, 1024 * 1024)
     return True
 
@@ -77,6 +80,7 @@ def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str,
                         _place(file, source, "file", target)
                     finally:
                         os.close(source)
+                    owner_may_write(posixpath.dirname(posixpath.join(root, path)))
                     os.rename(posixpath.join(spare, "file"), posixpath.join(root, path))
     finally:
         os.close(target)
@@ -84,6 +88,7 @@ def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str,
 
 def _directory(path: str) -> None:
     try:
+        owner_may_write(posixpath.dirname(path))
         os.mkdir(path, 0o755)
     except FileExistsError as exc:
         if os.path.islink(path) or not os.path.isdir(path):

@@ -143,6 +143,13 @@ def prepare_symlink(path: str, target: str, tmp: str) -> str:
     return name
 
 
+def owner_may_write(directory: str) -> None:
+    """A directory that somebody made read-only, and that is ours, can be renamed and emptied afterwards."""
+    if os.path.isdir(directory) and not os.path.islink(directory) and not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        with contextlib.suppress(PermissionError):  # of another user: what is done next says so
+            os.chmod(directory, stat.S_IMODE(os.stat(directory).st_mode) | 0o700)
+
+
 def remove_tree(path: str) -> None:
     """Remove path and all below it, on its own file system only, never through a symlink."""
     try:
@@ -152,6 +159,7 @@ def remove_tree(path: str) -> None:
     if not stat.S_ISDIR(info.st_mode):
         os.unlink(path)
         return
+    owner_may_write(path)
     handle = os.open(path, _DIRECTORY)
     try:
         _empty(handle, info.st_dev, path)
@@ -167,7 +175,7 @@ def _empty(directory: int, device: int, label: str) -> None:
         if not is_directory:
             os.unlink(name, dir_fd=directory)
             continue
-        handle = os.open(name, _DIRECTORY, dir_fd=directory)
+        handle = _open_to_empty(name, directory)
         try:
             if os.fstat(handle).st_dev != device:
                 raise BeamError("mount_below", "%s can't be removed" % label, "%s in it is a mount point" % name, "Unmount it first")
@@ -175,3 +183,11 @@ def _empty(directory: int, device: int, label: str) -> None:
         finally:
             os.close(handle)
         os.rmdir(name, dir_fd=directory)
+
+
+def _open_to_empty(name: str, directory: int) -> int:
+    if not os.access(name, os.R_OK | os.W_OK | os.X_OK, dir_fd=directory):
+        with contextlib.suppress(PermissionError):
+            # Its parent is ours alone by now, and scandir said that it is no symlink.
+            os.chmod(name, 0o700, dir_fd=directory)
+    return os.open(name, _DIRECTORY, dir_fd=directory)

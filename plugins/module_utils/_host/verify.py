@@ -62,7 +62,7 @@ def _looks_right(file: File, directory: int, path: str, complete: int | None = N
     except OSError:
         return False
     return (
-        stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) == file.mode and info.st_size == file.size
+        stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) in (file.mode, file.placed_mode) and info.st_size == file.size
         and (complete is None or info.st_mtime_ns <= complete)
     )
 

@@ -41,6 +41,13 @@ class File:
     size: int  # bytes
     sha256: str
 
+    @property
+    def placed_mode(self) -> int:
+        """On a server nobody writes a file of a release: all releases with the same layer would change with it. Launchers before Elixir 1.12 copy
+        sys.config with its mode, and the VM writes that copy.
+        """
+        return self.mode if self.path.endswith("sys.config") else self.mode & ~0o222
+
 
 @dataclass(frozen=True)
 class Layer:

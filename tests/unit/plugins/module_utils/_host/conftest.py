@@ -134,6 +134,6 @@ def check_whole(base: str, manifest: Manifest) -> None:
     for path, file in manifest.files().items():
         with open(os.path.join(root, path), "rb") as stream:
             assert hashlib.sha256(stream.read()).hexdigest() == file.sha256, path
-        assert os.stat(os.path.join(root, path)).st_mode & 0o7777 == file.mode, path
+        assert os.stat(os.path.join(root, path)).st_mode & 0o7777 == file.placed_mode, path
     for path in manifest.directories:
         assert os.path.isdir(os.path.join(root, path))
