@@ -10,7 +10,7 @@ short_description: Render what runs where as the lines of a table
 description:
   - Used by the playbook C(alchemist.beam.status), after M(alchemist.beam.beam_info) was registered as C(rollout_info) on every host.
 author: alchemist.beam contributors (@alchemist-beam)
-positional: hosts, channel, known
+positional: hosts, channel, known, balanced
 options:
   _input:
     description: The C(hostvars).
@@ -26,6 +26,9 @@ options:
     type: dict
   known:
     description: The result of M(alchemist.beam.rollout_info), for who holds the lock and what was interrupted.
+    type: dict
+  balanced:
+    description: The result of M(alchemist.beam.balancer_member), for who is in service at the balancers.
     type: dict
 """
 

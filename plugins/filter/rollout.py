@@ -12,8 +12,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import members, turn
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import live_of, members, turn
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, batch, member_of, result, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview, unsettled
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
@@ -38,12 +38,21 @@ def rollout_preview(plan: Vars) -> list[str]:
     return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"])
 
 
-def rollout_members(hostvars: Vars, hosts: t.Iterable[str], left: t.Iterable[str] = (), colors: t.Sequence[str] = ()) -> dict[str, t.Any]:
+def rollout_members(hostvars: Vars, hosts: t.Iterable[str], left: t.Iterable[str] = (), colors: t.Sequence[str] = (), live: bool = False) -> dict[str, t.Any]:
     """Hosts as balancer_member wants them: what the inventory says of each in beam_member. left: those that this or an interrupted rollout took out."""
     out = set(left)
     if colors:
+        if live:
+            hosts = {host: [live_of(result(hostvars.get(host) or {}, "rollout_live")) or CURRENT] for host in hosts}
         return members(hostvars, hosts, out, colors)
-    return {host: {**((hostvars.get(host) or {}).get("beam_member") or {}), **({"left": True} if host in out else {})} for host in hosts}
+    return {host: _member(hostvars.get(host) or {}, host, host in out) for host in hosts}
+
+
+def _member(of: Vars, host: str, left: bool) -> dict[str, t.Any]:
+    found = {**(of.get("beam_member") or {}), **({"left": True} if left else {})}
+    # Where it was out of some of its balancers before, and by no rollout, it comes back into the others.
+    first = member_of(result(of, "rollout_left"), host)
+    return {**found, "places": list(first["taken"])} if left and first.get("before") == "partly" and first.get("taken") else found
 
 
 def rollout_urls(documents: Vars, layers: Vars, lacks: t.Iterable[str]) -> dict[str, str]:

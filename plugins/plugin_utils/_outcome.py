@@ -25,7 +25,7 @@ FORWARD = (
 )
 BACKWARD = (
     "rollout_returning", "rollout_back_cleared", "rollout_back_left", "rollout_pointed", "rollout_returned", "rollout_back_joined",
-    "rollout_back_switched", "rollout_back_enabled", "rollout_back_disabled", "rollout_back_stopped",
+    "rollout_back_ready", "rollout_back_switched", "rollout_back_enabled", "rollout_back_disabled", "rollout_back_stopped",
 )
 REGISTERS = (*FORWARD, *BACKWARD, "rollout_moved", "rollout_in")
 
@@ -65,8 +65,8 @@ def state(hostvars: Vars) -> str:
     if any(back):
         if any(r.get("unreachable") for r in back):
             return "unreachable"
-        joined = result(hostvars, "rollout_back_joined")
-        if any(failed(r) for r in (*back, joined)):
+        joined = [result(hostvars, name) for name in ("rollout_back_joined", "rollout_back_ready")]
+        if any(failed(r) for r in (*back, *joined)):
             return "stranded"
         return "kept" if failed(result(hostvars, "rollout_back_left")) else "returned"
     if failed(result(hostvars, "rollout_back_left")) or failed(result(hostvars, "rollout_back_cleared")) or failed(result(hostvars, "rollout_returning")):
@@ -163,7 +163,10 @@ def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
 
 def unfinished_from(plan: Vars, host: str) -> str:
     """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none."""
-    before = ((plan.get("interrupted") or {}).get("hosts") or {}).get(host) or {}
+    left = plan.get("interrupted") or {}
+    before = (left.get("hosts") or {}).get(host) or {}
+    if left.get("state") == "finished" and not before.get("out"):
+        return ""  # it ended, and left only others behind
     found = before.get("from") if before.get("step") not in ("planned", "skipped") else None
     return str(found) if found and found != plan["version"] else ""
 
@@ -194,7 +197,8 @@ def steps(hostvars: Vars, hosts: t.Sequence[str], plan: Vars, phase: str) -> dic
     found: dict[str, dict[str, t.Any]] = {}
     for host in hosts:
         of = hostvars.get(host) or {}
-        leaves = host in plan.get("leaves", ())
+        # A readiness file is withdrawn where something moves, and hides a server as a balancer does.
+        leaves = host in plan.get("leaves", ()) or bool(plan.get("ready")) and host in plan.get("moves", ())
         if phase == "leaving":
             found[host] = {"step": "leaving", "from": (plan.get("froms") or {}).get(host) or None, "out": leaves}
         elif phase == "returning":
@@ -203,7 +207,15 @@ def steps(hostvars: Vars, hosts: t.Sequence[str], plan: Vars, phase: str) -> dic
             found[host] = {"step": "joined", "out": False}
         else:
             now = state(of)
-            found[host] = {"step": now, "error": reason(of)[:500], "seconds": _seconds(of)}
-            if phase == "returned" and now == "returned":
+            # The journal has no word for it: it serves, and could not be taken out to go back.
+            found[host] = {"step": "failed" if now == "kept" else now, "error": reason(of)[:500], "seconds": _seconds(of)}
+            if phase == "returned" and now == "returned" and in_again(of, host, plan):
                 found[host]["out"] = False
     return found
+
+
+def in_again(of: Vars, host: str, plan: Vars) -> bool:
+    """Whether a host on its way back was seen to be in where it was taken out. One that had nothing to go back to was not."""
+    joined, colors = result(of, "rollout_back_joined").get("members") or {}, plan.get("colors") or ()
+    balanced = host not in plan.get("leaves", ()) or any(member_name(host, color) in joined for color in (CURRENT, *colors))
+    return balanced and (not plan.get("ready") or bool(result(of, "rollout_back_ready")))

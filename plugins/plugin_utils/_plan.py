@@ -15,7 +15,8 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, error, failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, error, failed, member_of, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import places_out, unready
 
 Vars = t.Mapping[str, t.Any]
 
@@ -123,8 +124,14 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         raise BeamError(
             "member_unknown", "%s can't be taken out of the balancer" % ", ".join(strangers), "%s does not know them"
             % " and ".join(draft["balanced"].get("balancers") or ["the balancer"]),
-            "Add them there, or say in beam_member what it calls them (server, target, port)",
+            "Add them there, or say in beam_member what it calls them (server, target, port). A target that was taken out of its group by hand comes back with"
+            " alchemist.beam.join",
         )
+    halves = [row["host"] for row in rows if row["rotation"] == "partly" and not (broken.get(row["host"]) or {}).get("out")]
+    aside = {
+        host: places_out(member_of(draft.get("balanced") or {}, host, (sides.get(host) or {}).get("live")))
+        for host in order if host in absent or host in halves
+    }
     leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
     if not idle and draft["strategy"] != "blue_green":
         # Those that were left half way serve again before anybody else leaves.
@@ -133,6 +140,7 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     return {
         **draft, "order": order, "fleet": order + beside,
         "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
+        "aside": aside, "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",

@@ -14,6 +14,8 @@ import datetime
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import blames, error, member_of, reason, result, state
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import locked_by
 from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import former, seconds, steps, stopped
 
@@ -123,7 +125,12 @@ def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str
         return "%s %s. %s. Now running: %s" % (label, what, why.rstrip("."), counts)
     if check_mode:
         return "%s would run on %d of %d hosts" % (label, len(rows), len(rows))
-    return "%s runs on %d of %d hosts%s" % (label, len(rows), len(rows), "; there was nothing to do" if plan.get("idle") else "")
+    absent = list(plan.get("absent") or ())
+    idle, aside = "; there was nothing to do" if plan.get("idle") else "", ""
+    if absent:
+        aside = ". %s of the balancer, and %s no requests" % (
+            "%s is out" % absent[0] if len(absent) == 1 else "%d of them are out" % len(absent), "gets" if len(absent) == 1 else "get")
+    return "%s runs on %d of %d hosts%s%s" % (label, len(rows), len(rows), idle, aside)
 
 
 def summarize(
@@ -151,14 +158,14 @@ def summarize(
     if plan.get("idle") or check_mode:
         # It took no lock itself, so what it saw may be about to change.
         notes += locked_by(plan.get("lock") or {})
-    if plan.get("absent"):
-        notes.append("Out of the balancer before, and left out: %s." % ", ".join(plan["absent"]))
+    notes += out_of_rotation(plan.get("aside") or {}, plan.get("hidden") or ())
     if plan.get("arriving"):
         notes.append("Still on the way into the auto scaling group, where each looks at the channel itself: %s." % ", ".join(plan["arriving"]))
     if plan.get("interrupted"):
         old = plan["interrupted"]
         how = "had left servers out of the balancer" if old.get("state") == "finished" else "had been interrupted"
         notes.append("The rollout %s of %s %s; this one dealt with what it left." % (old.get("id"), old.get("version"), how))
+    notes += left_out(hostvars, plan) if bad else []
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
     if stranded:
         notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % ", ".join(stranded))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import column, standing
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 Vars = t.Mapping[str, t.Any]
-COLUMNS = ("host", "color", "running", "current", "channel", "since", "health", "restarts", "memory MiB", "note")
+COLUMNS = ("host", "color", "running", "current", "channel", "since", "health", "balancer", "ready", "restarts", "memory MiB", "note")
 
 
 def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
@@ -59,16 +60,20 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
     }
 
 
-def fleet_status(hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars], known: t.Optional[Vars] = None) -> list[str]:
+def fleet_status(
+    hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars], known: t.Optional[Vars] = None, balanced: t.Optional[Vars] = None,
+) -> list[str]:
+    """balanced: what balancer_member said of all of them, where there are balancers."""
     stable = ((channel or {}).get("stable") or {}).get("version") or ""
     rows = []
     for host in hosts:
         of = hostvars.get(host) or {}
         row, added = _row(host, of.get("rollout_info") or {}, stable), of.get("rollout_added")
+        row["balancer"], row["ready"] = column(hostvars, host, balanced or {})
         if added:
             row["note"] = "; ".join(filter(None, ["not in the inventory, %s in %s" % (added["lifecycle_state"], added["group"]), row.get("note")]))
         rows.append(row)
-    return render(rows, COLUMNS) + _notes(known or {})
+    return render(rows, COLUMNS) + _notes(known or {}) + standing(hostvars, hosts, known or {}, balanced or {})
 
 
 def _notes(known: Vars) -> list[str]:

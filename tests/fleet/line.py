@@ -28,6 +28,7 @@ class Line:
         self.versions = tuple(versions)
         self.variables = variables
         self.report_file = directory / "report.json"
+        self.first: t.Any = None  # what a file's tests want to know of how their line began
 
     def prepare(self) -> None:
         support = ROOT / "tests" / "support"

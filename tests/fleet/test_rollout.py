@@ -30,12 +30,30 @@ def line(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Line:
     made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, ["--faults"], **variables([1, "40%"]))
     made.prepare()
     made.playbook("setup")
-    made.playbook("deploy", "-e", "beam_ref=v0.1.0", "-e", '{"beam_strategy": "all_at_once"}')
+    refuse = made.directory / "refuse.yml"
+    refuse.write_text('[{"name": "Refuse", "ansible.builtin.fail": {"msg": "not today"}}]')
+    made.playbook("deploy", "-e", "beam_ref=v0.1.0", "-e", json.dumps({"beam_hooks": {"after_restart": str(refuse)}}), expect=2)
+    made.first = json.dumps(made.report()["notes"]), made.playbook("status"), servers(made)
+    made.playbook("rollout", "-e", "beam_version=0.1.0", "-e", '{"beam_strategy": "all_at_once"}')
     return made
+
+
+def servers(line: Line) -> dict[str, str]:
+    """What the balancer itself says of each server's administrative state."""
+    said = line.hosts.fleet("balancer", "show", "servers", "state")
+    rows = [text.split() for text in said.splitlines() if len(text.split()) > 6 and not text.startswith("#")]
+    return {row[3]: "ready" if row[6] == "0" else "out" for row in rows}
 
 
 def pids(line: Line) -> dict[str, int]:
     return {host: line.pid(host) for host in HOSTS}
+
+
+def test_whom_a_failed_first_deploy_took_out_the_next_one_brings_back(line: Line) -> None:
+    notes, status, out = line.first
+    assert out == {"h1": "out", **dict.fromkeys(HOSTS[1:], "ready")}
+    assert "nothing proven runs there: h1." in notes and "not brought back yet: h1." in status
+    assert servers(line) == dict.fromkeys(HOSTS, "ready")
 
 
 def test_no_request_is_lost_and_no_stream_is_broken(line: Line) -> None:
@@ -60,8 +78,15 @@ def test_a_restart_is_a_rollout_of_what_runs(line: Line) -> None:
     for row in line.report()["rows"]:
         assert [s["step"] for s in row["steps"]] == ["stage", "drain", "activate", "stop", "boot", "gate", "join"], row
     before = pids(line)
+    line.hosts.fleet("balancer", "set", "server", "app/h2", "state", "maint")
     line.playbook("rollout")
-    assert pids(line) == before and "nothing to do" in line.report()["verdict"]
+    told = line.report()
+    assert pids(line) == before and "nothing to do. h2 is out of the balancer" in told["verdict"]
+    assert "alchemist.beam.join --limit h2" in told["notes"][0]
+    # Somebody else's hand: no rollout undoes it, only who is asked to.
+    assert servers(line)["h2"] == "out"
+    line.playbook("join", "--limit", "h2")
+    assert servers(line)["h2"] == "ready" and pids(line) == before
 
 
 def test_a_version_that_crashes_a_moment_after_it_was_healthy_goes_no_further(line: Line) -> None:

@@ -1,0 +1,224 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whom a rollout takes out of a balancer is in the journal until it is in again, whatever becomes of the rollout."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.filter.rollout import rollout_members
+from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import STEPS, Journal, Opening, Step, close, open_journal, record
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
+from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
+
+HOSTS = ["a", "b", "c"]
+DRAFT: dict[str, t.Any] = {
+    "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "b" * 64, "homecoming": False, "kind": "rollout", "strategy": "rolling",
+    "batch_sizes": [1], "min_healthy": 0, "stable": None, "candidate": None, "hosts": HOSTS,
+}  # fmt: skip
+BAD = {"failed": True, "msg": "x", "error": {"code": "unhealthy", "what": "it is not healthy", "why": "answers 503"}}
+NOTHING = {"changed": True, "after": None}
+PLACE = "haproxy lb1:9999 shop"
+
+
+def ran(version: str) -> dict[str, t.Any]:
+    return {"changed": True, "after": {"version": version}}
+
+
+def joined(*hosts: str) -> dict[str, t.Any]:
+    return {"changed": True, "members": {host: {"after": "in"} for host in hosts}}
+
+
+def member(before: str, healthy: bool = True) -> dict[str, t.Any]:
+    return {"before": before, "healthy": healthy, "places": {PLACE: {"rotation": "out" if before == "partly" else before}}}
+
+
+def balanced(**states: str) -> dict[str, t.Any]:
+    return {"members": {host: member(states.get(host, "in")) for host in HOSTS}, "balancers": [PLACE]}
+
+
+PLAN = {**DRAFT, "froms": dict.fromkeys(HOSTS), "leaves": HOSTS, "moves": HOSTS, "order": HOSTS, "members": [HOSTS], "rows": [], "ready": False}
+TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}}, "rollout_activated": {"changed": True}, "rollout_pointed": {"changed": True}}
+
+
+@pytest.mark.parametrize(
+    ("registers", "plan", "step", "out"),
+    [
+        # Nothing ran there before, so nothing could join again: it is still out.
+        ({"rollout_restarted": BAD, "rollout_returned": NOTHING}, {}, "returned", None),
+        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_joined": joined("a")}, {}, "returned", False),
+        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_joined": joined("b")}, {}, "returned", None),
+        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_joined": BAD}, {}, "stranded", None),
+        ({"rollout_restarted": BAD, "rollout_returned": NOTHING}, {"leaves": []}, "returned", False),
+        # A readiness file hides a server as well.
+        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_ready": joined("a")}, {"leaves": [], "ready": True}, "returned", False),
+        ({"rollout_restarted": BAD, "rollout_returned": NOTHING}, {"leaves": [], "ready": True}, "returned", None),
+        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_ready": BAD}, {"leaves": [], "ready": True}, "stranded", None),
+        # A word that the journal does not have would cost the notes of the whole batch.
+        ({"rollout_restarted": ran("0.2.0"), "rollout_pointed": {}, "rollout_back_left": BAD}, {}, "failed", None),
+    ],
+)
+def test_out_until_it_was_seen_in_again(registers: dict, plan: dict, step: str, out: t.Any) -> None:
+    found = steps({"a": {**TAKEN, **registers}}, ["a"], {**PLAN, **plan}, "returned")["a"]
+    assert (found["step"], found.get("out")) == (step, out) and found["step"] in STEPS
+
+
+def test_a_readiness_file_counts_as_out_from_the_start() -> None:
+    plan = {**PLAN, "leaves": [], "ready": True, "moves": ["a"]}
+    assert {host: row["out"] for host, row in steps({}, HOSTS, plan, "leaving").items()} == {"a": True, "b": False, "c": False}
+
+
+class World:
+    """Rollouts, one after the other, by controllers that die, fail and are overtaken. The balancer is a set of those that are out."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.journal = Journal("beacon", "production")
+        self.out: set[str] = set()
+        self.foreign: set[str] = set()
+        self.runs: dict[str, str | None] = dict.fromkeys(HOSTS)
+        self.serial = 0
+
+    def note(self, hostvars: dict, hosts: list[str], plan: dict, phase: str) -> None:
+        told = steps(hostvars, hosts, plan, phase)
+        rows = {host: Step(row["step"], row.get("from"), row.get("out"), None, row.get("error", "")) for host, row in told.items()}
+        self.journal = record(self.journal, rows, phase in ("returning", "returned"), self.stamp())
+
+    def stamp(self) -> Stamp:
+        return Stamp("me", "now", "token", fence=self.serial)
+
+    def rollout(self, everyone: list[str]) -> None:
+        self.serial += 1
+        left = self.journal.unfinished or set(self.journal.interrupted_hosts()) & set(everyone)
+        draft = {**DRAFT, "hosts": everyone, "interrupted": self.journal.document() if left else {}, "version": "0.%d.0" % self.serial}
+        draft["balanced"] = balanced(**dict.fromkeys(self.out, "out"))
+        hostvars: dict[str, dict[str, t.Any]] = {
+            host: {"rollout_staged": {"current": self.runs[host]}, "rollout_seen": {"running": bool(self.runs[host]), "version": self.runs[host]}}
+            for host in everyone
+        }
+        plan = make(draft, hostvars)
+        assert not set(plan["absent"]) - self.foreign, "what a rollout took out is taken for somebody else's wish"
+        self.journal = open_journal(self.journal, Opening(
+            "20260101T000000Z-%08x" % self.serial, "rollout", draft["version"], "b" * 64, None, "rolling", plan["froms"]), self.stamp())
+        for batch in plan["members"]:
+            if not self.batch(batch, plan, hostvars):
+                return
+        self.journal = close(self.journal, "succeeded", self.stamp())
+        assert not self.out & set(everyone) - self.foreign
+
+    def batch(self, batch: list[str], plan: dict, hostvars: dict) -> bool:
+        self.note(hostvars, batch, plan, "leaving")
+        leavers = [host for host in batch if host in plan["leaves"]]
+        self.out.update(leavers)
+        if self.random.random() < 0.1:
+            return False  # the controller dies
+        for host in batch:
+            of = hostvars[host]
+            of["rollout_left"] = {"members": {name: {"before": "in"} for name in leavers}}
+            of.update(rollout_activated={"changed": True}, rollout_restarted=ran(plan["version"]))
+        if self.random.random() < 0.5:
+            self.note(hostvars, batch, plan, "moved")
+            self.out.difference_update(leavers)
+            self.note(hostvars, batch, plan, "joined")
+            self.runs.update(dict.fromkeys(batch, plan["version"]))
+            return True
+        hostvars[batch[0]]["rollout_restarted"] = BAD
+        self.note(hostvars, batch, plan, "moved")
+        self.back(batch, leavers, plan, hostvars)
+        return False
+
+    def back(self, batch: list[str], leavers: list[str], plan: dict, hostvars: dict) -> None:
+        self.note(hostvars, batch, plan, "returning")
+        if self.random.random() < 0.2:
+            return  # it dies on the way back
+        healed = [host for host in batch if plan["froms"][host] and self.random.random() < 0.7]
+        for host in batch:
+            before = plan["froms"][host]
+            hostvars[host].update(rollout_pointed={"changed": True}, rollout_returned=ran(before) if host in healed else BAD if before else NOTHING)
+            self.runs[host] = before if host in healed else None
+        again = [host for host in healed if host in leavers]
+        for host in batch if again else []:
+            hostvars[host]["rollout_back_joined"] = joined(*again)
+        self.out.difference_update(again)
+        self.note(hostvars, batch, plan, "returned")
+        self.journal = close(self.journal, "failed", self.stamp())
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_run_forgets_whom_an_earlier_one_took_out(seed: int) -> None:
+    world = World(seed)
+    for _run in range(12):
+        if world.random.random() < 0.2:
+            by_hand = world.random.choice(HOSTS)
+            if not (world.journal.hosts.get(by_hand) or Step("")).out:
+                world.out.add(by_hand)
+                world.foreign.add(by_hand)
+        if world.random.random() < 0.2:
+            world.out -= world.foreign
+            world.foreign.clear()
+        world.rollout([host for host in HOSTS if world.random.random() < 0.8] or HOSTS)
+        remembered = {host for host, row in world.journal.hosts.items() if row.out}
+        assert world.out - world.foreign <= remembered
+
+
+def test_a_rollout_that_ended_says_nothing_of_what_ran_on_others_before() -> None:
+    """It left c behind; b it moved for good, so b goes back to what it runs now."""
+    hosts = {"b": {"step": "joined", "from": "0.0.1", "out": False}, "c": {"step": "returned", "from": "0.0.1", "out": True}}
+    draft = {**DRAFT, "interrupted": {"id": "j", "state": "finished", "hosts": hosts}}
+    now = {"rollout_staged": {"current": "0.1.0"}}
+    assert came_from(now, draft, "b") == "0.1.0" and came_from(now, draft, "c") == "0.0.1"
+    assert came_from(now, {**draft, "interrupted": {**draft["interrupted"], "state": "running"}}, "b") == "0.0.1"
+
+
+def home(host: str = "a") -> dict[str, t.Any]:
+    return {"rollout_staged": {"current": "0.2.0"}, "rollout_seen": {"running": True, "version": "0.2.0", "restart": {"action": "none"}}, "rollout_live": {}}
+
+
+def test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in() -> None:
+    hostvars = {host: home() for host in HOSTS}
+    hostvars["c"]["rollout_ready_now"] = {"members": {"c": {"before": "out"}}}
+    draft = {**DRAFT, "homecoming": True, "stable": {"version": "0.2.0", "digest": "b" * 64}, "balanced": balanced(a="draining", b="partly")}
+    plan = make(draft, hostvars)
+    assert plan["idle"] and plan["absent"] == ["a"] and plan["aside"] == {"a": [PLACE], "b": [PLACE]} and plan["hidden"] == ["c"]
+    report = summarize(hostvars, plan)
+    assert report["succeeded"] and report["verdict"].endswith("there was nothing to do. a is out of the balancer, and gets no requests.")
+    assert report["notes"] == [
+        "Out of %s, by no rollout: a, b. Nothing was done about it. To bring them in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a,b" % PLACE,
+        "Their readiness file is missing, by no rollout: c. Nothing was done about it. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join"
+        " --limit c",
+    ]
+
+
+def test_a_failed_rollout_says_who_is_left_out() -> None:
+    hostvars = {"a": {**home(), **TAKEN, "rollout_restarted": BAD, "rollout_returned": NOTHING}, "b": home(), "c": home()}
+    report = summarize(hostvars, {**PLAN, "rows": [{"host": host} for host in HOSTS]})
+    assert any(note.startswith("Out of service, because nothing proven runs there: a. The next rollout brings") for note in report["notes"])
+
+
+def test_where_it_was_out_by_hand_before_it_is_left_out() -> None:
+    of = {"beam_member": {"server": "s"}, "rollout_left": {"members": {"a": {"before": "partly", "taken": [PLACE]}}}}
+    assert rollout_members({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True, "places": [PLACE]}}
+    of["rollout_left"]["members"]["a"]["before"] = "in"
+    assert rollout_members({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True}}
+
+
+def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
+    hostvars = {host: {"rollout_info": {"running": True, "version": "0.2.0"}} for host in HOSTS}
+    known: dict[str, t.Any] = {"journal": {"id": "j1", "hosts": {"b": {"out": True}}}, "lock": None, "unfinished": False}
+    table = fleet_status(hostvars, HOSTS, None, known, balanced(a="out", b="draining"))
+    assert "balancer" in table[0] and [line.split()[3] for line in table[1:4]] == ["out", "draining", "in"]
+    assert table[4:] == [
+        "Taken out by the rollout j1 and not brought back yet: b. The next alchemist.beam.rollout brings them back.",
+        "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a" % PLACE,
+    ]
+    assert fleet_status(hostvars, HOSTS, None, known, {"failed": True, "msg": "denied"})[4:] == ["The balancers could not be asked: denied"]
+    assert "balancer" not in fleet_status(hostvars, HOSTS, None, known)[0]
+    # As long as somebody rolls out, out is as it should be.
+    assert "by no rollout" not in "".join(fleet_status(hostvars, HOSTS, None, {**known, "lock": {"held": True}}, balanced(a="out")))
