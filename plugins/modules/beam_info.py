@@ -225,6 +225,13 @@ health:
     - V(null) where O(health) is not given or the node does not run.
   returned: always
   type: dict
+why:
+  description:
+    - Why the node does not run, in the words of its last start, secrets masked.
+    - V(null) where it runs, was stopped, or said nothing.
+  returned: always
+  type: str
+  sample: "** (RuntimeError) environment variable SECRET_KEY_BASE is missing."
 crash_dumps:
   description: The five newest crash dumps found.
   returned: always
@@ -249,6 +256,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
 from ansible_collections.alchemist.beam.plugins.module_utils._node.colors import survey
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ending
+from ansible_collections.alchemist.beam.plugins.module_utils._node.explain import why_down
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import foresee
@@ -283,7 +291,8 @@ def main() -> None:
         well = status.process is not None and (answer is None or answer["passed"])
         end = None if well else ending(options["base"])
         restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None
-        return {"changed": False, **facts, **colors, "health": answer, "restart": restart, "ending": end and end.why}
+        why = why_down(manager, status)
+        return {"changed": False, **facts, **colors, "health": answer, "why": why or None, "restart": restart, "ending": end and end.why}
 
     run(module, work)
 

@@ -211,15 +211,25 @@ health:
     checks:
       description: The last answer to each of them.
       type: dict
+notes:
+  description: What a user of the application would notice, and no check was asked for, such as a Phoenix endpoint that does not listen.
+  returned: always
+  type: list
+  elements: str
+cause:
+  description: The kind of reason that the log gave, such as V(setting_missing), V(port_in_use), V(read_only) or V(raised).
+  returned: failure, where there is one
+  type: str
 log:
-  description: The last lines of the node's log, secrets masked.
+  description: The last lines that the node wrote since this start, secrets masked.
   returned: failure
   type: list
   elements: str
 error:
   description:
     - The kind of failure, as C(code), C(what), C(why) and C(next).
-    - C(node_died), C(boot_timeout) and C(unhealthy) speak against the release. Where the server is shutting down, C(host_stopping) takes their place, and
+    - C(node_died), C(boot_timeout) and C(unhealthy) speak against the release. C(misconfigured) takes their place where the node said that a setting of
+      its host is at fault, such as a variable that is missing or a port that is in use. Where the server is shutting down, C(host_stopping) does, and
       C(instance_terminating) on an instance that leaves.
   returned: failure
   type: dict

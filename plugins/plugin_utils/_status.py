@@ -26,7 +26,7 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
     notes = []
     current = (info.get("current") or {}).get("version")
     if not info["running"]:
-        notes.append("not running")
+        notes.append("not running: %s" % info["why"] if info.get("why") else "not running")
     elif info.get("drift"):
         notes.append("runs another version than current")
     if info["running"] and stable and info.get("version") != stable:

@@ -211,6 +211,26 @@ def test_a_version_that_does_not_live_and_the_way_back(running: Server, fault: s
     assert running.restart()["after"]["version"] == "0.1.0"
 
 
+def test_a_setting_that_is_wrong_is_told_and_not_blamed(running: Server) -> None:
+    running.sh("cp -p /etc/beacon/env /etc/beacon/env.kept; echo PORT=many >> /etc/beacon/env")
+    try:
+        failed = running.restart(fails=True)
+        assert failed["error"]["code"] == "misconfigured" and failed["cause"] == "setting_invalid", failed
+        assert "not a textual representation of an integer" in failed["msg"] and "beam_env" in failed["error"]["next"]
+        # Nothing of the process before, which was told to end.
+        assert failed["log"] and not [line for line in failed["log"] if "SIGTERM" in line or "Stopping" in line], failed["log"]
+        assert "not a textual representation" in running.module("beam_info")["why"]
+        # A unit that systemd can't even start: its words are translated.
+        running.sh("mv /etc/beacon/env.kept /etc/beacon/env; systemctl stop beacon; mkdir -p /run/systemd/system/beacon.service.d")
+        running.sh("printf '[Service]\\nUser=nobody-here\\n' > /run/systemd/system/beacon.service.d/user.conf; systemctl daemon-reload")
+        failed = running.restart(fails=True)
+        assert failed["error"]["code"] == "misconfigured" and "the user of the unit does not exist" in failed["msg"], failed
+    finally:
+        running.sh("rm -rf /run/systemd/system/beacon.service.d; systemctl daemon-reload")
+        running.sh("[ ! -e /etc/beacon/env.kept ] || mv /etc/beacon/env.kept /etc/beacon/env")
+    assert running.restart()["after"]["version"] == "0.1.0" and running.module("beam_info")["why"] is None
+
+
 def test_a_unit_that_gave_up_is_started_again(running: Server) -> None:
     again = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl start --no-block beacon; systemctl stop beacon; done 2>&1"
     assert "start-limit-hit" in running.sh("systemctl stop beacon; %s; systemctl start beacon 2>&1; systemctl show --property=Result beacon" % again)

@@ -12,6 +12,10 @@ import os
 import time
 import typing as t
 
+from .boot_words import cut, plain
+
+LONGEST = 600
+
 
 def crash_dumps(places: t.Iterable[str], limit: int = 5) -> list[dict[str, t.Any]]:
     """The newest crash dumps, with the line that says why."""
@@ -24,18 +28,22 @@ def crash_dumps(places: t.Iterable[str], limit: int = 5) -> list[dict[str, t.Any
                 found[real] = os.stat(real)
     newest = sorted(found.items(), key=lambda item: item[1].st_mtime, reverse=True)[:limit]
     return [
-        {"path": path, "size": info.st_size, "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)), "slogan": slogan(path)}
+        {
+            "path": path, "size": info.st_size, "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)),
+            "slogan": cut(slogan(path) or "", LONGEST) or None,
+        }
         for path, info in newest
     ]
 
 
 def slogan(path: str) -> t.Optional[str]:
+    """All of it, readable; `cut` it to show it."""
     try:
         with open(path, "rb") as handle:
-            head = handle.read(4096).decode("utf-8", "replace")
+            head = handle.read(1 << 16).decode("utf-8", "replace")
     except OSError:
         return None
     for line in head.splitlines():
         if line.startswith("Slogan: "):
-            return line[len("Slogan: ") :][:300]
+            return plain(line[len("Slogan: ") :])
     return None

@@ -21,11 +21,14 @@ import typing as t
 
 from .._errors import BeamError
 from . import dist, envfile
+from .boot_reason import fatal
 from .manager import Started, Status, Stopped, settle, terminate
 from .process import POINTER, NodeProcess, find, identify
 from .target import Target, instance_of
 
 LOG_LIMIT = 8 << 20
+_TAIL, _MOST = 256 * 1024, 4 << 20
+_START = "=== alchemist.beam starts "
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -43,6 +46,7 @@ class Daemon:
         self.run_dir = os.path.join(self.shared, "run", instance)
         self.log_file = os.path.join(self.shared, "log", "%s.log" % instance)
         self._child: t.Optional[subprocess.Popen[bytes]] = None
+        self._begun: t.Optional[int] = None  # where our start begins in the log
 
     # What is
 
@@ -55,14 +59,26 @@ class Daemon:
         return Status(process, "running" if process else "stopped", configured=configured)
 
     def log(self, lines: int) -> list[str]:
+        if not lines:
+            return []
+        said = self._said(self._begun)
+        # It was started by somebody before us.
+        return (said if self._begun is not None else _since_start(said))[-lines:]
+
+    def last_boot(self) -> list[str]:
+        said = _since_start(self._said(None))
+        return said if fatal(said) else []
+
+    def _said(self, begun: t.Optional[int]) -> list[str]:
         try:
             with open(self.log_file, "rb") as handle:
-                handle.seek(0, os.SEEK_END)
-                handle.seek(max(0, handle.tell() - 256 * 1024))
-                text = handle.read().decode("utf-8", "replace")
+                size = handle.seek(0, os.SEEK_END)
+                # The reason is at the beginning of a start, and a loop may have written much since.
+                handle.seek(max(0, size - _TAIL) if begun is None or begun > size else begun)
+                text = handle.read(_TAIL if begun is None else _MOST).decode("utf-8", "replace")
         except OSError:
             return []
-        return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:] if lines else []
+        return [line.rstrip() for line in text.splitlines() if line.strip()]
 
     def crash_dump(self) -> str:
         return os.path.join(self.run_dir, "erl_crash.dump")
@@ -188,6 +204,8 @@ class Daemon:
         begin = time.monotonic()
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            os.write(log, ("%s%s %s ===\n" % (_START, target.name, target.version)).encode("utf-8"))
+            self._begun = os.fstat(log).st_size
             # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
             self._child = subprocess.Popen(
                 [target.launcher, "start"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=self.run_dir, start_new_session=True, umask=0o077
@@ -257,6 +275,11 @@ class Daemon:
                 os.replace(self.log_file, self.log_file + ".1")
         except FileNotFoundError:
             pass
+
+
+def _since_start(lines: t.Sequence[str]) -> list[str]:
+    begun = max((number for number, line in enumerate(lines) if line.startswith(_START)), default=-1)
+    return list(lines[begun + 1 :])
 
 
 def _how(code: int) -> str:

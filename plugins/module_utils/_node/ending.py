@@ -16,6 +16,8 @@ from .systemd import Systemctl
 
 # What is said of a release because of what its node did. All other codes are about something else.
 VERDICTS = ("unhealthy", "node_died", "boot_timeout")
+# What is said in their place where the settings of the host are at fault: it makes no ghost.
+MISCONFIGURED = "misconfigured"
 # What is said in their place.
 STOPPING, LEAVING = "host_stopping", "instance_terminating"
 ENDINGS = (STOPPING, LEAVING)

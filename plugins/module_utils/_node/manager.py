@@ -64,7 +64,10 @@ class Manager(t.Protocol):
         """How the node that we started ended; '' if it did not, or nobody knows."""
 
     def log(self, lines: int) -> list[str]:
-        """The last lines the node wrote."""
+        """The last lines of what it wrote since its last start, and nothing of the process before."""
+
+    def last_boot(self) -> list[str]:
+        """Of a node that does not run, and ought to: what its last start wrote."""
 
     def crash_dump(self) -> str:
         """Where the VM writes its crash dump, '' if that is unknown."""

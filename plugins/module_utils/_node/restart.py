@@ -14,12 +14,14 @@ from __future__ import annotations
 import os
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._errors import BeamError
-from .crash import slogan
+from .boot_words import cut, plain
+from .crash import LONGEST, slogan
 from .ending import boot_id, judged
 from .envfile import redact
+from .explain import environment_of, explained, note_of
 from .health import Health, Outcome, gate
 from .manager import Manager, Status
 from .probes import probes_for
@@ -28,6 +30,7 @@ from .target import Target, rehearse
 
 # The kernel tells start times in hundredths of a second: a file written just before a start must not look newer.
 CLOCK_TICK = 0.05
+_MOST = 5000  # lines of a log in which the reason of a failure is looked for
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Result:
     total: float = 0.0
     began: t.Optional[float] = None  # seconds since the epoch; stop, boot and gate follow in this order
     health: t.Optional[Outcome] = None
+    notes: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, t.Any]:
         def seconds(value: t.Optional[float]) -> t.Optional[float]:
@@ -120,6 +124,7 @@ class Result:
             "escalated": self.escalated,
             "health": self.health.facts() if self.health else None,
             "boot_id": boot_id() or None,
+            "notes": self.notes,
         }
 
 
@@ -156,14 +161,22 @@ def apply(
         if what.target is not None:
             _prove(what, manager, health, result, asked, sleep)
     except BeamError as error:
-        # What the end of its host did to a node is no verdict on it.
-        exc = judged(error, os.path.dirname(os.path.dirname(what.target.root))) if what.target is not None else error
         result.total = time.monotonic() - begin
+        crash = _crash(manager, what.before, result.after, begin_wall)
+        said = [plain(line) for line in manager.log(_MOST)]
+        exc = error
+        if what.target is not None:
+            # What the end of its host did to a node is no verdict on it.
+            exc = judged(error, os.path.dirname(os.path.dirname(what.target.root)))
+            process = result.after
+            exc = explained(exc, said, crash, process is not None and process.alive(), what.target, environment_of(process.pid) if process else {})
         hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
         # `error` belongs to BeamError, what was measured goes beside it.
-        crash = _crash(manager, what.before, result.after, begin_wall)
-        details = {**result.facts(), "log": redact(manager.log(lines), hidden), "crash": redact([crash], hidden)[0] if crash else None, **exc.details}
+        log, dump = redact(said[-lines:] if lines > 0 else [], hidden), redact([crash], hidden)[0]
+        details = {**result.facts(), "log": log, "crash": cut(dump, LONGEST) or None, **exc.details}
         raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
+    if what.action in ("start", "restart") and health.http is None and health.tcp is None:
+        result.notes = [note for note in (note_of(manager.log(_MOST)),) if note]
     result.total = time.monotonic() - begin
     return result
 

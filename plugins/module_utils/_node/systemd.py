@@ -18,6 +18,7 @@ import typing as t
 
 from .._errors import BeamError
 from . import envfile
+from .journal import Journal
 from .manager import Started, Status, Stopped, Terminator, settle
 from .process import NodeProcess, identify
 from .target import Target
@@ -32,6 +33,7 @@ _PROPERTIES = (
     "NeedDaemonReload",
     "Type",
     "ControlGroup",
+    "InvocationID",
     "FragmentPath",
     "DropInPaths",
     "EnvironmentFiles",
@@ -101,6 +103,7 @@ class Systemd:
         self._ctl = systemctl or Systemctl()
         self._cgroups = cgroups
         self._shown: dict[str, str] = {}
+        self._journal = Journal(self.unit, self._ctl.run)
 
     # What is
 
@@ -125,8 +128,12 @@ class Systemd:
         return Status(process, state, restarts, configured, shown.get("UnitFileState", "").startswith("enabled"))
 
     def log(self, lines: int) -> list[str]:
-        code, out = self._ctl.run("journalctl", "--unit", self.unit, "--lines", str(lines), "--no-pager", "--quiet", "--output", "cat", timeout=10)
-        return [line.rstrip() for line in out.splitlines() if line.strip()] if code == 0 and lines else []
+        if not lines:
+            return []
+        return [entry.text for entry in self._journal.since_start(self._shown.get("InvocationID", ""))][-lines:]
+
+    def last_boot(self) -> list[str]:
+        return self._journal.last_boot() if self._shown.get("ActiveState") in ("failed", "activating") else []
 
     def crash_dump(self) -> str:
         return environment(self._shown).get("ERL_CRASH_DUMP", "")
@@ -164,6 +171,9 @@ class Systemd:
 
     def _reload(self) -> None:
         """A unit file that changed is not what systemd would start, until it has read it again."""
+        if self._shown.get("ActiveState") == "activating":
+            self.show()  # in a crash loop each start has another id
+        self._journal.begin(self._shown.get("InvocationID", ""))
         if settle(_sources(self._shown)):
             self.show()
         if self._shown.get("NeedDaemonReload") == "yes":
@@ -262,7 +272,8 @@ class Systemd:
             }.get(shown.get("Result", ""), "")
             why = why or "it is %s, exit status %s" % (_state(shown), shown.get("ExecMainStatus", "?"))
             raise BeamError(
-                "node_died", "systemd could not start %s" % self.unit, why, "Read the lines of its log", result=shown.get("Result"), systemctl=out.strip()[:300]
+                "node_died", "systemd could not start %s" % self.unit, why, "Read the lines of its log", result=shown.get("Result"),
+                systemctl=out.strip()[:300], exit_status=shown.get("ExecMainStatus"),
             )
         process = identify(pid) if pid else None
         if process is None:

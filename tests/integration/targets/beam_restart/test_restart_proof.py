@@ -19,6 +19,7 @@ import pytest
 import yaml
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import dist, restart
+from ansible_collections.alchemist.beam.plugins.module_utils._node.explain import why_down
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, HttpCheck, NodeCheck, Outcome, TcpCheck, probe_http
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import gate as health_gate
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import descendants
@@ -179,10 +180,25 @@ def test_port_in_use(site: Site) -> None:
     with socket.create_server(("127.0.0.1", site.port)), pytest.raises(BeamError) as caught:
         site.run()
     error = caught.value
-    # It dies by itself, before its boot counts as done or after.
-    assert error.code == "node_died" or error.code == "unhealthy" and " ended: " in error.message, error.message
-    assert "exit status 1" in error.message and "address already in use" in error.details["crash"], error.details
+    # It dies by itself, before its boot counts as done or after. Either way it is not the release's fault.
+    assert error.code == "misconfigured" and error.details["cause"] == "port_in_use" and "address already in use" in error.why, error.message
+    assert "address already in use" in error.details["crash"], error.details
     assert site.leftovers() == []
+
+
+def test_a_setting_that_is_wrong(site: Site) -> None:
+    """The reason is told, and the log is that of this start."""
+    site.run()
+    site.env(PORT="many")
+    error = fails(site, "misconfigured", force=True)
+    assert error.details["cause"] == "setting_invalid" and "not a textual representation of an integer" in error.why and "beam_env" in error.hint
+    assert not [line for line in error.details["log"] if "alchemist.beam starts" in line or "SIGTERM" in line]
+    assert site.manager.last_boot() and "textual representation" in why_down(site.manager, site.manager.status())
+    site.env()
+    site.run()
+    assert why_down(site.manager, site.manager.status()) == ""
+    site.run(state="stopped")
+    assert why_down(site.manager, site.manager.status()) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node import ending, probes
+from ansible_collections.alchemist.beam.plugins.module_utils._node import ending, probes, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, NodeCheck, TcpCheck, Verdict
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import digest
@@ -103,6 +103,9 @@ class Fake:
     def log(self, lines: int) -> list[str]:
         return ["the word is swordfish", "cookie monster-cookie"][:lines]
 
+    def last_boot(self) -> list[str]:
+        return self.log(9)
+
     def crash_dump(self) -> str:
         return ""
 
@@ -161,6 +164,26 @@ def test_what_the_end_of_the_server_does_to_a_node_is_no_verdict(manager: Fake, 
         apply(BEFORE, manager, HEALTH, 1, 1)
     assert (caught.value.code, asked) == ("host_stopping", ["/srv/a"])
     assert caught.value.details["log"] == ["the word is ********", "cookie ********"] and caught.value.details["boot_id"] == (ending.boot_id() or None)
+
+
+def test_a_setting_at_fault_is_told_by_its_reason_and_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ['{"init terminating",{#{message=><<115,119,111,114,100,102,105,115,104>>}}}', '** (RuntimeError) environment variable A_URL is missing: swordfish']
+    fake = Fake(node(11), [Status(None, "failed")])
+    monkeypatch.setattr(fake, "log", lambda lines: said[-lines:])
+    with pytest.raises(BeamError) as caught:
+        apply(BEFORE, fake, HEALTH, 1, 1, lines=2)
+    assert caught.value.code == "misconfigured" and caught.value.details["cause"] == "setting_missing"
+    assert caught.value.why == "** (RuntimeError) environment variable A_URL is missing: ********" and "beam_env" in caught.value.hint
+    assert "swordfish" not in repr(caught.value.details) and caught.value.details["log"][0] == '{"init terminating",{#{message=>"********"}}}'
+
+
+def test_an_endpoint_that_does_not_listen_is_noted_where_nothing_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(node(11))
+    monkeypatch.setattr(fake, "log", lambda lines: ["Configuration :server was not enabled for A.Endpoint, http/https services won't start"])
+    monkeypatch.setattr(restart, "probes_for", lambda health, process: {})
+    assert apply(BEFORE, fake, HEALTH, 1, 1).notes == []
+    noted = apply(BEFORE, fake, Health(passes=1, interval=0.01), 1, 1).facts()["notes"]
+    assert len(noted) == 1 and noted[0].startswith("A.Endpoint does not listen") and "PHX_SERVER" in noted[0]
 
 
 def test_a_restart_by_the_manager_meanwhile() -> None:

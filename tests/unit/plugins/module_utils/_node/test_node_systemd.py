@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -140,7 +141,7 @@ def test_a_start_that_fails(result: str, words: str) -> None:
     with pytest.raises(BeamError) as caught:
         manager.start(TARGET, 5)
     assert caught.value.code == "node_died" and words in caught.value.message and caught.value.details["systemctl"] == "Job failed"
-    assert fake.commands[0] == "systemctl reset-failed a.service"
+    assert [command for command in fake.commands if command.startswith("systemctl")][0] == "systemctl reset-failed a.service"
 
 
 def test_a_start_that_never_ends() -> None:
@@ -211,14 +212,55 @@ def test_a_stopped_unit_with_processes_left(tmp_path: Path) -> None:
         manager.stop(None, 1)
 
 
+def entries(*of: tuple[str, str, str]) -> str:
+    """What `journalctl --output json` says: the field that has the id of a start, the id, and the message."""
+    return "".join(json.dumps({"__CURSOR": "s=1", "MESSAGE": message, field: start}) + "\n" for field, start, message in of)
+
+
+UNIT, OF_UNIT = "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"
+
+
 def test_log_and_secrets(tmp_path: Path) -> None:
     env = tmp_path / "env"
     env.write_text("A_TOKEN=swordfish\n")
-    fake = Fake({**LOADED, "EnvironmentFiles": "%s (ignore_errors=no)" % env}, answers={"--unit": (0, "one\n\ntwo\n")})
+    said = entries((UNIT, "old", "a request"), (UNIT, "new", "one"), (UNIT, "new", "two")) + "no JSON\n"
+    fake = Fake({**LOADED, "InvocationID": "new", "EnvironmentFiles": "%s (ignore_errors=no)" % env}, answers={"--unit": (0, said)})
     manager = Systemd("a@1.service", fake)
     manager.status()
-    assert manager.secrets() == ["swordfish"] and manager.log(5) == ["one", "two"] and manager.log(0) == []
-    assert "journalctl --unit a@1.service --lines 5" in fake.commands[-1] or "journalctl --unit a@1.service" in " ".join(fake.commands)
+    assert manager.secrets() == ["swordfish"] and manager.log(5) == ["one", "two"] and manager.log(1) == ["two"] and manager.log(0) == []
+    assert any(command.startswith("journalctl --unit a@1.service --lines 5000") for command in fake.commands)
+
+
+def test_the_log_of_a_start_has_nothing_of_the_process_before() -> None:
+    said = entries(
+        (OF_UNIT, "old", "Stopping a.service"), (UNIT, "old", "last words"), (OF_UNIT, "first", "Starting a.service"), (UNIT, "first", "** (A) b"),
+        (UNIT, "second", "** (C) d"),
+    )
+    fake = Fake({**LOADED, "InvocationID": "old"}, "exit 1", answers={"--unit": (0, said), "--lines": (0, '{"__CURSOR": "s=7;i=1"}\n')})
+    manager = Systemd("a", fake)
+    manager.status()
+    with pytest.raises(BeamError):
+        manager.start(TARGET, 5)
+    assert manager.log(50) == ["Starting a.service", "** (A) b", "** (C) d"]
+    assert any("--after-cursor s=7;i=1" in command for command in fake.commands)
+
+
+def test_the_log_where_the_journal_is_empty() -> None:
+    manager, fake = unit("exit 1")
+    manager.status()
+    with pytest.raises(BeamError):
+        manager.start(TARGET, 5)
+    assert manager.log(50) == [] and any("--since @" in command for command in fake.commands)
+
+
+@pytest.mark.parametrize(("state", "said"), [("failed", ["Starting", "** (A) b", "Failed"]), ("inactive", []), ("active", [])])
+def test_the_last_start_of_a_unit_that_ought_to_run(state: str, said: list[str]) -> None:
+    log = [(OF_UNIT, "one", "x"), (UNIT, "one", "y"), (OF_UNIT, "one", "z"), (OF_UNIT, "two", "Starting"), (UNIT, "two", "** (A) b")]
+    log += [(OF_UNIT, "two", "Failed"), (OF_UNIT, "three", "Starting")]
+    fake = Fake({**LOADED, "ActiveState": state}, answers={"--unit": (0, entries(*log))})
+    manager = Systemd("a", fake)
+    manager.status()
+    assert manager.last_boot() == said
 
 
 def test_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What a node that did not come up says of why: the first cause that its log names since this start. Pure.
+
+A log has the cause once, and around it what follows from it: traces, terms of the supervisors above, a crash dump's slogan, further starts.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .boot_causes import SETUP, STATUSES, Cause, judge, of_step
+from .boot_words import cut, plain, unfolded
+
+LONGEST = 600
+
+
+@dataclass(frozen=True)
+class Reason:
+    kind: str
+    text: str
+    hint: str
+    setting: bool  # the settings of the host are at fault, and not the release
+
+
+@dataclass(frozen=True)
+class _Said:
+    text: str
+    rank: int  # 0: why it ended; 1: trouble on the way that it may have survived; 2: what only follows from a cause
+    config: bool = False  # said of a provider of the configuration, such as config/runtime.exs
+
+
+_RAISED = re.compile(r"\*\* \(([A-Za-z][\w.]*)\) ?(.*)")
+_PROVIDER = re.compile(r"Config provider (\S+) failed with:")
+_LOGGED = re.compile(r"^\W{0,2}(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d")
+_TRACE = re.compile(r"^\s*(?:\([\w.]+ [\w.+-]+\) )?(\S+\.(?:exs?|erl):\d+): (.*)|^\s+:?[A-Za-z_][\w.!?:]*\(.*\)$|^\s+\([\w.]+ [\w.+-]+\) ")
+_PLACE = re.compile(r"^\s+\((?!stdlib|elixir|kernel|logger|proc_lib)[\w.]+ [\w.+-]+\) (\S+\.(?:exs?|erl):\d+): ")
+_ON_THE_WAY = re.compile(r"failed to connect|disconnected|reconnect", re.IGNORECASE)
+_OUTCOME = re.compile(r"Application (\S+) exited: (.*)")
+_NESTED = re.compile(r"^an exception was raised|^shutdown: failed to start child|^shutdown$")
+# Of the VM, the dynamic linker and systemd: a line of them is a reason as it stands.
+_LINES = re.compile(
+    r"Failed to start Ranch listener .*|Running \S+ with .* failed, .*|Failed to start .{0,80}listener.*|\S+ listen error: .*"
+    r"|Protocol .*register/listen error: .*"
+    r"|.*the name \S+ seems to be in use by another Erlang node.*|Failed to load NIF library.*|.*error while loading shared libraries: .*"
+    r"|.*version `[\w.]+' not found.*|^bad -\w+ option .*|.*_alloc: Cannot (?:re)?allocate \d+ bytes of memory.*"
+    r"|.*Failed at step [A-Z_]+ spawning .*|.*Unable to locate executable .*|.*Failed to load environment files: .*"
+    r"|.*has been killed by the OOM killer.*|.*Failed with result 'oom-kill'.*|.*Watchdog timeout .*"
+    r"|.*Main process exited, code=(?:killed|dumped), status=(?:4/ILL|5/TRAP|7/BUS|11/SEGV|31/SYS).*"
+)
+# Of the launcher and of programs that the node runs: they may be about something that does no harm.
+_PROGRAMS = re.compile(
+    r".*\.service: Failed to execute .*|.*/bin/\S+: (?:(?:line )?\d+: )?.*(?:Permission denied|not found|No such file or directory|Read-only file system)$"
+    r"|^(?:erl|erlexec|beam\.smp|exec)\b.*: (?:Permission denied|not found|No such file or directory|.*cannot.*)$"
+    r"|.*Could not (?:parse|read|find) .*(?:vm\.args|sys\.config|boot).*|.*cannot get bootfile.*|.*SIGTRAP.*|.*No usable sandbox.*"
+    r"|.*Failed to move to new namespace.*|.*Check failed: .*errno_location.*"
+    r"|.*(?:mprotect|mmap|executable).*(?:EPERM|Operation not permitted|Permission denied).*"
+)
+_LIMIT = re.compile(r".*Start request repeated too quickly.*")
+_LAST = re.compile(r'^\{?"?(?:Kernel pid terminated|init terminating in|Runtime terminating during boot|Slogan: )')
+_NOISE = re.compile(r"^Crash dump is being written to: \S+?\.\.\.(?:done)?")
+_TERM = re.compile(r"'Elixir\.((?:\w+\.)*(?:\w*Error|\w*Exception))'")
+_FIELD = r"%s\s*=>\s*\\?\"((?:[^\"\\]|\\[^\"])*)"
+_ERRNO = re.compile(r"\b(eaddrinuse|eaddrnotavail|eacces|eperm|erofs|enoent|econnrefused|nxdomain|ehostunreach|etimedout|enospc|emfile|enotsup|eafnosupport)\b")
+
+
+_FATAL = re.compile(
+    r'^\{?"?(?:Kernel pid terminated|init terminating in|Runtime terminating during boot)|Crash dump is being written to|register/listen error|'
+    r"error while loading shared|^bad -\w+ option|Cannot (?:re)?allocate \d+ bytes|Application \S+ exited: "
+)
+_SERVER_OFF = re.compile(r"Configuration :server was not enabled for (\S+?),")
+PHX_SERVER = 'Give PHX_SERVER: "true" in beam_env, %s' % SETUP
+
+
+def read(lines: t.Sequence[str], slogan: str = "", selinux: bool = False) -> t.Optional[Reason]:
+    """The reason; None where nothing of it was said. lines: the log since this start. slogan: of its crash dump. selinux: whether it is enforcing."""
+    said = list(_said([_NOISE.sub("", line) for line in unfolded(lines)]))
+    if slogan:
+        said += _of_term("Slogan: " + plain(slogan))
+    for rank in (0, 1, 2):
+        for one in said:
+            if one.rank == rank:
+                return _reason(judge(one.text, one.config, selinux), one.text)
+    return None
+
+
+def first(lines: t.Sequence[str], selinux: bool = False) -> t.Optional[Reason]:
+    """The same of a node that is up, and not well: only what speaks of a cause."""
+    found = read(lines, selinux=selinux)
+    return found if found is not None and found.kind not in ("ended", "start_limit") else None
+
+
+def of_unit(result: str, status: str, selinux: bool = False) -> t.Optional[Reason]:
+    """What systemd itself knows where no log tells: the Result of a unit, and the exit status of its process."""
+    step = STATUSES.get(int(status)) if result == "exit-code" and status.isdigit() else None
+    if step:
+        why = "%s: Permission denied" % step if step == "EXEC" and selinux else ""
+        return _reason(of_step(step, why, selinux), "systemd could not execute the launcher (status %s/%s)" % (status, step))
+    said = {"oom-kill": "Failed with result 'oom-kill'", "watchdog": "Watchdog timeout", "start-limit-hit": "Start request repeated too quickly"}.get(result)
+    return _reason(judge(said), said) if said else None
+
+
+def endpoint_off(lines: t.Iterable[str]) -> str:
+    """The Phoenix endpoint that said that it does not listen."""
+    return next((found.group(1) for found in map(_SERVER_OFF.search, lines) if found), "")
+
+
+def no_server(endpoint: str, why: str = "") -> Reason:
+    """Phoenix listens only where it is told to, which `mix phx.new` makes a variable."""
+    text = "%s does not listen, as PHX_SERVER is not set" % (endpoint or "its Phoenix endpoint")
+    return Reason("server_off", "%s; %s" % (why, text) if why else text, PHX_SERVER, True)
+
+
+def fatal(lines: t.Iterable[str]) -> bool:
+    """Whether it is the log of a node that ended of itself, and not because it was stopped."""
+    return any(_FATAL.search(line) for line in lines)
+
+
+def _reason(cause: Cause, text: str) -> Reason:
+    return Reason(cause.kind, cut(cause.text or text, LONGEST), cause.hint, cause.setting)
+
+
+def _said(lines: t.Sequence[str]) -> t.Iterator[_Said]:
+    provider = ""
+    for number, line in enumerate(lines):
+        named = _PROVIDER.search(line)
+        if named:
+            provider = named.group(1)
+            continue
+        raised = _RAISED.search(line)
+        if raised and not _inner(lines, number):
+            text = _exception(lines, number)
+            if text:
+                # The VM may write its own last words between the provider's name and what it says.
+                rank = 1 if _ON_THE_WAY.search(line[: raised.start()]) else 0
+                yield _Said(text, rank, bool(provider))
+                provider = ""
+            continue
+        ended = _OUTCOME.search(line)
+        if ended and not (number + 1 < len(lines) and _RAISED.search(lines[number + 1])):
+            outcome = ended.group(2)
+            yield _Said("the application %s ended: %s" % ended.groups(), 2 if outcome in ("shutdown", "normal") else 0)
+        elif _LAST.match(line.strip()):
+            yield from _of_term(line.strip())
+        elif _LIMIT.match(line):
+            yield _Said(line.strip(), 2)
+        elif not raised:
+            found, loose = _LINES.search(line), _PROGRAMS.search(line)
+            if found or loose:
+                yield _Said((found or t.cast("re.Match[str]", loose)).group(0).strip(" ,}'\""), 0 if found else 1)
+    if provider:
+        yield _Said("the config provider %s failed" % provider, 1, True)
+
+
+def _inner(lines: t.Sequence[str], number: int) -> bool:
+    """Whether a line was told together with the one before it: nested reasons stand below each other."""
+    before = _RAISED.search(lines[number - 1]) if number else None
+    return before is not None and before.group(1) == "EXIT" and _indent(lines[number]) > _indent(lines[number - 1])
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _exception(lines: t.Sequence[str], number: int) -> str:
+    """The innermost of nested reasons, with the lines that belong to its message and the place in the application's code."""
+    while number + 1 < len(lines) and _RAISED.search(lines[number + 1]) and _inner(lines, number + 1):
+        number += 1
+    found = _RAISED.search(lines[number])
+    if found is None:
+        return ""
+    name, text = found.groups()
+    if name in ("EXIT", "stop") and _NESTED.search(text):
+        return ""
+    text = "** (%s) %s" % (name, text)
+    more, call = _rest(lines, number + 1, _indent(lines[number]), text.endswith(":"))
+    text = " ".join([text, *more])
+    place = next((at.group(1) for at in map(_PLACE.match, lines[number + 1 : number + 12]) if at), "")
+    return text + (" in %s" % call if call else " (%s)" % place if place else "")
+
+
+def _rest(lines: t.Sequence[str], number: int, indent: int, wanted: bool) -> tuple[list[str], str]:
+    """The lines of a message after its first one, and the call that was refused its arguments."""
+    more: list[str] = []
+    for line in lines[number : number + 6]:
+        text = line.strip()
+        if _LOGGED.match(line) or _RAISED.search(line) or _LAST.match(text) or text == "done":
+            break
+        if _TRACE.match(line):
+            return more, text if wanted and more and re.match(r"^:?[A-Za-z_][\w.!?:]*\(.*\)$", text) else ""
+        if wanted and len(more) < 2 or _indent(line) == indent and len(more) < 1:
+            more.append(text.lstrip("* ") if wanted else text)
+        else:
+            break
+    return more, ""
+
+
+def _of_term(line: str) -> list[_Said]:
+    """What a last word of the VM holds, which is an Erlang term: the exception in it, or an error of the system, or itself."""
+    name = _TERM.search(line)
+    if name:
+        message, env, path = (re.search(_FIELD % key, line) for key in ("message", "env", "path"))
+        action, reason = re.search(_FIELD % "action", line), re.search(r"reason\s*=>\s*(\w+)", line)
+        if env:
+            text = 'could not fetch environment variable "%s" because it is not set' % env.group(1)
+        elif path:
+            said = {"eacces": "permission denied", "enoent": "no such file or directory", "erofs": "read-only file system"}
+            why = reason.group(1) if reason else ""
+            text = 'could not %s "%s": %s' % (action.group(1) if action else "use", path.group(1), said.get(why, why))
+        else:
+            text = message.group(1) if message else ""
+        if text:
+            return [_Said("** (%s) %s" % (name.group(1), text.strip()), 1, "'Elixir.Config.Reader'" in line or "Elixir.Config.Reader,load" in line)]
+    found = re.search(r"Failed to load NIF library: [^\"]*", line)
+    if found:
+        return [_Said(found.group(0).strip("'\\ "), 1)]
+    errno, said_at_last = _ERRNO.search(line), cut(line.replace("Slogan: ", ""), 300)
+    if errno is None:
+        return [_Said(said_at_last, 2)]
+    application = re.search(r"application_start_failure,(\w+)", line)
+    child = re.findall(r"failed_to_start_child,\{*'?(?:Elixir\.)?([\w.]+)", line)
+    who = "%s did not start: " % application.group(1) if application else ""
+    return [_Said("%s%s%s" % (who, "%s: " % child[-1] if child else "", errno.group(1)) if who else "%s: %s" % (errno.group(1), said_at_last), 2)]

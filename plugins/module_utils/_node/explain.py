@@ -1,0 +1,99 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What a start that failed is told as: the reason that the node itself gave, and whether it speaks against the release or against the settings of its host."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import typing as t
+
+from .._errors import BeamError
+from .boot_reason import Reason, endpoint_off, first, no_server, of_unit, read
+from .ending import MISCONFIGURED, VERDICTS
+from .envfile import redact
+from .manager import Manager, Status
+from .target import Target
+
+_REFUSED = re.compile(r"connection refused", re.IGNORECASE)
+# Words that say no more than that there is no more.
+_MUTE = ("ended", "start_limit")
+
+
+def explained(error: BeamError, lines: t.Sequence[str], slogan: str, alive: bool, target: Target, env: t.Mapping[str, str]) -> BeamError:
+    """The same, told by its reason; with the code `misconfigured`, which makes no ghost, where that is a setting.
+
+    lines, slogan: the log since the start, and of a crash dump since then. alive: the node runs, and is not well. env: of its process, where that is known.
+    """
+    if error.code not in VERDICTS:
+        return error
+    selinux = enforcing()
+    if alive and error.code == "unhealthy":
+        reason, why = _unwell(error, lines, target, env)
+    else:
+        reason = read(lines, slogan, selinux)
+        if reason is None or reason.kind in _MUTE:
+            reason = of_unit(str(error.details.get("result") or ""), str(error.details.get("exit_status") or ""), selinux) or reason
+        why = _told(reason, error) if reason else error.why
+    if reason is None:
+        return error
+    code = MISCONFIGURED if reason.setting else error.code
+    return type(error)(code, error.what, why, reason.hint or error.hint, **{**error.details, "cause": reason.kind})
+
+
+def _told(reason: Reason, error: BeamError) -> str:
+    # Of a setting the reason is all there is to know; what else failed may be understood better with how it ended.
+    return reason.text if reason.setting or not error.why else "%s (%s)" % (reason.text.rstrip("."), error.why)
+
+
+def _unwell(error: BeamError, lines: t.Sequence[str], target: Target, env: t.Mapping[str, str]) -> tuple[t.Optional[Reason], str]:
+    """A node that is up and does not answer as it ought to. What its log says need not be why."""
+    reason: t.Optional[Reason] = None
+    if _REFUSED.search(error.why):
+        endpoint = endpoint_off(lines)
+        if endpoint or (env and "PHX_SERVER" not in env and phoenix(target)):
+            reason = no_server(endpoint, error.why)
+            return reason, reason.text
+    reason = first(lines)
+    return reason, "%s; its log says: %s" % (error.why, reason.text) if reason else error.why
+
+
+def why_down(manager: Manager, status: Status) -> str:
+    """Why a node that ought to run does not, as its last start told; '' where it runs, was stopped, or said nothing."""
+    if status.process is not None:
+        return ""
+    lines = manager.last_boot()
+    reason = read(lines, selinux=enforcing()) if lines else None
+    return redact([reason.text], manager.secrets())[0] if reason else ""
+
+
+def note_of(lines: t.Sequence[str]) -> str:
+    """What a user of the application would notice, and no check was asked to."""
+    endpoint = endpoint_off(lines)
+    return "%s. If users are to reach it: %s" % (no_server(endpoint).text, no_server(endpoint).hint) if endpoint else ""
+
+
+def phoenix(target: Target) -> bool:
+    return bool(glob.glob(os.path.join(glob.escape(target.root), "lib", "phoenix-*")))
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """Of a process; empty where it is gone, or not ours to read."""
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as stream:
+            words = stream.read(1 << 20).decode("utf-8", "replace").split("\0")
+    except OSError:
+        return {}
+    return dict(word.partition("=")[::2] for word in words if "=" in word)
+
+
+def enforcing(path: str = "/sys/fs/selinux/enforce") -> bool:
+    try:
+        with open(path, encoding="ascii") as stream:
+            return stream.read(1) == "1"
+    except OSError:
+        return False
