@@ -24,6 +24,7 @@ MAY_USE = {
     "_store": {"_release"},
     "_node": {"_release"},
     "_build": {"_release"},
+    "_project": {"_release", "_build"},
     "_host": {"_release", "_store"},
     "_rollout": {"_release", "_store"},
     "_balancer": set(),
