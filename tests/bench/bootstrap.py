@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
+import glob
 import json
 import os
 import random
@@ -96,7 +97,7 @@ class Server:
         return {str(p): p.lstat().st_mtime_ns for p in self.base.rglob("*") if "/shared/" not in str(p) and "/tmp/" not in str(p)}
 
     def end(self) -> None:
-        for link in Path("/proc").glob("[0-9]*/exe"):
+        for link in map(Path, glob.glob("/proc/[0-9]*/exe")):
             with contextlib.suppress(OSError):
                 if os.readlink(link).startswith(str(self.base) + "/"):
                     os.kill(int(link.parent.name), signal.SIGKILL)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import itertools
 import json
 import os
@@ -76,7 +77,7 @@ def sshd(place: Path) -> t.Iterator[list[str]]:
 def disconnect(place: Path) -> None:
     """End the connections that ansible-playbook keeps open for the next play: the ssh loop makes new ones, too."""
     ours = b"ssh: %s/cp/" % os.fsencode(place)
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in map(Path, glob.glob("/proc/[0-9]*")):
         with contextlib.suppress(OSError):
             if (process / "cmdline").read_bytes().startswith(ours):
                 os.kill(int(process.name), signal.SIGTERM)

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import json
 import os
 import random
@@ -48,7 +49,7 @@ VERSIONS = ("0.1.0", "0.2.0")
 def children(pid: int) -> list[int]:
     """All processes below this one."""
     parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for stat in map(Path, glob.glob("/proc/[0-9]*/stat")):
         with contextlib.suppress(OSError):
             text = stat.read_text()
             parents.setdefault(int(text[text.rindex(")") + 2 :].split()[1]), []).append(int(stat.parent.name))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import io
 import json
 import os
@@ -91,7 +92,8 @@ class Balancer:
 def virtual_machines(base: Path) -> list[int]:
     """The VMs that run a node from below base: not those of `eval` and `rpc`, which boot without the application."""
     found: dict[int, int] = {}
-    for exe in Path("/proc").glob("[0-9]*/exe"):
+    # Not Path.glob: of a process that ends meanwhile it raises "no such process".
+    for exe in map(Path, glob.glob("/proc/[0-9]*/exe")):
         with contextlib.suppress(OSError):
             if os.readlink(exe).startswith("%s/" % base):
                 words = (exe.parent / "cmdline").read_bytes().split(b"\0")
@@ -260,7 +262,7 @@ class Site:
         self.witness.close()
         self.balancer.close()
         for base in self.bases.values():
-            for exe in Path("/proc").glob("[0-9]*/exe"):
+            for exe in map(Path, glob.glob("/proc/[0-9]*/exe")):
                 with contextlib.suppress(OSError):
                     if os.readlink(exe).startswith("%s/" % base):
                         os.kill(int(exe.parent.name), signal.SIGKILL)
