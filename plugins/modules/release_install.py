@@ -123,6 +123,15 @@ options:
     description:
       - The channel whose lock that is.
     type: str
+  abi_ignore:
+    description:
+      - Libraries that this server need not have, as patterns such as V(libwx_*), because what asks for them in the release is never loaded.
+      - With V(erlang), the Erlang of the server is not looked at, where the release brings none (C(include_erts) is false).
+      - Everything else that a file of the release asks for has to be here, in a directory of the dynamic loader or of C(LD_LIBRARY_PATH) in the
+        environment of the service. What only an application asks for that loads it late (wx, odbc) is a warning.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: alchemist.beam.release_artifact
   - module: alchemist.beam.release_channel
@@ -266,6 +275,7 @@ def main() -> None:
             "pointer": {"type": "str", "default": "current"},
             "fence": {"type": "int"},
             "fence_channel": {"type": "str"},
+            "abi_ignore": {"type": "list", "elements": "str", "default": []},
         },
         required_together=[("fence", "fence_channel")],
         mutually_exclusive=[("channel", "version", "digest")],
@@ -280,7 +290,7 @@ def main() -> None:
         )
         request = Request(
             wanted, options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
-            fence_of(options), options["pointer"],
+            fence_of(options), options["pointer"], options["abi_ignore"],
         )
         return install(request, lambda: open_source(options), module.check_mode)
 

@@ -59,6 +59,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "health": {**HEALTH_SPEC, "default": None},
     "keep": {"type": "int", "default": 5, "least": 1},
     "min_free_mb": {"type": "int", "default": 100, "least": 0},
+    "abi_ignore": {"type": "list", "elements": "str", "default": []},
     "stop_timeout": {"type": "float", "default": 30.0, "least": 0},
     "boot_timeout": {"type": "float", "default": 90.0, "least": 1},
     "deadline": {"type": "float", "default": 600.0, "least": 1},
@@ -122,6 +123,7 @@ class Config:
     health: t.Mapping[str, t.Any] | None  # as the option of the modules, "{version}" not yet replaced
     keep: int
     min_free_mb: int
+    abi_ignore: t.Sequence[str]
     stop_timeout: float
     boot_timeout: float
     deadline: float

@@ -82,7 +82,7 @@ class Host:
 
         def work(store: Store) -> Pointer:
             lock_timeout = max(1.0, min(60.0, self.deadline.left()))
-            request = Request(wanted, config.base, "active", config.keep, config.min_free_mb, lock_timeout=lock_timeout)
+            request = Request(wanted, config.base, "active", config.keep, config.min_free_mb, lock_timeout=lock_timeout, abi_ignore=config.abi_ignore)
             done = install(request, lambda: store)
             if done["changed"]:
                 self.report.say("Installed %s (%d layers fetched, %d here) in %.2f s" % (

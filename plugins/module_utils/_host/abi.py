@@ -11,10 +11,12 @@ the answer holds for a root directory that is not the running system's.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
 import typing as t
+from dataclasses import replace
 
 from .._errors import BeamError
 from .._release.abi import Abi
@@ -79,6 +81,15 @@ def _library(soname: str, arch: str, directories: list[str], root: str) -> Elf |
     return None
 
 
+def for_service(abi: Abi, libraries: t.Sequence[str] = (), ignore: t.Collection[str] = ()) -> Abi:
+    """What is left to find. libraries: the service's LD_LIBRARY_PATH, which comes first; ignore: patterns of libraries that nobody will load."""
+
+    def left(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return {soname: value for soname, value in values.items() if not any(fnmatch.fnmatchcase(soname, pattern) for pattern in ignore)}
+
+    return replace(abi, runpath=(*libraries, *abi.runpath), needs=left(abi.needs), optional=left(abi.optional))
+
+
 def problems(abi: Abi, root: str = "/") -> list[str]:
     """Why a release can't run below root; empty where it can."""
     if not abi.arch:
@@ -118,11 +129,19 @@ def _highest(lacking: str, provides: t.Iterable[str]) -> str:
     return " (it goes up to %s)" % max(same, key=version_key) if same else ""
 
 
-def require_abi(abi: Abi, root: str = "/") -> None:
+def require_abi(abi: Abi, root: str = "/") -> list[str]:
+    """Refuse what can't start. What to warn of: libraries that somebody may miss later."""
     found = problems(abi, root)
     if found:
-        raise BeamError(
-            "abi_mismatch", "the release can't run on this server", "; ".join(found),
-            "Build it on the oldest distribution of the fleet with the same architecture, or install the libraries that are named",
-            problems=found,
-        )
+        libraries = [problem.split()[0] for problem in found if problem.split()[0] in abi.needs]
+        hint = "Build it on the oldest distribution of the fleet with the same architecture, or install the libraries that are named"
+        if libraries:
+            hint += ". If they are never loaded, say so: beam_abi_ignore: [%s]" % ", ".join(libraries)
+        raise BeamError("abi_mismatch", "the release can't run on this server", "; ".join(found), hint, problems=found)
+    if not abi.optional or not abi.arch:
+        return []
+    directories = _directories(abi, root)
+    return [
+        "%s is not installed, so %s can't be used on this server" % (soname, who)
+        for soname, who in sorted(abi.optional.items()) if _library(soname, abi.arch, directories, root) is None
+    ]  # fmt: skip

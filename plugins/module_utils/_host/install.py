@@ -14,10 +14,12 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import BeamError
+from .._release.manifest import Manifest
 from .._release.names import check_channel, check_digest, check_name, check_pointer, check_version
 from .._store.base import Store
-from .abi import require_abi
+from .abi import for_service, require_abi
 from .apply import Applied, apply
+from .erlang import NAME, require_erl, require_erlang, wants_erlang
 from .fence import Fence, refuse_older
 from .files import named_errors, plain_umask
 from .layout import Layout
@@ -25,6 +27,7 @@ from .lock import exclusive, settled
 from .plan import Plan, plan_deactivation, plan_install, plan_removal
 from .present import check_directories, has_leftovers, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
+from .search import Search, search_of
 from .state import State
 
 
@@ -39,6 +42,7 @@ class Request:
     lock_timeout: float = 60
     fence: Fence | None = None
     pointer: str = "current"
+    abi_ignore: t.Sequence[str] = ()
 
 
 def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
@@ -56,8 +60,10 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
             # A release that another run is just putting there looks like a stranger until that run has noted it.
             with settled(layout.lock, request.lock_timeout):
                 state, resolved, plan = _look(request, layout, store)
+        warnings: list[str] = []
+        search = search_of({request.base.rstrip("/"), layout.base})
         if plan.stage or plan.activate:
-            require_abi(t.cast(Resolved, resolved).manifest.abi)
+            warnings = _require(request, plan, t.cast(Resolved, resolved).manifest, search)
         applied = Applied()
         resolving = time.monotonic() - begun
         if not check_mode and (plan.changed or plan.after != state or has_leftovers(layout)):
@@ -70,9 +76,24 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                     if resolved is not None and resolved.seen is not None:
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
-                    applied = apply(plan, store)
+                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search))
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
-    return {**_result(plan, applied, check_mode), "began": round(began, 3)}
+    return {**_result(plan, applied, check_mode), "began": round(began, 3), **({"warnings": warnings} if warnings else {})}
+
+
+def _require(request: Request, plan: Plan, manifest: Manifest, search: Search) -> list[str]:
+    """Refuse what can't run here, before a byte of it is fetched; what of it has to be read is looked at when it is assembled (see apply)."""
+    warnings = require_abi(for_service(manifest.abi, search.libraries, request.abi_ignore))
+    if plan.stage and wants_erlang(manifest) and NAME not in request.abi_ignore:
+        require_erl("%s %s" % (manifest.name, manifest.version), search.programs)
+    elif not plan.stage:
+        _prove_erlang(request, manifest, plan.layout.release(plan.version), search)
+    return ["%s %s: %s" % (manifest.name, manifest.version, warning) for warning in warnings]
+
+
+def _prove_erlang(request: Request, manifest: Manifest, tree: str, search: Search) -> None:
+    if wants_erlang(manifest) and NAME not in request.abi_ignore:
+        require_erlang("%s %s" % (manifest.name, manifest.version), tree, search.programs)
 
 
 def _check(request: Request) -> Layout:

@@ -22,12 +22,16 @@ class Abi:
     needs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interpreter: str = ""  # the dynamic loader that the emulator names; "" where the release has no ERTS
     runpath: tuple[str, ...] = ()  # directories outside of the release in which it looks for libraries first, sorted
+    # soname -> who asks for it, such as lib/wx-2.2: nothing of it is loaded before somebody uses it
+    optional: t.Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, t.Any]:
         return {
             "arch": self.arch, "libc": self.libc, "libc_version": self.libc_version, "openssl": self.openssl,
             "erts": self.erts, "needs": {soname: list(self.needs[soname]) for soname in sorted(self.needs)},
             "interpreter": self.interpreter, "runpath": list(self.runpath),
+            # Where there is none of it, the manifest is what it was before this was known.
+            **({"optional": dict(sorted(self.optional.items()))} if self.optional else {}),
         }
 
     @staticmethod
@@ -36,4 +40,5 @@ class Abi:
             **{key: str(doc[key]) for key in ("arch", "libc", "libc_version", "openssl", "erts", "interpreter")},
             needs={str(soname): tuple(str(v) for v in versions) for soname, versions in doc["needs"].items()},
             runpath=tuple(str(path) for path in doc["runpath"]),
+            optional={str(soname): str(who) for soname, who in doc.get("optional", {}).items()},
         )

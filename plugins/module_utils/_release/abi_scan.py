@@ -17,6 +17,8 @@ from .abi import Abi
 from .elf import Elf, read_elf
 
 _GLIBC_VERSION = re.compile(r"GLIBC_(\d+(?:\.\d+)*)")
+# Applications of Erlang/OTP that load their libraries, or start their program, when they are first used. wx comes along with observer and debugger.
+_LATE = re.compile(r"(lib/(?:wx|odbc)-[^/]+)/")
 _GLIBC_SONAME = re.compile(r"(?:libc|ld-linux.*|ld64)\.so\.\d+")
 
 
@@ -64,9 +66,13 @@ def scan_tree(tree: str) -> Abi:
     relevant = {path: elf for path, elf in elves.items() if elf.machine == arch and libc_of(elf) in ("", libc)}
     own = {os.path.basename(path) for path in relevant} | {elf.soname for elf in relevant.values()}
     needs: dict[str, set[str]] = {}
-    for elf in relevant.values():
+    late: dict[str, str] = {}
+    for path, elf in sorted(relevant.items()):
+        found = _LATE.match(os.path.relpath(path, tree))
         for soname in elf.needed:
-            if soname not in own:
+            if soname not in own and found:
+                late.setdefault(soname, found.group(1))
+            elif soname not in own:
                 needs.setdefault(soname, set()).update(elf.requires.get(soname, ()))
     glibc = [match.group(1) for versions in needs.values() for match in map(_GLIBC_VERSION.fullmatch, versions) if match]
     crypto = sorted(soname for soname in needs if soname.startswith("libcrypto."))
@@ -79,4 +85,5 @@ def scan_tree(tree: str) -> Abi:
         needs={soname: tuple(sorted(versions, key=version_key)) for soname, versions in needs.items()},
         interpreter=emulator.interpreter if emulator else "",
         runpath=tuple(sorted({path for elf in relevant.values() for path in elf.runpath if path.startswith("/")})),
+        optional={soname: who for soname, who in late.items() if soname not in needs},
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._host.abi import problems, require_abi
+from ansible_collections.alchemist.beam.plugins.module_utils._host.abi import for_service, problems, require_abi
+from ansible_collections.alchemist.beam.plugins.module_utils._host.search import Search, search_of
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi_scan import scan_tree
 from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._release.elf_writer import write, write_host, write_release
@@ -118,3 +119,52 @@ def test_library_of_another_machine_is_passed_over(abi: Abi, root: Path) -> None
 def test_library_without_versions_will_do(abi: Abi, root: Path) -> None:
     write(root / "lib/x86_64-linux-gnu/libcrypto.so.3", soname="libcrypto.so.3")
     assert problems(abi, str(root)) == []
+
+
+def test_what_is_never_loaded_is_no_reason_to_refuse(tmp_path: Path, root: Path) -> None:
+    """wx comes along with :observer, and a headless server has no GTK."""
+    tree = write_release(tmp_path / "tree")
+    write(tree / "lib/wx-2.2/priv/wxe_driver.so", requires={"libwx_gtk3u_core-3.2.so.0": ["WXU_3.2"], "libc.so.6": ["GLIBC_2.38"]})
+    abi = scan_tree(str(tree))
+    assert abi.optional == {"libwx_gtk3u_core-3.2.so.0": "lib/wx-2.2"} and "libwx_gtk3u_core-3.2.so.0" not in abi.needs
+    assert Abi.from_dict(abi.to_dict()) == abi
+    assert require_abi(abi, str(root)) == ["libwx_gtk3u_core-3.2.so.0 is not installed, so lib/wx-2.2 can't be used on this server"]
+    assert require_abi(for_service(abi, ignore=["libwx_*"]), str(root)) == []
+    write(root / "usr/lib/libwx_gtk3u_core-3.2.so.0")
+    assert require_abi(abi, str(root)) == []
+    # The manifest of a release without it is what it always was.
+    assert "optional" not in scan_tree(str(write_release(tmp_path / "other"))).to_dict()
+
+
+def test_libraries_that_somebody_says_are_not_needed(tmp_path: Path, root: Path) -> None:
+    tree = write_release(tmp_path / "tree")
+    write(tree / "lib/nx-1.0/priv/cuda/libnx.so", requires={"libcudart.so.12": ["libcudart.so.12"]})
+    abi = scan_tree(str(tree))
+    with pytest.raises(BeamError, match=r"libcudart.so.12 is not installed.*beam_abi_ignore: \[libcudart.so.12\]"):
+        require_abi(abi, str(root))
+    assert require_abi(for_service(abi, ignore=["libcuda*"]), str(root)) == []
+    with pytest.raises(BeamError, match="libcudart"):
+        require_abi(for_service(abi, ignore=["libcuda"]), str(root))
+
+
+@pytest.mark.parametrize("how", ["env", "exported", "drop-in", "glob", "daemon"])
+def test_directories_of_the_environment_of_the_service(tmp_path: Path, root: Path, how: str) -> None:
+    abi = replace(Abi(arch="x86_64"), needs={"libclntsh.so.21.1": ()})
+    write(root / "opt/oracle/libclntsh.so.21.1")
+    line = "LD_LIBRARY_PATH='/none:/opt/oracle'\n"
+    unit = "[Service]\nExecStart=/srv/shop/current/bin/shop start\nEnvironmentFile=/etc/shop/env\n"
+    texts = {
+        "env": {"etc/systemd/system/shop.service": unit, "etc/shop/env": "PORT='4000'\n" + line},
+        "exported": {"etc/systemd/system/shop.service": unit, "etc/shop/env": "export " + line},
+        "drop-in": {"etc/systemd/system/shop.service": unit, "etc/systemd/system/shop.service.d/x.conf": '[Service]\nEnvironment="A=1" %s' % line},
+        "glob": {"etc/systemd/system/shop.service": unit.replace("=/etc/shop/env", "=-/etc/shop/*.env"), "etc/shop/more.env": line},
+        "daemon": {"srv/shop/shared/shop.env": line},
+    }  # fmt: skip
+    assert problems(abi, str(root)) == ["libclntsh.so.21.1 is not installed"]
+    for name, text in texts[how].items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    assert problems(for_service(abi, search_of(["/srv/shop"], str(root)).libraries), str(root)) == []
+    assert (search_of(["/srv/shop"], str(root)).programs == Search().programs) == (how != "daemon")
+    if how != "daemon":
+        assert search_of(["/srv/other"], str(root)).libraries == ()
