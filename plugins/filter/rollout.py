@@ -35,7 +35,7 @@ def rollout_plan(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
 
 
 def rollout_preview(plan: Vars) -> list[str]:
-    return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"])
+    return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"]) + list(plan.get("advice") or ())
 
 
 def rollout_members(hostvars: Vars, hosts: t.Iterable[str], left: t.Iterable[str] = (), colors: t.Sequence[str] = (), live: bool = False) -> dict[str, t.Any]:

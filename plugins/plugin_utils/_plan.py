@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advice
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, error, failed, member_of, result
@@ -137,8 +138,9 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         # Those that were left half way serve again before anybody else leaves.
         serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving)
+    known = {**draft, "order": order, "idle": idle}
     return {
-        **draft, "order": order, "fleet": order + beside,
+        **draft, "advice": advice(known, hostvars), "order": order, "fleet": order + beside,
         "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "aside": aside, "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},

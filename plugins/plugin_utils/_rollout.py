@@ -158,6 +158,7 @@ def summarize(
     if plan.get("idle") or check_mode:
         # It took no lock itself, so what it saw may be about to change.
         notes += locked_by(plan.get("lock") or {})
+    notes += plan.get("advice") or ()
     notes += out_of_rotation(plan.get("aside") or {}, plan.get("hidden") or ())
     if plan.get("arriving"):
         notes.append("Still on the way into the auto scaling group, where each looks at the channel itself: %s." % ", ".join(plan["arriving"]))

@@ -55,7 +55,7 @@ LIMITS_SPEC: dict[str, t.Any] = {
     },
     "apply_defaults": True,
 }
-_MEMBER = {"server": str, "target": str, "port": int, "zone": str, "left": bool, "places": list}
+MEMBER = {"server": str, "target": str, "port": int, "zone": str, "left": bool, "places": list}
 
 
 def members_of(given: t.Any, option: str) -> dict[str, dict[str, t.Any]]:
@@ -67,9 +67,9 @@ def members_of(given: t.Any, option: str) -> dict[str, dict[str, t.Any]]:
     found = {}
     for name, options in given.items():
         options = {key: value for key, value in (options or {}).items() if value is not None}
-        unknown = set(options) - set(_MEMBER)
+        unknown = set(options) - set(MEMBER)
         if unknown:
-            raise beam_option("Cannot use %s.%s.%s" % (option, name, sorted(unknown)[0]), "there are only %s" % ", ".join(sorted(_MEMBER)))
+            raise beam_option("Cannot use %s.%s.%s" % (option, name, sorted(unknown)[0]), "there are only %s" % ", ".join(sorted(MEMBER)))
         try:
             found[name] = {key: _converted(key, value) for key, value in options.items()}
         except (TypeError, ValueError):

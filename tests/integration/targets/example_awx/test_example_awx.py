@@ -205,6 +205,8 @@ def test_3_an_answer_that_makes_no_sense_is_named_before_anything_moves(awx: Awx
     before = awx.answers()
     job = awx.launch("restart", **survey("restart", beam_batches="1,half"))
     assert job.status == "failed" and "a batch can't be 'half'" in job.text
+    job = awx.launch("restart", **survey("restart"), beam_batchs="1")
+    assert job.status == "failed" and "beam_batchs: did you mean beam_batches?" in job.text
     # An answer is never a template: it can't read what the job can read.
     job = awx.launch("rollout", **survey("rollout", beam_version="{{ lookup('ansible.builtin.env', 'AWS_SECRET_ACCESS_KEY') }}"))
     assert job.status == "failed" and "lookup('ansible.builtin.env'" in job.text

@@ -275,6 +275,30 @@ def test_13_a_server_that_is_not_ready_is_no_ghost(fleet: Fleet) -> None:
     assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"} and [g for g in fleet.channel()["ghosts"] if g not in before] == []
 
 
-def test_14_an_empty_fleet_is_refused(fleet: Fleet) -> None:
+def test_14_what_can_be_known_to_be_wrong_is_refused_before_anything_is_done(fleet: Fleet) -> None:
+    before = fleet.answers(), fleet.everything()
     run = fleet.play("rollout", beam_hosts="nobody")
     assert run.code != 0 and "matches no host" in run.text
+    for playbook in ("deploy", "setup", "status"):
+        run = fleet.play(playbook, beam_ref="v0.2.0", beam_heatlh={})
+        assert run.code != 0 and "beam_heatlh: did you mean beam_health?" in run.text and run.changed() == 0
+    run = fleet.play("deploy", beam_ref="v0.2.0", beam_batches="abc", beam_min_healthy="100%", beam_hooks={"leav": "/nowhere.yml"})
+    assert run.code != 0 and run.changed() == 0
+    for words in ("can't be 'abc'", "no host could ever be restarted", "beam_hooks.leav: did you mean leave?"):
+        assert words in run.text
+    assert fleet.play("rollout", beam_ticket=7, beam_own_variables=["beam_ticket"]).code == 0
+    fleet.same(before)
+
+
+def test_15_settings_that_only_setup_writes_are_named(fleet: Fleet) -> None:
+    before = fleet.answers()
+    changed = {"PORT": "{{ beam_port }}", "PHX_SERVER": "hunter2"}
+    run = fleet.play("rollout", beam_env=changed, beam_health={})
+    assert run.code == 0 and fleet.answers() == before
+    (note,) = [note for note in run.report["notes"] if "alchemist.beam.setup --limit" in note]
+    assert "new: PHX_SERVER. " in note and "PORT" not in note and "hunter2" not in run.text
+    assert fleet.play("setup", beam_env=changed).code == 0
+    run = fleet.play("rollout", beam_env=changed, beam_health={"stable": 0})
+    # Now the nodes are what is behind, and the plan says that nobody asks what a user would.
+    assert run.code == 0 and all(fleet.answers()[host][1] != pid for host, (_version, pid) in before.items())
+    assert not [note for note in run.report["notes"] if "alchemist.beam.setup" in note] and "neither http nor tcp" in run.text

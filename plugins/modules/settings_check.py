@@ -1,0 +1,79 @@
+#!/usr/bin/python
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: settings_check
+short_description: Refuse variables that nothing reads, and settings that can't work
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+description:
+  - Each playbook of this collection begins with it. It runs on the controller, and asks nothing of a server.
+  - A variable that begins with C(beam_) and that nothing reads is refused, with the name that it is most like. So is one that begins with the name of a role,
+    such as C(service_) or C(rollout_), if it is much like a known one; otherwise there is a warning.
+  - Keys that are not known in dictionaries such as C(beam_health) or C(beam_balancers) are refused, too.
+  - Variables of the servers, of the build servers and of the play are looked at as they were written. No value is evaluated for that.
+  - A variable that another variable is made of is somebody's own, and is let be. Any other one of that kind is named in C(beam_own_variables).
+extends_documentation_fragment:
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  servers:
+    description:
+      - The servers that the playbook is for. An empty list is refused.
+    type: list
+    elements: str
+  pattern:
+    description:
+      - What O(servers) was made of, for the message.
+    type: str
+    default: beam
+  rollout:
+    description:
+      - Options of the role P(alchemist.beam.rollout#role) without their prefix, to be checked as they are.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Refuse what was misspelt
+  alchemist.beam.settings_check:
+  run_once: true
+  vars:
+    beam_own_variables: [beam_ticket, "image_*"]   # of mine; usually in the inventory
+"""
+
+RETURN = r"""
+unread:
+  description: Variables that nothing reads, and that are not refused.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "servers": {"type": "list", "elements": "str"},
+            "pattern": {"type": "str", "default": "beam"},
+            "rollout": {"type": "dict"},
+        },
+        supports_check_mode=True,
+    )
+    # The action of the same name does it: variables are known on the controller alone.
+    module.fail_json(msg="settings_check runs on the controller, as a task of a playbook")
+
+
+if __name__ == "__main__":
+    main()
