@@ -76,6 +76,7 @@ def environment(extra: t.Mapping[str, str] | None = None) -> dict[str, str]:
         ANSIBLE_COLLECTIONS_PATH=str(LIVE),
         ANSIBLE_LOCALHOST_WARNING="False",
         ANSIBLE_NOCOLOR="1",
+        ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",  # tests read each task; what a person sees has a test of its own
         ANSIBLE_RETRY_FILES_ENABLED="False",
         NO_COLOR="1",
         LC_ALL="C.UTF-8",
