@@ -52,7 +52,7 @@ def strange_keys(where: str, value: t.Any, spec: Spec, besides: t.Collection[str
         for number, each in enumerate(value):
             yield from strange_keys("%s[%d]" % (where, number), each, spec, besides)
     elif isinstance(value, t.Mapping):
-        names = {name for name in options} | {alias for option in options.values() for alias in option.get("aliases", ())}
+        names = set(options) | {alias for option in options.values() for alias in option.get("aliases", ())}
         for key, inner in value.items():
             if key in besides or not isinstance(key, str) or "{{" in key:
                 continue
