@@ -287,7 +287,7 @@ def main() -> None:
             manager = managers[serving]
         status = manager.status()
         facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"])
-        answer = ask_once(health, status.process) if status.process and options["health"] else None
+        answer = ask_once(health, status.process, manager.secrets()) if status.process and options["health"] else None
         well = status.process is not None and (answer is None or answer["passed"])
         end = None if well else ending(options["base"])
         restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None

@@ -50,6 +50,18 @@ def error(found: Vars) -> str:
     return str(found.get("msg") or "failed without a message").strip()
 
 
+def next_step(found: Vars) -> str:
+    """What its user can do about a failure; empty where the task said nothing of it."""
+    said = next((item for item in parts(found) if failed(item)), found).get("error")
+    return str(said.get("next") or "").strip() if isinstance(said, t.Mapping) else ""
+
+
+def sentence(text: str) -> str:
+    """It begins with a capital, unless its first word is a name that would be another one then."""
+    word = text.split(" ", 1)[0]
+    return text if not word.isalpha() else text[:1].upper() + text[1:]
+
+
 def failed(found: Vars) -> bool:
     return bool(found.get("failed")) or bool(found.get("unreachable"))
 
@@ -123,6 +135,12 @@ def reason(hostvars: Vars) -> str:
             bad = [since(hostvars)]
         texts.append(bad[0] if bad else "")
     return " and then, on the way back: ".join(text for text in texts if text) if texts[0] else texts[1]
+
+
+def way_out(hostvars: Vars) -> str:
+    """The next step of the error that `reason` begins with."""
+    found = [result(hostvars, name) for names in (FORWARD, BACKWARD) for name in names]
+    return next((next_step(one) for one in found if failed(one)), "")
 
 
 def blames(hostvars: Vars) -> bool:

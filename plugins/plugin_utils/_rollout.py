@@ -13,7 +13,9 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import blames, error, member_of, reason, result, state
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
+    blames, error, member_of, next_step, reason, result, sentence, state, way_out,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import locked_by
@@ -97,6 +99,15 @@ def _drift(outside: t.Iterable[Vars], plan: Vars) -> list[dict[str, t.Any]]:
     return found
 
 
+def _noted(hostvars: Vars, rows: t.Sequence[Vars]) -> list[str]:
+    """What the restarts noticed, each once, with the hosts that it was seen on."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for note in result(hostvars.get(row["host"]) or {}, "rollout_restarted").get("notes") or ():
+            found.setdefault(str(note), []).append(row["host"])
+    return ["On %s: %s." % (", ".join(hosts), note.rstrip(".")) for note, hosts in found.items()]
+
+
 def _requests(plan: Vars, hosts: t.Mapping[str, Vars]) -> dict[str, t.Any] | None:
     """What the balancers counted from the plan to the end, where they count."""
     before = (plan.get("balanced") or {}).get("members") or {}
@@ -111,7 +122,7 @@ def _requests(plan: Vars, hosts: t.Mapping[str, Vars]) -> dict[str, t.Any] | Non
     return {"total": sum(member["requests"] for member in found.values()), "errors": wrong, "hosts": found}
 
 
-def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str, check_mode: bool) -> str:
+def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str, way: str, check_mode: bool) -> str:
     label = "%s %s on the channel %s" % (plan["name"], plan["version"], plan["channel"])
     if not rows:
         return "There is no host to roll %s out to" % label
@@ -122,7 +133,8 @@ def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str
             now[key] = now.get(key, 0) + 1
         counts = ", ".join("%s on %d host%s" % (v, n, "" if n == 1 else "s") for v, n in sorted(now.items()))
         what = "was not restarted everywhere" if plan.get("kind") == "restart" else "was not rolled out"
-        return "%s %s. %s. Now running: %s" % (label, what, why.rstrip("."), counts)
+        told = ". ".join(sentence(text.rstrip(".")) for text in (why, way) if text)
+        return "%s %s. %s. Now running: %s" % (label, what, told, counts)
     if check_mode:
         return "%s would run on %d of %d hosts" % (label, len(rows), len(rows))
     absent = list(plan.get("absent") or ())
@@ -142,9 +154,12 @@ def summarize(
     wanted = ("moved", "would move", "unchanged") if check_mode else ("moved", "unchanged")
     bad = [row for row in rows if row["outcome"] not in wanted]
     failed = [row for row in bad if row["error"]]
-    why = error(refused) if refused else ""
+    why, way = (error(refused), next_step(refused)) if refused else ("", "")
+    told = why
     if not why and bad:
         why = "%s: %s" % (failed[0]["host"], failed[0]["error"]) if failed else "hosts were lost: " + ", ".join(r["host"] for r in bad)
+        told = "on %s" % why if failed else why
+        way = way_out(hostvars.get(failed[0]["host"]) or {}) if failed else ""
     here = hostvars.get("localhost") or {}
     published = dict(here.get("distribute_published") or {})
     build = published.pop("build", None)
@@ -167,6 +182,7 @@ def summarize(
         how = "had left servers out of the balancer" if old.get("state") == "finished" else "had been interrupted"
         notes.append("The rollout %s of %s %s; this one dealt with what it left." % (old.get("id"), old.get("version"), how))
     notes += left_out(hostvars, plan) if bad else []
+    notes += _noted(hostvars, rows)
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
     if stranded:
         notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % ", ".join(stranded))
@@ -178,7 +194,7 @@ def summarize(
         "published": published or None,  # None where this run published nothing
         "succeeded": succeeded, "check": check_mode,
         "blame": any(blames(hostvars.get(row["host"]) or {}) for row in bad),
-        "reason": why, "verdict": _verdict(plan, rows, bad, why, check_mode) + ".", "notes": notes,
+        "reason": why, "verdict": _verdict(plan, rows, bad, told, way, check_mode) + ".", "next": way, "notes": notes,
         "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")} if plan.get("interrupted") else None,
         "drift": drift,
         "stable_before": plan.get("stable"), "stable_after": channel.get("stable") or (plan.get("stable") if not succeeded or plan.get("homecoming") else None),

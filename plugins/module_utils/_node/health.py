@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
@@ -22,8 +23,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from .._errors import BeamError
+from .boot_words import cut
 
 MAX_BODY = 1 << 20
+SHOWN = 200  # characters of an answer that is not as it ought to be
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same since Python 3.10
 
 
@@ -124,26 +128,35 @@ def lookup(document: t.Any, path: str) -> t.Any:
     return here
 
 
+def excerpt(body: bytes) -> str:
+    """The first part of what an answer says, of a page its words; behind a colon, or nothing."""
+    text = body[:8192].decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        text = _MARKUP.sub(" ", text)
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return ": %s" % cut(text, SHOWN) if text else ""
+
+
 def judge_http(check: HttpCheck, answer: Answer) -> Verdict:
     """What an answer says. Pure, but for a jmespath that the user asked for."""
     if answer.status not in check.status:
         if 300 <= answer.status < 400:
             return Verdict(False, "answers %d, a redirect to %s: give the URL it leads to" % (answer.status, answer.location or "nowhere"))
-        return Verdict(False, "answers %d" % answer.status)
+        return Verdict(False, "answers %d%s" % (answer.status, excerpt(answer.body)))
     if not check.json and not check.jmespath:
         return Verdict(True, "answers %d" % answer.status)
     try:
         document = json.loads(answer.body.decode("utf-8"))
     except (ValueError, RecursionError):
-        return Verdict(False, "answers %d with a body that is not JSON" % answer.status)
+        return Verdict(False, "answers %d with a body that is not JSON%s" % (answer.status, excerpt(answer.body)))
     for path, wanted in check.json.items():
         got = lookup(document, path)
         if got is _MISSING:
-            return Verdict(False, "has no %s in its answer" % path)
+            return Verdict(False, "has no %s in its answer%s" % (path, excerpt(answer.body)))
         if _plain(got) != _plain(wanted):
             return Verdict(False, "says %s is %s, not %s" % (path, _plain(got)[:80], _plain(wanted)[:80]))
     if check.jmespath and not _jmespath().search(check.jmespath, document):
-        return Verdict(False, "does not satisfy %s" % check.jmespath)
+        return Verdict(False, "does not satisfy %s%s" % (check.jmespath, excerpt(answer.body)))
     return Verdict(True, "answers %d as wanted" % answer.status)
 
 

@@ -11,19 +11,17 @@ import typing as t
 
 from .._errors import BeamError
 from . import dist, etf
+from .envfile import redact
 from .health import Health, NodeCheck, Verdict, probe_http, probe_tcp
 from .process import NodeProcess
 
 
-def ask_once(health: Health, process: NodeProcess) -> dict[str, t.Any]:
-    """One round, for a look at what is: no waiting, no counting of passes."""
+def ask_once(health: Health, process: NodeProcess, secrets: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """One round, for a look at what is: no waiting, no counting of passes. secrets: what an answer must not show."""
     verdicts = {name: probe() for name, probe in probes_for(health, process).items()}
-    failed = [verdict.reason for verdict in verdicts.values() if not verdict.ok]
-    return {
-        "passed": not failed if verdicts else None,
-        "reason": "; ".join(failed),
-        "checks": {name: verdict.reason for name, verdict in verdicts.items()},
-    }
+    said = dict(zip(verdicts, redact([verdict.reason for verdict in verdicts.values()], secrets)))
+    failed = [said[name] for name, verdict in verdicts.items() if not verdict.ok]
+    return {"passed": not failed if verdicts else None, "reason": "; ".join(failed), "checks": said}
 
 
 def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[], Verdict]]:

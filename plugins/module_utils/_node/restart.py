@@ -173,12 +173,21 @@ def apply(
         hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
         # `error` belongs to BeamError, what was measured goes beside it.
         log, dump = redact(said[-lines:] if lines > 0 else [], hidden), redact([crash], hidden)[0]
-        details = {**result.facts(), "log": log, "crash": cut(dump, LONGEST) or None, **exc.details}
+        details = {**_masked(result.facts(), hidden), "log": log, "crash": cut(dump, LONGEST) or None, **exc.details}
         raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
     if what.action in ("start", "restart") and health.http is None and health.tcp is None:
         result.notes = [note for note in (note_of(manager.log(_MOST)),) if note]
     result.total = time.monotonic() - begin
     return result
+
+
+def _masked(facts: dict[str, t.Any], hidden: t.Sequence[str]) -> dict[str, t.Any]:
+    """An answer of the application is part of what a check says, and may hold what nobody should see."""
+    health = facts["health"]
+    if health:
+        checks = dict(zip(health["checks"], redact(health["checks"].values(), hidden)))
+        facts["health"] = {**health, "reason": redact([health["reason"]], hidden)[0], "checks": checks}
+    return facts
 
 
 def preflight(what: Plan, manager: Manager) -> None:

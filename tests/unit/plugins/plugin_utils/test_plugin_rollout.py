@@ -113,6 +113,17 @@ def test_what_went_back_is_told() -> None:
     assert summary["verdict"].endswith("Now running: 0.1.0 on 2 hosts.")
 
 
+def test_the_verdict_ends_in_the_next_step() -> None:
+    found = bad("misconfigured", notes=["A.Endpoint does not listen."])
+    found["error"]["next"] = "give A_URL in beam_env"
+    summary = summarize({"a": host(activated={}, restarted=found), "b": host()}, PLAN)
+    assert not summary["blame"] and summary["next"] == "give A_URL in beam_env" and "On a: A.Endpoint does not listen." in summary["notes"]
+    assert ". On a: beacon 0.2.0 does not become healthy: answers 503. Give A_URL in beam_env. Now running:" in summary["verdict"]
+    locked = {"failed": True, "error": {"code": "locked", "what": "the lock of beacon is held", "why": "root@vm holds it", "next": "Wait"}}
+    summary = summarize({"a": host(), "b": host()}, PLAN, refused=locked)
+    assert "was not rolled out. The lock of beacon is held: root@vm holds it. Wait. Now running" in summary["verdict"]
+
+
 @pytest.mark.parametrize(
     "code", ["capacity_floor", "not_joined", "unit_masked", "lock_lost", "disk_full", "host_stopping", "instance_terminating", "canary_lost"]
 )

@@ -38,6 +38,10 @@ def body(value: t.Any) -> bytes:
     [
         ({}, Answer(200, b"anything"), True, "answers 200"),
         ({}, Answer(503, b""), False, "answers 503"),
+        ({}, Answer(503, b'{"ready":\n false}'), False, 'answers 503: {"ready": false}'),
+        ({}, Answer(500, b"<html><style>a {}</style><h1>Not\x00 here</h1></html>"), False, "answers 500: Not here"),
+        ({}, Answer(500, b"word " * 100), False, "word word …"),
+        ({"json": {"a": 1}}, Answer(200, b'{"b": 2}'), False, 'has no a in its answer: {"b": 2}'),
         ({}, Answer(302, b"", "http://x/"), False, "a redirect to http://x/"),
         ({}, Answer(301, b""), False, "a redirect to nowhere"),
         ({"status": (200, 302)}, Answer(302, b"", "http://x/"), True, "answers 302"),
