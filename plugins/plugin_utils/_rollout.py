@@ -14,7 +14,15 @@ import datetime
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
-    blames, error, member_of, next_step, reason, result, sentence, state, way_out,
+    blames,
+    error,
+    member_of,
+    next_step,
+    reason,
+    result,
+    sentence,
+    state,
+    way_out,
 )
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation

@@ -105,7 +105,8 @@ class Aws:
         if not found:
             raise BeamError(
                 "template_missing", "There is no version %s of the launch template %s" % (version, template.get("name") or template.get("id")),
-                "AWS knows none in this account and region", "Correct launch_template",
+                "AWS knows none in this account and region",
+                "Correct the version of the launch template in the group, or launch_template of alchemist.beam.autoscaling_group",
             )  # fmt: skip
         return str(found[0]["VersionNumber"])
 

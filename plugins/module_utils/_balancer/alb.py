@@ -54,7 +54,7 @@ def translate(exc: BaseException, what: str) -> t.Optional[BeamError]:
         hint = "Correct the host's target: an instance id or an address of the group's network, and running"
         return BeamError("member_unknown", what, failure.why, hint)
     if failure.code.startswith("TargetGroupNotFound"):
-        return BeamError("balancer_missing", what, failure.why, "Correct target_groups and region")
+        return BeamError("balancer_missing", what, failure.why, "Correct target_groups and region (in an inventory beam_balancers)")
     code, hint = _MEANINGS[failure.kind]
     return (Unavailable if failure.kind in (BUSY, UNREACHABLE) else BeamError)(code, what, failure.why, hint)
 

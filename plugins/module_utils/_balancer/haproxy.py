@@ -86,7 +86,10 @@ class Runtime:
         if "denied" in said.lower():
             raise BeamError("balancer_denied", what, said, "Give this socket `level admin` in its configuration")
         if said.startswith("No such"):
-            raise BeamError("member_unknown", what, said, "Correct the balancer's options or the host's entry in members")
+            raise BeamError(
+                "member_unknown", what, said,
+                "Correct the balancer in beam_balancers, or the host's beam_member (of the module balancers and members)",
+            )
         raise BeamError("balancer_refused", what, said, "Look at HAProxy's log")
 
 

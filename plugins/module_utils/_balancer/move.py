@@ -261,9 +261,12 @@ class Mover:
                 if not state.serves:
                     health = "healthy" if state.healthy else "not healthy"
                     said.append("%s is %s and %s in %s%s" % (name, state.rotation, health, label, " (%s)" % state.note if state.note else ""))
+        hint = "Check what the balancer's own health check asks, and that the service answers it"
+        if any("refused" in one.lower() for one in said):
+            hint = "Does it listen where the balancer reaches it? 127.0.0.1 is reached from the host itself only: see its address and port in beam_env. " + hint
         return BeamError(
             "not_joined", "%s did not come back into the balancer within %g s" % (", ".join(late), self._timing.timeout),
-            "; ".join(said) or "it was in and healthy only now and then", "Check what the balancer's own health check asks, and that the service answers it",
+            "; ".join(said) or "it was in and healthy only now and then", hint,
         )  # fmt: skip
 
     def _row(self, plan: Plan, name: str) -> Row:

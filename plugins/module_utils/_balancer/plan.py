@@ -117,7 +117,8 @@ def plan_drain(
     if floor and not any(place.sees_all for place in places):
         raise BeamError(
             "capacity_unseen", "%s may not leave" % ", ".join(sorted(members)), "%s shows no other server, so min_healthy can't be judged"
-            % ", ".join(place.label for place in places), "Add a balancer of kind haproxy or alb, or set min_healthy to 0", changed=False,
+            % ", ".join(place.label for place in places),
+            "Add a balancer of kind haproxy or alb, or set min_healthy (in an inventory beam_min_healthy) to 0", changed=False,
         )  # fmt: skip
     seen = capacity(places, looks, members, fleet, floor)
     return Plan("drained", steps, pairs, seen, looks)
@@ -155,6 +156,7 @@ def check_capacity(plan: Plan) -> None:
     if plan.capacity.refusal:
         raise BeamError(
             "capacity_floor", "%s may not leave" % ", ".join(sorted({name for _label, name in plan.pairs})), plan.capacity.refusal,
-            "Nothing was changed. Bring more hosts into service first, make the batch smaller, or lower min_healthy", changed=False,
+            "Nothing was changed. Bring more hosts into service first, make the batch smaller (beam_batches), or lower min_healthy (beam_min_healthy)",
+            changed=False,
             healthy=plan.capacity.facts(),
         )  # fmt: skip

@@ -152,7 +152,7 @@ def aws_files() -> tuple[dict[str, bytes], tuple[int, int]]:
         if spec is None or not spec.origin:
             raise BeamError(
                 "boto3_missing", "the bundle can't be made", "%s is not installed here" % library,
-                "Install boto3 1.36 or newer where this task runs, or say aws: false where servers have it",
+                "Install boto3 1.36 or newer where this task runs, or say aws: false (the role: bootstrap_with_aws: false) where servers have it",
             )  # fmt: skip
         if spec.submodule_search_locations:
             folder = list(spec.submodule_search_locations)[0]

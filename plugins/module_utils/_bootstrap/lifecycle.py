@@ -252,7 +252,7 @@ def _hook(client: Client, group: str, transition: str, wanted: str | None) -> st
     if len(names) > 1:
         raise BeamError(
             "hook_ambiguous", "which %s hook of the group %s is ours can't be told" % (kind, group), "it has %s" % ", ".join(names),
-            "Name it: lifecycle: {group: %s, %s: NAME}" % (group, kind),
+            "Name it, with bootstrap_lifecycle: {group: %s, %s: NAME}" % (group, kind),
         )  # fmt: skip
     return names[0] if names else ""
 

@@ -277,6 +277,7 @@ def read_pointer(store: Store, name: str, channel: str) -> Pointer:
     if value.stable is None:
         raise NotFound(
             "channel_empty", "the channel %s of %s points to nothing" % (channel, name),
-            "nothing was ever promoted on it in %s" % store.location, "Promote a version with release_channel",
+            "nothing was ever promoted on it in %s" % store.location,
+            "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel",
         )  # fmt: skip
     return Pointer(value.serial, value.stable.version, value.stable.digest)

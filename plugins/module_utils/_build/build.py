@@ -112,7 +112,7 @@ def _errors_of_the_disk(request: Request) -> t.Iterator[None]:
             ) from exc
         raise BeamError(
             "build_dir", "%s can't be used" % (exc.filename or request.build_dir), exc.strerror or str(exc),
-            "The user of the build must be able to read project_dir and to write to build_dir",
+            "The user of the build must be able to read project_dir and to write to build_dir (in an inventory beam_build_dir and beam_build_output)",
         ) from exc
 
 

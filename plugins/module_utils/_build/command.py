@@ -172,12 +172,15 @@ def run_command(
             _kill_all(process)
             raise BeamError(
                 "build_timeout", "%s did not end in time" % " ".join(argv[:3]), "it was killed after %d s" % timeout,
-                "Give more with timeout, or look at what it waits for", output=_end_of(tail.full()).splitlines(),
+                "Give more with timeout (of the role build_timeout), or look at what it waits for", output=_end_of(tail.full()).splitlines(),
             ) from None
         full = tail.full()
         return Finished(status, _end_of(full), full)
     except OSError as exc:
-        raise BeamError("command_missing", "%s can't be run" % argv[0], exc.strerror or str(exc), "Install it, or set elixir_path") from exc
+        raise BeamError(
+            "command_missing", "%s can't be run" % argv[0], exc.strerror or str(exc),
+            "Install it, or set elixir_path (in an inventory beam_elixir_path)",
+        ) from exc
     except BaseException:
         if process is not None and process.poll() is None:
             _kill_all(process)

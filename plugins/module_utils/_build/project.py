@@ -47,7 +47,10 @@ class Project:
 
 def require_project(project_dir: str) -> None:
     if not os.path.isdir(project_dir):
-        raise BeamError("no_project", "%s is not a directory" % project_dir, "", "Check the project out first, or correct project_dir")
+        raise BeamError(
+            "no_project", "%s is not a directory" % project_dir, "",
+            "Check the project out first, or correct project_dir (in an inventory beam_build_dir and beam_build_subdir)",
+        )
     if not os.path.isfile(os.path.join(project_dir, "mix.exs")):
         raise BeamError(
             "no_mix_exs", "%s is not a Mix project" % project_dir, "there is no mix.exs in it",
@@ -98,7 +101,10 @@ def choose_release(project: Project, asked: str | None) -> Chosen:
     if not name and len(project.releases) == 1:
         name = next(iter(project.releases))
     if not name and len(project.releases) > 1:
-        raise BeamError("release_ambiguous", "the project has several releases", known, "Say which one with release, or set default_release in mix.exs")
+        raise BeamError(
+            "release_ambiguous", "the project has several releases", known,
+            "Say which one with release (in an inventory beam_name), or set default_release in mix.exs",
+        )
     if not project.releases:
         if project.umbrella:
             raise BeamError("no_release", "the umbrella project has no release", "", "Add releases: to project/0 of its mix.exs")

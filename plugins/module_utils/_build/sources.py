@@ -214,7 +214,7 @@ def require_submodules(root: str) -> None:
     if missing:
         raise BeamError(
             "git_submodule", "%s is not all there" % root, "the submodule %s is not checked out" % named(missing),
-            "Check it out with git submodule update --init --recursive; with repo, mix_release does it itself",
+            "Check it out with git submodule update --init --recursive; with repo (in an inventory beam_repo), mix_release does it itself",
         )
 
 
@@ -226,7 +226,8 @@ def describe(root: str, *more: str) -> str:
         raise BeamError(
             "git_shallow" if shallow else "git_describe", "%s has no version from git" % root,
             "the clone is shallow, so its tags can't be reached" if shallow else git.first_line(done),
-            "Fetch the rest with git fetch --unshallow --tags" if shallow else "Tag a commit (git tag v1.0.0), and fetch the tags; or give version",
+            "Fetch the rest with git fetch --unshallow --tags" if shallow
+            else "Tag a commit (git tag v1.0.0), and fetch the tags; or give version (in an inventory beam_build_version)",
         )
     text = done.stdout.strip()
     return text[1:] if text[:1] == "v" and text[1:2].isdigit() else text

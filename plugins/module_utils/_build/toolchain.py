@@ -22,7 +22,7 @@ def find_program(name: str, env: t.Mapping[str, str]) -> str:
     if path is None:
         raise BeamError(
             "no_elixir", "%s is not installed" % name, "it is not in %s" % env["PATH"],
-            "Apply the role alchemist.beam.toolchain, or set elixir_path to the directory that holds elixir and mix",
+            "Apply the role alchemist.beam.toolchain, or set elixir_path (in an inventory beam_elixir_path) to the directory that holds elixir and mix",
         )
     return path
 

@@ -86,7 +86,8 @@ def _fetch(store: Store, name: str, layer: Layer, staging: str, stop: threading.
     except NotFound as exc:
         raise NotFound(
             "layer_missing", "the layer %s of %s can't be fetched" % (layer.sha256[:12], name), "it is not in %s" % store.location,
-            "Look at the release with release_artifact (state: verified), and publish it again under a new version", layer=layer.sha256, prefix=layer.prefix,
+            "Publish it again under a new version (of a playbook alchemist.beam.deploy); release_artifact with state: verified tells what lacks",
+            layer=layer.sha256, prefix=layer.prefix,
         ) from exc
 
 

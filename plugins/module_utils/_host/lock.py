@@ -51,7 +51,7 @@ def _acquire(handle: int, kind: int, path: str, seconds: float) -> None:
             raise BeamError(
                 "install_locked", "%s is busy" % os.path.dirname(path),
                 "another installation (process %s) has been running for more than %g seconds" % (holder, seconds),
-                "Wait for it, or raise lock_timeout", holder=holder,
+                "Wait for it, and run it again (lock_timeout of alchemist.beam.release_install waits longer)", holder=holder,
             )
         time.sleep(0.1)
 

@@ -146,7 +146,10 @@ def plan_removal(layout: Layout, state: State, version: str | None, digest: str 
     pointing = sorted(name for name, pointed in pointers.items() if pointed == version)
     if pointing:
         why = "%s points at it" % posixpath.join(layout.base, pointing[0])
-        raise BeamError("release_current", label, why, "Activate another version first, or take the pointer away (state: inactive)")
+        raise BeamError(
+            "release_current", label, why,
+            "Activate another version first, or take the pointer away (alchemist.beam.release_install with state: inactive)",
+        )
     if version in live_versions(layout):
         raise BeamError("release_in_use", label, "a running process still uses it", "Restart what runs with the version that is current")
     if version in mounted_versions(layout):
@@ -174,13 +177,13 @@ def _refuse_other(layout: Layout, version: str, digest: str, installed: Installe
             raise BeamError(
                 "version_differs", "%s can't be installed" % version,
                 "another release of the same version is in %s (digest %s, not %s)" % (path, installed.digest[:12], digest[:12]),
-                "A version never changes: publish under a new one, or remove this one first (state: absent)",
+                "A version never changes: publish under a new one, or remove this one first (alchemist.beam.release_install with state: absent)",
                 installed=installed.digest, wanted=digest,
             )
     elif os.path.lexists(path):
         raise BeamError(
             "release_unknown", "%s can't be installed" % version, "%s exists, and was not put there by release_install" % path,
-            "Move it away, or remove it with state: absent",
+            "Move it away, or remove it (alchemist.beam.release_install with state: absent)",
         )
 
 
@@ -234,7 +237,7 @@ def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer]
 
 def _refuse_full(layout: Layout, version: str, space: Space, min_free_mb: int) -> None:
     label = "%s is not installed in %s" % (version, layout.base)
-    hint = "Free some space, keep fewer releases, or lower min_free_mb"
+    hint = "Free some space, keep fewer releases, or lower min_free_mb (in an inventory beam_min_free_mb)"
     if space.need_bytes + min_free_mb * MIB > space.free_bytes:
         raise BeamError(
             "disk_too_small", label,

@@ -48,7 +48,8 @@ def resolve(wanted: Wanted, store: t.Callable[[], Store], layout: Layout, state:
         target = channel.stable
         if target is None:
             raise NotFound("channel_empty", "%s can't be installed from the channel %s" % (wanted.name, wanted.channel),
-                           "nothing was ever promoted on it in %s" % store().location, "Promote a version with release_channel")
+                           "nothing was ever promoted on it in %s" % store().location,
+                           "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel")
         version, digest = target.version, target.digest
         seen = Seen(channel.serial, digest)
         refuse_replay(wanted, state, seen)
@@ -57,7 +58,8 @@ def resolve(wanted: Wanted, store: t.Callable[[], Store], layout: Layout, state:
             raise BeamError(
                 "ghost", "%s %s is not installed" % (wanted.name, version),
                 "it is a ghost on the channel %s since %s: %s" % (wanted.channel, ghost.at, ghost.reason or "no reason given"),
-                "Promote another version, or say allow_ghost: true to install it all the same", version=version, digest=digest,
+                "Promote another version, or say allow_ghost: true (of a playbook -e beam_force=true) to install it all the same",
+                version=version, digest=digest,
             )
     elif version is not None:
         known = state.installed.get(check_version(version))
@@ -82,7 +84,7 @@ def refuse_replay(wanted: Wanted, state: State, seen: Seen) -> None:
     if newest is None or wanted.allow_older_serial:
         return
     label = "%s can't be installed from the channel %s" % (wanted.name, wanted.channel)
-    hint = "Find out why the store shows another past; if the channel was made anew on purpose, say allow_older_serial: true"
+    hint = "Find out why the store shows another past; where the channel was made anew: alchemist.beam.release_install, once, with allow_older_serial: true"
     if seen.serial < newest.serial:
         raise BeamError("channel_replayed", label, "its serial is %d, but this server has seen %d" % (seen.serial, newest.serial), hint,
                         serial=seen.serial, newest=newest.serial)

@@ -38,6 +38,7 @@ class _Said:
 _RAISED = re.compile(r"\*\* \(([A-Za-z][\w.]*)\) ?(.*)")
 _PROVIDER = re.compile(r"Config provider (\S+) failed with:")
 _LOGGED = re.compile(r"^\W{0,2}(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d")
+_OF_SYSTEMD = re.compile(r"\S+\.service: |(?:Start|Stopp)(?:ing|ed) |Failed to start |Failed$")
 _TRACE = re.compile(r"^\s*(?:\([\w.]+ [\w.+-]+\) )?(\S+\.(?:exs?|erl):\d+): (.*)|^\s+:?[A-Za-z_][\w.!?:]*\(.*\)$|^\s+\([\w.]+ [\w.+-]+\) ")
 _PLACE = re.compile(r"^\s+\((?!stdlib|elixir|kernel|logger|proc_lib)[\w.]+ [\w.+-]+\) (\S+\.(?:exs?|erl):\d+): ")
 _ON_THE_WAY = re.compile(r"failed to connect|disconnected|reconnect", re.IGNORECASE)
@@ -189,7 +190,7 @@ def _rest(lines: t.Sequence[str], number: int, indent: int, wanted: bool) -> tup
     more: list[str] = []
     for line in lines[number : number + 6]:
         text = line.strip()
-        if _LOGGED.match(line) or _RAISED.search(line) or _LAST.match(text) or text == "done":
+        if _LOGGED.match(line) or _OF_SYSTEMD.match(line) or _RAISED.search(line) or _LAST.match(text) or text == "done":
             break
         if _TRACE.match(line):
             return more, text if wanted and more and re.match(r"^:?[A-Za-z_][\w.!?:]*\(.*\)$", text) else ""

@@ -65,9 +65,9 @@ class Daemon:
         # It was started by somebody before us.
         return (said if self._begun is not None else _since_start(said))[-lines:]
 
-    def last_boot(self) -> list[str]:
+    def last_boots(self) -> list[list[str]]:
         said = _since_start(self._said(None))
-        return said if fatal(said) else []
+        return [said] if fatal(said) else []
 
     def _said(self, begun: t.Optional[int]) -> list[str]:
         try:
@@ -231,7 +231,7 @@ class Daemon:
             "boot_timeout",
             "%s did not finish starting within %g s" % (self.release, timeout),
             "process %d still runs" % child.pid,
-            "Raise boot_timeout, or look at its log",
+            "Look at its log, or raise boot_timeout (in an inventory beam_boot_timeout)",
             pid=child.pid,
         )
 

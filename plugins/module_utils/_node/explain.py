@@ -66,8 +66,8 @@ def why_down(manager: Manager, status: Status) -> str:
     """Why a node that ought to run does not, as its last start told; '' where it runs, was stopped, or said nothing."""
     if status.process is not None:
         return ""
-    lines = manager.last_boot()
-    reason = read(lines, selinux=enforcing()) if lines else None
+    selinux = enforcing()
+    reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None)
     return redact([reason.text], manager.secrets())[0] if reason else ""
 
 

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 MOST = 5000  # lines
+_STARTS = 3
 _IDS = ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID")  # of what the unit wrote, and of what systemd wrote of it
 
 
@@ -41,14 +42,12 @@ class Journal:
             return [entry for entry in found if not self._former or entry.start != self._former]
         return [entry for entry in found if not running or entry.start == running]
 
-    def last_boot(self) -> list[str]:
-        """What the last start wrote that wrote anything of its own."""
+    def last_boots(self) -> list[list[str]]:
+        """What the last starts wrote, the newest first: the very last may have only just begun."""
         starts: dict[str, list[str]] = {}
         for entry in self._read():
             starts.setdefault(entry.start, []).append(entry.text)
-        # systemd writes of each start that it begins, and how it ended: of one that has just begun there is no more.
-        whole = [lines for start, lines in starts.items() if start and len(lines) > 2]
-        return whole[-1] if whole else []
+        return [lines for start, lines in starts.items() if start][: -1 - _STARTS : -1]
 
     def _read(self) -> list[Entry]:
         self._run("journalctl", "--sync", timeout=10)  # what a process wrote just before it ended may still be on its way

@@ -66,8 +66,8 @@ class Manager(t.Protocol):
     def log(self, lines: int) -> list[str]:
         """The last lines of what it wrote since its last start, and nothing of the process before."""
 
-    def last_boot(self) -> list[str]:
-        """Of a node that does not run, and ought to: what its last start wrote."""
+    def last_boots(self) -> list[list[str]]:
+        """Of a node that does not run, and ought to: what its last starts wrote, the newest first."""
 
     def crash_dump(self) -> str:
         """Where the VM writes its crash dump, '' if that is unknown."""

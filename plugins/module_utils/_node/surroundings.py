@@ -75,7 +75,7 @@ def _of_systemd(manager: Systemd) -> Surroundings:
     what = "Cannot tell the environment of %s" % manager.unit
     if shown.get("LoadState") not in ("loaded", "masked"):
         why = "systemd says it is %s" % shown.get("LoadState")
-        raise BeamError("unit_missing", what, why, "Apply the role alchemist.beam.service first, or correct the option unit")
+        raise BeamError("unit_missing", what, why, "Run the playbook alchemist.beam.setup first, or correct unit (in an inventory beam_unit)")
     given: dict[str, str] = {}
     for path, optional in environment_files(shown.get("EnvironmentFiles", "")):
         given.update(envfile.load(path, required=not optional))

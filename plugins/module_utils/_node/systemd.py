@@ -68,7 +68,10 @@ class Systemctl:
             # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
             return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
         except FileNotFoundError:
-            raise BeamError("systemd_missing", "Cannot run %s" % argv[0], "it is not installed", "Use manager: daemon on a host without systemd") from None
+            raise BeamError(
+                "systemd_missing", "Cannot run %s" % argv[0], "it is not installed",
+                "Use manager: daemon (in an inventory beam_manager: daemon) on a host without systemd",
+            ) from None
 
 
 def parse_show(text: str) -> dict[str, str]:
@@ -132,8 +135,8 @@ class Systemd:
             return []
         return [entry.text for entry in self._journal.since_start(self._shown.get("InvocationID", ""))][-lines:]
 
-    def last_boot(self) -> list[str]:
-        return self._journal.last_boot() if self._shown.get("ActiveState") in ("failed", "activating") else []
+    def last_boots(self) -> list[list[str]]:
+        return self._journal.last_boots() if self._shown.get("ActiveState") in ("failed", "activating") else []
 
     def crash_dump(self) -> str:
         return environment(self._shown).get("ERL_CRASH_DUMP", "")
@@ -154,7 +157,10 @@ class Systemd:
         if state == "masked":
             raise BeamError("unit_masked", what, "the unit is masked", "systemctl unmask %s" % self.unit)
         if state == "not-found":
-            raise BeamError("unit_missing", what, "there is no such unit", "Apply the role alchemist.beam.service first, or correct the option unit")
+            raise BeamError(
+                "unit_missing", what, "there is no such unit",
+                "Run the playbook alchemist.beam.setup first, or correct unit (in an inventory beam_unit)",
+            )
         if state != "loaded":
             raise BeamError("unit_invalid", what, "systemd says it is %s" % state, "systemctl status %s" % self.unit)
         if shown.get("Type") not in ("notify", "notify-reload"):
@@ -260,7 +266,7 @@ class Systemd:
                 "boot_timeout",
                 "%s did not finish starting within %g s" % (self.unit, timeout),
                 "it is %s" % _state(shown),
-                "Raise boot_timeout, or look at its log",
+                "Look at its log, or raise boot_timeout (in an inventory beam_boot_timeout)",
             )
         pid = int(shown.get("MainPID") or 0)
         if code != 0:

@@ -67,7 +67,10 @@ def staged(base: str, name: str, version: str) -> Target:
     target = rehearse(base, name, version)
     what = "Cannot use %s %s" % (name, version)
     if not os.path.isdir(target.root):
-        raise BeamError("release_not_staged", what, "there is no %s" % target.root, "Stage it first, with release_install")
+        raise BeamError(
+            "release_not_staged", what, "there is no %s" % target.root,
+            "Stage it first (playbook alchemist.beam.deploy or rollout; the module is release_install)",
+        )
     found = _release(name, target.root, what)
     if found.version != version:
         raise BeamError("release_broken", what, "%s is version %s" % (target.root, found.version), "Install the release again")
@@ -93,17 +96,25 @@ def resolve(base: str, name: str, expect_version: t.Optional[str] = None, pointe
     what = "Cannot tell which release of %s ought to run" % name
     if not os.path.islink(link):
         if not os.path.lexists(link):
-            raise BeamError("current_missing", what, "%s does not exist" % link, "Install a release first, with release_install")
-        raise BeamError("current_not_a_link", what, "%s is no symbolic link" % link, "Move it away and activate a release with release_install")
+            raise BeamError(
+                "current_missing", what, "%s does not exist" % link,
+                "Roll out a release first (playbook alchemist.beam.deploy or rollout; the module is release_install)",
+            )
+        raise BeamError(
+            "current_not_a_link", what, "%s is no symbolic link" % link,
+            "Move it away, and roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)",
+        )
     releases = os.path.join(os.path.realpath(base), "releases")
     root = os.path.realpath(link)
     if os.path.dirname(root) != releases:
         raise BeamError(
-            "current_outside", what, "%s points to %s, which is no directory of %s" % (link, root, releases), "Activate a release with release_install"
+            "current_outside", what, "%s points to %s, which is no directory of %s" % (link, root, releases),
+            "Roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)"
         )
     if not os.path.isdir(root):
         raise BeamError(
-            "current_dangling", what, "%s points to %s, which is not there" % (link, root), "Activate a release that is installed, with release_install"
+            "current_dangling", what, "%s points to %s, which is not there" % (link, root),
+            "Roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)"
         )
     target = _release(name, root, what)
     version = target.version
@@ -112,6 +123,6 @@ def resolve(base: str, name: str, expect_version: t.Optional[str] = None, pointe
             "version_on_disk",
             "%s is version %s, not %s" % (link, version, expect_version),
             "what is on disk is not what is expected to run",
-            "Activate version %s first, with release_install" % expect_version,
+            "Roll out version %s first (playbook alchemist.beam.deploy or rollout; the module is release_install)" % expect_version,
         )
     return target

@@ -198,5 +198,5 @@ def parse_channel(data: bytes) -> Channel:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
         raise BeamError(
             "channel_invalid", "the channel can't be read", str(exc) or type(exc).__name__,
-            "Look at the channel's file in the store; a promotion with force: true does not repair it",
+            "Look at the channel's file in the store; a promotion with force: true (of a playbook -e beam_force=true) does not repair it",
         ) from exc

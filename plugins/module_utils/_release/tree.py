@@ -135,7 +135,7 @@ def require_tree(root: str) -> None:
     if not os.path.isdir(root):
         raise BeamError(
             "tree_missing", "the release tree %s can't be published" % root, "there is no such directory",
-            "Build it first (mix_release), or mend path",
+            "Build it first (playbook alchemist.beam.build; the module is mix_release), or correct path (in an inventory beam_build_output)",
         )
 
 
@@ -166,7 +166,7 @@ def scan_tree(root: str, exclude: t.Sequence[str] = ()) -> Tree:
     if not files:
         raise BeamError(
             "tree_empty", "the release tree %s can't be published" % root, "it holds no file",
-            "Build it first (mix_release), or mend path",
+            "Build it first (playbook alchemist.beam.build; the module is mix_release), or correct path (in an inventory beam_build_output)",
         )
     return Tree(root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(scan.directories)), tuple(sorted(scan.left_out)))
 

@@ -116,9 +116,9 @@ def lost(lock: Lock, fence: int) -> Conflict:
 
 def refused(lock: Lock, waited: float) -> Conflict:
     holder = _held(lock)
-    again = "Run the task again later, or with wait (seconds) to wait for it"
+    again = "Run it again later, or with wait (of a playbook -e beam_wait=600), which waits for it"
     if not looks_alive(holder, datetime.datetime.now(datetime.timezone.utc)):
-        again = "Run the task again with wait: %d, which is long enough to see whether it is alive" % (holder.ttl + 5)
+        again = "Run it again with wait: %d (of a playbook -e beam_wait=%d), which is long enough to see whether it is alive" % (holder.ttl + 5, holder.ttl + 5)
     return Conflict(
         "lock_held", "the lock of %s on the channel %s was not taken" % (lock.name, lock.channel),
         "%s%s" % (holder.describe(), "; %d seconds were waited for it" % waited if waited >= 1 else ""),

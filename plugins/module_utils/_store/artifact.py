@@ -196,7 +196,10 @@ def _absent(store: Store, params: Params, check_mode: bool) -> Result:
 
 def _pruned(store: Store, params: Params, check_mode: bool) -> Result:
     if params["keep"] < 1:
-        raise BeamError("keep_too_small", "nothing is pruned", "keep is %d" % params["keep"], "Keep one version at least; remove single ones with state=absent")
+        raise BeamError(
+            "keep_too_small", "nothing is pruned", "keep is %d" % params["keep"],
+            "Keep one version at least; remove single ones with alchemist.beam.release_artifact, state: absent",
+        )
     plan = plan_prune(store, _need(params, "name"), params["keep"], params["keep_days"], params["min_layer_age"] * HOUR)
     return _removal(store, plan, check_mode)
 
@@ -309,7 +312,7 @@ def presign(store: Store, version: Version, seconds: int, channel: str | None, l
     if strange:
         raise BeamError(
             "layer_unknown", "the layer %s can't be presigned" % check_digest(strange[0])[:12], "%s %s has no such layer" % (name, version.version),
-            "Give what release_install returned under lacks for this release", layers=strange,
+            "Give what alchemist.beam.release_install returned under lacks for this release", layers=strange,
         )
     keys += [layer_key(name, sha256) for sha256 in sorted(own if layers is None else set(layers))]
     if channel:

@@ -45,7 +45,7 @@ class Check:
 def _ignores(store: Store, what: str) -> BeamError:
     return BeamError(
         "store_unconditional", "the store %s is refused" % store.location, "it %s, so two writers could overwrite each other" % what,
-        "Use an S3 API with conditional writes (If-None-Match and If-Match); store_check tells more",
+        "Use an S3 API with conditional writes (If-None-Match and If-Match); alchemist.beam.store_check tells more",
     )
 
 

@@ -103,7 +103,7 @@ def need_version(store: Store, name: str, version: str) -> Version:
     if found is None:
         raise NotFound(
             "release_missing", "%s %s is not in the store %s" % (name, version, store.location), "it was never published there, or it was removed",
-            "Publish it (release_artifact, or the playbook distribute after a build of it); release_artifact_info lists what is there",
+            "Publish it (playbook alchemist.beam.deploy, or distribute after a build; module release_artifact); release_artifact_info lists what is there",
         )
     return found
 
@@ -114,7 +114,7 @@ def read_manifest(store: Store, name: str, digest: str) -> Manifest:
     except NotFound as exc:
         raise NotFound(
             "release_missing", "%s with the digest %s is not in the store %s" % (name, digest[:12], store.location),
-            "it was never published there, or it was removed", "release_artifact_info lists what is there",
+            "it was never published there, or it was removed", "Publish it (playbook alchemist.beam.deploy); release_artifact_info lists what is there",
         ) from exc
     manifest = unpack_manifest(found.data, digest)
     if manifest.name != name:
@@ -148,7 +148,10 @@ def read_pin(store: Store, name: str, version: str) -> Pin | None:
     except NotFound:
         return None
     except (ValueError, KeyError, TypeError) as exc:
-        raise BeamError("pin_invalid", "the pin of %s %s can't be read" % (name, version), str(exc), "Unpin it with pinned: false, then pin it again") from exc
+        raise BeamError(
+            "pin_invalid", "the pin of %s %s can't be read" % (name, version), str(exc),
+            "Unpin it (alchemist.beam.release_artifact with pinned: false), then pin it again",
+        ) from exc
 
 
 def resolve(store: Store, name: str, channel: str | None = None, version: str | None = None, digest: str | None = None) -> Version:
@@ -158,7 +161,8 @@ def resolve(store: Store, name: str, channel: str | None = None, version: str | 
         if value.stable is None:
             raise NotFound(
                 "channel_empty", "the channel %s of %s points to nothing" % (channel, name),
-                "nothing was ever promoted on it in %s" % store.location, "Promote a version: deploy one (playbook deploy or rollout), or say release_channel",
+                "nothing was ever promoted on it in %s" % store.location,
+                "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel",
             )
         return Version(name, value.stable.version, value.stable.digest)
     if digest is not None:

@@ -33,7 +33,7 @@ def open_store(params: t.Mapping[str, t.Any]) -> Store:
     if url.username or url.password:
         raise BeamError(
             "store_location", "the store's location holds credentials", "they would show up in logs and results",
-            "Leave them out of store, and give access_key and secret_key",
+            "Leave them out of store (in an inventory beam_store), and give access_key and secret_key (beam_store_options)",
         )
     if url.query or url.fragment:
         raise _refuse(location.split("?", 1)[0].split("#", 1)[0], "it has a query or a fragment")

@@ -225,7 +225,8 @@ class S3Store(Store):
         while True:
             if attempt == 0 and self.left() <= 0:
                 raise BeamError(
-                    "store_timeout", what, "the %d seconds of store_timeout are over" % self.options.timeout, "Raise store_timeout, or run the task again",
+                    "store_timeout", what, "the %d seconds of store_timeout are over" % self.options.timeout,
+                    "Run it again, or raise store_timeout (in an inventory in beam_store_options)",
                 )
             try:
                 return work(attempt)

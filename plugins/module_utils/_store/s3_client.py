@@ -70,5 +70,6 @@ def make_client(options: S3Options) -> t.Any:
         )
     except (BotoCoreError, ValueError) as exc:
         raise BeamError(
-            "store_options", "the store %s can't be used" % options.location, str(exc), "Check profile, region, endpoint_url and the credentials",
+            "store_options", "the store %s can't be used" % options.location, str(exc),
+            "Check profile, region, endpoint_url and the credentials (in an inventory beam_store_options)",
         ) from exc

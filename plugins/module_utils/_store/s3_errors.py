@@ -19,14 +19,19 @@ class Meaning(t.NamedTuple):
     retry: bool = False
 
 
-_CREDENTIALS_HINT = "Check access_key, secret_key and session_token, or profile, or the environment's credentials"
+_CREDENTIALS_HINT = (
+    "Check access_key, secret_key and session_token, or profile (in an inventory under beam_store_options), or the environment of the host that runs the task"
+)
 # A task runs on the build server or on a server, so the environment of whoever types the command does not count.
 _NO_CREDENTIALS = (
     "Give access_key and secret_key, or profile (in an inventory under beam_store_options), or use the environment of the host that runs the task"
 )
-_BUSY = Meaning("store_busy", "it is overloaded or broken at the moment", "Run the task again later, or raise store_timeout", True)
+_BUSY = Meaning(
+    "store_busy", "it is overloaded or broken at the moment",
+    "Run it again later, or raise store_timeout (in an inventory in beam_store_options)", True,
+)
 _CORRUPTED = Meaning("store_upload_corrupt", "the bytes changed on the way to it", "Run the task again; if it repeats, look for a broken proxy or memory", True)
-_REGION = Meaning("store_region", "the bucket is in another region", "Set region to the bucket's")
+_REGION = Meaning("store_region", "the bucket is in another region", "Set region to the bucket's (in an inventory in beam_store_options)")
 _DENIED = Meaning(
     "store_denied", "it is missing or the access is denied (S3 does not tell them apart without the right to list the bucket)",
     "Check the name, and the rights of these credentials: s3:GetObject, s3:PutObject, s3:DeleteObject on the objects, s3:ListBucket on the bucket",
@@ -34,7 +39,7 @@ _DENIED = Meaning(
 
 # By the error code of an answer.
 CODES: dict[str, Meaning] = {
-    "NoSuchBucket": Meaning("store_missing", "there is no such bucket", "Create it, or mend the name"),
+    "NoSuchBucket": Meaning("store_missing", "there is no such bucket", "Create it, or correct store (in an inventory beam_store)"),
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
     "AccountProblem": _DENIED,
@@ -55,19 +60,25 @@ CODES: dict[str, Meaning] = {
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
     "IncorrectEndpoint": _REGION,
-    "InvalidBucketName": Meaning("store_location", "the bucket's name is not valid", "Mend the name in store"),
+    "InvalidBucketName": Meaning("store_location", "the bucket's name is not valid", "Correct the name in store (in an inventory beam_store)"),
     "KMS.DisabledException": Meaning("store_kms", "the bucket's KMS key is disabled", "Enable the key"),
     "KMS.NotFoundException": Meaning("store_kms", "the bucket's KMS key does not exist", "Give the bucket another key"),
     "KMS.KMSInvalidStateException": Meaning("store_kms", "the bucket's KMS key can't be used now", "Look at the key's state"),
-    "NotImplemented": Meaning("store_unsupported", "it does not know this request", "Use an S3 API with conditional writes; store_check proves it"),
-    "501": Meaning("store_unsupported", "it does not know this request", "Use an S3 API with conditional writes; store_check proves it"),
+    "NotImplemented": Meaning(
+        "store_unsupported", "it does not know this request",
+        "Use an S3 API with conditional writes; alchemist.beam.store_check proves it",
+    ),
+    "501": Meaning("store_unsupported", "it does not know this request", "Use an S3 API with conditional writes; alchemist.beam.store_check proves it"),
     "BadDigest": _CORRUPTED,
     "InvalidDigest": _CORRUPTED,
     "XAmzContentSHA256Mismatch": _CORRUPTED,
     "XAmzContentChecksumMismatch": _CORRUPTED,
     "IncompleteBody": _CORRUPTED,
     "EntityTooLarge": Meaning("store_object_too_large", "it refuses an object of this size", "Make the layer smaller"),
-    "QuotaExceeded": Meaning("store_full", "the bucket's quota is used up", "Prune old releases with release_artifact state=pruned, or raise the quota"),
+    "QuotaExceeded": Meaning(
+        "store_full", "the bucket's quota is used up",
+        "Keep fewer releases (in an inventory beam_keep; of the module state: pruned), or raise the quota",
+    ),
     "SlowDown": _BUSY,
     "ServiceUnavailable": _BUSY,
     "InternalError": _BUSY,
@@ -83,7 +94,7 @@ CODES: dict[str, Meaning] = {
     "504": _BUSY,
 }
 
-_NETWORK_HINT = "Check endpoint_url, the network and the firewall; store_timeout bounds how long is tried"
+_NETWORK_HINT = "Check endpoint_url (in an inventory in beam_store_options), the network and the firewall; store_timeout bounds how long is tried"
 _UNREACHABLE = Meaning("store_unreachable", "it can't be connected to", _NETWORK_HINT, True)
 _SILENT = Meaning("store_timeout", "it stopped answering", _NETWORK_HINT, True)
 _CUT = Meaning("store_cut", "the connection broke", _NETWORK_HINT, True)
@@ -95,7 +106,10 @@ EXCEPTIONS: dict[str, Meaning] = {
     "CredentialRetrievalError": Meaning("store_credentials", "the credentials can't be fetched", _CREDENTIALS_HINT),
     "TokenRetrievalError": Meaning("store_credentials", "the SSO token can't be fetched", "Log in again (aws sso login)"),
     "UnauthorizedSSOTokenError": Meaning("store_credentials", "the SSO session has expired", "Log in again (aws sso login)"),
-    "SSLError": Meaning("store_tls", "its TLS certificate can't be verified, or TLS fails", "Give the right aws_ca_bundle, or mend the certificate"),
+    "SSLError": Meaning(
+        "store_tls", "its TLS certificate can't be verified, or TLS fails",
+        "Give the right aws_ca_bundle (in an inventory in beam_store_options), or correct the certificate",
+    ),
     "ConnectTimeoutError": _UNREACHABLE,
     "ProxyConnectionError": Meaning("store_unreachable", "the proxy can't be connected to", "Check the environment's proxy settings", True),
     "EndpointConnectionError": _UNREACHABLE,
@@ -104,7 +118,7 @@ EXCEPTIONS: dict[str, Meaning] = {
     "ConnectionClosedError": _CUT,
     "ResponseStreamingError": _CUT,
     "HTTPClientError": _CUT,
-    "ResponseParserError": Meaning("store_not_s3", "its answer is not one of an S3 API", "Check endpoint_url", True),
+    "ResponseParserError": Meaning("store_not_s3", "its answer is not one of an S3 API", "Check endpoint_url (in an inventory in beam_store_options)", True),
     "ProtocolError": _CUT,
     "OSError": _CUT,
 }
@@ -157,7 +171,7 @@ def translate(exc: BaseException, what: str, after: float = 0.0, owner: str | No
     if known.code == "store_region":
         region = region_of(exc)
         if region:
-            why, hint = "%s, %s" % (why, region), "Set region: %s" % region
+            why, hint = "%s, %s" % (why, region), "Set region: %s (in an inventory in beam_store_options)" % region
     if known.code == "store_denied" and owner:
         why += ", or another account than %s owns the bucket" % owner
     if known.retry and after >= 1:

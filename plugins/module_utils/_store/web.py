@@ -107,7 +107,7 @@ class HttpStore(Store):
         if url is None:
             raise BeamError(
                 "presigned_missing", "%s can't be fetched" % key, "there is no presigned URL for it",
-                "Presign the release that is to be installed (release_artifact_info with presign), and give all of its URLs",
+                "Presign the release that is to be installed (alchemist.beam.release_artifact_info with presign), and give all of its URLs",
             )
         return url
 
@@ -120,7 +120,10 @@ class HttpStore(Store):
         left = self._deadline - time.monotonic()
         if left <= 0:
             why = "the store took longer than %g seconds" % self._timeout + (", at last: " + why if why else "")
-            raise BeamError("store_timeout", "%s can't be read" % label, why, "Look at the network and the store, or raise store_timeout")
+            raise BeamError(
+                "store_timeout", "%s can't be read" % label, why,
+                "Look at the network and the store, or raise store_timeout (in an inventory in beam_store_options)",
+            )
         return left
 
     def pause(self, attempt: int, label: str, why: str) -> None:
@@ -144,7 +147,7 @@ class HttpStore(Store):
                 connection.close()
                 raise BeamError(
                     "store_untrusted", "%s can't be read" % label, "its certificate is not valid here (%s)" % exc.verify_message,
-                    "Give the CA that signed it (aws_ca_bundle)",
+                    "Give the CA that signed it (aws_ca_bundle; in an inventory in beam_store_options)",
                 ) from exc
             except _BROKEN as exc:
                 why = _reason(exc)

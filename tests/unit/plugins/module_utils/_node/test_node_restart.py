@@ -103,8 +103,8 @@ class Fake:
     def log(self, lines: int) -> list[str]:
         return ["the word is swordfish", "cookie monster-cookie"][:lines]
 
-    def last_boot(self) -> list[str]:
-        return self.log(9)
+    def last_boots(self) -> list[list[str]]:
+        return [self.log(9)]
 
     def crash_dump(self) -> str:
         return ""

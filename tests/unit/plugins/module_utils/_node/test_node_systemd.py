@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import systemd
+from ansible_collections.alchemist.beam.plugins.module_utils._node.explain import why_down
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import settle
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, os_process
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl, Systemd, environment, environment_files, parse_show
@@ -253,14 +254,16 @@ def test_the_log_where_the_journal_is_empty() -> None:
     assert manager.log(50) == [] and any("--since @" in command for command in fake.commands)
 
 
-@pytest.mark.parametrize(("state", "said"), [("failed", ["Starting", "** (A) b", "Failed"]), ("inactive", []), ("active", [])])
+@pytest.mark.parametrize(("state", "said"), [("failed", ["** (A) b"]), ("activating", ["** (A) b"]), ("inactive", []), ("active", [])])
 def test_the_last_start_of_a_unit_that_ought_to_run(state: str, said: list[str]) -> None:
     log = [(OF_UNIT, "one", "x"), (UNIT, "one", "y"), (OF_UNIT, "one", "z"), (OF_UNIT, "two", "Starting"), (UNIT, "two", "** (A) b")]
     log += [(OF_UNIT, "two", "Failed"), (OF_UNIT, "three", "Starting")]
     fake = Fake({**LOADED, "ActiveState": state}, answers={"--unit": (0, entries(*log))})
     manager = Systemd("a", fake)
     manager.status()
-    assert manager.last_boot() == said
+    assert [line for lines in manager.last_boots() for line in lines if "**" in line] == said
+    status = manager.status()
+    assert why_down(manager, status) == "".join(said) if state != "active" else True
 
 
 def test_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
