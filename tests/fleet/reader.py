@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody who follows docs/journey.md in front of a fleet.
+"""Somebody who follows docs/journey.md, or another page, in front of a fleet.
 
 What a reader brings along is made here: names of servers in the settings of ssh, a repository and a Python package index that the servers reach.
 """
@@ -34,6 +34,9 @@ def here(*argv: str) -> None:
 class Reader:
     """Somebody who follows the journey: a home, nothing in the environment but what the page says, and the command line."""
 
+    page = "journey.md"
+    builder = "build1"
+
     def __init__(self, hosts: t.Any, directory: Path, names: t.Mapping[str, str], **environment: str) -> None:
         """names: what the page calls each host of the fleet. environment: what else the page says that it needs."""
         self.hosts = hosts
@@ -52,17 +55,21 @@ class Reader:
         s3_server.install()
         self._settings()
         web = self.directory / "web"
-        made = self.directory / "repo"
-        here(sys.executable, str(ROOT / "examples" / "make_versions.py"), str(made))
-        here("git", "clone", "--quiet", "--bare", str(made), str(web / "beacon.git"))
-        here("git", "-C", str(web / "beacon.git"), "update-server-info")
+        self.bring(web)
         boto3 = "boto3==" + importlib.metadata.version("boto3")
         here(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(web / "wheels"), boto3)
         serve = "python -m http.server --bind %s --directory %s 8099 >/dev/null 2>&1 &" % (CONTROL, shlex.quote(str(web)))
         self.hosts.control("sh", "-c", serve)
         self.hosts.control("curl", "-sSf", "--retry", "50", "--retry-delay", "1", "--retry-connrefused", "-o", "/dev/null", "http://%s/wheels/" % WEB)
         pip = "[global]\\nno-index = true\\nfind-links = http://%s/wheels/\\ntrusted-host = %s\\n" % (WEB, CONTROL)
-        self.hosts.shell(self.names["build1"], "printf '%s' > /etc/pip.conf" % pip)
+        self.hosts.shell(self.names[self.builder], "printf '%s' > /etc/pip.conf" % pip)
+
+    def bring(self, web: Path) -> None:
+        """The repository that the page names."""
+        made = self.directory / "repo"
+        here(sys.executable, str(ROOT / "examples" / "make_versions.py"), str(made))
+        here("git", "clone", "--quiet", "--bare", str(made), str(web / "beacon.git"))
+        here("git", "-C", str(web / "beacon.git"), "update-server-info")
 
     def _settings(self) -> None:
         (self.home / "ssh").mkdir(parents=True)
@@ -74,9 +81,9 @@ class Reader:
         (self.home / "ansible.cfg").write_text(ansible, encoding="utf-8")
 
     def types(self, phase: str, part: slice = slice(None), **more: str) -> str:
-        settings = ["%s=%s" % pair for pair in self.ansible.items()]
+        settings = ["%s=%s" % pair for pair in self.ansible.items()] or ["-u", "ANSIBLE_CONFIG"]
         done = self.hosts.try_fleet(
-            "run", "--", "env", *settings, "bash", "-c", script(phase, part), timeout=1200, env={**self.environment, **more}, cwd=self.home
+            "run", "--", "env", *settings, "bash", "-c", script(phase, part, self.page), timeout=1200, env={**self.environment, **more}, cwd=self.home
         )
         print(done.stdout)
         assert done.returncode == 0
