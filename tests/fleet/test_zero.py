@@ -53,7 +53,7 @@ class Newcomer(Reader):
             AWS_ACCESS_KEY_ID=self.s3.access_key, AWS_SECRET_ACCESS_KEY=self.s3.secret_key, AWS_REGION="us-east-1", AWS_ENDPOINT_URL=self.s3.endpoint
         )
         settings = "[default]\\n" + "".join("%s = %s\\n" % pair for pair in keys.items())
-        self.hosts.shell(HOSTS[self.builder], "mkdir -m 700 /root/.aws && printf '%s' > /root/.aws/config" % settings)
+        self.hosts.shell(HOSTS[self.builder], "mkdir -m 700 ~root/.aws && printf '%s' > ~root/.aws/config" % settings)
 
     def versions(self) -> list[str]:
         """What the processes run, by the directory that they were started from."""
