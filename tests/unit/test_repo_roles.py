@@ -81,6 +81,21 @@ def test_fallback_of_a_template(value: t.Any, expected: t.Any) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_a_yes_or_no_may_be_a_text(role: Path) -> None:
+    """-e and the surveys of AWX bring `false` as a text, which is true in a template. What a module is given alone, the module reads."""
+    flags = [name for name, option in options(role).items() if option["type"] == "bool"]
+    files = [path for kind in ("tasks", "vars", "defaults", "templates", "handlers") for path in (role / kind).glob("*")]
+    trusting = [
+        "%s:%d: %s" % (path.name, number, line.strip())
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for name in flags
+        if re.search(r"\b%s\b(?! \| bool)" % name, re.sub(r'^\s*(- )?\w+: "?(\{\{ \w+ \}\}"?$)?', "", line)) and not re.match(r"\s*(- )?%s:" % name, line)
+    ]
+    assert not trusting
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
 def test_options_carry_the_prefix_and_are_described(role: Path) -> None:
     for name, option in options(role).items():
         assert name.startswith(role.name + "_"), "%s: option %s has no prefix of the role" % (role.name, name)
