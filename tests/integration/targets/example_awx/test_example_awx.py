@@ -122,7 +122,7 @@ class Awx:
         subprocess.run([str(ROOT / "tests" / "support" / "setup.sh"), "frozen", str(self.directory / "source")], check=True, stdin=subprocess.DEVNULL)
         self.galaxy("build", "--output-path", str(self.directory / "built"), str(self.directory / "source" / "ansible_collections" / "alchemist" / "beam"))
         (archive,) = (self.directory / "built").glob("*.tar.gz")
-        subprocess.run(["cp", "-r", str(PROJECT), str(self.project)], check=True)
+        self.sync()
         requirements = self.project / "collections" / "requirements.yml"
         wanted = {item["name"] for item in yaml.safe_load(requirements.read_text(encoding="utf-8"))["collections"]}
         assert wanted == {"alchemist.beam", "amazon.aws"}
@@ -131,6 +131,22 @@ class Awx:
         assert "alchemist.beam" in said and "installed successfully" in said
         with tarfile.open(archive) as tar:
             assert "meta/execution-environment.yml" in tar.getnames()
+
+    def sync(self) -> None:
+        """The project is a repository of its own, of which AWX checks a branch out (project_update.yml): a file that is not committed is not there."""
+        origin = self.directory / "origin"
+        subprocess.run(["cp", "-r", str(PROJECT), str(origin)], check=True)
+        for words in (["init", "-q", "-b", "main"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "x"]):
+            subprocess.run(["git", "-C", str(origin), *words], check=True, stdin=subprocess.DEVNULL)
+        (origin / "left.yml").write_text("- hosts: all\n", encoding="utf-8")
+        play = [{"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [{"ansible.builtin.git": {
+            "repo": str(origin), "dest": str(self.project), "version": "main", "force": False, "accept_hostkey": True,
+        }}]}]  # fmt: skip
+        playbook = self.directory / "project_update.json"
+        playbook.write_text(json.dumps(play), encoding="utf-8")
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8", "ANSIBLE_LOCAL_TEMP": str(self.directory / ".ansible")}
+        subprocess.run([str(BIN / "ansible-playbook"), "-i", "localhost,", str(playbook)], env=environment, check=True, stdin=subprocess.DEVNULL)
+        assert (self.project / "deploy.yml").exists() and not (self.project / "left.yml").exists()
 
     def launch(self, playbook: str, limit: str = "", check: bool = False, extra_vars: t.Optional[dict[str, t.Any]] = None, **answers: t.Any) -> Job:
         self.jobs += 1
@@ -187,7 +203,8 @@ def awx(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Awx]:
 
 def test_1_a_job_template_with_a_survey_deploys(awx: Awx) -> None:
     assert awx.launch("setup").status == "successful"
-    job = awx.launch("deploy", **survey("deploy", beam_ref="v0.1.0", beam_batches="1, 100%"))
+    # Numbers are numbers from a survey, and text where somebody writes them into the template or sends them to the API.
+    job = awx.launch("deploy", **survey("deploy", beam_ref="v0.1.0", beam_batches="1, 100%", beam_wait="0", beam_bake="60"))
     assert job.status == "successful", job.text
     assert awx.versions() == {"app1": "0.1.0", "app2": "0.1.0"}
     assert "batch 1 of 2: app1" in job.text, "ansible.cfg of the project enables the callback beside AWX's own"
@@ -221,7 +238,22 @@ def test_4_a_ghost_is_a_ghost_although_false_is_a_text(awx: Awx) -> None:
     assert awx.answers() == before
 
 
-def test_5_a_provisioning_callback_brings_the_caller_home(awx: Awx) -> None:
+def test_5_a_job_that_fails_says_why_and_where(awx: Awx) -> None:
+    """A version that is never ready, and a ghost that the survey insists on: `true` is a text, too."""
+    before = awx.answers()
+    assert awx.launch("build", **survey("build", beam_ref="v0.3.0")).status == "successful"
+    run_channel({**awx.store, "name": "beacon", "channel": "staging", "state": "ghosted", "version": "0.3.0", "reason": "the test says so"}, False)
+    job = awx.launch("rollout", **survey("rollout", beam_version="0.3.0", beam_batches="1", beam_force="true"))
+    assert job.status == "failed"
+    assert "it is a ghost since" not in job.text
+    # What the page shows last, and whom its filter "failed" names. The server goes back, and the other one is not touched.
+    assert "0.3.0" in job.text[-3000:] and "app1" in job.text[-3000:] and "Traceback" not in job.text
+    assert set(job.stats["failures"]) & {"app1", "app2", "localhost"}
+    after = awx.answers()
+    assert awx.versions() == {"app1": "0.1.0", "app2": "0.1.0"} and len(set(after.items()) ^ set(before.items())) == 2
+
+
+def test_6_a_provisioning_callback_brings_the_caller_home(awx: Awx) -> None:
     """AWX limits the job to the host that called; here its node is gone, as on a server that was just born."""
     answers = awx.answers()
     os.kill(answers["app2"][1], 9)
@@ -233,7 +265,7 @@ def test_5_a_provisioning_callback_brings_the_caller_home(awx: Awx) -> None:
     assert set(job.stats["ok"]) <= {"app2", "localhost"}
 
 
-def test_6_the_execution_environment_has_what_the_collection_needs(awx: Awx) -> None:
+def test_7_the_execution_environment_has_what_the_collection_needs(awx: Awx) -> None:
     context = awx.directory / "context"
     argv = [str(BIN / "ansible-builder"), "create", "--context", str(context), "--file", "execution-environment.yml"]
     made = subprocess.run(argv, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -247,7 +279,7 @@ def test_6_the_execution_environment_has_what_the_collection_needs(awx: Awx) -> 
     assert "boto3" in (context / "pip.txt").read_text(encoding="utf-8") and "git" in (context / "bindep.txt").read_text(encoding="utf-8")
 
 
-def test_7_a_server_pulls_what_is_stable(awx: Awx) -> None:
+def test_8_a_server_pulls_what_is_stable(awx: Awx) -> None:
     """examples/autoscaling/pull.yml, by ansible-pull from a git repository; a second run changes nothing."""
     directory = awx.directory / "pulled"
     repository = directory / "repo"
