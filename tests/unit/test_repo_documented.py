@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import typing as t
 from pathlib import Path
 
@@ -59,6 +60,23 @@ def test_the_inventory_of_the_readme_is_the_one_that_a_test_runs(documented: t.A
         for name in other:
             inventory["all"]["vars"].pop(name, None)
     assert front == page
+
+
+def anchors(path: Path) -> set[str]:
+    """Of the headings of a page, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_the_links_of_a_page_lead_somewhere(path: Path) -> None:
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        target, _hash, anchor = link.partition("#")
+        file = (path.parent / target) if target else path
+        if "://" not in link and not (file.exists() and (not anchor or anchor in anchors(file))):
+            dead.append(link)
+    assert not dead
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
