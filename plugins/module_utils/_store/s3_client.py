@@ -18,7 +18,10 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 20
 CONNECTIONS = 16
 _MINIMUM = (1, 36, 0)
-_INSTALL = "Install boto3 1.36 or newer where the task runs; a virtual environment that ansible_python_interpreter names will do"
+_INSTALL = (
+    "Install boto3 1.36 or newer where the task runs. For the build server, say `ansible_python_interpreter: /opt/beam/bin/python` in the inventory, and "
+    "alchemist.beam.setup makes that Python"
+)
 
 
 @dataclass(frozen=True)
