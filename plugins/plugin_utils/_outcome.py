@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_words import cut
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import VERDICTS
 
 Vars = t.Mapping[str, t.Any]
@@ -226,7 +227,7 @@ def steps(hostvars: Vars, hosts: t.Sequence[str], plan: Vars, phase: str) -> dic
         else:
             now = state(of)
             # The journal has no word for it: it serves, and could not be taken out to go back.
-            found[host] = {"step": "failed" if now == "kept" else now, "error": reason(of)[:500], "seconds": _seconds(of)}
+            found[host] = {"step": "failed" if now == "kept" else now, "error": cut(reason(of), 500), "seconds": _seconds(of)}
             if phase == "returned" and now == "returned" and in_again(of, host, plan):
                 found[host]["out"] = False
     return found

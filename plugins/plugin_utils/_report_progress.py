@@ -99,7 +99,8 @@ class Progress:
         hosts = self._members[number - 1] if number is not None and whole_batch else [host]
         error = values.mapping(result.get("error"))
         said = ": ".join(line(error[key]) for key in ("what", "why") if error.get(key)) or line(result.get("msg")) or "failed without a message"
-        return "%s | failed while %s: %s" % (self._label(number, hosts), WAITS.get(step, line(step, 40)), line(said, 400))
+        said = ". ".join(filter(None, (line(said, 400), line(error.get("next"), 300))))
+        return "%s | failed while %s: %s" % (self._label(number, hosts), WAITS.get(step, line(step, 40)), said)
 
 
 def find_report(result: t.Any) -> t.Optional[dict[str, t.Any]]:

@@ -13,6 +13,8 @@ import math
 import re
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_words import cut
+
 # Escape sequences of terminals, other control characters, and those that turn the direction of what follows: logs hold whatever a node printed.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -40,7 +42,7 @@ def text(value: t.Any, limit: int = 0) -> str:
         return "yes" if value else "no"
     found = str(value).encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n")
     found = _CONTROLS.sub("", _ESCAPES.sub("", found))
-    return found[: limit - 1] + "…" if limit and len(found) > limit else found
+    return cut(found, limit) if limit else found
 
 
 def line(value: t.Any, limit: int = 0) -> str:

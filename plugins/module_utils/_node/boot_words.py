@@ -75,8 +75,8 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     head = text[: limit - 2]
-    # A space, else what ends a part of an Erlang term, else there is nothing to cut at.
+    # A space, else what ends a part of an Erlang term, else it is no word of a language.
     spot = head.rfind(" ")
     if spot < limit // 4:
         spot = max(head.rfind(sign) for sign in ",({[")
-    return (head[:spot].rstrip(" ,({[") if spot > 0 else "") + " …"
+    return (head[:spot].rstrip(" ,({[") if spot > 0 else head) + " …"

@@ -80,6 +80,9 @@ class Daemon:
             return []
         return [line.rstrip() for line in text.splitlines() if line.strip()]
 
+    def fate(self) -> tuple[str, str]:
+        return "", ""
+
     def crash_dump(self) -> str:
         return os.path.join(self.run_dir, "erl_crash.dump")
 

@@ -67,7 +67,7 @@ def why_down(manager: Manager, status: Status) -> str:
     if status.process is not None:
         return ""
     selinux = enforcing()
-    reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None)
+    reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None) or of_unit(*manager.fate(), selinux)
     return redact([reason.text], manager.secrets())[0] if reason else ""
 
 

@@ -69,6 +69,9 @@ class Manager(t.Protocol):
     def last_boots(self) -> list[list[str]]:
         """Of a node that does not run, and ought to: what its last starts wrote, the newest first."""
 
+    def fate(self) -> tuple[str, str]:
+        """The result and the exit status of a unit that failed; '' where nobody keeps them."""
+
     def crash_dump(self) -> str:
         """Where the VM writes its crash dump, '' if that is unknown."""
 

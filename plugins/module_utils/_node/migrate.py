@@ -24,6 +24,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .boot_reason import read
+from .boot_words import plain
 from .daemon import Daemon
 from .envfile import PLACEHOLDER, redact
 from .manager import Manager
@@ -222,6 +224,8 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
             how = "it did not end within %g s, and was killed" % request.timeout
         else:
             how = "killed by signal %d" % abs(code) if code < 0 else "exit status %d" % code
+        reason = read([plain(line) for line in output])
+        how = "%s (%s)" % (redact([reason.text.rstrip(".")], around.secrets)[0], how) if reason is not None else how
         raise BeamError(
             "migration_failed", "The migration of %s %s failed on %s" % (request.name, request.version, os.uname().nodename), how,
             "All it said is in %s. Correct it, and see what it has done to the data before it is run again" % result["log_file"],

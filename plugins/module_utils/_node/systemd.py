@@ -138,6 +138,10 @@ class Systemd:
     def last_boots(self) -> list[list[str]]:
         return self._journal.last_boots() if self._shown.get("ActiveState") in ("failed", "activating") else []
 
+    def fate(self) -> tuple[str, str]:
+        failed = self._shown.get("ActiveState") in ("failed", "activating")
+        return (self._shown.get("Result", ""), self._shown.get("ExecMainStatus", "")) if failed else ("", "")
+
     def crash_dump(self) -> str:
         return environment(self._shown).get("ERL_CRASH_DUMP", "")
 

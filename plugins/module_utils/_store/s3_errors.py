@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import socket
 import typing as t
 
 from .._errors import BeamError, Conflict, NotFound
@@ -172,6 +173,8 @@ def translate(exc: BaseException, what: str, after: float = 0.0, owner: str | No
         region = region_of(exc)
         if region:
             why, hint = "%s, %s" % (why, region), "Set region: %s (in an inventory in beam_store_options)" % region
+    if known.code.startswith("store_credentials"):
+        why += " on %s" % socket.gethostname()  # whose environment counts
     if known.code == "store_denied" and owner:
         why += ", or another account than %s owns the bucket" % owner
     if known.retry and after >= 1:

@@ -123,8 +123,8 @@ def test_the_second_deployer_is_refused_or_waits(play: t.Callable[..., Play], st
     refused.end(code=2)
     said = one_line(refused.text)
     expected = (r"the lock of shop on the channel production was not taken: anna holds it for the rollout of 1\.1\.0 since 2\S+Z, its last sign of life came at"
-                r" 2\S+Z\. Run the task again later, or with wait \(seconds\) to wait for it; where nobody is there any more, the playbook"
-                r" alchemist\.beam\.unlock breaks it\.")
+                r" 2\S+Z\. Run it again later, or with wait \(of a playbook -e beam_wait=600\), which waits for it; where nobody is there any more,"
+                r" the playbook alchemist\.beam\.unlock breaks it\.")
     assert re.search(expected, said), said
     begun = time.monotonic()
     impatient = play("carl", ROLLOUT, wait=2)

@@ -120,6 +120,11 @@ def test_a_failure_is_told_and_is_tried_again(host: Host, expression: str, why: 
     host.fails("migration_failed", expression)
 
 
+def test_a_failure_is_told_by_what_it_said(host: Host) -> None:
+    error = host.fails("migration_failed", "echo '** (Postgrex.Error) ERROR 42P01 (undefined_table) relation \"mesages\" does not exist'; exit 1")
+    assert error.why == '** (Postgrex.Error) ERROR 42P01 (undefined_table) relation "mesages" does not exist (exit status 1)'
+
+
 def test_at_the_deadline_nothing_of_it_is_left(host: Host) -> None:
     pids = host.base / "pids"
     # One in a session of its own that lost its parent, as a VM's programs are, and one that minds no SIGTERM.

@@ -106,6 +106,9 @@ class Fake:
     def last_boots(self) -> list[list[str]]:
         return [self.log(9)]
 
+    def fate(self) -> tuple[str, str]:
+        return "", ""
+
     def crash_dump(self) -> str:
         return ""
 
