@@ -18,6 +18,8 @@ from pathlib import Path
 from unittest import mock
 
 import yaml  # type: ignore[import-untyped]
+from ansible_collections.alchemist.beam.plugins.plugin_utils._known import known
+from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import shape_of, strange_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "alchemist.beam."
@@ -70,15 +72,6 @@ def takers(variable: str) -> dict[str, dict[str, t.Any]]:
         options = role_options(role).items()
         found.update({name: option for name, option in options if name == variable or alone.fullmatch(str(defaults.get(name)))})
     return found
-
-
-@functools.cache
-def known_variables() -> frozenset[str]:
-    """Options of roles, and whatever else roles and playbooks read of an inventory or of each other."""
-    found = {name for role in ROLES for name in role_options(role)}
-    for path in [*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").rglob("*.yml"), *(ROOT / "roles").rglob("*.j2")]:
-        found.update(match.group() for match in _PREFIXES.finditer(path.read_text(encoding="utf-8")))
-    return frozenset(found)
 
 
 def read_in(data: t.Any) -> set[str]:
@@ -141,12 +134,11 @@ def _required(spec: Spec) -> list[str]:
 
 
 def variable_mistakes(name: str, value: t.Any, own: t.Collection[str] = ()) -> list[str]:
-    if name not in known_variables() and name not in own:
+    if name not in known() and name not in own:
         return ["nothing reads the variable %s" % name]
     found = [one for option, spec in takers(name).items() for one in mistakes({option: spec}, {option: value})]
-    if name.endswith("_health"):
-        found += mistakes(module_spec("beam_restart")["argument_spec"]["health"]["options"], value)
-    return found
+    shape = shape_of(name)
+    return found + (list(strange_keys(name, value, shape)) if shape and name != "beam_member" else [])
 
 
 def wrong(data: t.Any, where: str = "", defaults: t.Optional[Spec] = None, own: t.Optional[t.Collection[str]] = None) -> t.Iterator[str]:
