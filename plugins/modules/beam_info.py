@@ -232,6 +232,10 @@ why:
   returned: always
   type: str
   sample: "** (RuntimeError) environment variable SECRET_KEY_BASE is missing."
+misconfigured:
+  description: Whether that is a setting of the host, and no fault of the release.
+  returned: always
+  type: bool
 crash_dumps:
   description: The five newest crash dumps found.
   returned: always
@@ -291,8 +295,9 @@ def main() -> None:
         well = status.process is not None and (answer is None or answer["passed"])
         end = None if well else ending(options["base"])
         restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None
-        why = why_down(manager, status)
-        return {"changed": False, **facts, **colors, "health": answer, "why": why or None, "restart": restart, "ending": end and end.why}
+        reason = why_down(manager, status)
+        why = {"why": reason.text if reason else None, "misconfigured": reason is not None and reason.setting}
+        return {"changed": False, **facts, **colors, "health": answer, **why, "restart": restart, "ending": end and end.why}
 
     run(module, work)
 

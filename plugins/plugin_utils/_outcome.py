@@ -106,7 +106,7 @@ def since(hostvars: Vars) -> str:
         return "it was healthy, and could not be asked again: %s" % error(last)
     expected, health = (moved.get("after") or {}).get("pid"), last.get("health") or {}
     if not last["running"]:
-        text = "and does not run any more"
+        text = "and does not run any more%s" % (": %s" % last["why"] if last.get("why") else "")
     elif expected is not None and last.get("pid") != expected:
         text = "then its process %s ended, and %s took its place" % (expected, last.get("pid"))
     elif health and not health.get("passed"):
@@ -146,8 +146,8 @@ def way_out(hostvars: Vars) -> str:
 
 def blames(hostvars: Vars) -> bool:
     last = result(hostvars, "rollout_confirmed")
-    # A server that can't be asked, or that itself has ended, says nothing of the release.
-    told = "running" in last and not host_ended(result(hostvars, "rollout_restarted"), last)
+    # A server that can't be asked, that itself has ended, or of which a setting is at fault, says nothing of the release.
+    told = "running" in last and not last.get("misconfigured") and not host_ended(result(hostvars, "rollout_restarted"), last)
     return bool(told and since(hostvars)) or any(code(result(hostvars, name)) in BLAMING for name in FORWARD)
 
 

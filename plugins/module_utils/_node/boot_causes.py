@@ -39,7 +39,13 @@ _MISSING = (
     re.compile(r"(?i:expected)\b[\w ]{0,20}(?i:environment variable|env) %s to be" % _ANY),
     re.compile(r"%s (?i:%s) (?:%s|%s)" % (_ANY, _ENV, _LACKS, _MUST)),
     re.compile(r"%s (?:%s|%s)(?! in\b)" % (_VARIABLE, _LACKS, _MUST)),
-    re.compile(r"(?i:missing|required|please set|you must set|must set|need to set)\W{1,3}%s" % _VARIABLE),
+    re.compile(r"(?i:missing|not set|required|please set|you must set|must set|need to set)\W{1,3}%s" % _VARIABLE),
+)
+# Wherever it is raised, it is about a value that the host was given.
+_MALFORMED = re.compile(
+    r"(?i:environment variable|env var)\W{1,3}%s\W.*(?:cast|parse|convert|invalid|must|not a|integer|expected)"
+    r"|Ecto\.InvalidURLError|secret_key_base to be at least"
+    % _ANY
 )
 _NAMED = re.compile(_VARIABLE)
 _SECRET = re.compile(r"SECRET|KEY|TOKEN|PASS|DATABASE_URL|DSN|CREDENTIAL|COOKIE")
@@ -55,15 +61,19 @@ _MEMORY = (
     r"|Check failed: .*errno_location"
 )
 _READ_ONLY = r":?\berofs\b|(?i:read-only file system|attempt to write a readonly database|unable to open database file)"
+_OF_A_FILE = r"File\.\w*Error|:(?:ca)?certfile|:keyfile"
 _SANDBOX = r"No usable sandbox|Failed to move to new namespace"
 _ERRORS_OF_A_SETTING = (
-    r"not a textual representation of|not an already existing atom|not a binary|cannot parse|could not parse|invalid (?:url|value|port|integer|boolean)"
+    r"not a textual representation of|not an already existing atom|not a binary|(?i:can ?not parse|could not parse|invalid (?:url|value|port|integer|boolean))"
+    r"|right hand side value: (?:nil|:error)\b|no function clause matching in (?:String|Integer|Float|URI|Base|Enum)\."
+    r"|no (?:case|cond|with) clause matching: (?:nil|\")"
+    r"|not implemented for nil|non-alphabet character|incorrect padding"
 )
 
 
 def judge(text: str, config: bool = False, selinux: bool = False) -> Cause:
     """config: it was said of a provider of the configuration, which reads the settings of the host."""
-    for find in (_missing, _network, _files, _machine, _systemd):
+    for find in (_missing, _network, _name, _files, _machine, _systemd):
         cause = find(text, config, selinux)
         if cause is not None:
             return cause
@@ -80,8 +90,8 @@ def _missing(text: str, config: bool, _selinux: bool) -> t.Optional[Cause]:
     if name:
         secret = " (it looks like a secret: keep it in a vault)" if _SECRET.search(name) else ""
         return Cause("setting_missing", True, "Give %s in beam_env%s, %s" % (name, secret, SETUP))
-    if config and re.search(_ERRORS_OF_A_SETTING, text):
-        hint = "config/runtime.exs was given a value of beam_env that it can't use, or none: correct it, %s" % SETUP
+    if _MALFORMED.search(text) or config and re.search(_ERRORS_OF_A_SETTING, text):
+        hint = "It was given a value of beam_env that it can't use, or none: correct it, %s" % SETUP
         return Cause("setting_invalid", True, hint)
     named = _NAMED.search(text)
     if config and named and re.search(r"\*\* \((?:RuntimeError|ArgumentError)\)", text):
@@ -117,6 +127,15 @@ def _network(text: str, _config: bool, _selinux: bool) -> t.Optional[Cause]:
     return None
 
 
+def _name(text: str, _config: bool, _selinux: bool) -> t.Optional[Cause]:
+    if re.search(r"Can't set (?:long|short) node name|Hostname \S+ is illegal", text):
+        hint = "The name that it gets is no name of a node: see RELEASE_NODE in env.sh and beam_env, and service_node; then %s" % SETUP
+        return Cause("name_invalid", True, hint)
+    if re.search(r"[Cc]ookie file ", text):
+        return Cause("cookie", True, "Apply the role alchemist.beam.service, which sees to the cookie: %s" % SETUP)
+    return None
+
+
 def _files(text: str, config: bool, _selinux: bool) -> t.Optional[Cause]:
     if "Failed at step" in text or "Failed to execute" in text or "/bin/" in text and "** (" not in text:
         return None
@@ -149,7 +168,7 @@ def _files(text: str, config: bool, _selinux: bool) -> t.Optional[Cause]:
         return Cause("disk_full", True, "Make room on the host, and deploy again")
     if re.search(r":?\bemfile\b|(?i:too many open files)", text):
         return Cause("too_many_files", True, "Raise service_nofile, %s" % SETUP)
-    if re.search(r":enoent\b|(?i:no such file or directory)", text) and (config and not inside or path and not inside and re.search(r"File\.\w*Error", text)):
+    if re.search(r":enoent\b|(?i:no such file or directory)", text) and (config and not inside or path and not inside and re.search(_OF_A_FILE, text)):
         return Cause("file_missing", True, "Put %s on the host, or give the right path in beam_env, and deploy again" % (path or "the file that it reads"))
     return None
 
@@ -196,6 +215,9 @@ def _systemd(text: str, _config: bool, selinux: bool) -> t.Optional[Cause]:
     step = re.search(r"Failed at step ([A-Z_]+) spawning", text)
     if step:
         return of_step(step.group(1), text, selinux)
+    status = re.search(r"code=exited, status=(\d+)/", text)
+    if status and int(status.group(1)) in STATUSES:
+        return of_step(STATUSES[int(status.group(1))], text, selinux)
     if re.search(r"Unable to locate executable|Failed to execute |/bin/\S+: .*(?:Permission denied|not found|No such file)|^exec\b.*: ", text):
         return exec_denied(text, selinux)
     if "Failed to load environment files" in text:

@@ -52,6 +52,7 @@ _LINES = re.compile(
     r"|.*version `[\w.]+' not found.*|^bad -\w+ option .*|.*_alloc: Cannot (?:re)?allocate \d+ bytes of memory.*"
     r"|.*Failed at step [A-Z_]+ spawning .*|.*Unable to locate executable .*|.*Failed to load environment files: .*"
     r"|.*has been killed by the OOM killer.*|.*Failed with result 'oom-kill'.*|.*Watchdog timeout .*"
+    r"|.*Can't set (?:long|short) node name.*|.*Hostname \S+ is illegal.*|.*[Cc]ookie file .*(?:eacces|accessible|cookie).*"
     r"|.*Main process exited, code=(?:killed|dumped), status=(?:4/ILL|5/TRAP|7/BUS|11/SEGV|31/SYS).*"
 )
 # Of the launcher and of programs that the node runs: they may be about something that does no harm.
@@ -59,7 +60,7 @@ _PROGRAMS = re.compile(
     r".*\.service: Failed to execute .*|.*/bin/\S+: (?:(?:line )?\d+: )?.*(?:Permission denied|not found|No such file or directory|Read-only file system)$"
     r"|^(?:erl|erlexec|beam\.smp|exec)\b.*: (?:Permission denied|not found|No such file or directory|.*cannot.*)$"
     r"|.*Could not (?:parse|read|find) .*(?:vm\.args|sys\.config|boot).*|.*cannot get bootfile.*|.*SIGTRAP.*|.*No usable sandbox.*"
-    r"|.*Failed to move to new namespace.*|.*Check failed: .*errno_location.*"
+    r"|.*Main process exited, code=exited, status=2\d\d/[A-Z_]+.*|.*Failed to move to new namespace.*|.*Check failed: .*errno_location.*"
     r"|.*(?:mprotect|mmap|executable).*(?:EPERM|Operation not permitted|Permission denied).*"
 )
 _LIMIT = re.compile(r".*Start request repeated too quickly.*")

@@ -11,6 +11,7 @@ import glob
 import os
 import re
 import typing as t
+from dataclasses import replace
 
 from .._errors import BeamError
 from .boot_reason import Reason, endpoint_off, first, no_server, of_unit, read
@@ -62,13 +63,13 @@ def _unwell(error: BeamError, lines: t.Sequence[str], target: Target, env: t.Map
     return reason, "%s; its log says: %s" % (error.why, reason.text) if reason else error.why
 
 
-def why_down(manager: Manager, status: Status) -> str:
-    """Why a node that ought to run does not, as its last start told; '' where it runs, was stopped, or said nothing."""
+def why_down(manager: Manager, status: Status) -> t.Optional[Reason]:
+    """Why a node that ought to run does not, as its last start told; None where it runs, was stopped, or said nothing."""
     if status.process is not None:
-        return ""
+        return None
     selinux = enforcing()
     reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None) or of_unit(*manager.fate(), selinux)
-    return redact([reason.text], manager.secrets())[0] if reason else ""
+    return replace(reason, text=redact([reason.text], manager.secrets())[0]) if reason else None
 
 
 def note_of(lines: t.Sequence[str]) -> str:

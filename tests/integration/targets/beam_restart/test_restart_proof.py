@@ -193,12 +193,13 @@ def test_a_setting_that_is_wrong(site: Site) -> None:
     error = fails(site, "misconfigured", force=True)
     assert error.details["cause"] == "setting_invalid" and "not a textual representation of an integer" in error.why and "beam_env" in error.hint
     assert not [line for line in error.details["log"] if "alchemist.beam starts" in line or "SIGTERM" in line]
-    assert site.manager.last_boots() and "textual representation" in why_down(site.manager, site.manager.status())
+    down = why_down(site.manager, site.manager.status())
+    assert down is not None and "textual representation" in down.text and down.setting
     site.env()
     site.run()
-    assert why_down(site.manager, site.manager.status()) == ""
+    assert why_down(site.manager, site.manager.status()) is None
     site.run(state="stopped")
-    assert why_down(site.manager, site.manager.status()) == ""
+    assert why_down(site.manager, site.manager.status()) is None
 
 
 @pytest.mark.parametrize(

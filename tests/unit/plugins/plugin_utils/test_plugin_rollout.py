@@ -113,6 +113,13 @@ def test_what_went_back_is_told() -> None:
     assert summary["verdict"].endswith("Now running: 0.1.0 on 2 hosts.")
 
 
+def test_a_setting_that_ended_a_node_later_makes_no_ghost() -> None:
+    down = {"running": False, "why": "** (RuntimeError) environment variable A is missing"}
+    for misconfigured in (False, True):
+        found = summarize({"a": host(activated={}, restarted=ok(), confirmed={**down, "misconfigured": misconfigured}), "b": MOVED}, PLAN)
+        assert found["blame"] is not misconfigured and "does not run any more: ** (RuntimeError) environment variable A is missing" in found["reason"]
+
+
 def test_the_verdict_ends_in_the_next_step() -> None:
     found = bad("misconfigured", notes=["A.Endpoint does not listen."])
     found["error"]["next"] = "give A_URL in beam_env"

@@ -105,6 +105,17 @@ def line(text: str) -> t.Any:
         ("** (RuntimeError) Missing environment variable `API_TOKEN`!", "setting_missing", True, "Give API_TOKEN"),
         ("** (ArgumentError) PHX_HOST must be set", "setting_missing", True, "Give PHX_HOST"),
         ("** (RuntimeError) expected the environment variable DATABASE_URL to be set", "setting_missing", True, "Give DATABASE_URL"),
+        ("** (Vapor.LoadError) Env vars not set: STRIPE_KEY, OTHER", "setting_missing", True, "Give STRIPE_KEY"),
+        ("** (RuntimeError) Missing required environment variables: FOO, BAR", "setting_missing", True, "Give FOO"),
+        ('** (ArgumentError) Environment variable "PORT" can not be cast to integer', "setting_invalid", True, "beam_env"),
+        ("** (Ecto.InvalidURLError) invalid URL , path should be a database name", "setting_invalid", True, "beam_env"),
+        ("** (ArgumentError) cookie store expects conn.secret_key_base to be at least 64 bytes", "setting_invalid", True, "beam_env"),
+        ("** (ArgumentError) could not fetch application environment :key for application :boom because it was not set", "raised", False, ""),
+        ("** (EXIT) {:options, {:certfile, '/etc/ssl/x.pem', {:error, :enoent}}}", "file_missing", True, "Put /etc/ssl/x.pem on the host"),
+        ("Can't set long node name!", "name_invalid", True, "RELEASE_NODE"),
+        ("** Hostname h1 is illegal **", "name_invalid", True, "service_node"),
+        ("Failed to create cookie file '/var/lib/a/.erlang.cookie': eacces", "cookie", True, "the role alchemist.beam.service"),
+        ("a.service: Main process exited, code=exited, status=217/USER", "user_missing", True, "service_user"),
         ("** (KeyError) key :FOO_BAR not found in: %{}", "raised", False, "Correct the release"),
         ("** (Postgrex.Error) ERROR 42P01 (undefined_table) relation \"shops\" does not exist", "raised", False, "Correct the release"),
         ("** (Postgrex.Error) FATAL 28P01 (invalid_password) password authentication failed for user \"shop\"", "refused", True, "database name in beam_env"),
@@ -136,6 +147,34 @@ def test_words_and_whose_fault(text: str, kind: str, setting: bool, words: str) 
     found = line(text)
     assert found is not None and (found.kind, found.setting) == (kind, setting), found
     assert words in "%s %s" % (found.text, found.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "setting"),
+    [
+        ("** (MatchError) no match of right hand side value: :error", "setting_invalid", True),
+        ("** (FunctionClauseError) no function clause matching in String.split/2", "setting_invalid", True),
+        ("** (CaseClauseError) no case clause matching: nil", "setting_invalid", True), ("** (RuntimeError) SHOP_MODE must be a or b", "setting_invalid", True),
+        ("** (CompileError) config/runtime.exs:3: undefined function foo/0", "config_failed", False),
+        ("** (KeyError) key :b not found in: %{}", "config_failed", False),
+    ],
+)  # fmt: skip
+def test_what_the_configuration_makes_of_its_settings(text: str, kind: str, setting: bool) -> None:
+    found = read(["ERROR! Config provider Config.Reader failed with:", text, "    (elixir 1.18.4) lib/config.ex:1: Config.x/1"])
+    assert found is not None and (found.kind, found.setting) == (kind, setting), found
+    # The same of the release's code speaks against it.
+    alone = line(text)
+    assert setting is False or alone.kind == "raised", alone
+
+
+def test_a_message_of_several_lines() -> None:
+    """As Elixir 1.19 writes it."""
+    lines = ["12:00:00.1 [notice] Application a exited: A.start(:normal, []) returned an error: shutdown: failed to start child: A.B",
+             "    ** (EXIT) an exception was raised:",
+             "        ** (MatchError) no match of right hand side value:", "", "            {:error, :eaddrinuse}", "",
+             "            (a 0.1.0) lib/a.ex:21: A.B.init/1"]
+    found = read(lines)
+    assert found is not None and found.text == "** (MatchError) no match of right hand side value: {:error, :eaddrinuse} (lib/a.ex:21)"
 
 
 def test_what_a_node_survives_is_not_why_it_ended() -> None:

@@ -262,12 +262,14 @@ def test_the_last_start_of_a_unit_that_ought_to_run(state: str, said: list[str])
     manager = Systemd("a", fake)
     manager.status()
     assert [line for lines in manager.last_boots() for line in lines if "**" in line] == said
-    assert why_down(manager, manager.status()) == "".join(said)
+    found = why_down(manager, manager.status())
+    assert (found.text if found else "") == "".join(said)
 
 
 def test_a_unit_that_was_given_up_and_said_nothing() -> None:
     manager, _fake = unit(ActiveState="failed", Result="oom-kill", ExecMainStatus="9")
-    assert "OOM" in why_down(manager, manager.status())
+    found = why_down(manager, manager.status())
+    assert found is not None and "OOM" in found.text
 
 
 def test_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
