@@ -107,6 +107,9 @@ class CallbackModule(Default):
         if isinstance(step, str) and REPORTER not in (constants.CALLBACKS_ENABLED or ()):
             said = self._progress.begins(host.get_name(), step, bool(task.check_mode))
             self._show([said] if said else [], constants.COLOR_HIGHLIGHT)
+        else:
+            begun = self._screen.begins(host.get_name(), task.get_name().strip(), str(task.resolved_action or task.action), task._uuid)
+            self._show(begun, constants.COLOR_HIGHLIGHT)
 
     def _learn(self, result: t.Any) -> None:
         facts = result.result.get("ansible_facts")

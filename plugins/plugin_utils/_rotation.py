@@ -84,17 +84,22 @@ def standing(hostvars: Vars, hosts: t.Sequence[str], known: Vars, balanced: Vars
     if lock.get("held") and not lock.get("dead"):
         return []  # a rollout is at work, and brings back what it takes out
     aside: dict[str, list[str]] = {}
-    hidden, ours = [], []
+    hidden, ours, strangers = [], [], []
     for host in hosts:
         of = hostvars.get(host) or {}
         member = member_of(balanced, host, (of.get("rollout_info") or {}).get("live"))
         out, mine = member.get("before") in ASIDE, bool((journal.get(host) or {}).get("out"))
         if mine and (out or unready(of) or member.get("before") == "unknown"):
             ours.append(host)
+        elif member.get("before") == "unknown":
+            strangers.append(host)
         elif out:
             aside[host] = places_out(member)
         elif unready(of):
             hidden.append(host)
     found = ["Taken out by the rollout %s and not brought back yet: %s. The next alchemist.beam.rollout brings them back." % (
         (known.get("journal") or {}).get("id"), ", ".join(ours))] if ours else []
+    if strangers:
+        text = "No member of %s: %s. A target group gets one back by alchemist.beam.join --limit %s; what HAProxy calls a server is said in beam_member."
+        found.append(text % (" and ".join(balanced.get("balancers") or ["the balancer"]), ", ".join(strangers), ",".join(strangers)))
     return found + [note.replace(" Nothing was done about it.", "") for note in notes(aside, hidden)]

@@ -16,6 +16,11 @@ SILENT = (
     "alchemist.beam.rollout_journal", "alchemist.beam.rollout_lock", "ansible.builtin.set_fact", "ansible.builtin.include_tasks",
     "ansible.builtin.include_role", "ansible.builtin.meta", "ansible.builtin.add_host",
 )  # fmt: skip
+# What may take minutes says that it began; what a rollout waits for says so itself.
+SLOW = (
+    "alchemist.beam.mix_release", "alchemist.beam.release_artifact", "alchemist.beam.bootstrap_bundle", "alchemist.beam.autoscaling_refresh",
+    "ansible.builtin.apt", "ansible.builtin.dnf", "ansible.builtin.package", "ansible.builtin.pip", "ansible.builtin.get_url",
+)  # fmt: skip
 MOST = 12  # lines of what a program wrote before it failed
 _INTERPRETER = re.compile(r"discovered Python interpreter|interpreter discovery", re.IGNORECASE)
 
@@ -30,6 +35,14 @@ class Screen:
         self._task = ""
         self._hosts: list[str] = []
         self._told: set[str] = set()
+        self._begun = ""
+
+    def begins(self, host: str, task: str, action: str, key: str) -> list[str]:
+        """key: of the task, which begins once for all of its hosts."""
+        if action not in SLOW or key == self._begun:
+            return []
+        self._begun = key
+        return ["%s | %s" % (host, _role_less(task))]
 
     def ok(self, host: str, task: str, action: str, result: Vars, step: bool = False) -> list[str]:
         """step: its beginning was told, so that its end needs no line."""

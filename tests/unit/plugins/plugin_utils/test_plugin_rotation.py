@@ -218,6 +218,8 @@ def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
         "Taken out by the rollout j1 and not brought back yet: b. The next alchemist.beam.rollout brings them back.",
         "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a" % PLACE,
     ]
+    (said,) = fleet_status(hostvars, HOSTS, None, {**known, "journal": None}, balanced(c="unknown"))[4:]
+    assert said.startswith("No member of %s: c. A target group gets one back by alchemist.beam.join --limit c;" % PLACE)
     assert fleet_status(hostvars, HOSTS, None, known, {"failed": True, "msg": "denied"})[4:] == ["The balancers could not be asked: denied"]
     assert "balancer" not in fleet_status(hostvars, HOSTS, None, known)[0]
     # As long as somebody rolls out, out is as it should be.

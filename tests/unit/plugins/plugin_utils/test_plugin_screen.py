@@ -28,6 +28,12 @@ def test_what_changed_is_one_line_for_all_hosts() -> None:
     assert screen.ok("a", TASK, "x", {"changed": False}) == [] == screen.changed()
 
 
+def test_what_may_take_minutes_says_that_it_began() -> None:
+    screen = Screen()
+    assert screen.begins("a", TASK, "alchemist.beam.mix_release", "1") == ["a | Build"]
+    assert screen.begins("b", TASK, "alchemist.beam.mix_release", "1") == [] == screen.begins("a", "See", "alchemist.beam.beam_info", "2")
+
+
 def test_the_machinery_and_what_was_told_when_it_began_needs_no_line() -> None:
     screen = Screen()
     screen.ok("a", "Note", "alchemist.beam.rollout_journal", {"changed": True})
