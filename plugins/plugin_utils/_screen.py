@@ -71,7 +71,7 @@ class Screen:
 
     def failed(self, host: str, task: str, result: Vars, ignored: bool = False, word: str = "failed") -> list[str]:
         bad = next((one for one in result.get("results") or () if isinstance(one, t.Mapping) and one.get("failed")), {})
-        said = str(bad.get("msg") or result.get("msg") or "without a message").strip()
+        said = str(bad.get("msg") or result.get("msg") or result.get("censored") or "without a message").strip()
         head = "%s: [%s] %s" % ("ignored" if ignored else word, host, _role_less(task))
         if said in self._told:
             return [head]

@@ -67,7 +67,9 @@ class Line:
     def playbook(self, name: str, *words: str, expect: int = 0) -> str:
         self.report_file.unlink(missing_ok=True)
         inventories = ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]
-        done = self.hosts.try_fleet("run", "--", "ansible-playbook", *inventories, "alchemist.beam." + name, *words, timeout=1200)
+        # Every task with what came of it: `changes` reads them.
+        shown = "ANSIBLE_STDOUT_CALLBACK=ansible.builtin.default"
+        done = self.hosts.try_fleet("run", "--", "env", shown, "ansible-playbook", *inventories, "alchemist.beam." + name, *words, timeout=1200)
         assert (done.returncode != 0) == bool(expect), "%s %s: exit code %d\n%s" % (name, " ".join(words), done.returncode, done.stdout)
         assert "Traceback" not in done.stdout, done.stdout
         return str(done.stdout)

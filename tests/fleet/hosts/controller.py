@@ -33,8 +33,7 @@ def write_files(fleet: Fleet, host_keys: list[str]) -> None:
     write(
         directory / "ansible.cfg",
         "[defaults]\ninventory = %s\ncollections_path = %s\nforks = 20\ninterpreter_python = /usr/bin/python3\nretry_files_enabled = false\n"
-        "local_tmp = %s\nlocalhost_warning = false\nnocolor = true\n"
-        "stdout_callback = ansible.builtin.default\n\n[inventory]\ninventory_unparsed_warning = false\n\n"
+        "local_tmp = %s\nlocalhost_warning = false\nnocolor = true\n\n[inventory]\ninventory_unparsed_warning = false\n\n"
         "[connection]\npipelining = true\n\n[ssh_connection]\nssh_args = %s\ncontrol_path_dir = %s\n"
         % (directory / "inventory.yml", ROOT / ".cache" / "live", directory / "ansible-tmp", options, sockets),
     )
