@@ -215,7 +215,7 @@ def test_a_setting_that_is_wrong_is_told_and_not_blamed(running: Server) -> None
     running.sh("cp -p /etc/beacon/env /etc/beacon/env.kept; echo PORT=many >> /etc/beacon/env")
     try:
         failed = running.restart(fails=True)
-        assert failed["error"]["code"] == "misconfigured" and failed["cause"] == "setting_invalid", failed
+        assert failed["error"]["code"] == "misconfigured" and failed["cause"] == "setting_invalid", (failed["error"], failed["crash"], failed["log"])
         assert "not a textual representation of an integer" in failed["msg"] and "beam_env" in failed["error"]["next"]
         # Nothing of the process before, which was told to end.
         assert failed["log"] and not [line for line in failed["log"] if "SIGTERM" in line or "Stopping" in line], failed["log"]
@@ -224,7 +224,7 @@ def test_a_setting_that_is_wrong_is_told_and_not_blamed(running: Server) -> None
         running.sh("mv /etc/beacon/env.kept /etc/beacon/env; systemctl stop beacon; mkdir -p /run/systemd/system/beacon.service.d")
         running.sh("printf '[Service]\\nUser=nobody-here\\n' > /run/systemd/system/beacon.service.d/user.conf; systemctl daemon-reload")
         failed = running.restart(fails=True)
-        assert failed["error"]["code"] == "misconfigured" and "the user of the unit does not exist" in failed["msg"], failed
+        assert failed["error"]["code"] == "misconfigured" and "the user of the unit does not exist" in failed["msg"], (failed["error"], failed["log"])
     finally:
         running.sh("rm -rf /run/systemd/system/beacon.service.d; systemctl daemon-reload")
         running.sh("[ ! -e /etc/beacon/env.kept ] || mv /etc/beacon/env.kept /etc/beacon/env")

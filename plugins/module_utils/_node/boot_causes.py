@@ -64,7 +64,8 @@ _READ_ONLY = r":?\berofs\b|(?i:read-only file system|attempt to write a readonly
 _OF_A_FILE = r"File\.\w*Error|:(?:ca)?certfile|:keyfile"
 _SANDBOX = r"No usable sandbox|Failed to move to new namespace"
 _ERRORS_OF_A_SETTING = (
-    r"not a textual representation of|not an already existing atom|not a binary|(?i:can ?not parse|could not parse|invalid (?:url|value|port|integer|boolean))"
+    r"not a textual representation of|given arguments in :erlang\.(?:binary|list)_to_"
+    r"|not an already existing atom|not a binary|(?i:can ?not parse|could not parse|invalid (?:url|value|port|integer|boolean))"
     r"|right hand side value: (?:nil|:error)\b|no function clause matching in (?:String|Integer|Float|URI|Base|Enum)\."
     r"|no (?:case|cond|with) clause matching: (?:nil|\")"
     r"|not implemented for nil|non-alphabet character|incorrect padding"
@@ -90,6 +91,8 @@ def _missing(text: str, config: bool, _selinux: bool) -> t.Optional[Cause]:
     if name:
         secret = " (it looks like a secret: keep it in a vault)" if _SECRET.search(name) else ""
         return Cause("setting_missing", True, "Give %s in beam_env%s, %s" % (name, secret, SETUP))
+    if "could not fetch an environment variable" in text:
+        return Cause("setting_missing", True, "The log of the node names it: give it in beam_env, %s" % SETUP)
     if _MALFORMED.search(text) or config and re.search(_ERRORS_OF_A_SETTING, text):
         hint = "It was given a value of beam_env that it can't use, or none: correct it, %s" % SETUP
         return Cause("setting_invalid", True, hint)
@@ -168,7 +171,7 @@ def _files(text: str, config: bool, _selinux: bool) -> t.Optional[Cause]:
         return Cause("disk_full", True, "Make room on the host, and deploy again")
     if re.search(r":?\bemfile\b|(?i:too many open files)", text):
         return Cause("too_many_files", True, "Raise service_nofile, %s" % SETUP)
-    if re.search(r":enoent\b|(?i:no such file or directory)", text) and (config and not inside or path and not inside and re.search(_OF_A_FILE, text)):
+    if re.search(r"\benoent\b|(?i:no such file or directory)", text) and (config and not inside or path and not inside and re.search(_OF_A_FILE, text)):
         return Cause("file_missing", True, "Put %s on the host, or give the right path in beam_env, and deploy again" % (path or "the file that it reads"))
     return None
 

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .boot_causes import SETUP, STATUSES, Cause, judge, of_step
+from .boot_terms import configuring, errno, raised
 from .boot_words import cut, plain, unfolded
 
 LONGEST = 600
@@ -31,7 +32,7 @@ class Reason:
 @dataclass(frozen=True)
 class _Said:
     text: str
-    rank: int  # 0: why it ended; 1: trouble on the way that it may have survived; 2: what only follows from a cause
+    rank: int  # 0: why it ended; 1: the same, of the VM's last words; 2: trouble on the way that it may have survived; 3: what only follows from a cause
     config: bool = False  # said of a provider of the configuration, such as config/runtime.exs
 
 
@@ -66,9 +67,6 @@ _PROGRAMS = re.compile(
 _LIMIT = re.compile(r".*Start request repeated too quickly.*")
 _LAST = re.compile(r'^\{?"?(?:Kernel pid terminated|init terminating in|Runtime terminating during boot|Slogan: )')
 _NOISE = re.compile(r"^Crash dump is being written to: \S+?\.\.\.(?:done)?")
-_TERM = re.compile(r"'Elixir\.((?:\w+\.)*(?:\w*Error|\w*Exception))'")
-_FIELD = r"%s\s*=>\s*\\?\"((?:[^\"\\]|\\[^\"])*)"
-_ERRNO = re.compile(r"\b(eaddrinuse|eaddrnotavail|eacces|eperm|erofs|enoent|econnrefused|nxdomain|ehostunreach|etimedout|enospc|emfile|enotsup|eafnosupport)\b")
 
 
 _FATAL = re.compile(
@@ -84,7 +82,7 @@ def read(lines: t.Sequence[str], slogan: str = "", selinux: bool = False) -> t.O
     said = list(_said([_NOISE.sub("", line) for line in unfolded(lines)]))
     if slogan:
         said += _of_term("Slogan: " + plain(slogan))
-    for rank in (0, 1, 2):
+    for rank in (0, 1, 2, 3):
         for one in said:
             if one.rank == rank:
                 return _reason(judge(one.text, one.config, selinux), one.text)
@@ -134,29 +132,29 @@ def _said(lines: t.Sequence[str]) -> t.Iterator[_Said]:
         if named:
             provider = named.group(1)
             continue
-        raised = _RAISED.search(line)
-        if raised and not _inner(lines, number):
+        told = _RAISED.search(line)
+        if told and not _inner(lines, number):
             text = _exception(lines, number)
             if text:
                 # The VM may write its own last words between the provider's name and what it says.
-                rank = 1 if _ON_THE_WAY.search(line[: raised.start()]) else 0
+                rank = 2 if _ON_THE_WAY.search(line[: told.start()]) else 0
                 yield _Said(text, rank, bool(provider))
                 provider = ""
             continue
         ended = _OUTCOME.search(line)
         if ended and not (number + 1 < len(lines) and _RAISED.search(lines[number + 1])):
             outcome = ended.group(2)
-            yield _Said("the application %s ended: %s" % ended.groups(), 2 if outcome in ("shutdown", "normal") else 0)
+            yield _Said("the application %s ended: %s" % ended.groups(), 3 if outcome in ("shutdown", "normal") else 0)
         elif _LAST.match(line.strip()):
             yield from _of_term(line.strip())
         elif _LIMIT.match(line):
-            yield _Said(line.strip(), 2)
-        elif not raised:
+            yield _Said(line.strip(), 3)
+        elif not told:
             found, loose = _LINES.search(line), _PROGRAMS.search(line)
             if found or loose:
-                yield _Said((found or t.cast("re.Match[str]", loose)).group(0).strip(" ,}'\""), 0 if found else 1)
+                yield _Said((found or t.cast("re.Match[str]", loose)).group(0).strip(" ,}'\""), 0 if found else 2)
     if provider:
-        yield _Said("the config provider %s failed" % provider, 1, True)
+        yield _Said("the config provider %s failed" % provider, 2, True)
 
 
 def _inner(lines: t.Sequence[str], number: int) -> bool:
@@ -204,27 +202,8 @@ def _rest(lines: t.Sequence[str], number: int, indent: int, wanted: bool) -> tup
 
 def _of_term(line: str) -> list[_Said]:
     """What a last word of the VM holds, which is an Erlang term: the exception in it, or an error of the system, or itself."""
-    name = _TERM.search(line)
-    if name:
-        message, env, path = (re.search(_FIELD % key, line) for key in ("message", "env", "path"))
-        action, reason = re.search(_FIELD % "action", line), re.search(r"reason\s*=>\s*(\w+)", line)
-        if env:
-            text = 'could not fetch environment variable "%s" because it is not set' % env.group(1)
-        elif path:
-            said = {"eacces": "permission denied", "enoent": "no such file or directory", "erofs": "read-only file system"}
-            why = reason.group(1) if reason else ""
-            text = 'could not %s "%s": %s' % (action.group(1) if action else "use", path.group(1), said.get(why, why))
-        else:
-            text = message.group(1) if message else ""
-        if text:
-            return [_Said("** (%s) %s" % (name.group(1), text.strip()), 1, "'Elixir.Config.Reader'" in line or "Elixir.Config.Reader,load" in line)]
-    found = re.search(r"Failed to load NIF library: [^\"]*", line)
-    if found:
-        return [_Said(found.group(0).strip("'\\ "), 1)]
-    errno, said_at_last = _ERRNO.search(line), cut(line.replace("Slogan: ", ""), 300)
-    if errno is None:
-        return [_Said(said_at_last, 2)]
-    application = re.search(r"application_start_failure,(\w+)", line)
-    child = re.findall(r"failed_to_start_child,\{*'?(?:Elixir\.)?([\w.]+)", line)
-    who = "%s did not start: " % application.group(1) if application else ""
-    return [_Said("%s%s%s" % (who, "%s: " % child[-1] if child else "", errno.group(1)) if who else "%s: %s" % (errno.group(1), said_at_last), 2)]
+    text = raised(line)
+    if text:
+        return [_Said(text, 1, configuring(line))]
+    last = cut(line.replace("Slogan: ", ""), 300)
+    return [_Said(errno(line) or last, 3)]
