@@ -11,6 +11,7 @@ place says in and healthy, twice. What a place answers to a command is not belie
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from .undo import Undo
 PATIENCE = 15.0  # seconds of failing without a break after which a place is given up
 UNDO = 30.0  # seconds for putting back
 GOOD_LOOKS = 2
+# What a balancer says of a member that it could not even connect to.
+_UNREACHED = re.compile(r"refused|time(?:d )?out|unreachable|\bL4", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -262,7 +265,7 @@ class Mover:
                     health = "healthy" if state.healthy else "not healthy"
                     said.append("%s is %s and %s in %s%s" % (name, state.rotation, health, label, " (%s)" % state.note if state.note else ""))
         hint = "Check what the balancer's own health check asks, and that the service answers it"
-        if any("refused" in one.lower() for one in said):
+        if any(_UNREACHED.search(one) for one in said):
             hint = "Does it listen where the balancer reaches it? 127.0.0.1 is reached from the host itself only: see its address and port in beam_env. " + hint
         return BeamError(
             "not_joined", "%s did not come back into the balancer within %g s" % (", ".join(late), self._timing.timeout),

@@ -45,26 +45,27 @@ _PLACE = re.compile(r"^\s+\((?!stdlib|elixir|kernel|logger|proc_lib)[\w.]+ [\w.+
 _ON_THE_WAY = re.compile(r"failed to connect|disconnected|reconnect", re.IGNORECASE)
 _OUTCOME = re.compile(r"Application (\S+) exited: (.*)")
 _NESTED = re.compile(r"^an exception was raised|^shutdown: failed to start child|^shutdown$")
-# Of the VM, the dynamic linker and systemd: a line of them is a reason as it stands.
+# Of the VM, the dynamic linker and systemd: a line of them is a reason as it stands. Nothing here begins with `.*`: a log may have long lines, and many.
+_LISTENER = (
+    r"Failed to start Ranch listener |Running \S+ with .* failed, |Failed to start .{0,80}listener"
+    r"|Protocol .*register/listen error: |Failed to load NIF library"
+)
 _LINES = re.compile(
-    r"Failed to start Ranch listener .*|Running \S+ with .* failed, .*|Failed to start .{0,80}listener.*|\S+ listen error: .*"
-    r"|Protocol .*register/listen error: .*"
-    r"|.*the name \S+ seems to be in use by another Erlang node.*|Failed to load NIF library.*|.*error while loading shared libraries: .*"
-    r"|.*version `[\w.]+' not found.*|^bad -\w+ option .*|.*_alloc: Cannot (?:re)?allocate \d+ bytes of memory.*"
-    r"|.*Failed at step [A-Z_]+ spawning .*|.*Unable to locate executable .*|.*Failed to load environment files: .*"
-    r"|.*has been killed by the OOM killer.*|.*Failed with result 'oom-kill'.*|.*Watchdog timeout .*"
-    r"|.*Can't set (?:long|short) node name.*|.*Hostname \S+ is illegal.*|.*[Cc]ookie file .*(?:eacces|accessible|cookie).*"
-    r"|.*Main process exited, code=(?:killed|dumped), status=(?:4/ILL|5/TRAP|7/BUS|11/SEGV|31/SYS).*"
+    r"(?P<begin>%s)| listen error: |the name \S+ seems to be in use by another Erlang node|error while loading shared libraries: |version `[\w.]+' not found"
+    r"|^bad -\w+ option |_alloc: Cannot (?:re)?allocate \d+ bytes of memory|Failed at step [A-Z_]+ spawning |Unable to locate executable "
+    r"|Failed to load environment files: |has been killed by the OOM killer|Failed with result 'oom-kill'|Watchdog timeout "
+    r"|Can't set (?:long|short) node name|Hostname \S+ is illegal|[Cc]ookie file .*(?:eacces|accessible|cookie)"
+    r"|Main process exited, code=(?:killed|dumped), status=(?:4/ILL|5/TRAP|7/BUS|11/SEGV|31/SYS)" % _LISTENER
 )
 # Of the launcher and of programs that the node runs: they may be about something that does no harm.
 _PROGRAMS = re.compile(
-    r".*\.service: Failed to execute .*|.*/bin/\S+: (?:(?:line )?\d+: )?.*(?:Permission denied|not found|No such file or directory|Read-only file system)$"
+    r"\.service: Failed to execute |/bin/\S+: .*(?:Permission denied|not found|No such file or directory|Read-only file system)$"
     r"|^(?:erl|erlexec|beam\.smp|exec)\b.*: (?:Permission denied|not found|No such file or directory|.*cannot.*)$"
-    r"|.*Could not (?:parse|read|find) .*(?:vm\.args|sys\.config|boot).*|.*cannot get bootfile.*|.*SIGTRAP.*|.*No usable sandbox.*"
-    r"|.*Main process exited, code=exited, status=2\d\d/[A-Z_]+.*|.*Failed to move to new namespace.*|.*Check failed: .*errno_location.*"
-    r"|.*(?:mprotect|mmap|executable).*(?:EPERM|Operation not permitted|Permission denied).*"
+    r"|Could not (?:parse|read|find) .*(?:vm\.args|sys\.config|boot)|cannot get bootfile|SIGTRAP|No usable sandbox"
+    r"|Main process exited, code=exited, status=2\d\d/[A-Z_]+|Failed to move to new namespace|Check failed: .*errno_location"
+    r"|(?:mprotect|mmap|executable).*(?:EPERM|Operation not permitted|Permission denied)"
 )
-_LIMIT = re.compile(r".*Start request repeated too quickly.*")
+_LIMIT = "Start request repeated too quickly"
 _LAST = re.compile(r'^\{?"?(?:Kernel pid terminated|init terminating in|Runtime terminating during boot|Slogan: )')
 _NOISE = re.compile(r"^Crash dump is being written to: \S+?\.\.\.(?:done)?")
 
@@ -85,7 +86,8 @@ def read(lines: t.Sequence[str], slogan: str = "", selinux: bool = False) -> t.O
     for rank in (0, 1, 2, 3):
         for one in said:
             if one.rank == rank:
-                return _reason(judge(one.text, one.config, selinux), one.text)
+                text = cut(one.text, 4 * LONGEST)
+                return _reason(judge(text, one.config, selinux), text)
     return None
 
 
@@ -147,12 +149,13 @@ def _said(lines: t.Sequence[str]) -> t.Iterator[_Said]:
             yield _Said("the application %s ended: %s" % ended.groups(), 3 if outcome in ("shutdown", "normal") else 0)
         elif _LAST.match(line.strip()):
             yield from _of_term(line.strip())
-        elif _LIMIT.match(line):
+        elif _LIMIT in line:
             yield _Said(line.strip(), 3)
         elif not told:
             found, loose = _LINES.search(line), _PROGRAMS.search(line)
             if found or loose:
-                yield _Said((found or t.cast("re.Match[str]", loose)).group(0).strip(" ,}'\""), 0 if found else 2)
+                begin = found.start() if found and found.group("begin") else 0
+                yield _Said(line[begin:].strip(" ,}'\""), 0 if found else 2)
     if provider:
         yield _Said("the config provider %s failed" % provider, 2, True)
 

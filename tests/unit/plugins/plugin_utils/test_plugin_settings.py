@@ -77,7 +77,7 @@ def test_every_option_of_a_role_is_known_and_offered() -> None:
 
 
 # Plugins are called like this, too; and what a reader's own task or file would be.
-OTHER = {path.stem for path in (ROOT / "plugins").glob("*/*.py")} | {"beam_rollout", "beam_seconds", "beam_ticket"}
+OTHER = {path.stem for path in (ROOT / "plugins").glob("*/*.py")} | {"beam_rollout", "beam_seconds", "beam_ticket", "beam_heatlh", "beam_batchs"}
 
 
 def test_documents_and_examples_use_no_name_that_is_not_known() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import IN, OUT
@@ -202,6 +203,16 @@ def test_never_healthy_is_not_joined_and_the_others_stay_in() -> None:
     error = fails(lambda: world.join("ab"), "not_joined")
     assert error.what.startswith("a did not come back") and "a is in and not healthy in fake" in error.why
     assert error.details["members"]["b"]["left"] == "in" and error.details["members"]["a"]["healthy"] is False and error.details["changed"] is True
+
+
+def test_who_refuses_the_balancer_is_asked_where_it_listens() -> None:
+    world = World()
+    world.drain("a")
+    world.place.healthy["a"] = False
+    normal = world.place.look
+    world.place.look = lambda: {name: replace(state, note="DOWN, Connection refused") for name, state in normal().items()}  # type: ignore[method-assign]
+    error = fails(lambda: world.join("a"), "not_joined")
+    assert error.hint.startswith("Does it listen where the balancer reaches it?") and "beam_env" in error.hint
 
 
 def test_healthy_only_now_and_then_is_not_joined() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from pathlib import Path
 
@@ -299,3 +300,9 @@ def test_a_node_that_is_up_and_not_well() -> None:
     error = told("unhealthy", "answers 503", BOOTS["raise"][0], alive=True)
     assert error.code == "unhealthy" and error.why.startswith("answers 503; its log says: ** (RuntimeError)")
     assert told("unhealthy", "answers 503", ["GET /"], alive=True).why == "answers 503"
+
+
+def test_a_long_log_is_read_at_once() -> None:
+    begun = time.monotonic()
+    assert read(["12:00:00.1 [info] " + "word/" * 400, "x" * 20000, "GET /a: 200 " * 100] * 1000) is None
+    assert time.monotonic() - begun < 20
