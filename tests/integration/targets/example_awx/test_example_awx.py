@@ -139,13 +139,13 @@ class Awx:
         for words in (["init", "-q", "-b", "main"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "x"]):
             subprocess.run(["git", "-C", str(origin), *words], check=True, stdin=subprocess.DEVNULL)
         (origin / "left.yml").write_text("- hosts: all\n", encoding="utf-8")
-        play = [{"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [{"ansible.builtin.git": {
+        play = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.git": {
             "repo": str(origin), "dest": str(self.project), "version": "main", "force": False, "accept_hostkey": True,
         }}]}]  # fmt: skip
         playbook = self.directory / "project_update.json"
         playbook.write_text(json.dumps(play), encoding="utf-8")
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8", "ANSIBLE_LOCAL_TEMP": str(self.directory / ".ansible")}
-        subprocess.run([str(BIN / "ansible-playbook"), "-i", "localhost,", str(playbook)], env=environment, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run([str(BIN / "ansible-playbook"), str(playbook)], env=environment, check=True, stdin=subprocess.DEVNULL)
         assert (self.project / "deploy.yml").exists() and not (self.project / "left.yml").exists()
 
     def launch(self, playbook: str, limit: str = "", check: bool = False, extra_vars: t.Optional[dict[str, t.Any]] = None, **answers: t.Any) -> Job:
