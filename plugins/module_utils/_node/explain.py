@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -18,6 +19,7 @@ from .boot_reason import Reason, endpoint_off, first, no_server, of_unit, read
 from .ending import MISCONFIGURED, VERDICTS
 from .envfile import redact
 from .manager import Manager, Status
+from .process import NodeProcess
 from .target import Target
 
 _REFUSED = re.compile(r"connection refused", re.IGNORECASE)
@@ -72,10 +74,33 @@ def why_down(manager: Manager, status: Status) -> t.Optional[Reason]:
     return replace(reason, text=redact([reason.text], manager.secrets())[0]) if reason else None
 
 
-def note_of(lines: t.Sequence[str]) -> str:
+def note_of(lines: t.Sequence[str], process: t.Optional[NodeProcess], target: Target) -> str:
     """What a user of the application would notice, and no check was asked to."""
     endpoint = endpoint_off(lines)
-    return "%s. If users are to reach it: %s" % (no_server(endpoint).text, no_server(endpoint).hint) if endpoint else ""
+    if not endpoint:
+        # Its logger may not say so.
+        env = environment_of(process.pid) if process is not None and phoenix(target) else {}
+        ports = listening(process.pid) if env and process is not None else None
+        if not env or "PHX_SERVER" in env or ports is None or ports - {process.port or 0 if process else 0}:
+            return ""
+    reason = no_server(endpoint)
+    return "%s. If users are to reach it: %s" % (reason.text, reason.hint)
+
+
+def listening(pid: int) -> t.Optional[set[int]]:
+    """The TCP ports that a process listens on; None where nobody tells us."""
+    try:
+        links = [os.readlink(entry.path) for entry in os.scandir("/proc/%d/fd" % pid)]
+        inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+        found: set[int] = set()
+        for table in ("tcp", "tcp6"):
+            rows: list[list[str]] = []
+            with contextlib.suppress(FileNotFoundError), open("/proc/%d/net/%s" % (pid, table), encoding="ascii") as stream:
+                rows = [line.split() for line in stream.read().splitlines()[1:]]
+            found |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes}
+        return found
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def phoenix(target: Target) -> bool:

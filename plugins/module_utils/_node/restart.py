@@ -175,8 +175,8 @@ def apply(
         log, dump = redact(said[-lines:] if lines > 0 else [], hidden), redact([crash], hidden)[0]
         details = {**_masked(result.facts(), hidden), "log": log, "crash": cut(dump, LONGEST) or None, **exc.details}
         raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
-    if what.action in ("start", "restart") and health.http is None and health.tcp is None:
-        result.notes = [note for note in (note_of(manager.log(_MOST)),) if note]
+    if what.target is not None and what.action in ("start", "restart") and health.http is None and health.tcp is None:
+        result.notes = [note for note in (note_of(manager.log(_MOST), result.after, what.target),) if note]
     result.total = time.monotonic() - begin
     return result
 

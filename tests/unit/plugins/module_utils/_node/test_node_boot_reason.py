@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 import typing as t
 from pathlib import Path
@@ -17,6 +19,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node import explai
 from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_reason import endpoint_off, fatal, of_unit, read
 from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_words import cut, decoded, plain, unfolded
 from ansible_collections.alchemist.beam.plugins.module_utils._node.crash import crash_dumps
+from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
 
 TARGET = Target("shop", "/srv/shop/releases/1.0", "1.0")
@@ -287,13 +290,30 @@ REFUSED = "not healthy within 20 s: http://127.0.0.1:4000/health fails: Connecti
 def test_phoenix_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     error = told("unhealthy", REFUSED, [OFF], alive=True)
     assert error.code == "misconfigured" and "ChatWeb.Endpoint does not listen" in error.why and 'PHX_SERVER: "true"' in error.hint
-    assert endpoint_off([OFF]) == "ChatWeb.Endpoint" and "PHX_SERVER" in explain.note_of([OFF]) and explain.note_of(["x"]) == ""
+    assert endpoint_off([OFF]) == "ChatWeb.Endpoint" and "PHX_SERVER" in explain.note_of([OFF], None, TARGET)
+    assert explain.note_of(["x"], None, TARGET) == ""
     # With a logger that does not say it.
     monkeypatch.setattr(explain, "phoenix", lambda target: True)
     assert told("unhealthy", REFUSED, [], alive=True, env={"PORT": "4000"}).code == "misconfigured"
     assert told("unhealthy", REFUSED, [], alive=True, env={"PHX_SERVER": "true"}).code == "unhealthy"
     assert told("unhealthy", REFUSED, [], alive=True).code == "unhealthy"  # nothing is known
     assert told("unhealthy", "answers 503", [OFF], alive=True).code == "unhealthy"
+
+
+def test_an_endpoint_that_is_silent_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logger that begins at warnings: its sockets tell."""
+    (tmp_path / "lib" / "phoenix-1.8.8").mkdir(parents=True)
+    target = Target("shop", str(tmp_path), "1.0")
+    process = NodeProcess(os.getpid(), 1)
+    monkeypatch.setattr(explain, "environment_of", lambda pid: {"PORT": "4000"})
+    monkeypatch.setattr(explain, "listening", lambda pid: {0})
+    assert "PHX_SERVER" in explain.note_of([], process, target)
+    monkeypatch.setattr(explain, "listening", lambda pid: {4000})
+    assert explain.note_of([], process, target) == "" and explain.note_of([], process, TARGET) == ""
+    monkeypatch.undo()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert server.getsockname()[1] in (explain.listening(os.getpid()) or ())
+    assert server.fileno() == -1 and explain.listening(2**22 + 1) is None
 
 
 def test_a_node_that_is_up_and_not_well() -> None:
