@@ -16,6 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, health_of
+from ansible_collections.alchemist.beam.plugins.module_utils._release.names import check_channel, check_name, check_version
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import STRATEGIES, floor, share, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import ROOT
@@ -36,6 +37,7 @@ def problems(given: Vars, hosts: t.Sequence[str], everyone: t.Sequence[str] = ()
     found = _types(given)
     for name, least in LEAST.items():
         found += _number("beam_" + name, given.get(name), least)
+    found += _names(given)
     found += _refusal(_batches, given, hosts) + _refusal(_floor, given, [*hosts, *everyone]) + _refusal(_colors, given, hosts)
     for name in CHECKED:
         found += _shape(name, given.get(name))
@@ -67,9 +69,19 @@ def _number(name: str, value: t.Any, least: float) -> list[str]:
     return [] if good else ["%s can't be %s: it is at least %g." % (name, value, least)]
 
 
-def _refusal(check: t.Callable[[Vars, t.Sequence[str]], None], given: Vars, hosts: t.Sequence[str]) -> list[str]:
+def _names(given: Vars) -> list[str]:
+    found = []
+    for name, judge in (("name", check_name), ("channel", check_channel), ("version", check_version)):
+        if given.get(name):
+            found += ["beam_%s: %s" % (name, said) for said in _refusal(judge, str(given[name]))]
+    if given.get("fetch") == "push" and not str(given.get("store") or "file://").startswith("file://"):
+        found.append("beam_fetch: push sends what is in a directory, and beam_store is %s. Give a file:// store, or say presigned." % given["store"])
+    return found
+
+
+def _refusal(judge: t.Callable[..., t.Any], *given: t.Any) -> list[str]:
     try:
-        check(given, hosts)
+        judge(*given)
     except BeamError as exc:
         return [exc.message]
     return []

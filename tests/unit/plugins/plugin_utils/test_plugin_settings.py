@@ -122,6 +122,8 @@ def test_each_shape_is_of_a_variable_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
+        ({"channel": "pro duction"}, "beam_channel: "), ({"name": "Shop!"}, "beam_name: "), ({"version": "v1/2"}, "beam_version: "),
+        ({"fetch": "push", "store": "s3://bucket"}, "Give a file:// store"),
         ({"batches": "abc"}, "can't be 'abc'"), ({"batches": [5, "abc"]}, "can't be 'abc'"), ({"batches": [0]}, "a batch of 0 hosts"),
         ({"batches": "1,2 5%"}, "can't be '2 5%'"),
         ({"min_healthy": "100%"}, "no host could ever be restarted"), ({"min_healthy": 3}, "no host could ever be restarted"),
