@@ -17,7 +17,7 @@ FLEET = ROOT / "tests" / "fleet"
 # Each module on real parts, and one true journey: from a commit by way of a build server and a bucket to three servers.
 FIRST: dict[str, tuple[str, ...]] = {
     "integration": (
-        "autoscaling", "balancer_member", "beam_info", "beam_migrate", "beam_restart", "bootstrap_bundle", "mix_release", "release_artifact",
+        "autoscaling", "balancer_member", "beam_info", "beam_migrate", "beam_restart", "bootstrap_bundle", "mix_release", "project_init", "release_artifact",
         "release_channel", "release_install", "rollout", "store_check", "store_s3",
     ),
     "fleet": ("test_journey",),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from . import packages
+from .lockfile import Locked
 from .project import Project, Toolchain
 from .wanted import Wanted, named_in, wanted
 
@@ -115,7 +116,7 @@ def _hex(want: Wanted, project: Project) -> t.Iterator[Lack]:
 
 
 def _rebar(want: Wanted) -> t.Iterator[Lack]:
-    names = [name for name in want.packages if name in want.lock and "rebar3" in want.lock[name].managers and "mix" not in want.lock[name].managers]
+    names = built_with_rebar(want.lock, want.packages)
     names += [name for name in want.packages if name not in names and _is_rebar(os.path.join(want.deps_path, name))]
     names += [name for one in want.projects for name, path in one["paths"].items() if _is_rebar(path)]
     if not names:
@@ -131,13 +132,20 @@ def _is_rebar(path: str) -> bool:
     return not os.path.exists(os.path.join(path, "mix.exs")) and any(os.path.isfile(os.path.join(path, name)) for name in _SOURCES_OF_CODE)
 
 
+def compiled(lock: t.Mapping[str, Locked], names: t.Iterable[str]) -> list[str]:
+    """The packages with C code that is compiled here."""
+    needs = {name: set(lock[name].needs) for name in names if name in lock}
+    fetched = {"cc_precompiler", "rustler_precompiled", "elixir_make_precompiled"}
+    return [name for name, found in needs.items() if "elixir_make" in found and not fetched & found]
+
+
+def built_with_rebar(lock: t.Mapping[str, Locked], names: t.Iterable[str]) -> list[str]:
+    return [name for name in names if name in lock and "rebar3" in lock[name].managers and "mix" not in lock[name].managers]
+
+
 def _compiler(want: Wanted) -> t.Iterator[Lack]:
     """C code. Not of packages that bring what is compiled already (cc_precompiler): whether they need a compiler is seen when they are compiled."""
-    names = [str(one["app"]) for one in want.projects if one["make"]]
-    for name in want.packages:
-        needs = want.lock[name].needs if name in want.lock else ()
-        if "elixir_make" in needs and not {"cc_precompiler", "rustler_precompiled", "elixir_make_precompiled"} & set(needs):
-            names.append(name)
+    names = [str(one["app"]) for one in want.projects if one["make"]] + compiled(want.lock, want.packages)
     if not names:
         return
     missing = []

@@ -17,6 +17,7 @@ from .modules import Library, Module, bare, clauses_for, define, read_module, wi
 from .syntax import Node
 from .values import NOTHING, UNKNOWN, Atom, Charlist, Function, Open, Raised, Scope, names_of, opened, truth, unset
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEPS = 400_000  # expressions of one file; then it is left open what is not read yet
 _DEEPEST = 40  # calls within calls
 _CONDITION = 70  # letters of a condition in words
@@ -48,6 +49,9 @@ class Interpreter:
 
     def note(self, name: str, kind: str, line: int, default: t.Any = NOTHING, others: frozenset[str] = frozenset()) -> None:
         file, line = self._place(name, line)
+        if not _NAME.fullmatch(name):
+            self.found.say("%s:%d reads a variable that no service can be given: %r" % (file, line, name[:60]))
+            return
         self.found.reads.append(Read(name, kind, file, line, default, tuple(self.conditions), others))
 
     def _place(self, name: str, line: int) -> tuple[str, int]:

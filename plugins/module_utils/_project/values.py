@@ -104,11 +104,15 @@ def get(value: t.Any, key: str) -> t.Any:
     plain = unset(value)
     if plain is NOTHING:
         return UNKNOWN
+    more = value.names if isinstance(value, Open) else frozenset()
     if isinstance(plain, dict):
-        return plain.get(Atom(key))
+        return opened(plain.get(Atom(key)), more) if Atom(key) in plain else None
     if isinstance(plain, list):
         found = [item[1] for item in plain if isinstance(item, tuple) and len(item) == 2 and item[0] == Atom(key)]
-        return found[0] if found else UNKNOWN if any(isinstance(item, Open) for item in plain) else None
+        # What it depends on itself says more than what decides whether it is there.
+        if found:
+            return found[0] if isinstance(found[0], Open) else opened(found[0], more)
+        return UNKNOWN if any(isinstance(item, Open) for item in plain) else None
     return None
 
 
