@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import parse_of_unit
 from instances import eventually
 
 if t.TYPE_CHECKING:
@@ -25,15 +27,21 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "tests" / "integration" / "targets" / "setup_node" / "build.sh"
 URL = "http://127.0.0.1:4000/health"
 SECRET = "it's a $ecret \"x\" \\ `y`"
+PEM = "-----BEGIN KEY-----\nMIIEit's\n\n-----END KEY-----\n"
+# What systemd takes, and what it passes over, in files that everybody may read.
+MORE = {"a.env": "A1='one\ntwo'\nexport A2=2\nnonsense\nA3=x \\\n  y\n", "b.env": "B1=\u2028\x85\nB2='x'\"\\$y\"z \nB3=a\\b\nB4='bell\x07'\n"}
 PLAY: list[dict[str, t.Any]] = [
     {
         "hosts": "beam",
         "gather_facts": False,
         "become": True,
-        "vars": {"beam_name": "beacon", "beam_base": "/srv/beacon", "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET}, "service_stop_timeout": 20},
+        "vars": {
+            "beam_name": "beacon", "beam_base": "/srv/beacon", "service_stop_timeout": 20,
+            "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET, "ON": True, "PEM": PEM},
+        },
         "roles": ["alchemist.beam.service"],
     }
-]
+]  # fmt: skip
 COPY: list[dict[str, t.Any]] = [
     {
         "hosts": "beam",
@@ -163,6 +171,28 @@ def test_secrets_are_where_they_belong(running: Server) -> None:
     listening = running.sh("ss -Hltn | awk '{print $4}'").split()
     assert "127.0.0.1:4370" in listening and not [address for address in listening if address.endswith(":4369")]
     assert "Permission denied" in running.sh("setpriv --reuid=beacon --regid=beacon --clear-groups touch /srv/beacon/releases/0.1.0/x 2>&1 || true")
+
+
+def test_environment_files_that_systemd_takes_are_no_reason_not_to_restart(running: Server) -> None:
+    def environment() -> dict[str, str]:
+        words = running.sh("cat /proc/%d/environ | base64 -w0" % running.pid())
+        return dict(word.partition("=")[::2] for word in base64.b64decode(words).decode().split("\0"))
+
+    assert environment()["PEM"] == PEM and environment()["ON"] == "true"
+    put = " && ".join("echo %s | base64 -d > /etc/beacon/more/%s" % (base64.b64encode(text.encode()).decode(), name) for name, text in MORE.items())
+    running.sh("mkdir -p /etc/beacon/more /etc/systemd/system/beacon.service.d && " + put)
+    running.sh("printf '[Service]\\nEnvironmentFile=/etc/beacon/more/*.env\\n' > /etc/systemd/system/beacon.service.d/more.conf; systemctl daemon-reload")
+    try:
+        assert running.restart()["reason"] == "its configuration changed after it had started"
+        found = environment()
+        expected = {key: value for text in MORE.values() for key, value in parse_of_unit(text).items()}
+        assert {key: value for key, value in found.items() if re.fullmatch(r"[AB]\d", key)} == expected and len(expected) == 6
+    finally:
+        running.sh("rm -r /etc/systemd/system/beacon.service.d /etc/beacon/more; systemctl daemon-reload")
+
+
+def test_the_unit_lets_a_node_ask_for_its_own_addresses(running: Server) -> None:
+    assert running.sh("beacon-remote rpc ':inet.getifaddrs() |> elem(0) |> IO.inspect()'").strip() == ":ok"
 
 
 def test_a_shell_in_the_node(running: Server) -> None:

@@ -3,18 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Environment files, in the subset of systemd's EnvironmentFile that both managers read alike, and the secrets in them."""
+"""Environment files: of a daemon, which are ours and strict, and of a unit, of which systemd takes what it likes; and the secrets in them."""
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import stat
 import typing as t
 
 from .._errors import BeamError
+from .envtext import assignments
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MISSING, _NO_TEXT = "it does not exist", "it is not UTF-8 text"
 _SECRET_KEY = re.compile(r"COOKIE|SECRET|PASS|TOKEN|KEY|CREDENTIAL|DATABASE_URL|AUTH|DSN|SALT", re.IGNORECASE)
 # Of no use to anybody, and their masking would spoil every message.
 _PLAIN = re.compile(r"/[\w./@-]*|\d{1,3}(\.\d{1,3}){3}|localhost|\d+|true|false|C\.UTF-8")
@@ -23,33 +26,66 @@ PLACEHOLDER = "unused"
 
 
 def parse(content: str, where: str) -> dict[str, str]:
-    """KEY=value lines; # and ; begin comments; one pair of quotes around a value is taken off."""
+    """KEY=value; # and ; begin comments; in quotes a value may have several lines."""
     values: dict[str, str] = {}
-    for number, line in enumerate(content.splitlines(), 1):
-        line = line.strip()
-        if not line or line[0] in "#;":
-            continue
-        key, equals, value = line.partition("=")
-        key = key.strip()
-        if not equals or not _KEY.fullmatch(key):
+    for found in assignments(content, literal=True):
+        if found.value is None or not _KEY.fullmatch(found.key):
             # The line itself may be a secret: name its number only.
-            raise BeamError("env_file_invalid", "Cannot read %s" % where, "line %d is not KEY=value" % number, "Correct the line")
-        values[key] = _unquote(value.strip())
+            raise BeamError("env_file_invalid", "Cannot read %s" % where, "line %d is not KEY=value" % found.line, "Correct the line")
+        if not found.closed and "\n" in found.value:
+            why = "the quotes that begin in line %d are not closed" % found.line
+            raise BeamError("env_file_invalid", "Cannot read %s" % where, why, "Correct the line")
+        values[found.key] = found.value if found.closed else content.split("\n")[found.line - 1].partition("=")[2].strip()
     return values
 
 
-def _unquote(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        body = value[1:-1]
-        return re.sub(r"\\(.)", r"\1", body) if value[0] == '"' else body
-    return value
+def parse_of_unit(content: str) -> dict[str, str]:
+    """What systemd takes of it. What it does not take, it ignores, and says so in its log."""
+    return {
+        found.key: found.value for found in assignments(content)
+        if found.value is not None and _KEY.fullmatch(found.key)
+    }  # fmt: skip
+
+
+def matching(pattern: str) -> list[str]:
+    """The files of an EnvironmentFile=, which may be a pattern."""
+    return sorted(glob.glob(pattern)) if re.search(r"[*?\[]", pattern) else [pattern]
+
+
+def load_of_unit(pattern: str, required: bool = True) -> dict[str, str]:
+    """The environment files of a unit, of whatever mode: what systemd starts with is no reason not to start. Only what it would fail at is refused."""
+    what = "Cannot use the environment file %s" % pattern
+    paths = matching(pattern)
+    if required and not paths:
+        raise BeamError("env_file_missing", what, "no file matches it", "Create one, or take the line out of the unit")
+    values: dict[str, str] = {}
+    for path in paths:
+        why = _into(values, path)
+        if why and required:
+            code = "env_file_missing" if why == _MISSING else "env_file_invalid" if why == _NO_TEXT else "env_file_denied"
+            raise BeamError(code, what, why if path == pattern else "%s: %s" % (path, why), "Apply the role alchemist.beam.service, or correct the unit")
+    return values
+
+
+def _into(values: dict[str, str], path: str) -> str:
+    """Why it can't be read, if so."""
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            values.update(parse_of_unit(handle.read(1 << 20)))
+    except FileNotFoundError:
+        return _MISSING
+    except UnicodeDecodeError:
+        return _NO_TEXT
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return ""
 
 
 def load(path: str, required: bool = True) -> dict[str, str]:
     """Read an environment file that nobody else may read. One that is not required may be missing."""
     what = "Cannot use the environment file %s" % path
     try:
-        handle = open(path, encoding="utf-8")
+        handle = open(path, encoding="utf-8", newline="")
     except FileNotFoundError:
         if not required:
             return {}
@@ -77,6 +113,8 @@ def secrets_of(values: t.Mapping[str, str]) -> list[str]:
         named_like_one = _SECRET_KEY.search(key) is not None
         if len(value) >= (4 if named_like_one else 8) and (named_like_one or not (key.startswith("RELEASE_") or _PLAIN.fullmatch(value))):
             found.add(value)
+            # A log shows it line by line.
+            found.update(line for line in value.split("\n") if len(line) >= 8 and not line.startswith("-----"))
     return sorted(found - {PLACEHOLDER}, key=len, reverse=True)
 
 

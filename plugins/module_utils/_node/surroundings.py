@@ -78,7 +78,7 @@ def _of_systemd(manager: Systemd) -> Surroundings:
         raise BeamError("unit_missing", what, why, "Run the playbook alchemist.beam.setup first, or correct unit (in an inventory beam_unit)")
     given: dict[str, str] = {}
     for path, optional in environment_files(shown.get("EnvironmentFiles", "")):
-        given.update(envfile.load(path, required=not optional))
+        given.update(envfile.load_of_unit(path, required=not optional))
     try:
         name = shown.get("User") or "root"
         user = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)

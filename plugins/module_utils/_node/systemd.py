@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -148,8 +147,7 @@ class Systemd:
     def secrets(self) -> list[str]:
         found: list[str] = []
         for path, _optional in environment_files(self._shown.get("EnvironmentFiles", "")):
-            with contextlib.suppress(OSError, BeamError), open(path, encoding="utf-8", errors="replace") as handle:
-                found += envfile.secrets_of(envfile.parse(handle.read(1 << 20), path))
+            found += envfile.secrets_of(envfile.load_of_unit(path, required=False))
         return found
 
     # Before
@@ -176,7 +174,7 @@ class Systemd:
             )
         env = environment(shown)
         for path, optional in environment_files(shown.get("EnvironmentFiles", "")):
-            env.update(envfile.load(path, required=not optional))
+            env.update(envfile.load_of_unit(path, required=not optional))
         self._cookie(target, env)
 
     def _reload(self) -> None:
@@ -319,7 +317,7 @@ class Systemd:
 def _sources(shown: t.Mapping[str, str]) -> list[str]:
     """The files that decide what is started."""
     paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
-    paths += [path for path, _optional in environment_files(shown.get("EnvironmentFiles", ""))]
+    paths += [path for pattern, _optional in environment_files(shown.get("EnvironmentFiles", "")) for path in envfile.matching(pattern)]
     home = environment(shown).get("HOME")
     return [*filter(None, paths), *([os.path.join(home, COOKIE_FILE)] if home else [])]
 

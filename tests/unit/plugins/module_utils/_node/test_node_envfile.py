@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import load, parse, redact, secrets_of
+from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import load, load_of_unit, parse, parse_of_unit, redact, secrets_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,10 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile impor
         ("A='it is $x \\ \"q\"'\nB=\"a \\\"q\\\" \\\\ \\$x\"", {"A": 'it is $x \\ "q"', "B": 'a "q" \\ $x'}),
         ("A=\nB=x=y\nA=again", {"A": "again", "B": "x=y"}),
         ("A='", {"A": "'"}),
+        ("A='-----BEGIN-----\nMII\n'\nB=\"two\nlines\"\n", {"A": "-----BEGIN-----\nMII\n", "B": "two\nlines"}),
+        ("A=one \\\n  two\nB=1", {"A": "one   two", "B": "1"}),
+        ("A=\u2028x\x85y\fz\nB=1", {"A": "\u2028x\x85y\fz", "B": "1"}),
+        ("A=\\d+\r\nB='x'\r\n", {"A": "\\d+", "B": "x"}),
     ],
 )
 def test_parse(content: str, values: dict[str, str]) -> None:
@@ -31,6 +35,46 @@ def test_a_line_that_is_no_assignment_is_named_by_number_only(content: str) -> N
     with pytest.raises(BeamError, match="line 2 is not KEY=value") as caught:
         parse("A=1\n" + content, "/etc/x/env")
     assert "SECRETWORD" not in caught.value.message and "/etc/x/env" in caught.value.message
+
+
+def test_quotes_that_are_not_closed_are_named_by_number_only() -> None:
+    with pytest.raises(BeamError, match="quotes that begin in line 2 are not closed") as caught:
+        parse("A=1\nB='SECRETWORD\nmore\n", "/etc/x/env")
+    assert "SECRETWORD" not in caught.value.message
+
+
+# tests/fleet/test_service.py has systemd read the like.
+OF_UNIT = [
+    ("A=1\nnonsense\nexport B=2\nC=3\n", {"A": "1", "C": "3"}),
+    ("A=a\\b \\\n  c\n", {"A": "ab   c"}),
+    ("A='x'\"y\"z w  \n", {"A": "xyz w"}),
+    ("A=\"\\n \\\" \\$x\\\ny\"\n", {"A": '\\n " $xy'}),
+    ("A='bell\x07'\nB=tab\there\n", {"A": "bell\x07", "B": "tab\there"}),
+    ("A=\u2028\x85\n", {"A": "\u2028\x85"}),
+    ("  # c\nA = 'b'\n;A=2\n=x\n1A=x\n", {"A": "b"}),
+    ("A='no end\nB=1\n", {"A": "no end\nB=1\n"}),
+]
+
+
+@pytest.mark.parametrize(("content", "values"), OF_UNIT)
+def test_what_systemd_takes_of_a_file(content: str, values: dict[str, str]) -> None:
+    assert parse_of_unit(content) == values
+
+
+def test_files_of_a_unit(tmp_path: Path) -> None:
+    """Of whatever mode, as a pattern, with lines that systemd passes over: no reason not to start."""
+    for name, text in (("a.env", "A=1\nB=1\n"), ("b.env", "export X=1\nB='2\n3'\n"), ("c.txt", "C=1\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o644)
+    assert load_of_unit(str(tmp_path / "*.env")) == {"A": "1", "B": "2\n3"}
+    assert load_of_unit(str(tmp_path / "c.txt")) == {"C": "1"}
+    assert load_of_unit(str(tmp_path / "none*"), required=False) == load_of_unit(str(tmp_path / "none"), required=False) == {}
+    (tmp_path / "bad").write_bytes(b"A=\xff\n")
+    assert load_of_unit(str(tmp_path / "bad"), required=False) == {}
+    for name, code in (("none*", "env_file_missing"), ("none", "env_file_missing"), ("bad", "env_file_invalid"), ("", "env_file_denied")):
+        with pytest.raises(BeamError) as caught:
+            load_of_unit(str(tmp_path / name))
+        assert caught.value.code == code
 
 
 def test_load(tmp_path: Path) -> None:
@@ -71,6 +115,7 @@ def test_a_file_of_another_user(tmp_path: Path) -> None:
         ({"RELEASE_NODE": "shop@127.0.0.1", "RELEASE_COOKIE": "monster"}, ["monster"]),
         ({"RELEASE_COOKIE": "unused", "DIR": "/var/lib/shop", "WHAT": "looks like text"}, ["looks like text"]),
         ({"A_KEY": "12345678", "B_KEY": "1234567890"}, ["1234567890", "12345678"]),
+        ({"PEM": "-----BEGIN-----\nMIIEabcd\nab=\n"}, ["-----BEGIN-----\nMIIEabcd\nab=\n", "MIIEabcd"]),
     ],
 )
 def test_secrets_of(values: dict[str, str], hidden: list[str]) -> None:
