@@ -274,6 +274,7 @@ CHANNEL = {"stable": {"version": "0.2.0"}}
         ({**RUNNING, "health": {"passed": False, "reason": "answers 503"}}, "unhealthy", "answers 503"),
         ({**RUNNING, "version": "0.1.0", "drift": True}, "up", "runs another version than current; not what the channel says"),
         ({**RUNNING, "running": False}, "down", "not running"),
+        ({**RUNNING, "running": False, "why": "** (A) b c"}, "down", "not running: ** (A) b c"),
         ({"unreachable": True, "msg": "no route"}, "unreachable", "no route"),
         ({"failed": True, "msg": "denied"}, "unknown", "denied"),
         ({}, "unknown", "the host said nothing"),
