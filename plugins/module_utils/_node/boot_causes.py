@@ -64,7 +64,7 @@ _READ_ONLY = r":?\berofs\b|(?i:read-only file system|attempt to write a readonly
 _OF_A_FILE = r"File\.\w*Error|:(?:ca)?certfile|:keyfile"
 _SANDBOX = r"No usable sandbox|Failed to move to new namespace"
 _ERRORS_OF_A_SETTING = (
-    r"not a textual representation of|given arguments in :erlang\.(?:binary|list)_to_"
+    r"not a textual representation of|given arguments.* in :erlang\.(?:binary|list)_to_"
     r"|not an already existing atom|not a binary|(?i:can ?not parse|could not parse|invalid (?:url|value|port|integer|boolean))"
     r"|right hand side value: (?:nil|:error)\b|no function clause matching in (?:String|Integer|Float|URI|Base|Enum)\."
     r"|no (?:case|cond|with) clause matching: (?:nil|\")"

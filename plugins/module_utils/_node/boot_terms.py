@@ -21,6 +21,10 @@ _VALUES = {
     "badmatch": "** (MatchError) no match of right hand side value", "case_clause": "** (CaseClauseError) no case clause matching",
     "badkey": "** (KeyError) no key",
 }
+_REFUSED = {
+    "binary_to_integer": "not a textual representation of an integer", "binary_to_float": "not a textual representation of a float",
+    "binary_to_existing_atom": "not an already existing atom",
+}
 _SAID = {"eacces": "permission denied", "enoent": "no such file or directory", "erofs": "read-only file system", "enospc": "no space left on device"}
 _ERRNO = re.compile(r"\b(eaddrinuse|eaddrnotavail|eacces|eperm|erofs|enoent|econnrefused|nxdomain|ehostunreach|etimedout|enospc|emfile|enotsup|eafnosupport)\b")
 
@@ -37,7 +41,9 @@ def raised(line: str) -> str:
     refused = _BADARG.search(line)
     if refused:
         module, function, given = refused.groups()
-        return "** (ArgumentError) errors were found at the given arguments in :%s.%s(%s)" % (module, function, given)
+        words = "not a binary" if given.startswith("nil") else _REFUSED.get(function, "")
+        return "** (ArgumentError) errors were found at the given arguments%s in :%s.%s(%s)" % (
+            ": 1st argument: %s" % words if words else "", module, function, given)
     undefined, clause, value = _UNDEF.search(line), _CLAUSE.search(line), _VALUE.search(line)
     if undefined:
         return "** (UndefinedFunctionError) function %s.%s is undefined" % undefined.groups()
