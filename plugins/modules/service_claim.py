@@ -14,6 +14,7 @@ description:
   - Looks at the account, the group, the directories, the units and the commands that a service is going to have on a host, and fails where one of them
     exists and belongs to something else. A release that is named C(ssl) would take C(/etc/ssl) away from everybody else. It changes nothing of them.
   - What is the service's own is noted in C(/etc/alchemist-beam/<unit>.json). On a host that was set up before there were such notes, the unit file tells.
+  - Warns where SELinux is enforcing and would not let systemd start what lies in O(base).
   - The role P(alchemist.beam.service#role) uses it before it makes anything.
 extends_documentation_fragment:
   - alchemist.beam.attributes

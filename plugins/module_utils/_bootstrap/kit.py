@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 from .._errors import BeamError
 from .._host.claim import NOTES, UNITS, Account, Claim, Directory, Wanted, check_account
+from .._host.selinux import advice
 from .config import DIRECTORY, parse_config
 from .report import Report
 
@@ -153,10 +154,14 @@ def _refuse(where: str, key: str, why: str) -> BeamError:
     return BeamError("config_invalid", "%s can't be used" % where, "%s: %s" % (key, why), "Correct it where it comes from", key=key)
 
 
+def base_of(kit: Kit) -> str:
+    return next(parse_config((file.content or "").encode(), file.path).base for file in kit.files if file.path == config_path(kit))
+
+
 def claim_of(kit: Kit) -> Claim:
     """What the kit takes on this host. What lies in the bootstrap's own directory is the bootstrap's."""
     units = [file.path[len(UNITS) + 1 : -len(".service")] for file in kit.files if file.path.startswith(UNITS + "/") and file.path.endswith(".service")]
-    base = next(parse_config((file.content or "").encode(), file.path).base for file in kit.files if file.path == config_path(kit))
+    base = base_of(kit)
     directories = [Directory(place.path, place.owner, place.bits, place.path == base) for place in kit.directories if place.path != DIRECTORY]
     files = [file.path for file in kit.files if posixpath.dirname(file.path) != DIRECTORY]
     wanted = Wanted(
@@ -209,6 +214,8 @@ def run_setup(path: str, report: Report) -> int:
     report.name = kit.name
     plan = plan_setup(kit)
     apply_setup(plan)
+    for text in advice(base_of(kit)):
+        report.say(text)
     report.say("The server is ready: %d changes" % len(plan.changes) if plan.changed else "The server was ready")
     return 0
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 from .._errors import BeamError
 from .files import write_atomically
+from .selinux import advice
 
 NOTES = "/etc/alchemist-beam"
 UNITS = "/etc/systemd/system"
@@ -299,7 +300,8 @@ def claim(wanted: Wanted, check_mode: bool = False) -> dict[str, t.Any]:
     changed = not found.noted
     if changed and not check_mode:
         found.take()
-    return {"changed": changed, "path": found.path}
+    told = [text for directory in wanted.directories if directory.base for text in advice(directory.path)]
+    return {"changed": changed, "path": found.path, **({"warnings": told} if told else {})}
 
 
 def _user(name: str) -> pwd.struct_passwd | None:
