@@ -47,13 +47,13 @@ class Applied:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begun
 
 
-def apply(plan: Plan, store: t.Callable[[], Store], prove: t.Callable[[Manifest, str], None] = lambda manifest, tree: None) -> Applied:
-    """prove: refuses a tree that can't run here, before it appears."""
+def apply(plan: Plan, store: t.Callable[[], Store], prove: t.Callable[[Manifest, str], None] = lambda manifest, tree: None, apart: bool = False) -> Applied:
+    """prove: refuses a tree that can't run here, before it appears. apart: see assemble."""
     layout, applied = plan.layout, Applied()
     empty_tmp(layout)
     try:
         if plan.stage or plan.damaged:
-            _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied, prove)
+            _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied, prove, apart)
         verb = "activated" if plan.activate else "deactivated" if plan.deactivate else "noted"
         with named_errors("%s can't be %s" % (plan.version, verb)), applied.timed("switch"):
             _commit(plan)
@@ -74,7 +74,9 @@ def empty_tmp(layout: Layout) -> None:
             remove_tree(posixpath.join(layout.tmp, name))
 
 
-def _bring_in(plan: Plan, manifest: Manifest, store: t.Callable[[], Store], applied: Applied, prove: t.Callable[[Manifest, str], None]) -> None:
+def _bring_in(
+    plan: Plan, manifest: Manifest, store: t.Callable[[], Store], applied: Applied, prove: t.Callable[[Manifest, str], None], apart: bool,
+) -> None:  # fmt: skip
     layout = plan.layout
     staged = posixpath.join(layout.tmp, "release")
     if plan.fetch:
@@ -87,10 +89,10 @@ def _bring_in(plan: Plan, manifest: Manifest, store: t.Callable[[], Store], appl
         sources.update((layer.sha256, posixpath.join(layout.tmp, layer.sha256)) for layer in plan.fetch)
         with applied.timed("assemble"):
             if plan.stage:
-                applied.copied = assemble(manifest, sources, staged)
+                applied.copied = assemble(manifest, sources, staged, apart)
                 prove(manifest, staged)
             else:
-                repair(manifest, plan.damaged, sources, layout.release(plan.version), layout.tmp)
+                repair(manifest, plan.damaged, sources, layout.release(plan.version), layout.tmp, apart)
         with applied.timed("sync"):
             _sync(layout.tmp)
         with applied.timed("appear"):

@@ -22,8 +22,16 @@ _COPY_INSTEAD = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def assemble(manifest: Manifest, sources: t.Mapping[str, str], root: str) -> int:
-    """Make the tree at root (which must not exist); sources: where each layer lies. How many files had to be copied."""
+def is_own(path: str) -> bool:
+    """What an application writes to, if it writes to its release at all."""
+    return "/priv/" in path and path.startswith("lib/")
+
+
+def assemble(manifest: Manifest, sources: t.Mapping[str, str], root: str, apart: bool = False) -> int:
+    """Make the tree at root (which must not exist); sources: where each layer lies. How many files had to be copied.
+
+    apart: whoever runs the node may write whatever the mode of a file says, so that what applications write to is no link.
+    """
     os.mkdir(root, 0o755)
     target = os.open(root, _DIRECTORY)
     copied = 0
@@ -35,7 +43,7 @@ def assemble(manifest: Manifest, sources: t.Mapping[str, str], root: str) -> int
             try:
                 prefix = layer.prefix + "/" if layer.prefix else ""
                 for file in layer.files:
-                    copied += _place(file, source, prefix + file.path, target)
+                    copied += _place(file, source, prefix + file.path, target, not (apart and is_own(prefix + file.path)))
             finally:
                 os.close(source)
     finally:
@@ -43,9 +51,11 @@ def assemble(manifest: Manifest, sources: t.Mapping[str, str], root: str) -> int
     return copied
 
 
-def _place(file: File, source: int, path: str, target: int) -> bool:
-    """Whether it was copied, because it could not be linked."""
+def _place(file: File, source: int, path: str, target: int, link: bool = True) -> bool:
+    """Whether it was copied, because it could or should not be linked."""
     try:
+        if not link:
+            raise OSError(_COPY_INSTEAD[0], "")
         os.link(file.path, path, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         # The layer's own file, too, and that of a layer that an older version of this collection left writable.
         os.chmod(path, file.placed_mode, dir_fd=target)
@@ -62,7 +72,7 @@ def _place(file: File, source: int, path: str, target: int) -> bool:
     return True
 
 
-def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str, str], root: str, staging: str) -> None:
+def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str, str], root: str, staging: str, apart: bool = False) -> None:
     """Put good copies of the named files into an existing tree, each by an atomic rename: it may be running."""
     wanted = set(paths)
     spare = posixpath.join(staging, "repair")
@@ -77,7 +87,7 @@ def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str,
                 if path in wanted:
                     source = os.open(sources[layer.sha256], _DIRECTORY)
                     try:
-                        _place(file, source, "file", target)
+                        _place(file, source, "file", target, not (apart and is_own(path)))
                     finally:
                         os.close(source)
                     owner_may_write(posixpath.dirname(posixpath.join(root, path)))

@@ -76,7 +76,9 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                     if resolved is not None and resolved.seen is not None:
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
-                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search))
+                    # Without a unit, whoever installs runs the node; root may write to files that are read-only.
+                    apart = os.geteuid() == 0 and not search.unit
+                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), apart)
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
     return {**_result(plan, applied, check_mode), "began": round(began, 3), **({"warnings": warnings} if warnings else {})}
 

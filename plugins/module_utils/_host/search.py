@@ -28,6 +28,7 @@ _FILE = re.compile(r"^EnvironmentFile=-?(/\S+)[ \t]*$", re.MULTILINE)
 class Search:
     programs: tuple[str, ...] = tuple(USUAL_PATH.split(":"))
     libraries: tuple[str, ...] = ()  # LD_LIBRARY_PATH
+    unit: bool = False  # whether a unit starts from there
 
 
 def search_of(bases: t.Collection[str], root: str = "/") -> Search:
@@ -48,7 +49,7 @@ def search_of(bases: t.Collection[str], root: str = "/") -> Search:
         for base in bases:
             for path in sorted(glob.glob(glob.escape(_at(root, posixpath.join(base, "shared"))) + "/*.env")):
                 found.update(_variables(_text(path)))
-    return Search(_directories(found.get("PATH", USUAL_PATH)), _directories(found.get("LD_LIBRARY_PATH", "")))
+    return Search(_directories(found.get("PATH", USUAL_PATH)), _directories(found.get("LD_LIBRARY_PATH", "")), bool(units))
 
 
 def _variables(text: str) -> t.Iterator[tuple[str, str]]:

@@ -14,8 +14,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._host import install as install_module
+from ansible_collections.alchemist.beam.plugins.module_utils._host.search import Search
 
-from .conftest import Shelf, check_whole
+from .conftest import Shelf, check_whole, tree
 
 NOBODY = 65534
 EMPTY = "releases/%s/lib/kernel-8.5/ebin/kernel.app"
@@ -102,3 +104,23 @@ def test_directories_that_are_read_only_are_mended_pruned_and_removed() -> None:
         assert os.listdir(shelf.base + "/releases") == ["1.3.0"] and os.listdir(shelf.base + "/tmp") == []
 
     as_nobody(work)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_root_may_write_whatever_the_mode_says_and_reaches_no_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: bool) -> None:
+    """A node without a unit runs as whoever installs: what root writes into priv is its own release's. A unit has a user of its own, and links are cheap."""
+    monkeypatch.setattr(install_module, "search_of", lambda bases: Search(unit=unit))
+    monkeypatch.setattr(install_module.os, "geteuid", lambda: 0)
+    shelf = Shelf(tmp_path)
+    priv = {"lib/tz-1.0": {"priv/latest.txt": b"old", "ebin/tz.beam": b"tz"}}
+    for version in ("1.0.0", "1.1.0"):
+        shelf.publish(version, content={**tree(version), **priv})
+        shelf.install(version=version)
+    latest = [Path(shelf.base, "releases", version, "lib/tz-1.0/priv/latest.txt") for version in ("1.0.0", "1.1.0")]
+    assert (len({path.stat().st_ino for path in latest}) == 1) is unit
+    assert len({(path.parents[1] / "ebin/tz.beam").stat().st_ino for path in latest}) == 1
+    if not unit:
+        latest[0].chmod(0o644)
+        latest[0].write_bytes(b"new")
+        assert latest[1].read_bytes() == b"old"
+        assert shelf.install(version="1.0.0", verify=True)["damaged"] == ["lib/tz-1.0/priv/latest.txt"] and latest[0].read_bytes() == b"old"
