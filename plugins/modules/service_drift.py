@@ -53,6 +53,40 @@ options:
         type: list
         elements: str
         default: []
+  copies:
+    description:
+      - Files that would be copied as they are. Other keys than these two do not matter.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - The path of the file, absolute or relative to O(directory).
+        type: str
+        required: true
+      content:
+        description:
+          - What it would hold.
+        type: str
+        required: true
+      owner:
+        description:
+          - Not compared.
+        type: str
+      group:
+        description:
+          - Not compared.
+        type: str
+      mode:
+        description:
+          - Not compared.
+        type: raw
+  directory:
+    description:
+      - Where O(copies) with a relative path are.
+    type: path
+    default: /
 """
 
 EXAMPLES = r"""
@@ -90,8 +124,22 @@ def main() -> None:
         "kind": {"type": "str", "choices": ["env", "unit", "text", "secret"], "required": True},
         "ignore": {"type": "list", "elements": "str", "default": []},
     }
-    module = AnsibleModule(argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": options}}, supports_check_mode=True)
-    run(module, lambda: run_drift(module.params["files"]))
+    copied = {
+        "path": {"type": "str", "required": True},
+        "content": {"type": "str", "required": True, "no_log": True},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+        "mode": {"type": "raw"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "list", "elements": "dict", "required": True, "options": options},
+            "copies": {"type": "list", "elements": "dict", "default": [], "options": copied},
+            "directory": {"type": "path", "default": "/"},
+        },
+        supports_check_mode=True,
+    )
+    run(module, lambda: run_drift(module.params["files"], module.params["copies"], module.params["directory"]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Wanted:
 def differs(wanted: Wanted, found: t.Optional[str]) -> str:
     """What is different, in one sentence; empty where nothing is. found: what is there, None for nothing."""
     if wanted.kind == "secret":
-        return "" if not wanted.content or (found or "").strip() == wanted.content.strip() else "%s is another one" % wanted.path
+        return "" if not wanted.content or (found or "").strip() == wanted.content.strip() else "%s: its content" % wanted.path
     if found is None:
         if wanted.kind == "env":
             names = sorted(set(_env(wanted.content, wanted.path)) - set(wanted.ignore))
@@ -91,7 +92,8 @@ def read(path: str) -> t.Optional[str]:
         raise BeamError("drift_unreadable", "%s could not be compared" % path, exc.strerror or str(exc), "Become root, or the owner of the file") from None
 
 
-def run_drift(files: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def run_drift(files: t.Sequence[t.Mapping[str, t.Any]], copies: t.Sequence[t.Mapping[str, t.Any]] = (), directory: str = "") -> dict[str, t.Any]:
     wanted = [Wanted(file["path"], file["content"] or "", file["kind"], tuple(file["ignore"] or ())) for file in files]
+    wanted += [Wanted(os.path.join(directory, copy["path"]), copy["content"], "secret") for copy in copies]
     found = [differs(one, read(one.path)) for one in wanted]
     return {"changed": False, "differs": [said for said in found if said]}

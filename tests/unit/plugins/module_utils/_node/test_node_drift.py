@@ -32,8 +32,8 @@ UNIT = "# Copyright (c) 2026, alchemist.beam contributors\n[Service]\nExecStart=
         ("a\n", "b\n", "text", "/x is of another version of this collection, or of other settings"),
         ("", "cookie", "secret", ""),
         ("cookie", "cookie\n", "secret", ""),
-        ("cookie", "other", "secret", "/x is another one"),
-        ("cookie", None, "secret", "/x is another one"),
+        ("cookie", "other", "secret", "/x: its content"),
+        ("cookie", None, "secret", "/x: its content"),
     ],
 )
 def test_what_differs_is_named_and_no_value_is_told(meant: str, found: t.Any, kind: str, said: str) -> None:
@@ -48,4 +48,8 @@ def test_names_that_are_not_meant() -> None:
 def test_a_server_is_compared(tmp_path: Path) -> None:
     (tmp_path / "env").write_text(ENV)
     files = [{"path": str(tmp_path / "env"), "content": ENV, "kind": "env", "ignore": []}, {"path": str(tmp_path / "no"), "content": "A=1", "kind": "env"}]
-    assert run_drift([{"ignore": [], **file} for file in files]) == {"changed": False, "differs": ["%s is not there (A)" % (tmp_path / "no")]}
+    copies = [{"path": "ca.pem", "content": "PEM"}, {"path": str(tmp_path / "key"), "content": "new"}]
+    (tmp_path / "ca.pem").write_text("PEM\n")
+    (tmp_path / "key").write_text("old")
+    found = run_drift([{"ignore": [], **file} for file in files], copies, str(tmp_path))
+    assert found == {"changed": False, "differs": ["%s is not there (A)" % (tmp_path / "no"), "%s: its content" % (tmp_path / "key")]}
