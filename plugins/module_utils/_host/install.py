@@ -76,9 +76,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                     if resolved is not None and resolved.seen is not None:
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
-                    # Without a unit, whoever installs runs the node; root may write to files that are read-only.
-                    apart = os.geteuid() == 0 and not search.unit
-                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), apart)
+                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), _may_write_all(search))
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
     return {**_result(plan, applied, check_mode), "began": round(began, 3), **({"warnings": warnings} if warnings else {})}
 
@@ -91,6 +89,11 @@ def _require(request: Request, plan: Plan, manifest: Manifest, search: Search) -
     elif not plan.stage:
         _prove_erlang(request, manifest, plan.layout.release(plan.version), search)
     return ["%s %s: %s" % (manifest.name, manifest.version, warning) for warning in warnings]
+
+
+def _may_write_all(search: Search) -> bool:
+    """Without a unit, whoever installs runs the node; and root may write to files that are read-only."""
+    return os.geteuid() == 0 and not search.unit
 
 
 def _prove_erlang(request: Request, manifest: Manifest, tree: str, search: Search) -> None:
