@@ -120,3 +120,16 @@ def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
     tasks = load(next(role for role in ROLES if role.name == "rollout") / "tasks" / "stage.yml")
     forgotten = set(tasks[0]["ansible.builtin.set_fact"])
     assert set(REGISTERS) <= forgotten and {"rollout_confirmed", "rollout_hook_error", "rollout_opened", "rollout_candidate", "rollout_promoted"} <= forgotten
+
+
+@pytest.mark.parametrize("playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_playbook_does_nothing_before_it_has_looked_for_what_nothing_reads(playbook: Path) -> None:
+    """Only members of an auto scaling group are asked for before: they are in no inventory."""
+    for play in load(playbook):
+        if "ansible.builtin.import_playbook" in play:
+            return  # that one looks
+        for task in play["tasks"]:
+            if "alchemist.beam.settings_check" in task or task.get("ansible.builtin.import_role", {}).get("tasks_from") == "settings":
+                return
+            assert task["ansible.builtin.import_role"]["tasks_from"] == "members", "%s: %s" % (playbook.name, task["name"])
+    raise AssertionError("%s never looks" % playbook.name)
