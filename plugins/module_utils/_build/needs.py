@@ -136,7 +136,7 @@ def compiled(lock: t.Mapping[str, Locked], names: t.Iterable[str]) -> list[str]:
     """The packages with C code that is compiled here."""
     needs = {name: set(lock[name].needs) for name in names if name in lock}
     fetched = {"cc_precompiler", "rustler_precompiled", "elixir_make_precompiled"}
-    return [name for name, found in needs.items() if "elixir_make" in found and not fetched & found]
+    return [name for name, found in needs.items() if "elixir_make" in found and name not in fetched and not fetched & found]
 
 
 def built_with_rebar(lock: t.Mapping[str, Locked], names: t.Iterable[str]) -> list[str]:

@@ -125,11 +125,12 @@ def fork(run: Interpreter, names: frozenset[str], main: Branch | None, others: t
             raise Raised
         plain = unset(found[0]) if len(found) == 1 else NOTHING
         return opened(Open(names_of(found), plain), names)
+    depth = len(run.forks)
     try:
-        run.forks += bool(names)
+        run.forks += [names] if names else []
         value = main[1]()
     except Raised:
-        run.forks -= bool(names)
+        del run.forks[depth:]
         if not names:
             raise
         run.require(names, line, either)
@@ -139,7 +140,7 @@ def fork(run: Interpreter, names: frozenset[str], main: Branch | None, others: t
         if not found:
             raise
         return Open(names | names_of(found))
-    run.forks -= bool(names)
+    del run.forks[depth:]
     found = [aside(run, names, branch) for branch in others]
     if raw:
         _noted(run, names, value, found, line)

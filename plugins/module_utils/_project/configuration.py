@@ -11,6 +11,7 @@ import posixpath
 import typing as t
 from dataclasses import dataclass
 
+from .environment import REPOSITORY
 from .findings import Configured, Findings, Setting, settings
 from .interpreter import Interpreter
 from .mix_exs import MixProject
@@ -76,6 +77,8 @@ class _Reading:
 
     def on_import(self, path: str, line: int) -> None:
         here = posixpath.dirname(self.run.file)
+        if path.startswith(REPOSITORY):
+            path, here = path[len(REPOSITORY):].lstrip("/"), ""
         found = next((one for one in (joined(here, path), joined(posixpath.dirname(here), path)) if one in self.files), None)
         if found is not None:
             self.read(found)
@@ -94,6 +97,8 @@ def read_configuration(files: Files, project: MixProject, library: Library, mix_
     wanted = [joined(project.directory, given)] if isinstance(given, str) else [] if given is False else usual
     file = next((one for one in wanted if one in files), "")
     runtime = _Reading(files, library, mix_env)
+    built = Configuration("", (), (), tuple(build.run.found.configured), ())
+    runtime.run.on_config = built.value
     if file:
         runtime.read(file)
     notes = [*build.run.found.unfollowed, *runtime.run.found.unfollowed]

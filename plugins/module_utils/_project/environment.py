@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from .interpreter import Interpreter
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*_?[A-Z0-9_]*")
+REPOSITORY = "/\N{ZERO WIDTH SPACE}/"  # what a path begins with that is relative to the repository's root
 _READS = re.compile(r"env|config|setting|secret|getvar|get_var|fetch", re.IGNORECASE)
 
 
@@ -28,12 +29,18 @@ def guess(run: Interpreter, full: str, args: t.Sequence[t.Any], line: int) -> No
         plain = unset(arg)
         if isinstance(plain, str) and _VARIABLE.fullmatch(plain) and len(plain) > 2:
             run.guess(plain, line)
-            run.found.say("%s is not followed: whether its variables are required is not known (%s:%d and elsewhere)" % (full, run.file, line))
+            _told(run, full, "whether its variables are required is not known (%s:%d and elsewhere)" % (run.file, line))
             return
-    if args and isinstance(args[0], Atom) and "env" in full.lower() and re.fullmatch(r"[a-z][a-z0-9_]+", args[0].name):
+    if args and isinstance(args[0], Atom) and "env" in full.lower() and re.fullmatch(r"(?!(?:prod|dev|test)$)[a-z][a-z0-9_]+", args[0].name):
         run.guess(args[0].name.upper(), line)
-        run.found.say("%s is not followed: its variables are named by guess, :%s as %s (%s:%d and elsewhere)" % (
-            full, args[0].name, args[0].name.upper(), run.file, line))
+        _told(run, full, "its variables are named by guess, :%s as %s (%s:%d and elsewhere)" % (args[0].name, args[0].name.upper(), run.file, line))
+
+
+def _told(run: Interpreter, full: str, what: str) -> None:
+    """Once for each helper."""
+    start = "%s is not followed: " % full
+    if not any(said.startswith(start) for said in run.found.unfollowed):
+        run.found.say(start + what)
 
 
 def _name(run: Interpreter, args: t.Sequence[t.Any], line: int) -> str:
@@ -81,6 +88,9 @@ def _dotenvy(run: Interpreter, args: list[t.Any], line: int) -> t.Any:
 def read_file(run: Interpreter, args: t.Sequence[t.Any], line: int) -> t.Any:
     """A file that this one reads."""
     path = unset(args[0]) if args else NOTHING
+    base = unset(args[1]) if len(args) > 1 else None
+    if isinstance(path, str) and isinstance(base, str):
+        path = base.rstrip("/") + "/" + path
     if not isinstance(path, str):
         run.found.say("%s:%d reads files whose names are made up when it runs" % (run.file, line))
     elif run.on_import is not None:
@@ -88,11 +98,19 @@ def read_file(run: Interpreter, args: t.Sequence[t.Any], line: int) -> t.Any:
     return UNKNOWN
 
 
+def _application(run: Interpreter, args: list[t.Any], _line: int) -> t.Any:
+    """What was configured when the release was built."""
+    app, key = (unset(args[0]), unset(args[1])) if len(args) > 1 else (None, None)
+    found = run.on_config(app.name, key.name) if run.on_config is not None and isinstance(app, Atom) and isinstance(key, Atom) else None
+    return UNKNOWN if unset(found) in (None, NOTHING) else unset(found)
+
+
 READERS: dict[str, t.Callable[..., t.Any]] = {
     "System.get_env": _get_env, "System.fetch_env!": _fetch_env_must, "System.fetch_env": fetch_env, ":os.getenv": _get_env,
     "env!": _dotenvy, "Dotenvy.env!": _dotenvy, "System.put_env": lambda run, args, line: None, "System.version": lambda run, args, line: UNKNOWN,
     "config_env": lambda run, args, line: Atom(run.mix_env), "Mix.env": lambda run, args, line: Atom(run.mix_env),
-    "Code.require_file": read_file, "Code.eval_file": read_file,
+    "Application.compile_env": _application, "Application.compile_env!": _application, "Application.get_env": _application,
+    "Application.fetch_env!": _application, "Code.require_file": read_file, "Code.eval_file": read_file,
     "Code.compile_file": read_file, "Config.Reader.read!": read_file,
     "config_target": lambda run, args, line: Atom("host"), "Mix.target": lambda run, args, line: Atom("host"),
 }  # fmt: skip

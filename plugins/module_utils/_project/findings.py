@@ -32,6 +32,7 @@ class Read:
     default: t.Any = NOTHING
     when: tuple[Condition, ...] = ()
     others: frozenset[str] = frozenset()  # one of which would do instead
+    unless: frozenset[str] = frozenset()  # another value of these leads past it
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Setting:
     default: str = ""  # as a person would write it; "" where it has none
     when: str = ""  # the condition under which it is required
     others: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
 
 
 def said(value: t.Any) -> str | None:
@@ -90,7 +92,8 @@ def _setting(name: str, found: list[Read]) -> Setting:
     defaults = sorted((read for read in found if said(read.default) is not None), key=lambda read: len(read.when))
     default = said(defaults[0].default) or "" if defaults else ""
     if always:
-        return Setting(name, REQUIRED, always[0].file, always[0].line, others=tuple(sorted(always[0].others - {name})))
+        return Setting(name, REQUIRED, always[0].file, always[0].line, others=tuple(sorted(always[0].others - {name})),
+                       unless=tuple(sorted(always[0].unless - {name})))  # fmt: skip
     if required and not any(not read.when for read in defaults):
         when = " and ".join(dict.fromkeys(condition.text for condition in required[0].when))
         return Setting(name, OPTIONAL, required[0].file, required[0].line, default, when)

@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import math
+import posixpath
+import re
 import typing as t
 
 from .values import NOTHING, UNKNOWN, Atom, Charlist, Open, Raised, is_keywords, merge, names_of, truth, unset
@@ -48,15 +50,20 @@ def _text(value: t.Any) -> str:
     return value.name if isinstance(value, Atom) else str(value)
 
 
+def _expand(path: str, base: str = "") -> t.Any:
+    """Only what begins in the repository is known."""
+    found = posixpath.join(base, path)
+    return posixpath.normpath(found) if base or path.startswith("/") else UNKNOWN
+
+
 def _word(text: str) -> t.Any:
     return {"true": True, "false": False, "nil": None}.get(text, Atom(text))
 
 
 def _parse(text: str, kind: t.Callable[[str], t.Any]) -> t.Any:
-    try:
-        return (kind(text), "")
-    except ValueError:
-        return Atom("error")
+    """The number that it begins with, and the rest."""
+    found = re.match(r"[+-]?\d+" + (r"(?:\.\d+(?:[eE][+-]?\d+)?)?" if kind is float else ""), text)
+    return (kind(found.group()), text[found.end():]) if found else Atom("error")
 
 
 PLAIN: dict[str, t.Callable[..., t.Any]] = {
@@ -88,7 +95,8 @@ PLAIN: dict[str, t.Callable[..., t.Any]] = {
     "Keyword.merge": merge, "Keyword.put": lambda one, key, value: [*(x for x in one if x[0] != key), (key, value)],
     "Keyword.delete": lambda one, key: [x for x in one if x[0] != key], "Keyword.has_key?": lambda one, key: any(x[0] == key for x in one),
     "Keyword.take": lambda one, keys: [x for x in one if x[0] in keys], "Keyword.drop": lambda one, keys: [x for x in one if x[0] not in keys],
-    "Path.join": lambda *parts: "/".join(part.rstrip("/") for part in _flat(parts, 2)), "Function.identity": lambda one: one, "Mix.compilers": lambda: [],
+    "Path.join": lambda *parts: "/".join(part.rstrip("/") for part in _flat(parts, 2)), "Path.expand": _expand,
+    "Function.identity": lambda one: one, "Mix.compilers": lambda: [],
     ":timer.seconds": lambda n: n * 1000, ":timer.minutes": lambda n: n * 60000, ":timer.hours": lambda n: n * 3600000,
 }  # fmt: skip
 

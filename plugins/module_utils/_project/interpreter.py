@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import re
 import typing as t
 
@@ -31,8 +32,9 @@ class Interpreter:
         self.file = ""
         self.steps, self.depth = 0, 0
         self.opaque: set[tuple[str, str]] = set()  # functions that read variables in a way that is not followed
-        self.forks = 0  # that depend on variables, and that a raise would answer to
+        self.forks: list[frozenset[str]] = []  # the variables of forks that this is within, and that a raise would answer to
         self.places: list[tuple[str, int]] = []  # of the calls that lead to what is read now
+        self.on_config: t.Callable[[str, str], t.Any] | None = None  # what was configured when it was built
         self.on_import: t.Callable[[str, int], None] | None = None  # of a file that another one reads
         self._read = read or (lambda _file: "")
         self._lines: dict[str, list[str]] = {}
@@ -52,7 +54,8 @@ class Interpreter:
         if not _NAME.fullmatch(name):
             self.found.say("%s:%d reads a variable that no service can be given: %r" % (file, line, name[:60]))
             return
-        self.found.reads.append(Read(name, kind, file, line, default, tuple(self.conditions), others))
+        unless = frozenset().union(*self.forks) - others if kind == REQUIRED else frozenset()
+        self.found.reads.append(Read(name, kind, file, line, default, tuple(self.conditions), others, unless))
 
     def _place(self, name: str, line: int) -> tuple[str, int]:
         """Where a person finds it: not within a helper, but where the helper is given the name."""
@@ -120,6 +123,8 @@ class Interpreter:
         name = str(node.value)
         if name in scope.values:
             return scope.values[name]
+        if name == "__DIR__":
+            return environment.REPOSITORY + posixpath.dirname(scope.file or self.file)
         if name == "__MODULE__":
             return Atom(scope.module.name) if scope.module else UNKNOWN
         return calls.call(self, Node("call", name, (), node.line), scope)
@@ -233,7 +238,9 @@ class Interpreter:
         raw = isinstance(left, Open) and left.unset is None and sign in ("||", "or")
         if raw and len(names) == 1 and not names_of(right) - names and said(unset(right)):
             self.note(next(iter(names)), "default", line, unset(right))
-        return opened(right, names | names_of(right), raw)
+        # Where each of two is missing, one of them is enough: `if !a && !b, do: raise`.
+        each = sign in ("&&", "and") and bool(names) and bool(names_of(right) - names) and truth(right) is True
+        return opened(right, names | names_of(right), raw or each)
 
     def _capture(self, node: Node, scope: Scope) -> Function:
         if node.kind == "op" and node.value == "/" and node.args[1].kind == "number":

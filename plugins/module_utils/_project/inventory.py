@@ -19,7 +19,7 @@ SECRETS = ("vault", "env", "ssm")
 MAIN, ENV, INVENTORY, CONFIG = "group_vars/all/beam.yml", "group_vars/all/env.yml", "inventory.yml", "ansible.cfg"
 VAULT = "group_vars/all/vault.yml"
 _SECRET = re.compile(
-    r"SECRET|PASSW|_PASS$|^PASS$|_PWD$|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL|KEY_BASE|SALT|DSN$|ENCRYPTION|SIGNING|COOKIE|LICENSE_KEY|_PEM$|ACCESS_KEY$|"
+    r"SECRET|PASSW|_PASS$|^PASS$|_PWD$|TOKENS?$|API_?KEY|PRIVATE_?KEY|CREDENTIAL|KEY_BASE|SALT|DSN$|ENCRYPTION|SIGNING|COOKIE|LICENSE_KEY|_PEM$|ACCESS_KEY$|"
     r"(?:DATABASE|DB|POSTGRES\w*|PG|REDIS|REDIS_TLS|RABBIT\w*|AMQP|CLOUDAMQP|MONGO\w*|MYSQL|ECTO|CLICKHOUSE\w*|NEO4J|KAFKA|SMTP|SENTRY)_?(?:URL|URI|DSN)$|_KEY$"
 )
 _OPEN = re.compile(r"PUBLIC_KEY|PUBLISHABLE|SITE_?KEY|_ID$|_PATH$|_FILE$|_DIR$|_NAME$|_HOST$|_PORT$|EXPIR|TTL|LENGTH|_ENABLED$|_TIMEOUT|BLOCKLIST|_USER$")
@@ -138,6 +138,8 @@ def _rollout(page: Page, reading: Reading) -> None:
     checked = _http(page, reading) if runs.port is not None and runs.web else False
     if not checked and runs.port is not None:
         page.put("tcp", "{port: %d}" % runs.port[0], "where it listens (%s)%s" % (runs.port[2], "; nothing is known to answer at /" if runs.web else ""))
+    if runs.port is None and runs.web:
+        page.say("Where it listens could not be told: add http or tcp, or nothing here asks what its users ask.")
     apps = [one.app for one in reading.project.all if one.app and one.starts]
     chosen = _started(reading, apps)
     page.put("node", "{applications: [%s]}" % ", ".join(chosen), "the node has started %s" % ("it" if len(chosen) == 1 else "them"))
@@ -164,7 +166,7 @@ def _http(page: Page, reading: Reading) -> bool:
     assert runs.port is not None
     endpoint = runs.endpoints[0] if runs.endpoints else None
     path, place = runs.health or ("/", "a route for /")
-    if not runs.health and not runs.root:
+    if not runs.health and not (runs.root and runs.port[2].startswith(tuple(one.module for one in runs.endpoints))):
         return False
     ssl = endpoint.force_ssl if endpoint else ""
     parts = ['url: "http://%s:%d%s"' % ("localhost" if ssl == "redirects" else "127.0.0.1", runs.port[0], path)]
@@ -223,14 +225,18 @@ def _env(reading: Reading, secrets: str) -> Page:
     page.indent = 2
     given = _given(page, reading)
     found = [one for one in reading.configuration.runtime if one.name not in given and not _SETS.fullmatch(one.name)]
-    required = [one for one in found if one.kind == REQUIRED]
+    required: list[Setting] = []
+    for one in found:
+        there = given | {each.name for each in required}
+        if one.kind == REQUIRED and not there & set(one.others):  # one of several is enough
+            required.append(one)
     if required:
         page.say("", "Without these it does not boot:")
         for one in required:
             page.put(one.name, *_required(one, reading, secrets))
     if not given and not required:
         page.lines[-1] = "beam_env: {}"
-    _optional(page, [one for one in found if one.kind != REQUIRED], reading, secrets)
+    _optional(page, [one for one in found if one not in required], reading, secrets)
     return page
 
 
@@ -260,6 +266,7 @@ def _given(page: Page, reading: Reading) -> set[str]:
 
 def _required(one: Setting, reading: Reading, secrets: str) -> tuple[str, str]:
     where = "%s:%d" % (one.file, one.line) + (", or %s in its place" % ", ".join(one.others) if one.others else "")
+    where += "; not where %s leads past it" % " or ".join(one.unless) if one.unless else ""
     if re.fullmatch(r"(?:DATABASE|DB|SQLITE)_(?:PATH|FILE)", one.name):
         return text("/var/lib/%s/%s.db" % (reading.name, reading.name)), "%s; the node may write there" % where
     if is_secret(one.name):

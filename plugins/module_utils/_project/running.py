@@ -21,7 +21,7 @@ from .syntax import Node
 from .tokens import Unreadable
 from .values import Open, get, names_of, truth, unset
 
-_HEALTH = re.compile(r"/(?:_?health(?:z|[-_]?check)?|healthz?/\w+|livez|readyz|up|alive|_?ping)/?")
+_HEALTH = re.compile(r"(?:/(?:api|v\d+|internal))*/(?:_?health(?:z|[-_]?check)?|healthz?/\w+|livez|readyz|up|alive|_?ping)/?")
 _READ_IN_CODE = re.compile(r'System\.(get_env|fetch_env!?)\(\s*"([A-Z][A-Z0-9_]+)"|"([A-Z][A-Z0-9_]+)"\s*\|>\s*System\.(?:get_env|fetch_env!?)\b')
 _OF_THE_RELEASE = re.compile(r"RELEASE_\w+|HOME|PATH|USER|LANG|PWD|HOSTNAME|MIX_\w+|ERL_\w+|ELIXIR_ERL_OPTIONS|HEART_COMMAND|LC_ALL|SHELL|TMPDIR|CI")
 _SERVERS = frozenset(("phoenix", "bandit", "plug_cowboy", "cowboy", "elli", "mochiweb"))
@@ -62,7 +62,7 @@ def read_running(files: Files, project: MixProject, configuration: Configuration
     known = {one.name for one in (*configuration.build, *configuration.runtime)}
     web = bool(_SERVERS & packages) or bool(endpoints)
     return Running(
-        "phoenix" in packages, web, tuple(endpoints), _port(endpoints, configuration), _health(routes), any(path == "/" for path, _place in routes),
+        "phoenix" in packages, web, tuple(endpoints), _port(endpoints, configuration, apps), _health(routes), any(path == "/" for path, _place in routes),
         _migrate(library), migrations, tuple(one for one in _in_code(library) if one.name not in known)[:_MOST],
     )
 
@@ -70,7 +70,7 @@ def read_running(files: Files, project: MixProject, configuration: Configuration
 def _endpoints(configuration: Configuration, apps: t.Sequence[str]) -> t.Iterator[Endpoint]:
     for app in apps:
         for key in configuration.keys(app):
-            if key.rpartition(".")[2] != "Endpoint":
+            if key.rpartition(".")[2] != "Endpoint" or re.search(r"Dashboard|Metrics", key):
                 continue
             entries = [one for one in configuration.configured if one.app == app and one.key == key]
             value = configuration.value(app, key)
@@ -98,19 +98,19 @@ def _endpoint(key: str, value: t.Any, entries: t.Sequence[Configured], place: st
 
 
 def _of_port(names: frozenset[str]) -> tuple[str, ...]:
-    """Where several decide, those that are called so."""
-    return tuple(sorted(name for name in names if "PORT" in name) or sorted(names))
+    """Where several decide, one of them will do: the one with the plainest name."""
+    return tuple(sorted(names, key=lambda name: ("PORT" not in name, name != "PORT", len(name), name))[:1])
 
 
-def _port(endpoints: t.Sequence[Endpoint], configuration: Configuration) -> tuple[int, tuple[str, ...], str] | None:
+def _port(endpoints: t.Sequence[Endpoint], configuration: Configuration, apps: t.Sequence[str]) -> tuple[int, tuple[str, ...], str] | None:
     for one in endpoints:
-        if one.port is not None or one.port_names:
-            return one.port or 4000, one.port_names, "%s at %s" % (one.module, one.place)
+        if one.port is not None:
+            return one.port, one.port_names, "%s at %s" % (one.module, one.place)
+    plain = re.compile(r"(?:(?:%s)_)?(?:HTTP_)?PORT" % "|".join(re.escape(app.upper()) for app in apps))
     for setting in configuration.runtime:
-        if re.fullmatch(r"(?:\w+_)?(?:HTTP_)?PORT", setting.name) and not re.search(r"DB|DATABASE|SMTP|REDIS|METRIC|STATSD|MQTT|DIST", setting.name):
-            if setting.default.isdigit() or (setting.kind == "required" and setting.name in ("PORT", "HTTP_PORT")):
-                return int(setting.default or 4000), (setting.name,), "%s:%d" % (setting.file, setting.line)
-    return None
+        if plain.fullmatch(setting.name) and (setting.default.isdigit() or (setting.kind == "required" and not endpoints)):
+            return int(setting.default or 4000), (setting.name,), "%s:%d" % (setting.file, setting.line)
+    return next(((4000, one.port_names, "%s at %s" % (one.module, one.place)) for one in endpoints if one.port_names), None)
 
 
 # Routes.

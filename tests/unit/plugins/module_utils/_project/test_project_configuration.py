@@ -145,6 +145,39 @@ def test_both_of_two() -> None:
     assert {name: one.kind for name, one in found.items()} == {"A": "required", "B": "required"}
 
 
+def test_either_of_two() -> None:
+    found = runtime('if !System.get_env("A") && !System.get_env("B"), do: raise "A or B"')
+    assert found["A"].kind == "required" and found["A"].others == ("B",) and found["B"].kind == "optional"
+
+
+def test_what_another_value_leads_past() -> None:
+    found = runtime('case System.get_env("SOCKET") do\n  nil -> System.fetch_env!("DATABASE_HOST")\n  dir -> dir\nend')
+    assert found["DATABASE_HOST"].kind == "required" and found["DATABASE_HOST"].unless == ("SOCKET",)
+
+
+def test_a_number_with_a_unit_is_a_default() -> None:
+    helper = """
+    defmodule Helper do
+      def time(name, default) do
+        case name |> System.get_env(default) |> Integer.parse() do
+          {number, ""} -> number
+          {number, "m"} -> number * 60
+          _ -> raise "not a time"
+        end
+      end
+    end
+    """
+    assert runtime('Code.require_file("helper.exs", "config")\nHelper.time("T", "5m")', **{"config/helper.exs": helper})["T"].kind == "default"
+    assert runtime('__DIR__ |> Path.join("helper.exs") |> Code.eval_file()\nHelper.time("T", "5x")', **{"config/helper.exs": helper})["T"].kind == "required"
+
+
+def test_what_was_configured_when_it_was_built() -> None:
+    config = 'import Config\nconfig :shop, hosted: System.get_env("SELF_HOSTED", "0") in ["1", "true"]'
+    source = 'hosted = Application.compile_env(:shop, :hosted)\nget = fn key -> if hosted, do: System.get_env(key), else: System.fetch_env!(key) end\nget.("X")'
+    assert runtime(source, **{"config/config.exs": config})["X"].kind == "required"
+    assert runtime(source, **{"config/config.exs": config.replace('"0"', '"1"')})["X"].kind == "optional"
+
+
 def test_helper_of_the_project_is_followed_and_the_place_is_where_it_is_called() -> None:
     helper = """
     defmodule Shop.Env do
