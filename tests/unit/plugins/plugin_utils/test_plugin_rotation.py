@@ -224,3 +224,13 @@ def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
     assert "balancer" not in fleet_status(hostvars, HOSTS, None, known)[0]
     # As long as somebody rolls out, out is as it should be.
     assert "by no rollout" not in "".join(fleet_status(hostvars, HOSTS, None, {**known, "lock": {"held": True}}, balanced(a="out")))
+
+
+def test_of_a_host_with_two_nodes_the_one_that_serves_is_brought_in_and_looked_at() -> None:
+    of = {"rollout_live": {"live": "blue", "running": True}, "rollout_info": {"running": True, "version": "0.2.0", "live": "blue"}}
+    of["beam_member"] = {"blue": {"server": "a1"}, "green": {"server": "a2"}}
+    assert rollout_members({"a": of}, ["a"], [], ["blue", "green"], live=True) == {"a-blue": {"server": "a1"}}
+    found = {"members": {"a-blue": member("out"), "a-green": member("in")}}
+    table = fleet_status({"a": of}, ["a"], None, {}, found)
+    assert table[1].split()[-1] == "out"
+    assert table[2] == "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a" % PLACE
