@@ -27,6 +27,7 @@ SETTINGS: dict[str, dict[str, t.Any]] = {
     "patient": {"service_restart_delay": 5, "service_start_limit_burst": 4},
     "limited": {"service_start_limit_interval": 300},
     "soft": {"service_hardening": False},
+    "theirs": {"service_create_user": "false", "service_user": "deploy", "service_adopt": ["/srv/shop"]},
 }
 REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
     "null": ({"beam_env": {"EMPTY": None, "KEY": "hunter2"}}, "EMPTY in bootstrap_env (beam_env) has no value"),
@@ -104,6 +105,11 @@ def test_a_node_that_can_t_boot_is_started_again_for_as_long_as_it_takes(made: d
         found = unit(made[name])
         assert (found["StartLimitIntervalSec"], found["StartLimitBurst"], found["RestartSec"]) == tuple([value] for value in limit), name
         assert found["OOMPolicy"] == ["continue"]
+
+
+def test_an_account_that_is_somebody_s_is_not_made(made: dict[str, t.Any]) -> None:
+    assert [user["name"] for user in made["plain"]["users"]] == ["shop"] and made["plain"]["adopt"] == []
+    assert made["theirs"]["users"] == [] and made["theirs"]["adopt"] == ["/srv/shop"] and unit(made["theirs"])["User"] == ["deploy"]
 
 
 def test_further_options_of_the_unit(made: dict[str, t.Any]) -> None:
