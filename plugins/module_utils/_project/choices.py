@@ -158,7 +158,10 @@ def aside(run: Interpreter, names: frozenset[str], branch: Branch) -> t.Any:
 def select(run: Interpreter, subjects: t.Sequence[t.Any], clauses: t.Sequence[tuple[t.Sequence[Node], Node | None, Node]], scope: Scope, line: int,
            said: str) -> t.Any:  # fmt: skip
     """The first clause that fits, of `case`, `fn`, a function. As (patterns, guard, body)."""
-    names = frozenset().union(*(names_of(one) for one in subjects)) if subjects else frozenset()
+    # What no pattern and no guard looks at decides nothing.
+    looked = [one for index, one in enumerate(subjects) if any(
+        guard is not None or index >= len(patterns) or patterns[index].kind != "name" for patterns, guard, _body in clauses)]  # fmt: skip
+    names = frozenset().union(*(names_of(one) for one in looked)) if looked else frozenset()
     main: Branch | None = None
     others: list[Branch] = []
     certain = True

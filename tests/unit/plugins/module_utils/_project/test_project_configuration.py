@@ -155,6 +155,13 @@ def test_what_another_value_leads_past() -> None:
     assert found["DATABASE_HOST"].kind == "required" and found["DATABASE_HOST"].unless == ("SOCKET",)
 
 
+def test_what_nobody_looks_at_is_not_to_blame() -> None:
+    helper = "defmodule H do\n  def put(opts, name), do: [{:url, System.fetch_env!(name)} | opts]\n  def check(opts, url), do: url || raise(opts)\nend"
+    found = runtime('H.put([pool: System.get_env("POOL", "5")], "URL")\nH.check([pool: System.get_env("POOL", "5")], System.get_env("OTHER"))',
+                    **{"lib/h.ex": helper})  # fmt: skip
+    assert {name: one.kind for name, one in found.items()} == {"POOL": "default", "URL": "required", "OTHER": "required"}
+
+
 def test_a_number_with_a_unit_is_a_default() -> None:
     helper = """
     defmodule Helper do
