@@ -1,3 +1,4 @@
+#!/usr/bin/python
 # Copyright (c) 2026, alchemist.beam contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -56,3 +57,15 @@ blanks:
       type: list
       elements: str
 """
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"groups": {"type": "dict", "default": {}}}, supports_check_mode=True)
+    # The action of the same name does it: the variables of all hosts are known on the controller alone.
+    module.fail_json(msg="inventory_blanks runs on the controller, as a task of a playbook")
+
+
+if __name__ == "__main__":
+    main()

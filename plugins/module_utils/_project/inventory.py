@@ -12,7 +12,7 @@ import typing as t
 
 from .findings import DEFAULT, GUESSED, REQUIRED, Setting
 from .page import Page, blank, secret, signed, text
-from .reading import Reading
+from .reading import CHILDREN, Reading
 from .values import get, is_keywords, unset
 
 SECRETS = ("vault", "env", "ssm")
@@ -186,6 +186,13 @@ def _service(page: Page, reading: Reading, secrets: str) -> None:
         page.put("service_node", '"{{ service_unit }}@{{ ansible_host | default(inventory_hostname) }}"', "the others have to reach it by this name or address")
         page.put("beam_cookie", secret("BEAM_COOKIE", secrets, reading.name, "The same for all nodes: `openssl rand -hex 32` makes one", VAULT),
                  "or each server would make up its own, and none would find another")  # fmt: skip
+    children = {name: what for name, what in CHILDREN.items() if name in reading.toolchain.packages}
+    if children:
+        page.lines.append("")
+        said = ", ".join("%s (%s)" % one for one in sorted(children.items()))
+        page.put("service_jit", "true", "%s: such programs make memory that is executable, and die at their first use without" % said)
+        if "Chrome" in children.values():
+            page.put("service_namespaces", "true", "for Chrome's sandbox")
     if reading.env_sh is not None and reading.env_sh[1]:
         page.say("", "%s sets %s when it starts: see the role service for which of the two counts." % (reading.env_sh[0], ", ".join(sorted(reading.env_sh[1]))))
 

@@ -19,9 +19,9 @@ from .modules import Library
 from .repository import Source, joined
 from .values import get, names_of, truth, unset
 
-_CHILDREN = {
-    "chromic_pdf": "Chrome", "pdf_generator": "wkhtmltopdf or Chrome", "puppeteer_pdf": "Chrome", "nodejs": "Node", "wasmex": "WebAssembly", "exla": "LLVM",
-    "wallaby": "Chrome", "live_svelte": "Node", "live_vue": "Node", "live_react": "Node", "torchx": "PyTorch", "evision": "OpenCV", "orb": "WebAssembly",
+CHILDREN = {
+    "chromic_pdf": "Chrome", "puppeteer_pdf": "Chrome", "nodejs": "Node", "wasmex": "WebAssembly", "exla": "XLA", "live_svelte": "Node", "live_vue": "Node",
+    "live_react": "Node",
 }  # fmt: skip
 
 
@@ -107,9 +107,6 @@ def _notes(source: Source, project: MixProject, configuration: Configuration, ne
         yield "there are several endpoints (%s): the health check asks one of them" % ", ".join(one.module for one in runs.endpoints)
     if runs.migrations and not runs.migrate:
         yield "there are migrations (%s), and no module with migrate/0: `mix phx.gen.release` makes one; until then nothing migrates" % runs.migrations
-    children = sorted("%s (%s)" % (name, what) for name, what in _CHILDREN.items() if name in needed.packages)
-    if children:
-        yield "%s: the unit forbids what such programs need; see the table of what it forbids in the role service" % ", ".join(children)
     directory = configuration.value("tzdata", "data_dir")
     if "tzdata" in needed.packages and directory is None and truth(configuration.value("tzdata", "autoupdate")) is None:
         yield "tzdata writes into its own directory, which a server does not permit: config :tzdata, :data_dir, or :autoupdate, :disabled"

@@ -154,6 +154,13 @@ def test_libcluster_is_a_cluster_with_a_cookie() -> None:
     assert main["service_distribution"] == "cluster" and "vault_beam_cookie" in main["beam_cookie"]
 
 
+def test_programs_that_the_unit_would_forbid() -> None:
+    main, _env = load(read(changed(**{"mix.exs": MIX.replace("{:bandit", '{:chromic_pdf, "~> 1.0"}, {:bandit')})))
+    assert main["service_jit"] is True and main["service_namespaces"] is True
+    main, _env = load(read(changed(**{"mix.exs": MIX.replace("{:bandit", '{:nodejs, "~> 2.0"}, {:bandit')})))
+    assert main["service_jit"] is True and "service_namespaces" not in main
+
+
 def test_an_elixir_that_no_distribution_has() -> None:
     main, _env = load(read(changed(**{"mix.exs": MIX.replace("~> 1.15", "~> 1.19")})))
     assert main["beam_toolchain_method"] == "prebuilt" and "undef(" in main["beam_elixir_path"]
