@@ -26,7 +26,7 @@ class Dependency:
     name: str
     wanted: str = ""
     in_umbrella: bool = False
-    path: str = ""
+    elsewhere: str = ""  # a path or a repository, where it comes from no registry
     production: bool = True  # whether it is one in the environment that is built
     runtime: bool = True
 
@@ -184,9 +184,10 @@ def _dependencies(items: t.Sequence[t.Any], mix_env: str) -> t.Iterator[Dependen
         only = unset(get(options, "only"))
         only = [one.name for one in (only if isinstance(only, list) else [only]) if isinstance(one, Atom)]
         runtime = unset(get(options, "runtime"))
+        elsewhere = next((_string(get(options, key)) for key in ("path", "git", "github") if get(options, key) is not None), "")
         yield Dependency(
             item[0].name, next((part for part in item[1:] if isinstance(part, str)), ""), unset(get(options, "in_umbrella")) is True,
-            _string(get(options, "path")), not only or mix_env in only, runtime is not False,
+            elsewhere, not only or mix_env in only, runtime is not False,
         )
 
 

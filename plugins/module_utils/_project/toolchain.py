@@ -61,10 +61,12 @@ def read_toolchain(files: Files, project: MixProject, applications: t.Sequence[s
     lock = read_lock(files, project)
     roots = [one.name for each in project.all for one in each.dependencies if one.production and not one.in_umbrella]
     names = used(lock, roots) if roots else sorted(lock)
+    from_hex = [name for name in names if name in lock and lock[name].source == "hex"]
+    if not lock:
+        from_hex = [one.name for each in project.all for one in each.dependencies if one.production and not one.in_umbrella and not one.elsewhere]
     notes = []
-    if roots and not lock:
+    if from_hex and not lock:
         notes.append("there is no %s in the repository: commit it, or say beam_deps: get, and each build may take other versions" % project.lockfile)
-    from_hex = [name for name in names if name in lock and lock[name].source == "hex"] or ([] if lock else roots)
     erlang = needs.built_with_rebar(lock, names)
     c_code = needs.compiled(lock, names)
     extra = [*_otp(applications), *_rust(lock, names)]
