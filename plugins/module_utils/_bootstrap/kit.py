@@ -23,7 +23,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
-from .._host.claim import NOTES, UNITS, Account, Claim, Directory, Wanted, check_account
+from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account
 from .._host.selinux import advice
 from .config import DIRECTORY, parse_config
 from .report import Report
@@ -118,6 +118,11 @@ def _check(kit: Kit, where: str) -> None:
             check_account(user.group)
     except BeamError as exc:
         raise BeamError("config_invalid", "%s can't be used" % where, "users: %s: %s" % (exc.what, exc.why), exc.hint, key="users") from None
+    taken = {account for user in kit.users for account in (user.name, user.group)} | {place.path for place in kit.directories}
+    system = sorted(taken & EVERYWHERE - set(kit.adopt))
+    if system:
+        hint = "Give the service another name in beam_unit (bootstrap_unit)"
+        raise BeamError("config_invalid", "%s can't be used" % where, "%s is the system's on every server" % system[0], hint, key="users")
     for place in (*kit.directories, *kit.files):
         if not place.path.startswith("/") or posixpath.normpath(place.path) != place.path:
             raise _refuse(where, "path", "%r is no plain absolute path" % place.path)

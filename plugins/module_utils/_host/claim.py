@@ -34,6 +34,11 @@ _COMMAND_DIRECTORIES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bi
 _MARKS = ("alchemist.beam contributors", "# A shell in the running node (remote)")
 # What release_install and the role make in a base; the rest of what lies there is somebody's.
 _OF_A_BASE = {"layers", "releases", "manifests", "shared", "tmp", "current", "state.json", ".lock", "lost+found"}
+# What every Linux system has: where no host is asked, these are refused by their names.
+EVERYWHERE = frozenset(
+    ["daemon", "bin", "adm", "lp", "mail", "games", "nobody", "sync"]
+    + ["/etc/" + name for name in ("alternatives", "default", "opt", "security", "selinux", "skel", "ssh", "ssl", "systemd")]
+)
 ACCOUNT_LETTERS = 32  # useradd's limit
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]*")
 

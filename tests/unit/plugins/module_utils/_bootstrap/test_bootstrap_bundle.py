@@ -117,6 +117,8 @@ def test_what_is_on_the_server_and_not_the_kit_s_is_refused_before_anything_is_m
         ({"directories": [{"path": "/srv", "owner": "root", "group": "root", "mode": "u=rwx"}]}, "mode"),
         ({"users": [{"name": "-o", "group": "x", "home": "/"}]}, "account"),
         ({"users": [{"name": "customer_notification_dispatch_service", "group": "x", "home": "/"}]}, "38 letters, and useradd takes 32. Give the node another"),
+        ({"users": [{"name": "mail", "group": "mail", "home": "/var/lib/mail"}]}, "mail is the system's on every server. Give the service another name"),
+        ({"directories": [{"path": "/etc/ssl", "owner": "root", "group": "root", "mode": "0700"}]}, "/etc/ssl is the system's on every server"),
         ({"enable": ["--now"]}, "unit"),
         ({"enable": "x.service"}, "list"),
     ],
