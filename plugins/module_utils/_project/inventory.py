@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._build.git import hide
 from .findings import DEFAULT, GUESSED, REQUIRED, Setting
 from .page import Page, blank, secret, signed, text
 from .reading import CHILDREN, Reading
@@ -117,7 +118,8 @@ def _build_env(page: Page, reading: Reading) -> None:
         if one in required:
             page.put(one.name, blank("beam_build_env.%s: the build ends without it, %s (%s)" % (one.name, where, MAIN)), where)
         else:
-            page.put(one.name, text("" if is_secret(one.name) else one.default), where + (", a secret by its name" if is_secret(one.name) else ""), off=True)
+            hidden = is_secret(one.name)
+            page.put(one.name, text("" if hidden else hide(one.default)), where + (", a secret by its name" if hidden else ""), off=True)
     page.indent = 0
 
 
@@ -303,5 +305,5 @@ def _optional(page: Page, found: t.Sequence[Setting], reading: Reading, secrets:
             why = where + (", if %s" % one.when if one.when else "") + (", and ends there without it" if one.kind == "code!" else "")
             hidden = is_secret(one.name)
             value = secret(one.name, secrets, reading.name, "Read at %s" % where, VAULT) if hidden and secrets != "vault" else (
-                '"{{ vault_%s }}"' % one.name.lower() if hidden else text(one.default) if one.default else "")
+                '"{{ vault_%s }}"' % one.name.lower() if hidden else text(hide(one.default)) if one.default else "")
             page.put(one.name, value, why + (", which has a default that everybody can read" if hidden and one.default else ""), off=True)

@@ -90,6 +90,11 @@ class Source:
     dirty: bool = False
 
 
+def public(url: str) -> str:
+    """Without the name and the token that a URL of the web may carry: an inventory is no place for them."""
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", url)
+
+
 @contextlib.contextmanager
 def open_source(repo: str, ref: str) -> t.Iterator[Source]:
     """repo: a directory of this machine with a repository, or what git can clone."""
@@ -105,7 +110,7 @@ def open_source(repo: str, ref: str) -> t.Iterator[Source]:
             git.change(scratch, "fetch", "--quiet", "--depth", "1", "--no-tags", "--", repo, wanted.commit, timeout=_TIMEOUT)
         if not wanted.commit or git.ask(scratch, "cat-file", "-e", wanted.commit + "^{commit}").returncode != 0:
             wanted, _moved = checkout.fetch(wanted, scratch, os.path.join(scratch, "_build"), _TIMEOUT, ())
-        yield Source(list_files(scratch, wanted.commit), wanted.said or wanted.commit[:12], repo, wanted.tags)
+        yield Source(list_files(scratch, wanted.commit), wanted.said or wanted.commit[:12], public(repo), wanted.tags)
 
 
 def _local(repo: str, ref: str) -> Source:
@@ -129,4 +134,4 @@ def _local(repo: str, ref: str) -> Source:
     url = git.ask(repo, "remote", "get-url", "origin").stdout.strip()
     dirty = bool(git.ask(repo, "status", "--porcelain", "--untracked-files=no").stdout.strip())
     tags = tuple(git.ask(repo, "tag", "--merged", commit).stdout.split())
-    return Source(list_files(repo, commit), said if said != "HEAD" else commit[:12], url if not os.path.isdir(url) else "", tags, dirty)
+    return Source(list_files(repo, commit), said if said != "HEAD" else commit[:12], public(url) if not os.path.isdir(url) else "", tags, dirty)

@@ -118,14 +118,13 @@ def _port(endpoints: t.Sequence[Endpoint], configuration: Configuration, apps: t
 
 def _routes(library: Library) -> t.Iterator[tuple[str, str]]:
     for file, text in library.texts():
-        if not re.search(r"\bPhoenix\.Router\b|, :router\b|\bPlug\.Router\b", text) and not _HEALTH.search(text):
+        if not re.search(r"\bPhoenix\.Router\b|, :router\b|\bPlug\.Router\b", text):
             continue
         try:
             tree = parse(text)
         except Unreadable:
             continue
-        if re.search(r"\bPhoenix\.Router\b|, :router\b|\bPlug\.Router\b", text):
-            yield from ((path, "%s:%d" % (file, line)) for path, line in _walk(tree, "", 0))
+        yield from ((path, "%s:%d" % (file, line)) for path, line in _walk(tree, "", 0))
 
 
 def _walk(node: Node, prefix: str, depth: int) -> t.Iterator[tuple[str, int]]:
@@ -192,4 +191,5 @@ def flags(text: str) -> list[str]:
     """Of vm.args.eex: flags that decide names, ports or who restarts it."""
     lines = [line.strip() for line in text.split("\n") if line.strip() and not line.lstrip().startswith(("#", "<%#"))]
     watched = ("-name", "-sname", "-setcookie", "-start_epmd", "-erl_epmd_port", "-proto_dist", "-heart", "-kernel inet_dist")
-    return [line for line in lines if line.startswith(watched)]
+    # A cookie is a secret, also one that is in a repository.
+    return [re.sub(r"^(-setcookie)\s.*", r"\1 ...", line) for line in lines if line.startswith(watched)]

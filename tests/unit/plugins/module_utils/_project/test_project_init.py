@@ -17,7 +17,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._project import init
 from ansible_collections.alchemist.beam.plugins.module_utils._project.inventory import ENV, INVENTORY, MAIN, is_secret, pages
 from ansible_collections.alchemist.beam.plugins.module_utils._project.reading import Reading, read_project
-from ansible_collections.alchemist.beam.plugins.module_utils._project.repository import Files, Source
+from ansible_collections.alchemist.beam.plugins.module_utils._project.repository import Files, Source, public
 
 MIX = """
 defmodule Shop.MixProject do
@@ -214,6 +214,17 @@ def test_env_sh_and_vm_args_are_read() -> None:
     made = pages(read(changed(**files)), "vault")
     assert "rel/env.sh.eex sets ERL_AFLAGS, RELEASE_NODE" in made[MAIN] and "`-sname shop`" in made[MAIN] and "-heart" not in made[MAIN]
     assert "# POD_IP:" in made[ENV]
+
+
+def test_no_secret_of_the_repository_is_written() -> None:
+    files = {
+        "rel/vm.args.eex": "-setcookie hush-cookie\n", "config/config.exs": 'import Config\nconfig :shop, at: System.get_env("AT", "https://me:hush-built@h/")',
+        "config/runtime.exs": 'import Config\nconfig :shop, at: System.get_env("PROXY", "https://me:hush-run@h/"), t: System.get_env("MY_TOKEN", "hush-token")',
+    }  # fmt: skip
+    reading = read(changed(**files))
+    assert "hush" not in "".join(pages(reading, "vault").values()) and "`-setcookie ...`" in "".join(reading.notes)
+    assert public("https://x-access-token:hush@example.com/shop.git") == "https://example.com/shop.git"
+    assert public("ssh://git@example.com/shop.git") == "ssh://git@example.com/shop.git" and public("git@example.com:shop.git") == "git@example.com:shop.git"
 
 
 def test_texts_of_a_project_stay_texts() -> None:
