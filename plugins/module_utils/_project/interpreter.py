@@ -178,7 +178,7 @@ class Interpreter:
             if self.forks:
                 raise
             # No variable would help; more likely it is not read right.
-            self.found.say("%s:%d ends the boot whatever is set, as far as it can be read" % (self.file, node.line))
+            self.found.say("%s:%d is not understood: it looks as if it ended every boot" % (self.file, node.line))
             return UNKNOWN
 
     def _arguments(self, node: Node, scope: Scope) -> t.Any:
