@@ -36,7 +36,7 @@ PLAY: list[dict[str, t.Any]] = [
         "gather_facts": False,
         "become": True,
         "vars": {
-            "beam_name": "beacon", "beam_base": "/srv/beacon", "service_stop_timeout": 20,
+            "beam_name": "beacon", "beam_base": "/srv/beacon", "service_stop_timeout": 20, "beam_files": [{"path": "key.pem", "content": PEM}],
             "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET, "ON": True, "PEM": PEM},
         },
         "roles": ["alchemist.beam.service"],
@@ -168,6 +168,7 @@ def test_secrets_are_where_they_belong(running: Server) -> None:
         "700 root /etc/beacon", "600 root /etc/beacon/env", "700 beacon /var/lib/beacon", "400 beacon /var/lib/beacon/.erlang.cookie", "700 beacon /run/beacon",
         "755 root /srv/beacon/releases",
     ]  # fmt: skip
+    assert running.sh("cd /srv/beacon/shared; stat -c '%a %U %G' key.pem; cat key.pem") == "400 beacon beacon\n" + PEM
     listening = running.sh("ss -Hltn | awk '{print $4}'").split()
     assert "127.0.0.1:4370" in listening and not [address for address in listening if address.endswith(":4369")]
     assert "Permission denied" in running.sh("setpriv --reuid=beacon --regid=beacon --clear-groups touch /srv/beacon/releases/0.1.0/x 2>&1 || true")

@@ -43,6 +43,7 @@ class Request:
     fence: Fence | None = None
     pointer: str = "current"
     abi_ignore: t.Sequence[str] = ()
+    apart: bool = False  # see assemble; install decides it
 
 
 def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
@@ -50,6 +51,8 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
     begun, began = time.monotonic(), time.time()
     layout = _check(request)
     store = _once(open_store)
+    search = search_of({request.base.rstrip("/"), layout.base})
+    request = replace(request, apart=_may_write_all(search))
     with named_errors("%s can't be installed in %s" % (request.wanted.name, request.base)):
         check_directories(layout)
         try:
@@ -61,7 +64,6 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
             with settled(layout.lock, request.lock_timeout):
                 state, resolved, plan = _look(request, layout, store)
         warnings: list[str] = []
-        search = search_of({request.base.rstrip("/"), layout.base})
         if plan.stage or plan.activate:
             warnings = _require(request, plan, t.cast(Resolved, resolved).manifest, search)
         applied = Applied()
@@ -76,7 +78,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                     if resolved is not None and resolved.seen is not None:
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
-                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), _may_write_all(search))
+                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), request.apart)
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
     return {**_result(plan, applied, check_mode), "began": round(began, 3), **({"warnings": warnings} if warnings else {})}
 
@@ -143,7 +145,7 @@ def _unfenced(request: Request, layout: Layout, state: State, resolved: Resolved
         return plan_removal(layout, state, request.wanted.version, request.wanted.digest)
     return plan_install(
         layout, state, resolved, request.wanted.channel, utc(time.time()), request.state == "active",
-        request.keep, request.min_free_mb, request.verify,
+        request.keep, request.min_free_mb, request.verify, request.apart,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from .._errors import BeamError
 from .._release.manifest import Layer, Manifest
+from .assemble import is_own
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .present import layers_on_disk, read_current, read_pointers, versions_on_disk
@@ -93,7 +94,7 @@ class Plan:
 
 def plan_install(
     layout: Layout, state: State, resolved: Resolved, channel: str | None, now: str,
-    activate: bool = False, keep: int = 5, min_free_mb: int = 0, thorough: bool = False,
+    activate: bool = False, keep: int = 5, min_free_mb: int = 0, thorough: bool = False, apart: bool = False,
 ) -> Plan:
     manifest, version, digest = resolved.manifest, resolved.manifest.version, resolved.digest
     current, pointers = read_current(layout), read_pointers(layout)
@@ -116,7 +117,7 @@ def plan_install(
         after = after.saw(channel, resolved.seen)
     switch = activate and current != version
     remove = _to_prune(layout, after, keep, version, {current, version if switch else current, after.previous, *pointers.values()})
-    space = _space(layout, manifest if installed is None else None, fetch)
+    space = _space(layout, manifest if installed is None else None, fetch, apart)
     if installed is None or damaged:
         _refuse_full(layout, version, space, min_free_mb)
     return Plan(
@@ -214,8 +215,10 @@ def _garbage(layout: Layout, after: State) -> tuple[str, ...]:
     return tuple(sorted(layers_on_disk(layout) - named))
 
 
-def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer]) -> Space:
+def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer], apart: bool) -> Space:
     files = [file for layer in fetch for file in layer.files]
+    if apart and manifest is not None:
+        files += [file for path, file in manifest.files().items() if is_own(path)]  # which are copied
     need = sum(file.size + -file.size % _BLOCK for file in files)
     directories = 2 * len({file.path.rpartition("/")[0] for file in files}) + len(fetch)
     if manifest is not None:
