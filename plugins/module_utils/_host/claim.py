@@ -140,7 +140,9 @@ class Claim:
 
     @property
     def note(self) -> bytes:
-        accounts = {name for account in self.wanted.accounts for name in (account.name, account.group)} | self._mine.accounts
+        accounts = {account.name for account in self.wanted.accounts} | self._mine.accounts
+        # A group that was there under another name is somebody's, and stays it.
+        accounts |= {account.group for account in self.wanted.accounts if account.group == account.name or _group(account.group) is None}
         paths = {directory.path for directory in self.wanted.directories} | set(self.wanted.files) | self._mine.paths
         document = {"schema": 1, "unit": self.wanted.unit, "accounts": sorted(accounts), "paths": sorted(paths)}
         return (json.dumps(document, indent=1) + "\n").encode()

@@ -198,7 +198,11 @@ def test_names_that_useradd_does_not_take(host: Host, name: str, said: str) -> N
 
 def test_the_longest_name_and_a_group_that_somebody_chose(host: Host) -> None:
     assert check_account("a" * 32)
-    host.claim("shop", group="mail").check()
+    found = host.claim("shop", group="docker")
+    found.check()
+    found.take()
+    assert b"docker" not in found.note and host.claim("shop", group="docker").noted
+    assert host.taken("docker") == ["docker"]
 
 
 def test_an_account_that_is_somebody_s_stays_as_it_is(host: Host) -> None:
