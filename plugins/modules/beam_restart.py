@@ -277,7 +277,7 @@ def main() -> None:
         what = plan(options["state"], manager.status(), target, options["force"])
         if module.check_mode:
             if not rehearsed:
-                preflight(what, manager)
+                preflight(what, manager, rehearsal=True)
             result = Result(what, after=what.before)
         else:
             result = apply(what, manager, health, options["stop_timeout"], options["boot_timeout"], options["lines"])

@@ -21,6 +21,7 @@ import typing as t
 
 from .._errors import BeamError
 from . import dist, envfile
+from .ask import connect
 from .boot_reason import fatal
 from .manager import Started, Status, Stopped, settle, terminate
 from .process import POINTER, NodeProcess, find, identify
@@ -240,10 +241,10 @@ class Daemon:
 
     @staticmethod
     def _boot_done(process: NodeProcess) -> bool:
-        if process.distribution == "none":
+        if not process.askable:
             return True  # nobody to ask: the health checks decide
         try:
-            with dist.connect(process.node, process.cookie(), process.port, timeout=2, epmd=process.epmd) as node:
+            with connect(process, 2) as node:
                 status = node.call("init", "get_status")
         except dist.WrongCookie:
             return True  # env.sh or the application changed it; it has booted far enough to say so

@@ -12,7 +12,8 @@ import time
 import typing as t
 
 from .._errors import BeamError
-from . import dist, etf
+from . import etf
+from .ask import connect
 from .crash import crash_dumps
 from .ending import boot_id
 from .manager import Status
@@ -77,10 +78,8 @@ def _unasked(reason: str) -> dict[str, t.Any]:
 
 
 def _asked(process: NodeProcess, timeout: float) -> dict[str, t.Any]:
-    if process.distribution == "none":
-        return _unasked("the node runs without distribution")
     try:
-        with dist.connect(process.node, process.cookie(), process.port, timeout=timeout, epmd=process.epmd) as node:
+        with connect(process, timeout) as node:
             return digest(node.calls(_CALLS, timeout=timeout))
     except BeamError as exc:
         return _unasked(exc.message)

@@ -32,6 +32,8 @@ from .manager import Manager
 from .process import with_environment
 from .surroundings import Surroundings, surroundings_of
 from .target import Target, rehearse, staged
+from .vm_flags import without_distribution
+from .vm_settings import read_text
 
 KEEP = 20  # logs
 _NOTES = 200  # of what was run
@@ -193,6 +195,7 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
         **around.env, "RELEASE_DISTRIBUTION": "none", "RELEASE_TMP": temporary, "ERL_CRASH_DUMP_BYTES": "0",
         # Without distribution no cookie is needed, and the launcher would put it into argv for everybody to read.
         "RELEASE_COOKIE": PLACEHOLDER,
+        **_vm_args(target, around, temporary),
     }
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     begun = time.monotonic()
@@ -232,6 +235,21 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
             version=request.version, host=os.uname().nodename, began=round(time.time() - seconds, 3), **result,
         )
     return result
+
+
+def _vm_args(target: Target, around: Surroundings, temporary: str) -> dict[str, str]:
+    """`eval` reads the vm.args of the node. A name or a port in it would make the command a second node, beside the one that runs."""
+    path = around.env.get("RELEASE_VM_ARGS") or os.path.join(os.path.dirname(target.env_script), "vm.args")
+    text = read_text(path)
+    kept = without_distribution(text)
+    if kept.strip() == text.strip():
+        return {}
+    own = os.path.join(temporary, "vm.args")
+    with open(own, "w", encoding="utf-8") as stream:
+        stream.write(kept)
+    if os.geteuid() == 0:
+        os.chown(own, around.user.pw_uid, around.group)
+    return {"RELEASE_VM_ARGS": own}
 
 
 def _await(child: subprocess.Popen[bytes], timeout: float, mark: str) -> int | None:

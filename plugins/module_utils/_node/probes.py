@@ -10,7 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BeamError
-from . import dist, etf
+from . import etf
+from .ask import connect
 from .envfile import redact
 from .health import Health, NodeCheck, Verdict, probe_http, probe_tcp
 from .process import NodeProcess
@@ -27,7 +28,7 @@ def ask_once(health: Health, process: NodeProcess, secrets: t.Sequence[str] = ()
 def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[], Verdict]]:
     probes: dict[str, t.Callable[[], Verdict]] = {}
     http, tcp, node = health.http, health.tcp, health.node
-    if health.empty and process.distribution != "none":
+    if health.empty and process.askable:
         node = NodeCheck()
     if http is not None:
         probes["http"] = lambda: probe_http(http)
@@ -39,10 +40,8 @@ def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[],
 
 
 def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
-    if process.distribution == "none":
-        return Verdict(False, "the node cannot be asked: it runs without distribution")
     try:
-        with dist.connect(process.node, process.cookie(), process.port, timeout=check.timeout, epmd=process.epmd) as node:
+        with connect(process, check.timeout) as node:
             pid, status, applications = node.calls(
                 [("os", "getpid", []), ("init", "get_status", []), ("application", "which_applications", [int(check.timeout * 1000)])], timeout=check.timeout
             )

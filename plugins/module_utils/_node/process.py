@@ -21,6 +21,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from . import vm_flags
+from .sockets import reached_at
 
 # `bin/NAME eval`, `rpc` and `remote` are VMs of the same release too; only these commands run the node.
 _NODE_COMMANDS = ("start", "start_iex", "daemon", "daemon_iex")
@@ -123,6 +125,9 @@ class NodeProcess(OsProcess):
     node: str = ""
     distribution: str = "none"
     port: t.Optional[int] = None  # fixed distribution port: no epmd needed
+    address: str = "127.0.0.1"  # where its distribution listens, as this host reaches it
+    protocol: str = "inet_tcp"
+    registers: bool = True  # whether epmd knows its port
     tmp: str = ""
     epmd: int = 4369
     crash_dump: str = ""
@@ -144,6 +149,11 @@ class NodeProcess(OsProcess):
                 "%s: %s" % (self.cookie_file, exc.strerror),
                 "Run as the user that owns the node, or become root",
             ) from None
+
+    @property
+    def askable(self) -> bool:
+        """Whether we can speak to it: not without distribution, and not over TLS, for which it would want a certificate of ours."""
+        return self.distribution != "none" and not self.protocol.endswith("_tls")
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -218,16 +228,16 @@ def identify(pid: int) -> t.Optional[NodeProcess]:
 def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv: t.Sequence[str]) -> NodeProcess:
     """Pure: what an environment and an argument list say about a node."""
     options = dict(zip(argv, list(argv[1:]) + [""]))
+    flags = vm_flags.read(argv)
     distribution = environ.get("RELEASE_DISTRIBUTION", "sname")
     vm = bool(argv) and os.path.basename(argv[0]).startswith("beam")
-    if vm and "-sname" not in options and "-name" not in options:
-        distribution = "none"
+    if vm:
+        distribution = flags.mode
     # The flag given twice counts as not given: the VM reads the file in its home. That keeps a cookie out of argv.
     hidden = argv.count("-setcookie") > 1
-    node = options.get("-name") or options.get("-sname") or environ.get("RELEASE_NODE", "")
+    node = flags.node or environ.get("RELEASE_NODE", "")
     if node and "@" not in node and distribution != "none":
         node += "@" + os.uname().nodename.split(".")[0]
-    port = options.get("-erl_epmd_port", "")
     epmd = environ.get("ERL_EPMD_PORT", "")
     return NodeProcess(
         pid=pid,
@@ -238,7 +248,10 @@ def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv:
         version=environ.get("RELEASE_VSN", ""),
         node=node,
         distribution=distribution,
-        port=int(port) if port.isdigit() else None,
+        port=flags.port,
+        address=reached_at(flags.interface or ("::" if flags.protocol.startswith("inet6") else "0.0.0.0")),
+        protocol=flags.protocol,
+        registers=flags.epmd,
         tmp=environ.get("RELEASE_TMP", ""),
         epmd=int(epmd) if epmd.isdigit() else 4369,
         crash_dump=environ.get("ERL_CRASH_DUMP", ""),

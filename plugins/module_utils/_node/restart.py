@@ -24,6 +24,7 @@ from .envfile import redact
 from .explain import environment_of, explained, note_of
 from .health import Health, Outcome, gate
 from .manager import Manager, Status
+from .preflight import preflight as look_ahead
 from .probes import probes_for
 from .process import NodeProcess
 from .target import Target, rehearse
@@ -190,10 +191,10 @@ def _masked(facts: dict[str, t.Any], hidden: t.Sequence[str]) -> dict[str, t.Any
     return facts
 
 
-def preflight(what: Plan, manager: Manager) -> None:
+def preflight(what: Plan, manager: Manager, rehearsal: bool = False) -> None:
     """Raise what can be known to go wrong, while nothing has been touched. Check mode does this much, too."""
     if what.target is not None and what.action in ("start", "restart"):
-        manager.preflight(what.target)
+        look_ahead(manager, what.target, what.before, rehearsal)
 
 
 def _crash(manager: Manager, before: t.Optional[NodeProcess], after: t.Optional[NodeProcess], since: float) -> str:

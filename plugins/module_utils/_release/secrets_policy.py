@@ -60,6 +60,10 @@ _SAMPLES = re.compile(r"\.env(\.[a-z]+)?\.(example|sample|template|dist)|env\.sa
 _PEM = re.compile(rb"(?:^|[\r\n])-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?\n[ \t]*(?:[A-Za-z0-9+/=]{16,}|[A-Z][A-Za-z-]+:|\r?\n)")
 _JSON_PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\\n[A-Za-z0-9+/=]{16,}")
 _NPM_TOKEN = re.compile(rb"(?m)^[^#;\n]*:_(?:authToken|password)\s*=\s*[^\s$]")
+# A cookie that stands there; not one that comes from the environment, a file or a command when the node starts.
+_OF_THE_LAUNCHER = re.compile(r"(?:.*/)?releases/[^/]+/(?:env\.sh|env\.bat|(?:remote\.)?vm\.args)")
+_COOKIE_SET = re.compile(rb"(?m)^[^#\n]*\bRELEASE_COOKIE=[\"']?[^\s\"'$`%;]+[\"']?[ \t]*(?:$|[;#&])")
+_COOKIE_FLAG = re.compile(rb"(?m)^[^#\n]*-setcookie[ \t]+(?:\S+@\S+[ \t]+)?[\"']?[^\s\"'$#]+")
 _PUBLIC_PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*(?:PUBLIC KEY|CERTIFICATE)-----")
 
 
@@ -93,6 +97,8 @@ def secret_by_content(path: str, head: bytes) -> str:
         return "a private key"
     if path.endswith(".key") and head and not _PUBLIC_PEM.search(head):
         return "a private key"
+    if _OF_THE_LAUNCHER.fullmatch(path) and (_COOKIE_SET.search(head) or _COOKIE_FLAG.search(head)):
+        return "a cookie in plain text (give beam_cookie instead, and take it out of rel/env.sh.eex or rel/vm.args.eex)"
     if path.rsplit("/", 1)[-1] == ".npmrc" and _NPM_TOKEN.search(head):
         return "credentials"
     return ""

@@ -67,6 +67,17 @@ def test_the_code_of_the_staged_release_runs_once_beside_the_node(site: Site) ->
     assert not list((site.base / "shared" / "run" / NAME).glob("migrate-*"))
 
 
+def test_a_name_in_vm_args_is_not_for_a_migration(site: Site) -> None:
+    """Else it would be a second node of that name, on the port of the one that runs."""
+    path = site.base / "releases" / "0.2.0" / "releases" / "0.2.0" / "vm.args"
+    kept = path.read_text()
+    path.unlink()
+    path.write_text(kept + "\n-name shop@127.0.0.1\n-erl_epmd_port %d\n-start_epmd false\n+P 131072\n" % site.port)
+    site.run()
+    found = module(site, "IO.inspect({Node.alive?(), :erlang.system_info(:process_limit)})")
+    assert "{false, 131072}" in found["output"]
+
+
 def test_every_way_of_failing_is_told(site: Site) -> None:
     raised = module(site, 'raise "no such column " <> System.get_env("BEACON_SECRET")', fails="migration_failed")
     assert raised["rc"] == 1 and [line for line in raised["output"] if "no such column ********" in line] and "0.2.0" in raised["msg"]

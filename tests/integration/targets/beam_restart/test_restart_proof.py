@@ -24,7 +24,9 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.health import
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import gate as health_gate
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import descendants
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
+from ansible_collections.alchemist.beam.plugins.module_utils._node.vm_flags import term
 from node_site import NAME, Site, server
+from ports import free_port
 
 SERVICE = Path(__file__).resolve().parents[4] / "roles" / "service"
 
@@ -281,6 +283,65 @@ def test_without_distribution(site: Site) -> None:
     done = site.run()
     assert done.after is not None and done.after.distribution == "none" and done.health is not None and done.health.passed
     assert site.run(state="stopped").plan.action == "stop" and site.leftovers() == []
+
+
+def own_settings(site: Site, version: str, name: str, text: str) -> None:
+    """A release that brings a vm.args or env.sh of its own. The file is another one than those of the other tests, which are links."""
+    path = site.base / "releases" / version / "releases" / version / name
+    kept = path.read_text()
+    path.unlink()
+    path.write_text(kept + "\n" + text + "\n")
+
+
+def service_flags(address: str, port: int) -> str:
+    """As the role `service` gives them."""
+    return "-start_epmd false -erl_epmd_port %d -kernel inet_dist_listen_min %d inet_dist_listen_max %d inet_dist_use_interface %s" % (
+        port, port, port, term(address))
+
+
+NODE = Health(node=NodeCheck(("beacon",)), passes=1, interval=0.05, within=20)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_release_with_lines_for_a_node_without_epmd(site: Site, old: bool) -> None:
+    """Elixir's own template has them. old: flags of a service that was set up before it gave inet_dist_listen_min."""
+    own_settings(site, "0.1.0", "vm.args", "-start_epmd false\n-erl_epmd_port 6789\n-name ${RELEASE_NODE}\n-setcookie ${RELEASE_COOKIE}")
+    port = free_port()
+    flags = service_flags("127.0.0.1", port)
+    if old:
+        flags = flags.replace("inet_dist_listen_min %d inet_dist_listen_max %d " % (port, port), "")
+    site.env(RELEASE_DISTRIBUTION="name", RELEASE_NODE="shop@127.0.0.1", ERL_ZFLAGS=flags)
+    done = site.run(health=NODE)
+    assert done.after is not None and done.after.node == "shop@127.0.0.1" and done.after.port == (None if old else port)
+
+
+def test_a_release_that_calls_its_node_otherwise_and_listens_elsewhere(site: Site) -> None:
+    own_settings(site, "0.1.0", "vm.args", "-sname shop")
+    address = "127.0.0.7"  # stands for a private one
+    site.env(RELEASE_DISTRIBUTION="name", RELEASE_NODE="x@127.0.0.1", ERL_ZFLAGS=service_flags(address, free_port()))
+    done = site.run(health=NODE)
+    assert done.after is not None and done.after.node.startswith("shop@") and done.after.address == address
+
+
+def test_ipv6_as_fly_writes_it(site: Site) -> None:
+    site.run(health=NODE)
+    before = site.process()
+    own_settings(site, "0.2.0", "env.sh", 'export ERL_AFLAGS="-proto_dist inet6_tcp"\nexport RELEASE_NODE="$RELEASE_NAME@::1"')
+    site.current("0.2.0")
+    site.env(RELEASE_DISTRIBUTION="name", ERL_ZFLAGS=service_flags("127.0.0.1", free_port()))
+    error = fails(site, "dist_family", health=NODE)
+    now = site.process()
+    assert "ERL_AFLAGS in releases/0.2.0/env.sh" in error.message and before is not None and now is not None and now.identity == before.identity
+    site.env(RELEASE_DISTRIBUTION="name", ERL_ZFLAGS=service_flags("::1", free_port()))
+    done = site.run(health=NODE)
+    assert done.after is not None and (done.after.address, done.after.node) == ("::1", "beacon@::1")
+
+
+def test_a_port_of_the_distribution_that_another_application_has(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        site.env(RELEASE_DISTRIBUTION="name", RELEASE_NODE="shop@127.0.0.1", ERL_ZFLAGS=service_flags("127.0.0.1", other.getsockname()[1]))
+        assert "service_dist_port" in fails(site, "dist_port_taken", health=NODE).hint
+    assert site.leftovers() == []
 
 
 def _redirect(conn: socket.socket) -> None:

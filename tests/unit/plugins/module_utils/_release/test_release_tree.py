@@ -112,6 +112,8 @@ SECRETS: list[tuple[str, bytes]] = [
     ("ssh", KEY.replace(b"RSA", b"OPENSSH")), ("der.key", b"\x30\x82\x04\xa4\x02\x01"),
     ("gcp.json", b'{"type":"service_account","private_key":"-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\\n"}'),
     (".npmrc", b"//registry.example.com/:_authToken=abcdef\n"), (".git-credentials", b"x"), (".pgpass", b"x"),
+    ("releases/1.0/env.sh", b"#!/bin/sh\nexport RELEASE_COOKIE=monster\n"), ("releases/1.1/env.sh", b"if true; then RELEASE_COOKIE='monster'; fi\n"),
+    ("releases/1.2/vm.args", b"+P 5\n-setcookie monster\n"), ("releases/1.3/remote.vm.args", b'-setcookie "a b"\n'),
 ]
 
 
@@ -130,6 +132,8 @@ PUBLIC: list[tuple[str, bytes]] = [
     ("lib/a/ebin/doc.beam", b"looks like `-----BEGIN PRIVATE KEY-----` and so on"), ("README.md", b"put\n-----BEGIN PRIVATE KEY-----\n...\nhere"),
     ("lib/environment/ebin/env.beam", b"x"), ("sys.config", b"[]."), (".npmrc", b"save-exact=true\n"), ("credentials", b"x"), ("config.json", b"{}"),
     ("lib/a/priv/static/cookie.js", b"x"), ("empty.key", b""),
+    ("releases/1.0/env.sh", b"# export RELEASE_COOKIE=monster\nexport RELEASE_COOKIE=\"$COOKIE\"\nRELEASE_COOKIE=$(cat /etc/c)\nRELEASE_COOKIE=${A:-}\n"),
+    ("releases/1.1/vm.args", b"## -setcookie monster\n-setcookie ${RELEASE_COOKIE}\n"), ("lib/a/priv/env.sh", b"RELEASE_COOKIE=x"),
 ]
 
 

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The TCP ports that processes listen on, as the kernel has them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import typing as t
+
+_LISTEN = "0A"
+
+
+class Listener(t.NamedTuple):
+    address: str
+    port: int
+    inode: str
+
+
+def listeners(pid: t.Union[int, str] = "self") -> list[Listener]:
+    """All of the network that a process is in, whoever they belong to."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open("/proc/%s/net/%s" % (pid, name), encoding="ascii") as table:
+            found += parse(table)
+    return found
+
+
+def parse(lines: t.Iterable[str]) -> list[Listener]:
+    """The lines of /proc/net/tcp or tcp6 that are of listening sockets."""
+    found = []
+    for line in lines:
+        words = line.split()
+        if len(words) > 9 and words[3] == _LISTEN and ":" in words[1]:
+            address, _colon, port = words[1].rpartition(":")
+            found.append(Listener(_address(address), int(port, 16), words[9]))
+    return found
+
+
+def _address(digits: str) -> str:
+    """The kernel writes words of 32 bits in its own order of bytes."""
+    data = b"".join(struct.pack("=I", int(digits[at : at + 8], 16)) for at in range(0, len(digits), 8))
+    return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
+
+
+def of_process(pid: int) -> list[Listener]:
+    """Those of one process, as far as we may look."""
+    inodes = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/%d/fd" % pid):
+            with contextlib.suppress(OSError):
+                link = os.readlink("/proc/%d/fd/%s" % (pid, name))
+                if link.startswith("socket:["):
+                    inodes.add(link[len("socket:[") : -1])
+    return [one for one in listeners(pid) if one.inode in inodes] if inodes else []
+
+
+def reached_at(address: str) -> str:
+    """Where this host reaches what listens on an address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
