@@ -56,6 +56,11 @@ options:
     type: list
     elements: str
     default: []
+  ports:
+    description: The ports that the distribution of its nodes listens on. Another service of the host must not have them.
+    type: list
+    elements: int
+    default: []
 seealso:
   - module: alchemist.beam.beam_restart
 """
@@ -102,6 +107,7 @@ def main() -> None:
             "create_user": {"type": "bool", "default": True},
             "base": {"type": "path", "required": True},
             "adopt": {"type": "list", "elements": "str", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
         },
         supports_check_mode=True,
     )
@@ -111,6 +117,7 @@ def main() -> None:
         instances = [options["unit"] + suffix for suffix in options["suffixes"] or [""]]
         wanted = of_service(
             options["unit"], instances, options["user"], options["group"], options["base"], options["create_user"], options["adopt"],
+            options["ports"],
         )  # fmt: skip
         return claim(wanted, module.check_mode)
 

@@ -23,7 +23,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
-from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account
+from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account, ports_of
 from .._host.selinux import advice
 from .config import DIRECTORY, parse_config
 from .report import Report
@@ -172,6 +172,7 @@ def claim_of(kit: Kit) -> Claim:
     wanted = Wanted(
         next((unit for unit in units if "@" not in unit), kit.name), tuple(Account(user.name, user.group) for user in kit.users),
         tuple(directories), tuple(files), frozenset(kit.adopt),
+        tuple(int(port) for file in kit.files if file.path.startswith(UNITS + "/") for port in ports_of(file.content or "")),
     )  # fmt: skip
     return Claim(wanted, notes=posixpath.join(posixpath.dirname(DIRECTORY), posixpath.basename(NOTES)))
 

@@ -64,6 +64,7 @@ class Wanted:
     directories: tuple[Directory, ...] = ()
     files: tuple[str, ...] = ()  # units and commands among them
     adopt: frozenset[str] = field(default_factory=frozenset)  # accounts and paths that may be taken as they are
+    ports: tuple[int, ...] = ()  # of the distribution: a second application with the same one could not start
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Note:
 
 def of_service(
     unit: str, instances: t.Sequence[str], user: str, group: str, base: str, create_user: bool = True, adopt: t.Collection[str] = (),
+    ports: t.Sequence[int] = (),
 ) -> Wanted:  # fmt: skip
     """What the role `service` takes for a unit, or for the two of its colours."""
     directories = [
@@ -88,7 +90,12 @@ def of_service(
         *("%s/%s.service" % (UNITS, instance) for instance in instances), *("/usr/local/sbin/%s-remote" % instance for instance in instances),
     ]  # fmt: skip
     accounts = (Account(user, group),) if create_user else ()
-    return Wanted(unit, accounts, tuple(directories), tuple(files), frozenset(adopt))
+    return Wanted(unit, accounts, tuple(directories), tuple(files), frozenset(adopt), tuple(ports))
+
+
+def ports_of(unit: str) -> list[str]:
+    """The ports of the distribution that the text of a unit gives to its node."""
+    return re.findall(r"-erl_epmd_port (\d{1,5})\b", unit)
 
 
 def check_account(name: str) -> str:
@@ -124,6 +131,7 @@ class Claim:
             if directory.owner not in made and _user(directory.owner) is None:
                 raise BeamError("service_account_missing", "%s can't be made" % directory.path, "there is no account %s on this host" % directory.owner,
                                 "Create it first, or let the role do it (service_create_user: true)")
+        self._check_ports()
         directories = list(self._directories())
         below = {path for path, _why in directories}
         found = [*self._accounts(), *directories, *((path, why) for path, why in self._files() if posixpath.dirname(path) not in below)]
@@ -137,6 +145,23 @@ class Claim:
             % json.dumps(names),
             taken=names,
         )  # fmt: skip
+
+    def _check_ports(self) -> None:
+        for port, unit in self._ports_of_others():
+            if port in self.wanted.ports:
+                raise BeamError(
+                    "service_port_taken", "The service %s can't be set up" % self.wanted.unit,
+                    "port %d of its distribution is that of the service %s on this host, so only one of the two could run. Nothing was touched" % (port, unit),
+                    "Give one of them another: service_dist_port: %d" % (port + 10),
+                )  # fmt: skip
+
+    def _ports_of_others(self) -> t.Iterator[tuple[int, str]]:
+        with contextlib.suppress(OSError):
+            for name in sorted(os.listdir(self._at(UNITS))):
+                path = posixpath.join(UNITS, name)
+                owner = self._unit_of(path) if name.endswith(".service") else ""
+                if owner not in ("", self.wanted.unit):
+                    yield from ((int(port), owner) for port in ports_of(self._text(path)))
 
     @property
     def note(self) -> bytes:

@@ -216,3 +216,15 @@ def test_an_account_that_is_somebody_s_stays_as_it_is(host: Host) -> None:
 def test_a_note_that_can_t_be_read_says_nothing(host: Host) -> None:
     host.write("/etc/alchemist-beam/shop.json", "{")
     host.claim().check()
+
+
+def test_a_port_of_the_distribution_that_another_service_has(host: Host) -> None:
+    host.unit("blog")
+    unit = host.root / "etc/systemd/system/blog.service"
+    unit.write_text(unit.read_text() + 'Environment="ERL_ZFLAGS=-start_epmd false -erl_epmd_port 4370"\n')
+    shop = ("shop", ["shop"], "shop", "shop", "/srv/shop")
+    with pytest.raises(BeamError, match="port 4370 of its distribution is that of the service blog .*service_dist_port: 4380") as caught:
+        Claim(of_service(*shop, ports=[4370]), str(host.root)).check()
+    assert caught.value.code == "service_port_taken"
+    Claim(of_service(*shop, ports=[4371, 4372]), str(host.root)).check()
+    Claim(of_service("blog", ["blog"], "blog", "blog", "/srv/blog", ports=[4370]), str(host.root)).check()
