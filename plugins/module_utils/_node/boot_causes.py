@@ -27,11 +27,11 @@ class Cause:
     text: str = ""  # where the reason itself is better told in other words
 
 
-_VARIABLE = r"[\"'`“]?\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST|DSN|POOL)\b[\"'`”]?"
+_VARIABLE = r"[\"'`\u201c]?\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST|DSN|POOL)\b[\"'`\u201d]?"
 _LACKS = r"(?:is |was |are )?(?:missing|not set|unset|not present|not defined|not found|not given|not provided|undefined|empty|blank|required|mandatory|nil)"
 _ENV = r"environment variable|env\.? ?var(?:iable)?"
 _MUST = r"must be (?:set|present|given|defined|configured)|has to be set"
-_ANY = r"[\"'`“]?\b([A-Z][A-Z0-9_]+)\b[\"'`”]?"
+_ANY = r"[\"'`\u201c]?\b([A-Z][A-Z0-9_]+)\b[\"'`\u201d]?"
 _MISSING = (
     re.compile(r"could not fetch environment variable \"?(\w+)\"? because it is not set"),
     re.compile(r"(?i:\b(?:environment variable|env\.? ?var(?:iable)?|env)):? %s,? ?(?:%s|%s)" % (_ANY, _LACKS, _MUST)),

@@ -165,7 +165,8 @@ def _started(reading: Reading, apps: list[str]) -> list[str]:
 
 def _http(page: Page, reading: Reading) -> bool:
     runs = reading.running
-    assert runs.port is not None
+    if runs.port is None:
+        raise AssertionError("the caller has seen a port")
     endpoint = runs.endpoints[0] if runs.endpoints else None
     path, place = runs.health or ("/", "a route for /")
     if not runs.health and not (runs.root and runs.port[2].startswith(tuple(one.module for one in runs.endpoints))):

@@ -117,12 +117,14 @@ class _Reader:
 
     def _sigil(self) -> tuple[str, t.Any]:
         found = re.compile(r"~([a-z]|[A-Z][A-Z0-9]*)").match(self.source, self.at)
-        assert found is not None
+        if found is None:
+            raise AssertionError("the caller has seen a sigil")
         self.at = found.end()
         raw = found.group(1)[0].isupper()
         parts = self._quoted(self.source[self.at], raw)
         modifiers = re.compile(r"[a-zA-Z]*").match(self.source, self.at)
-        assert modifiers is not None
+        if modifiers is None:
+            raise AssertionError("nothing at all matches, too")
         self.at = modifiers.end()
         return "sigil", (found.group(1), parts, modifiers.group())
 
