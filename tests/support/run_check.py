@@ -22,7 +22,7 @@ from run_steps import BIN, ROOT, Count, Outcome, Step, pytest_step, run_part, se
 
 # Tests begin until then, so that the whole ends within a minute on two cores.
 SECONDS = 30
-SANITY = ("pep8", "pylint", "shebang", "validate-modules", "yamllint")
+SANITY = ("no-assert", "no-smart-quotes", "pep8", "pylint", "shebang", "validate-modules", "yamllint")
 YAML = (".yml", ".yaml")
 
 
