@@ -81,7 +81,7 @@ def test_phase_6_push(reader: Reader) -> None:
     said = reader.types("phase-6")
     reader.assert_run("0.2.0", APPS)
     assert "runs on 3 of 3 hosts" in said
-    fetched = {host: int(size) for host, size in re.findall(r'"(app\d) +moved +0\.1\.0 +0\.2\.0 +(\d+)', said)}
+    fetched = {host: int(size) for host, size in re.findall(r'\b(app\d) +moved +0\.1\.0 +0\.2\.0 +(\d+)', said)}
     assert fetched["app1"] == fetched["app2"] == 0 < fetched["app3"]
     for host in APPS:
         assert reader.hosts.try_fleet("exec", host, "ls", "/srv/beacon/pushed").returncode != 0

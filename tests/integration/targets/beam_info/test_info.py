@@ -122,7 +122,7 @@ def test_epmd_that_is_gone(running: Site) -> None:
     assert process is not None
     status = running.manager.status()
     facts = gather(str(running.base), NAME, replace(status, process=replace(process, epmd=1)))
-    assert facts["running"] and not facts["answers"] and "epmd" in facts["problem"]
+    assert facts["running"] and facts["answers"] and facts["problem"] is None  # the kernel knows the port as well
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
