@@ -350,9 +350,9 @@ def with_environment(assignment: str) -> list[OsProcess]:
 
 def companions(pid: int) -> list[tuple[OsProcess, str]]:
     """What has no business without this VM: all processes below it, and the run_erl that the launcher's own `daemon` puts above it."""
-    with contextlib.suppress(Gone, PermissionError):
-        parent = _stat(pid).ppid
-        above = _stat(parent)
-        if above.command == "run_erl":
-            return [*descendants(pid), (OsProcess(parent, above.ticks), above.command)]
-    return descendants(pid)
+    table = _table()
+    # Not always its parent: a shell may be between them.
+    above = next((parent for parent in _ancestors(table, pid) if parent in table and table[parent].command == "run_erl"), None)
+    if above is None:
+        return descendants(pid)
+    return [*(found for found in descendants(above) if found[0].pid != pid), (OsProcess(above, table[above].ticks), table[above].command)]
