@@ -19,26 +19,24 @@ def connect(process: NodeProcess, timeout: float) -> dist.Connection:
     if not process.askable:
         why = "it runs without distribution" if process.distribution == "none" else "its distribution speaks TLS, and would want a certificate of ours"
         raise dist.NodeUnreachable("node_not_asked", "Node %s cannot be asked" % process.node, why, "Let beam_health ask it by http or tcp")
-    if process.port is not None or process.registers:
-        try:
-            return _at(process, process.port, process.address, timeout)
-        except (dist.NodeDown, dist.NoEpmd):
-            if process.port is not None:
-                raise
-            if not sockets.of_process(process.pid):
-                raise
-    return _by_sockets(process, timeout)
+    if process.port is None and not process.registers:
+        return _by_sockets(process, timeout, dist.NodeDown("node_down", "Node %s is down" % process.node, "process %d listens on no port" % process.pid))
+    try:
+        return _at(process, process.port, process.address, timeout)
+    except (dist.NodeDown, dist.NoEpmd) as exc:
+        if process.port is not None:
+            raise
+        return _by_sockets(process, timeout, exc)
 
 
 def _at(process: NodeProcess, port: t.Optional[int], address: str, timeout: float) -> dist.Connection:
     return dist.connect(process.node, process.cookie(), port, timeout=timeout, address=address, epmd=process.epmd)
 
 
-def _by_sockets(process: NodeProcess, timeout: float) -> dist.Connection:
-    """What the application listens on is among them, and answers something else."""
+def _by_sockets(process: NodeProcess, timeout: float, last: BeamError) -> dist.Connection:
+    """What the application listens on is among them, and answers something else. last: what to say where it listens on none."""
     listening = sockets.of_process(process.pid)
     listening.sort(key=lambda one: sockets.reached_at(one.address) != process.address)
-    last: BeamError = dist.NodeDown("node_down", "Node %s is down" % process.node, "process %d listens on no port" % process.pid)
     for one in listening:
         found = _tried(process, one, timeout / len(listening))
         if isinstance(found, dist.Connection):

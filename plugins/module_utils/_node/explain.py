@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import re
@@ -15,6 +14,7 @@ import typing as t
 from dataclasses import replace
 
 from .._errors import BeamError
+from . import sockets
 from .boot_reason import Reason, endpoint_off, first, no_server, of_unit, read
 from .ending import MISCONFIGURED, VERDICTS
 from .envfile import redact
@@ -89,18 +89,8 @@ def note_of(lines: t.Sequence[str], process: t.Optional[NodeProcess], target: Ta
 
 def listening(pid: int) -> t.Optional[set[int]]:
     """The TCP ports that a process listens on; None where nobody tells us."""
-    try:
-        links = [os.readlink(entry.path) for entry in os.scandir("/proc/%d/fd" % pid)]
-        inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
-        found: set[int] = set()
-        for table in ("tcp", "tcp6"):
-            rows: list[list[str]] = []
-            with contextlib.suppress(FileNotFoundError), open("/proc/%d/net/%s" % (pid, table), encoding="ascii") as stream:
-                rows = [line.split() for line in stream.read().splitlines()[1:]]
-            found |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes}
-        return found
-    except (OSError, IndexError, ValueError):
-        return None
+    seen = sockets.seen_of(pid)
+    return None if seen is None else {one.port for one in seen}
 
 
 def phoenix(target: Target) -> bool:

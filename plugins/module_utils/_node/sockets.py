@@ -50,13 +50,21 @@ def _address(digits: str) -> str:
 
 def of_process(pid: int) -> list[Listener]:
     """Those of one process, as far as we may look."""
+    return seen_of(pid) or []
+
+
+def seen_of(pid: int) -> t.Optional[list[Listener]]:
+    """The same; None where nobody tells us, because it is gone or not ours."""
     inodes = set()
-    with contextlib.suppress(OSError):
-        for name in os.listdir("/proc/%d/fd" % pid):
-            with contextlib.suppress(OSError):
-                link = os.readlink("/proc/%d/fd/%s" % (pid, name))
-                if link.startswith("socket:["):
-                    inodes.add(link[len("socket:[") : -1])
+    try:
+        names = os.listdir("/proc/%d/fd" % pid)
+    except OSError:
+        return None
+    for name in names:
+        with contextlib.suppress(OSError):
+            link = os.readlink("/proc/%d/fd/%s" % (pid, name))
+            if link.startswith("socket:["):
+                inodes.add(link[len("socket:[") : -1])
     return [one for one in listeners(pid) if one.inode in inodes] if inodes else []
 
 
