@@ -227,7 +227,7 @@ health:
   type: dict
 why:
   description:
-    - Why the node does not run, in the words of its last start, secrets masked.
+    - Why the node does not run, or boots again and again, in the words of its last start, secrets masked.
     - V(null) where it runs, was stopped, or said nothing.
   returned: always
   type: str

@@ -188,7 +188,9 @@ def test_load_counts_what_fails_when_a_server_is_killed(pair: Hosts) -> None:
     found = load(pair, kill)
     # About half of the long requests were there, by chance: streams, which end early, and slow ones, which the balancer answers.
     streams, slow = (cut(pair, path) - was for path, was in zip(("/stream", "/slow"), before))
-    assert 1 <= streams == found["clients"]["stream"]["failures"]["abnormal_close"] <= 30, (streams, found)
+    # One that had no header yet when its server died is answered by the balancer, whichever of the two it is.
+    assert 1 <= streams == sum(found["clients"]["stream"]["failures"].values()) <= 30, (streams, found)
+    assert set(found["clients"]["stream"]["failures"]) - {"5xx"} == {"abnormal_close"}, found
     assert 1 <= slow == found["clients"]["slow"]["failures"]["5xx"] <= 20, (slow, found)
     assert found["failed"] == sum(found["failures"].values()) == sum(client["failed"] for client in found["clients"].values())
     assert found["failed"] == len(found["first_failures"]) and sum(second[2] for second in found["timeline"]) == found["failed"]

@@ -131,11 +131,11 @@ class Claim:
             if directory.owner not in made and _user(directory.owner) is None:
                 raise BeamError("service_account_missing", "%s can't be made" % directory.path, "there is no account %s on this host" % directory.owner,
                                 "Create it first, or let the role do it (service_create_user: true)")
-        self._check_ports()
         directories = list(self._directories())
         below = {path for path, _why in directories}
         found = [*self._accounts(), *directories, *((path, why) for path, why in self._files() if posixpath.dirname(path) not in below)]
         if not found:
+            self._check_ports()
             return
         names = sorted({name for name, _why in found})
         raise BeamError(

@@ -67,7 +67,8 @@ def _unwell(error: BeamError, lines: t.Sequence[str], target: Target, env: t.Map
 
 def why_down(manager: Manager, status: Status) -> t.Optional[Reason]:
     """Why a node that ought to run does not, as its last start told; None where it runs, was stopped, or said nothing."""
-    if status.process is not None:
+    again = status.state == "activating" and status.restarts > 0  # in a loop: it boots at the moment, and its last boot failed
+    if status.process is not None and not again:
         return None
     selinux = enforcing()
     reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None) or of_unit(*manager.fate(), selinux)

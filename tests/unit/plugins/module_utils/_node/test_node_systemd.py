@@ -11,6 +11,7 @@ import os
 import subprocess
 import time
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,14 @@ def test_the_last_start_of_a_unit_that_ought_to_run(state: str, said: list[str])
     assert [line for lines in manager.last_boots() for line in lines if "**" in line] == said
     found = why_down(manager, manager.status())
     assert (found.text if found else "") == "".join(said)
+
+
+@pytest.mark.parametrize(("state", "restarts", "said"), [("activating", "2", "** (A) b"), ("activating", "0", ""), ("active", "2", "")])
+def test_a_unit_that_boots_once_more_tells_why_the_boot_before_failed(state: str, restarts: str, said: str) -> None:
+    log = [(UNIT, "one", "** (A) b"), (OF_UNIT, "two", "Starting")]
+    manager = Systemd("a", Fake({**LOADED, "ActiveState": state, "NRestarts": restarts}, answers={"--unit": (0, entries(*log))}))
+    found = why_down(manager, replace(manager.status(), process=NodeProcess(os.getpid(), 1)))
+    assert (found.text if found else "") == said
 
 
 def test_a_unit_that_was_given_up_and_said_nothing() -> None:
