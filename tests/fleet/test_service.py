@@ -251,11 +251,15 @@ def test_a_setting_that_is_wrong_is_told_and_not_blamed(running: Server) -> None
         # Nothing of the process before, which was told to end.
         assert failed["log"] and not [line for line in failed["log"] if "SIGTERM" in line or "Stopping" in line], failed["log"]
         assert "not a textual representation" in running.module("beam_info")["why"]
-        # A unit that systemd can't even start: its words are translated.
+        # A unit that systemd can't even start: its words are translated. One without its user is refused before that.
         running.sh("mv /etc/beacon/env.kept /etc/beacon/env; systemctl stop beacon; mkdir -p /run/systemd/system/beacon.service.d")
-        running.sh("printf '[Service]\\nUser=nobody-here\\n' > /run/systemd/system/beacon.service.d/user.conf; systemctl daemon-reload")
-        failed = running.restart(fails=True)
-        assert failed["error"]["code"] == "misconfigured" and "the user of the unit does not exist" in failed["msg"], (failed["error"], failed["log"])
+        for line, code, said in (
+            ("WorkingDirectory=/not-there", "misconfigured", "systemd can't enter the working directory of the unit"),
+            ("User=nobody-here", "user_missing", "nobody-here"),
+        ):
+            running.sh("printf '[Service]\\n%s\\n' > /run/systemd/system/beacon.service.d/line.conf; systemctl daemon-reload" % line)
+            failed = running.restart(fails=True)
+            assert failed["error"]["code"] == code and said in failed["msg"], (failed["error"], failed["log"])
     finally:
         running.sh("rm -rf /run/systemd/system/beacon.service.d; systemctl daemon-reload")
         running.sh("[ ! -e /etc/beacon/env.kept ] || mv /etc/beacon/env.kept /etc/beacon/env")
