@@ -26,9 +26,15 @@ FORWARD = (
 )
 BACKWARD = (
     "rollout_returning", "rollout_back_cleared", "rollout_back_left", "rollout_pointed", "rollout_returned", "rollout_back_joined",
-    "rollout_back_ready", "rollout_back_switched", "rollout_back_enabled", "rollout_back_disabled", "rollout_back_stopped",
+    "rollout_back_ready", "rollout_back_switched", "rollout_back_enabled", "rollout_back_disabled", "rollout_back_stopped", "rollout_back_removed",
+    "rollout_back_unlisted",
 )
 REGISTERS = (*FORWARD, *BACKWARD, "rollout_moved", "rollout_in")
+# Before these a host is as the way forward left it.
+_BACK_BEGINS = ("rollout_returning", "rollout_back_cleared", "rollout_back_left")
+# With these the former version serves again; the others of the way back see to it that the server's next boot starts that one, too.
+_BACK_PROVEN = ("rollout_pointed", "rollout_returned", "rollout_back_joined", "rollout_back_ready")
+_BACK_ENDS = tuple(name for name in BACKWARD if name not in (*_BACK_BEGINS, *_BACK_PROVEN))
 
 
 def result(hostvars: Vars, name: str) -> Vars:
@@ -75,15 +81,17 @@ def code(found: Vars) -> str:
 def state(hostvars: Vars) -> str:
     """returned, stranded, kept, unreachable, failed, moved or skipped."""
     back = [result(hostvars, name) for name in ("rollout_pointed", "rollout_returned")]
+    begins = any(failed(result(hostvars, name)) for name in _BACK_BEGINS)
+    hook = bool(hostvars.get("rollout_back_hook_error"))
     if any(back):
-        if any(r.get("unreachable") for r in back):
+        ends = [result(hostvars, name) for name in _BACK_ENDS]
+        if any(r.get("unreachable") for r in (*back, *ends)):
             return "unreachable"
-        joined = [result(hostvars, name) for name in ("rollout_back_joined", "rollout_back_ready")]
-        if any(failed(r) for r in (*back, *joined)):
+        if any(failed(result(hostvars, name)) for name in (*_BACK_PROVEN, *_BACK_ENDS)) or hook:
             return "stranded"
-        return "kept" if failed(result(hostvars, "rollout_back_left")) else "returned"
-    if failed(result(hostvars, "rollout_back_left")) or failed(result(hostvars, "rollout_back_cleared")) or failed(result(hostvars, "rollout_returning")):
-        return "kept"  # it serves, and could not be taken out to go back
+        return "kept" if begins else "returned"
+    if (begins or hook) and _serves(hostvars):
+        return "kept"  # and could not be taken out to go back
     steps = [result(hostvars, name) for name in FORWARD]
     if any(r.get("unreachable") for r in steps):
         return "unreachable"
@@ -91,10 +99,27 @@ def state(hostvars: Vars) -> str:
         return "failed"
     if "after" not in result(hostvars, "rollout_restarted"):
         return "skipped"
+    if begins or hook:
+        return "failed"  # it moved, and never joined
     last = result(hostvars, "rollout_confirmed")
     if last.get("unreachable"):
         return "unreachable"
     return "failed" if last and since(hostvars) else "moved"
+
+
+def _serves(hostvars: Vars) -> bool:
+    """Whether the new version serves, as far as the way forward came."""
+    went, came = (
+        [result(hostvars, name) for name in names]
+        for names in (("rollout_cleared", "rollout_left", "rollout_unready"), ("rollout_restarted", "rollout_joined", "rollout_ready_again"))
+    )
+    return bool(came[0].get("after")) and not any(failed(r) for r in came) and (any(came[1:]) or not any(went))
+
+
+def serves_again(hostvars: Vars) -> bool:
+    """Whether the version before runs, proven, and nothing says that it does not serve."""
+    found = [result(hostvars, name) for name in (*_BACK_PROVEN, "rollout_back_left")]
+    return bool(found[0]) and bool(found[1].get("after")) and not any(failed(r) for r in found)
 
 
 def since(hostvars: Vars) -> str:
@@ -130,8 +155,9 @@ def reason(hostvars: Vars) -> str:
     texts = []
     for names in (FORWARD, BACKWARD):
         bad = [error(r) for r in (result(hostvars, name) for name in names) if failed(r)]
-        if names is FORWARD and not bad and hostvars.get("rollout_hook_error"):
-            bad = [str(hostvars["rollout_hook_error"])]
+        hook = "rollout_hook_error" if names is FORWARD else "rollout_back_hook_error"
+        if not bad and hostvars.get(hook):
+            bad = [str(hostvars[hook])]
         if names is FORWARD and not bad and since(hostvars):
             bad = [since(hostvars)]
         texts.append(bad[0] if bad else "")
@@ -176,7 +202,7 @@ def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
         "unsettled": begun,
         # Back in a balancer already, so they have to leave it once more before they return.
         "serving": [host for host in begun if result(hostvars[host], "rollout_joined") or result(hostvars[host], "rollout_ready_again")],
-        "healed": [host for host in hosts if states[host] == "returned" and (result(hostvars[host], "rollout_returned").get("after"))],
+        "healed": [host for host in hosts if serves_again(hostvars.get(host) or {})],
     }
 
 

@@ -21,6 +21,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
     reason,
     result,
     sentence,
+    serves_again,
     state,
     way_out,
 )
@@ -68,7 +69,7 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
     colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
     if side:
-        now = side["back"] if outcome == "returned" else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
+        now = side["back"] if outcome == "returned" or serves_again(of) else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
         colors = {"color": now, "color_before": side["live"]}
         # The former one served until its successor did, and stopped after it had left the balancer.
         stop = seconds(stopped(result(of, "rollout_stopped")), "stop")
@@ -192,8 +193,15 @@ def summarize(
     notes += left_out(hostvars, plan) if bad else []
     notes += _noted(hostvars, rows)
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
-    if stranded:
-        notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % ", ".join(stranded))
+    back = [host for host in stranded if serves_again(hostvars.get(host) or {})]
+    if len(back) < len(stranded):
+        dark = ", ".join(host for host in stranded if host not in back)
+        notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % dark)
+    if back:
+        notes.append(
+            "The former version serves on %s, but the way back did not come to its end there, so a reboot may start the version that failed."
+            " Look at the error; alchemist.beam.rollout tries again." % ", ".join(back)
+        )
     return {
         "schema": SCHEMA, "id": opened.get("id") or "", "name": plan["name"], "channel": plan["channel"], "version": plan["version"], "digest": plan["digest"],
         "kind": plan.get("kind") or "rollout", "strategy": plan.get("strategy"), "by": opened.get("by") or "",

@@ -38,6 +38,11 @@ MOVED = host(activated={"changed": True}, restarted=ok())
 LOST = {"unreachable": True, "msg": "no route"}
 
 
+# It failed, and the version before serves again.
+HOME = {"activated": {"changed": True}, "restarted": bad(), "pointed": {"changed": True}, "returned": ok("0.1.0")}
+FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full", "next": "Make room"}}
+
+
 def test_success_needs_every_host_on_the_version() -> None:
     summary = summarize({"a": MOVED, "b": MOVED}, PLAN)
     assert summary["succeeded"] and summary["verdict"] == "beacon 0.2.0 on the channel production runs on 2 of 2 hosts."
@@ -69,6 +74,22 @@ def test_success_needs_every_host_on_the_version() -> None:
         (host(activated={"changed": True}, restarted=bad(), pointed=LOST), "unreachable"),
         (host(activated={"changed": True}, restarted=ok(), returning={"changed": True}, back_left=bad("capacity_floor")), "kept"),
         (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"), back_joined=bad("not_joined")), "stranded"),
+        # What runs is the version before, but the next boot would start the one that failed.
+        (host(**HOME, back_switched=FULL), "stranded"),
+        (host(**HOME, back_switched={"changed": True}, back_enabled=bad("")), "stranded"),
+        (host(**HOME, back_disabled={"failed": True, "msg": "One or more items failed", "results": [bad("")]}), "stranded"),
+        (host(**HOME, back_stopped={"failed": True, "msg": "One or more items failed", "results": [bad("")]}), "stranded"),
+        (host(**{**HOME, "returned": ok(None)}, back_removed=FULL), "stranded"),
+        (host(**{**HOME, "returned": ok(None)}, back_removed={}, back_unlisted=bad("")), "stranded"),
+        (host(**HOME, back_switched=LOST), "unreachable"),
+        (host(**HOME, back_hook_error="Run the hook join: no"), "stranded"),
+        # Nothing was taken back. Whether the new version serves is what the way forward says.
+        (host(activated={}, restarted=ok(), left={"changed": True}, joined={"changed": True}, returning=bad("lock_lost")), "kept"),
+        (host(activated={}, restarted=ok(), joined={"changed": True}, baked=bad("canary_worse"), back_left=bad("capacity_floor")), "kept"),
+        (host(activated={}, restarted=ok(), back_hook_error="Run the hook before_return: no"), "kept"),
+        (host(activated={}, restarted=ok(), left={"changed": True}, returning=bad("lock_lost")), "failed"),
+        (host(activated={}, restarted=bad(), cleared={"changed": True}, back_cleared=bad("balancer_denied")), "failed"),
+        (host(returning=bad("lock_lost")), "skipped"),
     ],
 )
 def test_one_host_that_is_not_proven_is_a_failure(b: dict, outcome: str) -> None:
@@ -111,6 +132,24 @@ def test_what_went_back_is_told() -> None:
     summary = summarize({"a": returned, "b": host()}, PLAN)
     assert summary["blame"] and summary["reason"] == "a: beacon 0.2.0 does not become healthy: answers 503"
     assert summary["verdict"].endswith("Now running: 0.1.0 on 2 hosts.")
+
+
+def test_a_pointer_that_could_not_be_put_back_is_told() -> None:
+    of = {"a": host(**HOME, back_switched=FULL), "b": host()}
+    summary = summarize(of, PLAN)
+    assert summary["rows"][0]["error"].endswith("answers 503 and then, on the way back: current was not switched: the disk is full")
+    assert summary["rows"][0]["now"] == "0.1.0" and summary["blame"]
+    assert any("The former version serves on a, but the way back did not come to its end there" in note for note in summary["notes"])
+    assert steps(of, ["a"], PLAN, "returned")["a"]["step"] == "stranded"
+    assert batch(of, ["a"])["healed"] == ["a"] and not batch(of, ["a"])["fenced"]
+    assert batch({"a": host(**HOME, back_switched=bad("lock_lost"))}, ["a"])["fenced"]
+    assert batch({"a": host(**HOME, back_stopped={"failed": True, "results": [{}, bad("lock_lost")]})}, ["a"])["fenced"]
+
+
+def test_a_hook_that_failed_on_the_way_back_is_told_and_keeps_nobody_out() -> None:
+    of = {"a": host(**HOME, back_hook_error="Run the hook after_return: no")}
+    assert summarize({**of, "b": host()}, PLAN)["reason"].endswith("answers 503 and then, on the way back: Run the hook after_return: no")
+    assert batch(of, ["a"])["healed"] == ["a"]
 
 
 def test_a_setting_that_ended_a_node_later_makes_no_ghost() -> None:
