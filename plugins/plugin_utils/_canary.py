@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, host_ended, result
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import host_ended
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, result
 
 Vars = t.Mapping[str, t.Any]
 MEMORY_RATIO = 2.0  # a canary may take that many times what the host's node took before, and what the others take

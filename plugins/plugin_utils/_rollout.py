@@ -13,18 +13,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
-    blames,
-    error,
-    member_of,
-    next_step,
-    reason,
-    result,
-    sentence,
-    serves_again,
-    state,
-    way_out,
-)
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, member_of, next_step, record, result, sentence
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import locked_by
@@ -42,9 +31,9 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
     if not of:
         return "lost", {}
     swept = row.get("host") in plan.get("born", ()) and row.get("action") == "none" and not row.get("activate")
-    if plan.get("idle") or (swept and state(of) == "skipped"):
+    if plan.get("idle") or (swept and record(of).outcome == "skipped"):
         return ("unchanged" if row.get("healthy") and before.get("version") == plan["version"] else "unproven"), before
-    found = state(of)
+    found = record(of).outcome
     moved, returned = result(of, "rollout_restarted"), result(of, "rollout_returned")
     if found in ("returned", "stranded"):
         return found, returned.get("after") or {}
@@ -69,7 +58,7 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
     colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
     if side:
-        now = side["back"] if outcome == "returned" or serves_again(of) else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
+        now = side["back"] if outcome == "returned" or record(of).serves_again else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
         colors = {"color": now, "color_before": side["live"]}
         # The former one served until its successor did, and stopped after it had left the balancer.
         stop = seconds(stopped(result(of, "rollout_stopped")), "stop")
@@ -81,7 +70,7 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
         "stop": stop, "boot": seconds(moved, "boot"), "gate": _gate(moved), "outage": outage,
         "drain": _round(member.get("seconds")), "join": _round(joined.get("seconds")),
         "cut": member.get("cut"), "escalated": moved.get("escalated") if moved.get("escalated") != "none" else None,
-        "error": reason(of), "log": list(failure.get("log") or ())[-20:], "steps": steps(host, of, side),
+        "error": record(of).reason, "log": list(failure.get("log") or ())[-20:], "steps": steps(host, of, side),
     }
 
 
@@ -168,7 +157,7 @@ def summarize(
     if not why and bad:
         why = "%s: %s" % (failed[0]["host"], failed[0]["error"]) if failed else "hosts were lost: " + ", ".join(r["host"] for r in bad)
         told = "on %s" % why if failed else why
-        way = way_out(hostvars.get(failed[0]["host"]) or {}) if failed else ""
+        way = record(hostvars.get(failed[0]["host"]) or {}).way_out if failed else ""
     here = hostvars.get("localhost") or {}
     published = dict(here.get("distribute_published") or {})
     build = published.pop("build", None)
@@ -193,7 +182,7 @@ def summarize(
     notes += left_out(hostvars, plan) if bad else []
     notes += _noted(hostvars, rows)
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
-    back = [host for host in stranded if serves_again(hostvars.get(host) or {})]
+    back = [host for host in stranded if record(hostvars.get(host) or {}).serves_again]
     if len(back) < len(stranded):
         dark = ", ".join(host for host in stranded if host not in back)
         notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % dark)
@@ -209,7 +198,7 @@ def summarize(
         "build": {key: build.get(key) for key in ("changed", "git_sha", "fingerprint", "seconds")} if build else None,
         "published": published or None,  # None where this run published nothing
         "succeeded": succeeded, "check": check_mode,
-        "blame": any(blames(hostvars.get(row["host"]) or {}) for row in bad),
+        "blame": any(record(hostvars.get(row["host"]) or {}).blames for row in bad),
         "reason": why, "verdict": _verdict(plan, rows, bad, told, way, check_mode) + ".", "next": way, "notes": notes,
         "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")} if plan.get("interrupted") else None,
         "drift": drift,

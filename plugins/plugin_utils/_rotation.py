@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, in_again, member_name, member_of, result, state
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, in_again, member_name, member_of, record, result
 
 Vars = t.Mapping[str, t.Any]
 ASIDE = ("out", "draining", "partly")  # as balancer_member says `before`; a place says the first two
@@ -58,7 +58,7 @@ def left_out(hostvars: Vars, plan: Vars) -> list[str]:
         left = result(of, "rollout_left")
         names = [host, *(member_name(host, color) for color in plan.get("colors") or ())]
         gone = not failed(left) and any(name in (left.get("members") or {}) for name in names) or bool(result(of, "rollout_unready"))
-        if gone and state(of) not in ("moved", "kept") and not in_again(of, host, plan):
+        if gone and record(of).outcome not in ("moved", "kept") and not in_again(of, host, plan):
             found.append(host)
     said = "Out of service, because nothing proven runs there: %s. The next rollout brings them back, once they are healthy."
     return [said % ", ".join(found)] if found else []

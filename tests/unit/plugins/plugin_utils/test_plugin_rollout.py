@@ -7,9 +7,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BLAMING
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ENDINGS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import BLAMING, batch, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render

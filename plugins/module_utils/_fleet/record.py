@@ -1,0 +1,220 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What the steps of a rollout said of one host, and all that is read from it: its outcome, the reason, who is to blame. Pure, so that nothing can be
+claimed by accident: a host of which no step says anything is `skipped`.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing as t
+from dataclasses import dataclass, field
+
+from .._node.ending import VERDICTS
+
+Facts = t.Mapping[str, t.Any]
+
+# Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
+BLAMING = (*VERDICTS, "canary_worse")
+LOCK_LOST, UNREACHABLE = "lock_lost", "unreachable"
+
+# Every step of a host in the order in which it can come, whichever the strategy. A hook is told last: what a step said itself says more.
+FORWARD = (
+    "note_leaving", "rejoin", "clear", "leave", "hide", "activate", "restart", "note_moved", "show", "join", "bake", "switch", "enable", "disable", "stop",
+    "note_joined", "hook",
+)
+CONFIRM = "confirm"
+BACKWARD = (
+    "note_returning", "back_clear", "back_leave", "back_point", "back_restart", "back_join", "back_show", "back_switch", "back_enable", "back_disable",
+    "back_stop", "back_remove", "back_unlist", "back_hook",
+)
+ORDER = {name: number for number, name in enumerate((*FORWARD, CONFIRM, *BACKWARD))}
+# What may have to be undone.
+TOUCHES = ("leave", "hide", "activate", "restart")
+# Before these have succeeded, a host is as the way forward left it.
+BACK_BEGINS = ("note_returning", "back_clear", "back_leave")
+# With these the former version serves again; the others of the way back see to it that the server's next boot starts that one, too.
+BACK_PROVES = ("back_point", "back_restart", "back_join", "back_show")
+BACK_ENDS = tuple(name for name in BACKWARD if name not in (*BACK_BEGINS, *BACK_PROVES, "back_hook"))
+
+
+@dataclass(frozen=True)
+class StepResult:
+    step: str
+    ok: bool = True
+    code: str = ""  # of the error; also where the step went on in spite of it
+    text: str = ""  # what went wrong, and why
+    hint: str = ""  # what its user can do about it
+    lost: bool = False  # the server did not answer: whether it has obeyed is not known
+    began: float | None = None
+    seconds: float | None = None
+    facts: Facts = field(default_factory=lambda: types.MappingProxyType({}), compare=False)  # all that the step said
+
+    def told(self, key: str) -> Facts:
+        """A part of the facts that is a mapping itself."""
+        found = self.facts.get(key)
+        return found if isinstance(found, t.Mapping) else {}
+
+
+NOTHING = StepResult("")
+
+
+@dataclass(frozen=True)
+class HostRecord:
+    """results: at most one of each step, in any order."""
+
+    results: tuple[StepResult, ...] = ()
+
+    @functools.cached_property
+    def _by_step(self) -> dict[str, StepResult]:
+        return {result.step: result for result in self.results}
+
+    def __getitem__(self, step: str) -> StepResult:
+        """What a step said; an empty result where it has not been, or was skipped."""
+        return self._by_step.get(step, NOTHING)
+
+    def __contains__(self, step: object) -> bool:
+        return step in self._by_step
+
+    def with_result(self, result: StepResult) -> HostRecord:
+        return HostRecord((*(one for one in self.results if one.step != result.step), result))
+
+    def before(self, step: str) -> HostRecord:
+        """As it was when this step began."""
+        return HostRecord(tuple(one for one in self.results if ORDER[one.step] < ORDER[step]))
+
+    def _failed(self, steps: t.Iterable[str]) -> list[StepResult]:
+        return [self[step] for step in steps if not self[step].ok]
+
+    @property
+    def outcome(self) -> str:
+        """returned, stranded, kept, unreachable, failed, moved or skipped."""
+        not_begun, hook = bool(self._failed(BACK_BEGINS)), not self["back_hook"].ok
+        if "back_point" in self or "back_restart" in self:
+            if any(self[step].lost for step in ("back_point", "back_restart", *BACK_ENDS)):
+                return "unreachable"
+            if self._failed((*BACK_PROVES, *BACK_ENDS, "back_hook")):
+                return "stranded"
+            return "kept" if not_begun else "returned"
+        if (not_begun or hook) and self.serves:
+            return "kept"  # and could not be taken out to go back
+        failed = self._failed(FORWARD)
+        if failed:
+            return "unreachable" if any(one.lost for one in failed) else "failed"
+        if "after" not in self["restart"].facts:
+            return "skipped"
+        if not_begun or hook:
+            return "failed"  # it moved, and never joined
+        if self[CONFIRM].lost:
+            return "unreachable"
+        return "failed" if self.since else "moved"
+
+    @property
+    def serves(self) -> bool:
+        """Whether the new version serves, as far as the way forward came."""
+        if not self["restart"].facts.get("after") or self._failed(("restart", "join", "show")):
+            return False
+        return "join" in self or "show" in self or not any(step in self for step in ("clear", "leave", "hide"))
+
+    @property
+    def serves_again(self) -> bool:
+        """Whether the version before runs, proven, and nothing says that it does not serve."""
+        return "back_point" in self and bool(self["back_restart"].facts.get("after")) and not self._failed((*BACK_PROVES, "back_leave"))
+
+    @property
+    def since(self) -> str:
+        """What became of a host after its batch; empty where it is as it was."""
+        if CONFIRM not in self or self[CONFIRM].lost:
+            return ""
+        now, moved = self[CONFIRM].facts, self["restart"]
+        if "running" not in now:
+            return "it was healthy, and could not be asked again: %s" % self[CONFIRM].text
+        expected, health = moved.told("after").get("pid"), self[CONFIRM].told("health")
+        if not now["running"]:
+            text = "and does not run any more%s" % (": %s" % now["why"] if now.get("why") else "")
+        elif expected is not None and now.get("pid") != expected:
+            text = "then its process %s ended, and %s took its place" % (expected, now.get("pid"))
+        elif health and not health.get("passed"):
+            text = "then not any more: %s" % (health.get("reason") or "no reason given")
+        else:
+            return ""
+        ended = host_ended(moved.facts, now)
+        return "it was healthy, %s%s" % (text, " (%s)" % ended if ended else "")
+
+    @property
+    def reason(self) -> str:
+        """The first error of the way forward, and the first of the way back."""
+        there = next((one.text for one in self._failed(FORWARD)), "") or self.since
+        back = next((one.text for one in self._failed(BACKWARD)), "")
+        return " and then, on the way back: ".join(text for text in (there, back) if text)
+
+    @property
+    def way_out(self) -> str:
+        """The next step of the error that `reason` begins with."""
+        return next((one.hint for one in self._failed((*FORWARD, *BACKWARD))), "")
+
+    @property
+    def blames(self) -> bool:
+        """Whether it speaks against the release. A server that can't be asked, that itself has ended, or of which a setting is at fault, does not."""
+        now = self[CONFIRM].facts
+        told = "running" in now and not now.get("misconfigured") and not host_ended(self["restart"].facts, now)
+        return bool(told and self.since) or any(self[step].code in BLAMING for step in FORWARD)
+
+    @property
+    def fenced(self) -> bool:
+        """Another deployer has taken over: nothing more may be written, not even to undo."""
+        return any(one.code == LOCK_LOST for one in self.results)
+
+    @property
+    def touched(self) -> bool:
+        """Whether a step was begun that may have to be undone."""
+        return any(step in self for step in TOUCHES)
+
+    @property
+    def unsettled(self) -> bool:
+        """Touched, and not taken back yet."""
+        return self.touched and "back_point" not in self
+
+    @property
+    def seconds(self) -> float:
+        """How long it took to point `current`, and to restart."""
+        return round(sum(self[step].seconds or 0.0 for step in ("activate", "restart")), 3)
+
+
+def host_ended(before: Facts, now: Facts) -> str:
+    """Why what became of a node is its server's doing. before, now: what modules said of it."""
+    if now.get("ending"):
+        return str(now["ending"])
+    boots = [found.get("boot_id") for found in (before, now)]
+    return "its server was started again" if all(boots) and boots[0] != boots[1] else ""
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """How a batch fared. unsettled: touched and not taken back yet; serving: of these, who has to leave a balancer once more before it returns."""
+
+    states: t.Mapping[str, str]
+    fenced: bool
+    moved: tuple[str, ...]
+    unsettled: tuple[str, ...]
+    serving: tuple[str, ...]
+    healed: tuple[str, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(state in ("failed", "unreachable", "stranded") for state in self.states.values())
+
+
+def batch_state(records: t.Mapping[str, HostRecord], hosts: t.Sequence[str]) -> BatchState:
+    of = {host: records.get(host, HostRecord()) for host in hosts}
+    states = {host: record.outcome for host, record in of.items()}
+    unsettled = tuple(host for host in hosts if of[host].unsettled)
+    return BatchState(
+        states=states, fenced=any(record.fenced for record in of.values()), moved=tuple(host for host in hosts if states[host] == "moved"),
+        unsettled=unsettled, serving=tuple(host for host in unsettled if "join" in of[host] or "show" in of[host]),
+        healed=tuple(host for host in hosts if of[host].serves_again),
+    )
