@@ -11,9 +11,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import live_of, members, turn
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, batch, member_of, result, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, member_of, result, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview, unsettled
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render

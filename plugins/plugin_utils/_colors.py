@@ -14,7 +14,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import CURRENT, came_from, member_name, result, unfinished_from
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT, member_name, nodes_at
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, result, unfinished_from
 
 Vars = t.Mapping[str, t.Any]
 Turn = dict[str, list[str]]
@@ -108,31 +110,9 @@ def rotation(host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
 
 def turn(plan: Vars, hosts: t.Iterable[str], step: str) -> Turn:
     """By host, the nodes whose turn it is to join or to leave the balancer at a step of the batch."""
-    known = {name for name, member in ((plan.get("balanced") or {}).get("members") or {}).items() if member.get("before") != "unknown"}
-    found: Turn = {}
-    for host in hosts:
-        mine, leaves = plan["sides"][host], host in plan["leaves"]
-        there = [color for color in (CURRENT, *plan["colors"]) if member_name(host, color) in known]
-        row = next(row for row in plan["rows"] if row["host"] == host)
-        if step == "clear":
-            # What is about to start must not be asked before it is proven.
-            chosen = [mine["to"]] if mine["starts"] else []
-        elif step == "rejoin":
-            # An interrupted rollout may have left only the node in the balancer that we are about to take.
-            chosen = [mine["live"]] if mine["starts"] and mine["live"] and leaves and host in plan["recovers"] and row["healthy"] else []
-        elif step == "join":
-            chosen = [mine["to"]] if leaves else []
-        elif step == "leave":
-            chosen = [color for color in mine["others"] if color in there]
-        elif step == "back_clear":
-            chosen = [mine["to"]] if not mine["back"] else [mine["back"]] if mine["back"] != mine["live"] else []
-        elif step == "back_join":
-            chosen = [mine["back"]] if mine["back"] and leaves else []
-        else:
-            chosen = [color for color in there if color != mine["back"]]
-        if chosen:
-            found[host] = chosen
-    return found
+    parsed = parse_plan(plan)
+    found = {host: nodes_at(parsed, host, step) for host in hosts}
+    return {host: nodes for host, nodes in found.items() if nodes}
 
 
 def members(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Sequence[str]) -> dict[str, t.Any]:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import notes
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult, batch_state
-from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_words import cut
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Step
 
 Vars = t.Mapping[str, t.Any]
 
-CURRENT = "current"  # the pointer, and in place of a colour the node of a host that has only one
 # The registers of a rollout, and the steps that they are of; tasks/stage.yml of the role resets them before each.
 STEPS = {
     "rollout_leaving": "note_leaving", "rollout_rejoined": "rejoin", "rollout_cleared": "clear", "rollout_left": "leave", "rollout_unready": "hide",
@@ -114,11 +116,6 @@ def came_from(hostvars: Vars, plan: Vars, host: str) -> str:
     return unfinished_from(plan, host) or str(result(hostvars, "rollout_staged").get("current") or "")
 
 
-def member_name(host: str, color: str) -> str:
-    """What a balancer's member is called here; `current` is the node of a host that has only one."""
-    return host if color == CURRENT else "%s-%s" % (host, color)
-
-
 def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:
     """What balancer_member said of a host; of one with two nodes, of the first of these that took part."""
     members = found.get("members") or {}
@@ -128,29 +125,13 @@ def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:
 
 def steps(hostvars: Vars, hosts: t.Sequence[str], plan: Vars, phase: str) -> dict[str, dict[str, t.Any]]:
     """What the journal is told of a batch. phase: leaving, moved, joined, returning or returned."""
-    found: dict[str, dict[str, t.Any]] = {}
-    for host in hosts:
-        of = hostvars.get(host) or {}
-        # A readiness file is withdrawn where something moves, and hides a server as a balancer does.
-        leaves = host in plan.get("leaves", ()) or bool(plan.get("ready")) and host in plan.get("moves", ())
-        if phase == "leaving":
-            found[host] = {"step": "leaving", "from": (plan.get("froms") or {}).get(host) or None, "out": leaves}
-        elif phase == "returning":
-            found[host] = {"step": "returning", "out": leaves}
-        elif phase == "joined":
-            found[host] = {"step": "joined", "out": False}
-        else:
-            told = record(of)
-            now = told.outcome
-            # The journal has no word for it: it serves, and could not be taken out to go back.
-            found[host] = {"step": "failed" if now == "kept" else now, "error": cut(told.reason, 500), "seconds": told.seconds}
-            if phase == "returned" and now == "returned" and in_again(of, host, plan):
-                found[host]["out"] = False
-    return found
+    found = notes({host: record(hostvars.get(host) or {}) for host in hosts}, hosts, parse_plan(plan), phase)
+    return {host: _row(step, phase) for host, step in found.items()}
 
 
-def in_again(of: Vars, host: str, plan: Vars) -> bool:
-    """Whether a host on its way back was seen to be in where it was taken out. One that had nothing to go back to was not."""
-    joined, colors = result(of, "rollout_back_joined").get("members") or {}, plan.get("colors") or ()
-    balanced = host not in plan.get("leaves", ()) or any(member_name(host, color) in joined for color in (CURRENT, *colors))
-    return balanced and (not plan.get("ready") or bool(result(of, "rollout_back_ready")))
+def _row(step: Step, phase: str) -> dict[str, t.Any]:
+    """As rollout_journal takes it: what is not given stays as it was."""
+    row: dict[str, t.Any] = {"step": step.step, **({} if step.out is None else {"out": step.out})}
+    if phase == "leaving":
+        row["from"] = step.before
+    return {**row, "error": step.error, "seconds": step.seconds} if phase in ("moved", "returned") else row

@@ -58,7 +58,8 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
     colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
     if side:
-        now = side["back"] if outcome == "returned" or record(of).serves_again else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
+        again = outcome == "returned" or (outcome == "stranded" and record(of).serves_again)
+        now = side["back"] if again else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
         colors = {"color": now, "color_before": side["live"]}
         # The former one served until its successor did, and stopped after it had left the balancer.
         stop = seconds(stopped(result(of, "rollout_stopped")), "stop")

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, in_again, member_name, member_of, record, result
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import in_again
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, member_of, record, result
 
 Vars = t.Mapping[str, t.Any]
 ASIDE = ("out", "draining", "partly")  # as balancer_member says `before`; a place says the first two
@@ -52,13 +55,13 @@ def notes(aside: t.Mapping[str, t.Sequence[str]], hidden: t.Sequence[str] = ()) 
 
 def left_out(hostvars: Vars, plan: Vars) -> list[str]:
     """Whom a rollout that failed took out and did not bring back."""
-    found = []
-    for host in plan.get("order") or ():
+    found, parsed = [], parse_plan(plan)
+    for host in parsed.order:
         of = hostvars.get(host) or {}
         left = result(of, "rollout_left")
         names = [host, *(member_name(host, color) for color in plan.get("colors") or ())]
         gone = not failed(left) and any(name in (left.get("members") or {}) for name in names) or bool(result(of, "rollout_unready"))
-        if gone and record(of).outcome not in ("moved", "kept") and not in_again(of, host, plan):
+        if gone and record(of).outcome not in ("moved", "kept") and not in_again(record(of), host, parsed):
             found.append(host)
     said = "Out of service, because nothing proven runs there: %s. The next rollout brings them back, once they are healthy."
     return [said % ", ".join(found)] if found else []

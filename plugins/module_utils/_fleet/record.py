@@ -99,7 +99,9 @@ class HostRecord:
                 return "unreachable"
             if self._failed((*BACK_PROVES, *BACK_ENDS, "back_hook")):
                 return "stranded"
-            return "kept" if not_begun else "returned"
+            if not_begun:
+                return "kept" if self.serves else "stranded"
+            return "returned"
         if (not_begun or hook) and self.serves:
             return "kept"  # and could not be taken out to go back
         failed = self._failed(FORWARD)
@@ -123,7 +125,7 @@ class HostRecord:
     @property
     def serves_again(self) -> bool:
         """Whether the version before runs, proven, and nothing says that it does not serve."""
-        return "back_point" in self and bool(self["back_restart"].facts.get("after")) and not self._failed((*BACK_PROVES, "back_leave"))
+        return "back_point" in self and bool(self["back_restart"].facts.get("after")) and not self._failed(BACK_PROVES)
 
     @property
     def since(self) -> str:

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The plan of a rollout as a frozen value, parsed once from the dictionary that the role remembers as rollout_plan."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .._release.channel import Target
+
+Doc = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Of a host with two nodes: `live` serves, `to` shall, `others` are out and stopped in the end; `back` and `before` are what to go back to."""
+
+    live: str = ""
+    to: str = ""
+    back: str = ""
+    before: str = ""
+    others: tuple[str, ...] = ()
+    starts: bool = False
+    action: str = "none"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A host as it was seen before anything moved."""
+
+    host: str
+    before: str = ""  # the version to go back to; empty where there is none
+    running: str = ""
+    current: str = ""
+    action: str = "none"
+    activate: bool = False
+    healthy: bool = False
+    serves: bool = False
+    rotation: str = ""  # what the balancer says; empty where there is none
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was asked for, and what the store said."""
+
+    name: str
+    channel: str
+    version: str
+    digest: str
+    kind: str = "rollout"  # rollout, restart, rollback
+    why: str = "named"  # named, stable, resumed, reverted, swept
+    strategy: str = "rolling"
+    homecoming: bool = False  # to what is stable already
+    stable: Target | None = None
+    candidate: Target | None = None
+    ready: bool = False  # there is a readiness file
+    colors: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    everyone: tuple[str, ...] = ()  # also whom --limit leaves out
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    draft: Draft
+    order: tuple[str, ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
+    rows: tuple[Row, ...] = ()
+    sides: t.Mapping[str, Side] = field(default_factory=dict)
+    floor: int = 0
+    idle: bool = False
+    moves: frozenset[str] = frozenset()
+    leaves: frozenset[str] = frozenset()  # its balancer is ours to command
+    absent: frozenset[str] = frozenset()  # out by somebody else's hand
+    recovers: frozenset[str] = frozenset()  # left half way by a rollout that was interrupted
+    canary: str = ""
+    known: frozenset[str] = frozenset()  # members that a balancer knows
+    born: tuple[str, ...] = ()
+    refused: str = ""
+
+    @property
+    def balanced(self) -> bool:
+        return bool(self.known)
+
+    def row(self, host: str) -> Row:
+        return next((row for row in self.rows if row.host == host), Row(host))
+
+    def before(self, host: str) -> str:
+        """The version that a host goes back to; empty where it had none."""
+        return self.sides[host].before if host in self.sides else self.row(host).before
+
+    def hidden(self, host: str) -> bool:
+        """Whether its move takes it out of service. A readiness file is withdrawn where something moves, and hides a server as a balancer does."""
+        return host in self.leaves or (self.draft.ready and host in self.moves)
+
+
+def parse_plan(doc: Doc) -> Plan:
+    """doc: rollout_plan, be it a draft yet or a plan."""
+    draft = Draft(
+        name=str(doc["name"]), channel=str(doc["channel"]), version=str(doc["version"]), digest=str(doc["digest"]), kind=doc.get("kind") or "rollout",
+        why=doc.get("why") or "named", strategy=doc.get("strategy") or "rolling", homecoming=bool(doc.get("homecoming")), stable=_target(doc.get("stable")),
+        candidate=_target(doc.get("candidate")), ready=bool(doc.get("ready")), colors=_names(doc.get("colors")), hosts=_names(doc.get("hosts")),
+        everyone=_names(doc.get("everyone")), interrupted=bool(doc.get("interrupted")),
+    )  # fmt: skip
+    members: Doc = (doc.get("balanced") or {}).get("members") or {}
+    froms = doc.get("froms") or {}
+    return Plan(
+        draft=draft, order=_names(doc.get("order")), batches=tuple(_names(batch) for batch in doc.get("members") or ()),
+        rows=tuple(_row(row, froms) for row in doc.get("rows") or ()), sides={host: _side(side) for host, side in (doc.get("sides") or {}).items()},
+        floor=int(doc.get("floor") or 0), idle=bool(doc.get("idle")), moves=frozenset(doc.get("moves") or ()), leaves=frozenset(doc.get("leaves") or ()),
+        absent=frozenset(doc.get("absent") or ()), recovers=frozenset(doc.get("recovers") or ()), canary=str(doc.get("canary") or ""),
+        known=frozenset(name for name, member in members.items() if member.get("before") != "unknown"), born=_names(doc.get("born")),
+        refused=str(doc.get("refused") or ""),
+    )  # fmt: skip
+
+
+def _names(value: t.Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in value or ())
+
+
+def _target(doc: t.Any) -> Target | None:
+    return Target(str(doc["version"]), str(doc["digest"])) if doc else None
+
+
+def _side(doc: Doc) -> Side:
+    return Side(
+        live=doc.get("live") or "", to=doc.get("to") or "", back=doc.get("back") or "", before=doc.get("from") or "", others=_names(doc.get("others")),
+        starts=bool(doc.get("starts")), action=doc.get("action") or "none",
+    )
+
+
+def _row(doc: Doc, froms: Doc) -> Row:
+    return Row(
+        host=str(doc["host"]), before=doc.get("from") or froms.get(doc["host"]) or "", running=doc.get("running") or "", current=doc.get("current") or "",
+        action=doc.get("action") or "none", activate=bool(doc.get("activate")), healthy=bool(doc.get("healthy")), serves=bool(doc.get("serves")),
+        rotation=doc.get("rotation") or "",
+    )

@@ -1,0 +1,252 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What is next in a rollout, given what has been answered so far. Pure: it yields turns, is sent their answers, and does nothing itself.
+
+The same answers lead to the same turn, so that who has kept the answers can go on in another process: see `next_turn`.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from . import decisions
+from .nodes import nodes_at
+from .plan import Plan
+from .record import LOCK_LOST, HostRecord, StepResult, batch_state
+from .strategies import HOOK, JOURNAL, STRATEGIES, Group, Step
+
+# Steps of the whole rollout.
+STORE, FLEET = "store", "fleet"
+Answers = t.Mapping[str, StepResult]
+
+
+@dataclass(frozen=True)
+class Options:
+    on_failure: str = "revert"  # or halt
+    migrate: str = ""
+    hooks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One step. hosts: who takes part. batch: whose step it is; for a step that is done once, its answer is sent under the name ""."""
+
+    step: Step
+    hosts: tuple[str, ...] = ()
+    batch: tuple[str, ...] = ()
+    back: bool = False
+
+
+@dataclass
+class Progress:
+    """What was answered up to now."""
+
+    plan: Plan
+    options: Options = field(default_factory=Options)
+    records: dict[str, HostRecord] = field(default_factory=dict)
+    fleet: HostRecord = field(default_factory=HostRecord)  # the steps of the whole rollout
+    halted: bool = False
+    fenced: bool = False
+
+    def of(self, host: str) -> HostRecord:
+        return self.records.get(host, HostRecord())
+
+    def take(self, host: str, result: StepResult) -> None:
+        self.records[host] = self.of(host).with_result(result)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A batch; and of the way back, who returns, as it was when that began: it changes what that is read from."""
+
+    batch: tuple[str, ...]
+    back: bool = False
+    returning: tuple[str, ...] = ()
+    serving: tuple[str, ...] = ()
+
+
+Turns = t.Generator[Turn, Answers, None]
+Chooser = t.Callable[[Progress, Scene, t.Sequence[str]], t.Iterable[str]]
+
+
+def _settled(now: Progress, scene: Scene) -> t.Sequence[str]:
+    """Where one of the batch failed, all of it goes back, and nobody joins before; unless what moved is to stay."""
+    state = batch_state(now.records, scene.batch)
+    return state.moved if now.options.on_failure == "halt" or not state.failed else ()
+
+
+def _unharmed(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
+    return () if batch_state(now.records, scene.batch).failed else hosts
+
+
+def _canary(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
+    return _unharmed(now, scene, hosts) if scene.batch[0] == now.plan.canary else ()
+
+
+def _nodes(step: str) -> Chooser:
+    return lambda now, scene, hosts: [host for host in hosts if nodes_at(now.plan, host, step)]
+
+
+# Who takes part in a step, or in a group of steps, of those who are there.
+WHO: t.Mapping[str, Chooser] = {
+    "all": lambda now, scene, hosts: hosts,
+    "leavers": lambda now, scene, hosts: [host for host in hosts if host in now.plan.leaves and host in now.plan.moves],
+    "hidden": lambda now, scene, hosts: [host for host in hosts if now.plan.draft.ready and host in now.plan.moves],
+    "ready": lambda now, scene, hosts: hosts if now.plan.draft.ready else (),
+    "settled": lambda now, scene, hosts: _settled(now, scene),
+    "joiners": lambda now, scene, hosts: [host for host in _settled(now, scene) if host in now.plan.leaves],
+    "canary": _canary,
+    "unharmed": _unharmed,
+    "returning": lambda now, scene, hosts: scene.returning,
+    "serving": lambda now, scene, hosts: [host for host in scene.serving if host in now.plan.leaves],
+    "had_one": lambda now, scene, hosts: [host for host in hosts if now.plan.before(host)],
+    "had_none": lambda now, scene, hosts: [host for host in scene.returning if not now.plan.before(host)],
+    "shown_again": lambda now, scene, hosts: [host for host in hosts if now.plan.draft.ready and now.plan.before(host)],
+    "healed": lambda now, scene, hosts: batch_state(now.records, scene.returning).healed,
+    "back_joiners": lambda now, scene, hosts: [host for host in hosts if host in now.plan.leaves],
+    **{step: _nodes(step) for step in ("clear", "rejoin", "join", "leave", "back_clear", "back_join", "back_leave")},
+}
+
+
+def _walk(now: Progress, groups: t.Sequence[Group], scene: Scene) -> Turns:
+    """A batch goes through a table. Who fails takes no further part: forward in nothing that follows, back in nothing of the same group."""
+    out: set[str] = set()
+    for group in groups:
+        members = list(WHO[group.who](now, scene, scene.batch))
+        if scene.back:
+            out = set()
+        for step in group.steps:
+            active = [host for host in members if host not in out]
+            if not active or (step.where == HOOK and step.name not in now.options.hooks):
+                continue
+            # What is done once is done for all of the batch as long as one of it is there.
+            hosts = tuple(WHO[step.who](now, scene, members if step.once else active))
+            if hosts:
+                answers = yield Turn(step, hosts, scene.batch, scene.back)
+                if not group.tolerant:
+                    out |= _taken(now, step, hosts, scene, answers)
+
+
+def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answers: Answers) -> set[str]:
+    """Keeps the answers; gives the hosts that failed."""
+    out = set()
+    for host in scene.batch if step.once else hosts:
+        result = answers.get("" if step.once else host, StepResult(step.name, False, text="%s said nothing" % step.name))
+        if step.where != HOOK:
+            now.take(host, result)
+        elif not result.ok:
+            now.take(host, StepResult("back_hook" if scene.back else "hook", False, text=result.text))
+        if not result.ok:
+            out.add(host)
+    return out
+
+
+def forward(now: Progress, batch: tuple[str, ...]) -> Turns:
+    yield from _walk(now, STRATEGIES[now.plan.draft.strategy].forward, Scene(batch))
+
+
+def backward(now: Progress, batch: tuple[str, ...]) -> Turns:
+    state = batch_state(now.records, batch)
+    yield from _walk(now, STRATEGIES[now.plan.draft.strategy].back, Scene(batch, True, state.unsettled, state.serving))
+    # Who was frozen on the way back may have been overtaken there, too.
+    now.fenced = batch_state(now.records, batch).fenced
+    if now.fenced:
+        yield from _give_way(now, batch, "back_leave")
+
+
+def _give_way(now: Progress, batch: tuple[str, ...], step: str) -> Turns:
+    """A balancer knows no fence. What was taken out of it just then is put back, once the other deployer is done."""
+    if any(now.of(host)[step].told("members") for host in batch):
+        yield Turn(Step("give_way", FLEET), batch, batch)
+
+
+def _once(now: Progress, name: str, where: str = STORE) -> t.Generator[Turn, Answers, bool]:
+    """A step of the whole rollout; whether it succeeded."""
+    answers = yield Turn(Step(name, where))
+    result = answers.get("", StepResult(name, False))
+    now.fleet = now.fleet.with_result(result)
+    return result.ok
+
+
+def _begin(now: Progress) -> t.Generator[Turn, Answers, bool]:
+    """What goes wrong here has not touched a server."""
+    draft = now.plan.draft
+    if not (yield from _once(now, "lock")) or not (yield from _once(now, "open", JOURNAL)):
+        return False
+    if "before_rollout" in now.options.hooks and not (yield from _once(now, "before_rollout", HOOK)):
+        return False
+    if not draft.homecoming and not (yield from _once(now, "propose")):
+        return False
+    return not decisions.migrates(now.plan, now.options.migrate) or (yield from _once(now, "migrate", FLEET))
+
+
+def rollout(now: Progress) -> Turns:
+    """A whole rollout, from its lock until that is given back. `now` has all that was answered."""
+    if now.plan.idle:
+        return
+    now.halted = not (yield from _begin(now))
+    for batch in now.plan.batches:
+        if now.halted:
+            break
+        yield from forward(now, batch)
+        state = batch_state(now.records, batch)
+        if state.failed:
+            now.halted, now.fenced = True, state.fenced
+            if now.fenced:
+                yield from _give_way(now, batch, "leave")
+            elif now.options.on_failure == "revert":
+                yield from backward(now, batch)
+    yield from _confirm(now)
+    for batch in now.plan.batches:
+        if now.halted and not now.fenced and now.options.on_failure == "revert" and batch_state(now.records, batch).unsettled:
+            yield from backward(now, batch)
+    yield from _end(now)
+
+
+def _confirm(now: Progress) -> Turns:
+    """The last look, at all hosts at once: what was healthy in its batch may have died since."""
+    moved = tuple(host for host in now.plan.order if "after" in now.of(host)["restart"].facts)
+    if now.halted or not moved:
+        return
+    answers = yield Turn(Step("confirm", FLEET), moved, now.plan.order)
+    for host, result in answers.items():
+        now.take(host, result)
+    now.halted = batch_state(now.records, now.plan.order).failed
+
+
+def _end(now: Progress) -> Turns:
+    success, promoted = not now.halted and decisions.succeeded(now.plan, now.records), False
+    if success and ("before_promote" not in now.options.hooks or (yield from _once(now, "before_promote", HOOK))):
+        promoted = yield from _once(now, "promote")
+    success = success and promoted
+    named = "propose" in now.fleet and now.fleet["propose"].ok
+    fate = decisions.candidate_fate(now.plan, success, decisions.blames(now.records), fenced=now.fenced, promoted=promoted, named=named)
+    if fate != decisions.STAY:
+        yield from _once(now, fate)
+    if "open" in now.fleet and now.fleet["open"].ok:
+        yield from _once(now, "close", JOURNAL)
+    if now.fleet["lock"].ok:
+        yield from _once(now, "release")
+
+
+def next_turn(plan: Plan, options: Options, answered: t.Iterable[Answers]) -> tuple[Turn | None, Progress]:
+    """The turn that follows these answers, all since the rollout began, and what is known by then. None: it is over."""
+    now = Progress(plan, options)
+    turns = rollout(now)
+    turn = next(turns, None)
+    try:
+        for answers in answered:
+            turn = turns.send(answers)
+    except StopIteration:
+        return None, now
+    return turn, now
+
+
+def claims_success(now: Progress) -> bool:
+    """Whether its report may say that it succeeded. Who lost the lock before the journal was closed claims nothing."""
+    promoted = "promote" in now.fleet and now.fleet["promote"].ok
+    return promoted and decisions.succeeded(now.plan, now.records) and now.fleet["close"].code != LOCK_LOST

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""The strategies of a rollout as data: for each a table of steps forward and a table of steps back.
+
+A table is a list of groups. Within a group, a host at which a step failed takes no part in the steps that follow; a step that is done once for the batch
+fails for all of it. On the way forward a failure ends the batch. On the way back the next group is for whom it says.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+# Where a step is done: once for a batch in the journal or at the balancers, or on each of its servers; a hook is a task file of the user's, for each.
+JOURNAL, BALANCER, SERVER, HOOK = "journal", "balancer", "server", "hook"
+
+
+@dataclass(frozen=True)
+class Step:
+    """name: as in record.py, or of a hook. who: of the hosts in the batch that take part, in turns.py."""
+
+    name: str
+    where: str
+    who: str = "all"
+
+    @property
+    def once(self) -> bool:
+        return self.where in (JOURNAL, BALANCER)
+
+
+@dataclass(frozen=True)
+class Group:
+    steps: tuple[Step, ...]
+    who: str = "all"
+    # What fails here neither fails the host nor ends anything: the next note, or the end of the rollout, says the same.
+    tolerant: bool = False
+
+
+@dataclass(frozen=True)
+class Strategy:
+    name: str
+    forward: tuple[Group, ...]
+    back: tuple[Group, ...]
+
+
+def _hook(name: str, who: str = "all") -> Step:
+    return Step(name, HOOK, who)
+
+
+ROLLING = (
+    Group((
+        Step("note_leaving", JOURNAL), _hook("before_batch"), Step("leave", BALANCER, "leavers"), Step("hide", SERVER, "hidden"), _hook("leave"),
+        Step("activate", SERVER), _hook("before_restart"), Step("restart", SERVER), _hook("after_restart"), Step("note_moved", JOURNAL), _hook("join"),
+        Step("show", SERVER, "ready"), Step("join", BALANCER, "joiners"), Step("note_joined", JOURNAL, "settled"), Step("bake", BALANCER, "canary"),
+        _hook("after_batch"),
+    )),
+)  # fmt: skip
+ROLLING_BACK = (
+    Group((
+        Step("note_returning", JOURNAL), _hook("before_return"), Step("back_leave", BALANCER, "serving"), _hook("leave"), Step("back_point", SERVER),
+        Step("back_restart", SERVER), _hook("join", "had_one"), Step("back_show", SERVER, "shown_again"), _hook("after_return"),
+    ), "returning"),
+    Group((Step("back_join", BALANCER, "back_joiners"),), "healed"),
+    Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
+)  # fmt: skip
+
+# With two nodes on a host, the successor serves before what serves is touched.
+BLUE_GREEN = (
+    Group((
+        Step("note_leaving", JOURNAL), _hook("before_batch"), Step("rejoin", BALANCER, "rejoin"), Step("clear", BALANCER, "clear"), Step("activate", SERVER),
+        _hook("before_restart"), Step("restart", SERVER), _hook("after_restart"), Step("note_moved", JOURNAL),
+    )),
+    Group((
+        _hook("join"), Step("join", BALANCER, "join"), _hook("leave"), Step("leave", BALANCER, "leave"), Step("switch", SERVER), Step("enable", SERVER),
+        Step("disable", SERVER), Step("stop", SERVER),
+    ), "unharmed"),
+    Group((Step("note_joined", JOURNAL),), "unharmed"),
+    Group((_hook("after_batch"),)),
+)  # fmt: skip
+BLUE_GREEN_BACK = (
+    Group((
+        Step("note_returning", JOURNAL), _hook("before_return"), Step("back_clear", BALANCER, "back_clear"), Step("back_point", SERVER),
+        Step("back_restart", SERVER), _hook("after_return"),
+    ), "returning"),
+    Group((
+        Step("back_join", BALANCER, "back_join"), Step("back_leave", BALANCER, "back_leave"), Step("back_switch", SERVER), Step("back_enable", SERVER),
+        Step("back_disable", SERVER), Step("back_stop", SERVER),
+    ), "healed"),
+    Group((Step("back_remove", SERVER), Step("back_unlist", SERVER)), "had_none"),
+    Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
+)  # fmt: skip
+
+STRATEGIES: t.Mapping[str, Strategy] = {
+    "rolling": Strategy("rolling", ROLLING, ROLLING_BACK),
+    "canary": Strategy("canary", ROLLING, ROLLING_BACK),
+    "all_at_once": Strategy("all_at_once", ROLLING, ROLLING_BACK),
+    "blue_green": Strategy("blue_green", BLUE_GREEN, BLUE_GREEN_BACK),
+}
+
+
+def steps(groups: t.Iterable[Group]) -> t.Iterator[Step]:
+    for group in groups:
+        yield from group.steps
