@@ -41,6 +41,7 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
         beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"}, service_env="{{ beam_env }}", bootstrap_user_data_path=str(user_data),
         bootstrap_aws={"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]},
         bootstrap_secrets={"BEACON_SECRET": "ssm:/beacon/secret"}, bootstrap_cookie="secretsmanager:beacon#cookie",
+        service_distribution="cluster", beam_cookie=COOKIE,  # the latter for h1 alone, to which a play brings it
         bootstrap_deadline=120, bootstrap_jitter=1, bootstrap_drain=2, bootstrap_heartbeat=5,
     )  # fmt: skip
     line.aws = Aws(hosts, "ec2", "ssm", "secretsmanager")
@@ -201,6 +202,13 @@ def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
         born.serves(host, "0.1.0")
         print("%s, bare, in service after %.1f s" % (host, time.monotonic() - began))
         assert born.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
+    # Of one image or none, each is called by its own address, and they find each other by these names and the cookie.
+    nodes = {host: "beacon@" + born.hosts.shell(host, "hostname -I").split()[0] for host in ("h2", "h3", "h4")}
+    assert len(set(nodes.values())) == 3
+    for host, node in nodes.items():
+        assert "RELEASE_NODE=" + node in born.environment(host)
+        pings = "IO.puts(inspect({node(), %s}))" % ", ".join("Node.ping(:\"%s\")" % other for other in nodes.values())
+        assert born.hosts.on(host, "beacon-remote", "rpc", pings).strip() == "{:\"%s\", :pong, :pong, :pong}" % node
     born.hosts.fleet("imds", "spot", "h3", "120")
     eventually(lambda: born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive")
     assert re.search(r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL)

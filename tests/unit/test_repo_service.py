@@ -27,6 +27,9 @@ SETTINGS: dict[str, dict[str, t.Any]] = {
     "patient": {"service_restart_delay": 5, "service_start_limit_burst": 4},
     "limited": {"service_start_limit_interval": 300},
     "soft": {"service_hardening": False},
+    "cluster": {"service_distribution": "cluster", "beam_cookie": "hunter2"},
+    "fetched": {"service_distribution": "cluster", "bootstrap_cookie": "ssm:/shop/cookie", "service_node": "web@localhost", "service_dist_listen": "::"},
+    "named": {"service_distribution": "cluster", "beam_cookie": "hunter2", "service_node": "shop@shop.internal"},
     "theirs": {"service_create_user": "false", "service_user": "deploy", "service_adopt": ["/srv/shop"]},
 }
 REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
@@ -34,6 +37,7 @@ REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
     "reserved": ({"beam_env": {"RELEASE_COOKIE": "hunter2"}}, "RELEASE_COOKIE in bootstrap_env (beam_env) is set by the role itself"),
     "files": ({"beam_files": [{"path": "x", "content": "hunter2"}]}, "every server of the account may read the bundle"),
     "unit": ({"beam_unit": "Shop"}, "Check service_manager"),
+    "cookie": ({"service_distribution": "cluster"}, "Name in beam_cookie_source (bootstrap_cookie) where each server reads it."),
 }
 
 
@@ -110,6 +114,15 @@ def test_a_node_that_can_t_boot_is_started_again_for_as_long_as_it_takes(made: d
 def test_an_account_that_is_somebody_s_is_not_made(made: dict[str, t.Any]) -> None:
     assert [user["name"] for user in made["plain"]["users"]] == ["shop"] and made["plain"]["adopt"] == []
     assert made["theirs"]["users"] == [] and made["theirs"]["adopt"] == ["/srv/shop"] and unit(made["theirs"])["User"] == ["deploy"]
+
+
+def test_a_node_of_a_cluster_is_named_at_each_boot(made: dict[str, t.Any]) -> None:
+    file = "/run/beam-bootstrap/shop.node"
+    assert made["cluster"]["cluster"] == {"name": "shop", "listen": "0.0.0.0", "file": file}
+    assert made["fetched"]["cluster"] == {"name": "web", "listen": "::", "file": file}
+    assert not made["plain"]["cluster"] and not made["named"]["cluster"]
+    # The unit is the same where a play sets it up. The last file counts.
+    assert [unit(made[name])["EnvironmentFile"][-1] == "-" + file for name in ("cluster", "fetched", "named", "plain")] == [True, True, True, False]
 
 
 def test_further_options_of_the_unit(made: dict[str, t.Any]) -> None:

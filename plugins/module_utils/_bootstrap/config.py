@@ -30,6 +30,7 @@ SOURCES = ("file", "user_data", "tags")
 IDENTIFIED = ("channel", "lifecycle", "brake", "deadline", "jitter")
 _SECRET_OPTIONS = ("store", "access_key", "secret_key", "session_token")
 _SOURCE = re.compile(r"(?:ssm:/?[A-Za-z0-9_.\-/]+|secretsmanager:[A-Za-z0-9/_+=.@:\-]+(?:#[^\s#]+)?|file:/.+)")
+_NODE = re.compile(r"[A-Za-z0-9_.-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 BRAKE_SPEC: dict[str, t.Any] = {
@@ -39,6 +40,11 @@ BRAKE_SPEC: dict[str, t.Any] = {
         "within": {"type": "float", "default": 3600.0, "least": 1},
         "longest": {"type": "float", "default": 1800.0, "least": 0},
     },
+}
+CLUSTER_SPEC: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "listen": {"type": "str", "default": "0.0.0.0"},
+    "file": {"type": "path", "required": True},
 }
 HOOKS_SPEC: dict[str, t.Any] = {
     "group": {"type": "str", "required": True},
@@ -70,6 +76,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "lifecycle": {"type": "raw", "default": "auto"},
     "heartbeat": {"type": "float", "default": 30.0, "least": 1},
     "drain": {"type": "float", "default": 30.0, "least": 0},
+    "cluster": {"type": "dict", "default": None, "options": CLUSTER_SPEC},
     "cookie": {"type": "str"},
     "cookie_file": {"type": "path"},
     "secrets": {"type": "dict", "default": {}},
@@ -104,6 +111,15 @@ class Hooks:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Of a node that others have to reach: its name is made of its server's address, at each boot."""
+
+    name: str  # before the @
+    listen: str  # what the distribution listens on, of which IPv4 or IPv6 is taken
+    file: str  # the environment file that gets the name
+
+
+@dataclass(frozen=True)
 class Aws:
     region: str | None = None
     endpoint_url: str | None = None
@@ -134,6 +150,7 @@ class Config:
     lifecycle: str | Hooks  # none, auto, or what was named
     heartbeat: float
     drain: float
+    cluster: Cluster | None
     cookie: str | None
     cookie_file: str | None
     secrets: t.Mapping[str, str]
@@ -195,6 +212,8 @@ def _typed(values: dict[str, t.Any], where: str) -> dict[str, t.Any]:
         done["brake"] = Brake(**done["brake"])
     if "aws" in done:
         done["aws"] = Aws(**done["aws"])
+    if done.get("cluster"):
+        done["cluster"] = Cluster(**done["cluster"])
     if "identify" in done:
         done["identify"] = tuple(done["identify"])
     if "lifecycle" in done:
@@ -218,6 +237,13 @@ def _check(config: Config, where: str) -> None:
         path = getattr(config, key)
         if path is not None and not path.startswith("/"):
             raise _refuse(where, key, "it must be an absolute path")
+    if config.cluster is not None:
+        if not _NODE.fullmatch(config.cluster.name):
+            raise _refuse(where, "cluster.name", "%r is no name of a node without its host" % config.cluster.name)
+        if not config.cluster.file.startswith("/"):
+            raise _refuse(where, "cluster.file", "it must be an absolute path")
+        if config.manager != "systemd":
+            raise _refuse(where, "cluster", "with the manager %s the node reads its own file, in which RELEASE_NODE names it" % config.manager)
     for key in config.identify:
         if key not in SOURCES:
             raise _refuse(where, "identify", "%r is not one of %s" % (key, ", ".join(SOURCES)))

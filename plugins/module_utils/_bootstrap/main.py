@@ -78,6 +78,7 @@ def run(config: Config, report: Report, metadata: Metadata | None = None) -> int
 def _run(config: Config, report: Report, metadata: Metadata) -> int:
     from .lifecycle import Lifecycle, find_lifecycle
     from .notes import read_notes
+    from .node_name import name_node
     from .protocol import bring_up
     from .secrets import known_secrets
     from .world import Host
@@ -91,13 +92,16 @@ def _run(config: Config, report: Report, metadata: Metadata) -> int:
     served = bool(read_notes(config.base, identity.instance).version)
     # A server that was in service before is most likely held by nobody, and should not stay away because this can't be told.
     asking = Deadline(min(deadline.left(), UNTOLD_SECONDS)) if served else deadline
+    named, unnamed = _attempt("", lambda: deadline.keep_trying(lambda: name_node(config, metadata), report.say))
+    if named:
+        report.say("The node is called %s" % named)
     lifecycle, untold = _attempt(Lifecycle(), lambda: asking.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say))
     if untold is not None and untold.code == "instance_terminating":
         report.tell(untold)
         return GIVEN_UP
     passed_over = untold if served and untold is not None and untold.code in PASSING | COMING else None
     host = Host(config, identity, lifecycle, deadline, report)
-    host.problem = problem or (None if passed_over else untold)
+    host.problem = problem or unnamed or (None if passed_over else untold)
     held = lifecycle.launching
     try:
         host.jitter()
@@ -109,7 +113,7 @@ def _run(config: Config, report: Report, metadata: Metadata) -> int:
         return OFFLINE if passed_over else DONE
     except BeamError as error:
         # It was told in the course of the protocol.
-        if served and not held and not host.reached and error.code in PASSING | COMING and config.offline == "current":
+        if served and not held and unnamed is None and not host.reached and error.code in PASSING | COMING and config.offline == "current":
             version = host.serve_current()
             report.say("In service on %s, which was in service here before: the store can't be reached" % version)
             return OFFLINE

@@ -121,6 +121,11 @@ def _cookie(config: Config, sources: Sources) -> str | None:
         return cookie
     if config.cookie_file is None or os.path.lexists(config.cookie_file):
         return None
+    if config.cluster is not None:
+        raise BeamError(
+            "cookie_missing", "%s can't join its cluster" % config.name, "there is no cookie that all of its nodes have: each server would make up its own",
+            "Name in beam_cookie_source (bootstrap_cookie) where it is kept, and make the bundle again",
+        )  # fmt: skip
     return "".join(random.choice(string.ascii_letters + string.digits) for _index in range(COOKIE_LENGTH))
 
 

@@ -78,6 +78,12 @@ def _check_name(found: Settings) -> None:
 def _check_family(found: Settings) -> None:
     flags, interface = found.flags, found.flags.interface
     six = flags.protocol.startswith("inet6")
+    host = flags.node.partition("@")[2]
+    if ":" in host and not six and interface not in _LOOPBACK:
+        raise BeamError(
+            "dist_family", _what(found), "the node is called %s, which is an address of IPv6, and it speaks IPv4: no other node would find it" % flags.node,
+            'Put -proto_dist inet6_tcp into rel/vm.args.eex, and give service_dist_listen: "::", %s' % SETUP,
+        )  # fmt: skip
     if not interface or six == (":" in interface):
         return
     if six:

@@ -385,3 +385,80 @@ def test_status_tells_what_is_the_same(server: Server, monkeypatch: pytest.Monke
     after = status(config)
     assert (after["current"]["version"], after["current"]["digest"], after["running"]) == ("1.0.0", server.shelf.digests["1.0.0"], None)
     assert not after["same"] and after["problems"] == []
+
+
+# The name of a node of a cluster.
+
+
+CLUSTER = {"manager": "systemd", "lifecycle": "auto"}
+
+
+def named(server: Server, tmp_path: Path, listen: str = "0.0.0.0") -> tuple[dict[str, t.Any], list[str]]:
+    """The configuration of a node of a cluster, and the name that each of its starts finds."""
+    file, found = tmp_path / "run" / "shop.node", []
+    server.during = lambda version: found.append(file.read_text() if file.exists() else "")
+    return {**CLUSTER, "cluster": {"name": "shop", "listen": listen, "file": str(file)}}, found
+
+
+def test_a_node_of_a_cluster_is_named_by_its_address_before_each_start(server: Server, tmp_path: Path) -> None:
+    changes, found = named(server, tmp_path)
+    server.imds.values["meta-data/local-ipv4"] = "10.0.0.5"
+    assert server.start(**changes) == main.DONE and "The node is called shop@10.0.0.5" in server.output
+    before = (tmp_path / "run/shop.node").stat()
+    assert server.start(**changes) == main.DONE and "called" not in server.output
+    assert (tmp_path / "run/shop.node").stat() == before and before.st_mode & 0o777 == 0o600
+    server.imds.values["meta-data/local-ipv4"] = "10.0.0.9"  # it was stopped, and started again
+    assert server.start(**changes) == main.DONE
+    assert found == ["RELEASE_NODE='shop@10.0.0.%d'\n" % last for last in (5, 5, 9)]
+
+
+def test_without_a_cluster_no_address_is_asked_for(server: Server, tmp_path: Path) -> None:
+    _changes, found = named(server, tmp_path)
+    server.imds.values["meta-data/local-ipv4"] = "nonsense"
+    assert server.start(manager="systemd") == main.DONE and found == [""]
+
+
+@pytest.mark.parametrize(("listen", "address"), [("::", "fd00::5"), ("0.0.0.0", "10.0.0.5"), ("10.0.0.5", "10.0.0.5")])
+def test_the_address_is_of_the_family_that_the_node_speaks(server: Server, tmp_path: Path, listen: str, address: str) -> None:
+    changes, found = named(server, tmp_path, listen)
+    server.imds.values.update({"meta-data/local-ipv4": "10.0.0.5", "meta-data/ipv6": "fd00::5"})
+    assert server.start(**changes) == main.DONE and found == ["RELEASE_NODE='shop@%s'\n" % address]
+
+
+@pytest.mark.parametrize(
+    ("listen", "values", "said"),
+    [
+        ("0.0.0.0", {}, "knows no private address of this server"),
+        ("0.0.0.0", {"ipv6": "fd00::5"}, "the server has only fd00::5.*-proto_dist inet6_tcp"),
+        ("::", {"local-ipv4": "10.0.0.5"}, "the server has only 10.0.0.5.*service_dist_listen: 0.0.0.0"),
+        ("0.0.0.0", {"local-ipv4": "<html>"}, "says '<html>'"),
+        ("0.0.0.0", {"local-ipv4": "127.0.0.1"}, "says '127.0.0.1'"),
+    ],
+)
+def test_no_node_is_started_under_a_name_that_nobody_reaches(server: Server, tmp_path: Path, listen: str, values: dict[str, str], said: str) -> None:
+    """Its group and the store are told."""
+    changes, found = named(server, tmp_path, listen)
+    server.imds.values.update({"meta-data/" + key: value for key, value in values.items()})
+    assert server.start(**changes) == main.GIVEN_UP and found == []
+    assert (server.told, server.codes()) == (["ABANDON"], ["node_unnamed"]) and re.search(said, server.output)
+
+
+def test_a_server_that_can_t_be_named_serves_nothing_without_its_store_either(server: Server, tmp_path: Path) -> None:
+    changes, found = named(server, tmp_path)
+    server.imds.values["meta-data/local-ipv4"] = "10.0.0.5"
+    assert server.start(**changes) == main.DONE
+    (tmp_path / "run/shop.node").unlink()  # another boot
+    del server.imds.values["meta-data/local-ipv4"]
+    os.rename(server.shelf.root / "store", server.shelf.root / "away")
+    assert server.start(offline="current", **changes) == main.FAILED and len(found) == 1
+
+
+def test_servers_of_a_cluster_make_up_no_cookie(server: Server, tmp_path: Path) -> None:
+    changes, found = named(server, tmp_path)
+    server.imds.values["meta-data/local-ipv4"] = "10.0.0.5"
+    cookie = tmp_path / "cookie"
+    assert server.start(cookie_file=str(cookie), **changes) == main.GIVEN_UP and found == []
+    assert server.codes() == ["cookie_missing"] and "beam_cookie_source" in server.output and not cookie.exists()
+    server.group.state = "Pending:Wait"
+    cookie.write_text("of-the-image")
+    assert server.start(cookie_file=str(cookie), **changes) == main.DONE and len(found) == 1

@@ -56,6 +56,7 @@ def test_what_works_is_let_through(found: Settings) -> None:
         (settings(ERL_AFLAGS="-proto_dist inet6_tcp"), "dist_family", ["ERL_AFLAGS in releases/1.0.0/env.sh"]),
         (settings("-proto_dist inet6_tls", ERL_ZFLAGS=CLUSTER), "dist_family", ["0.0.0.0", 'service_dist_listen: "::"']),
         (settings(ERL_ZFLAGS=SIX), "dist_family", ["::1, which is IPv6", "-proto_dist inet6_tcp"]),
+        (settings(ERL_ZFLAGS=CLUSTER, RELEASE_NODE="shop@fd00::5"), "dist_family", ["shop@fd00::5", "it speaks IPv4", "-proto_dist inet6_tcp"]),
         (settings("-erl_epmd_port 6789", ERL_ZFLAGS=CLUSTER), "dist_port_twice", ["-erl_epmd_port 6789 in line 1", "service_dist_port: 6789"]),
         (settings("-sname ${RELEASE_NODE}"), "vm_name_literal", ["-sname ${RELEASE_NODE} in line 1", "RELEASE_NODE in env.sh"]),
         (settings(RELEASE_COOKIE="monster"), "vm_cookie_ignored", ["env.sh", "beam_cookie"]),
