@@ -199,6 +199,14 @@ def test_the_unit_lets_a_node_ask_for_its_own_addresses(running: Server) -> None
 def test_a_shell_in_the_node(running: Server) -> None:
     assert ":\"beacon@127.0.0.1\"" in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
     assert "usage" in running.sh("beacon-remote stop 2>&1 || true") and running.pid()
+    script = "/srv/beacon/releases/0.1.0/releases/0.1.0/env.sh"
+    running.sh("cp -p %s /root/env.sh; echo 'export RELEASE_NODE=named-$PORT@127.0.0.1' >> %s" % (script, script))
+    try:
+        assert running.restart(force=True)["after"]["node"] == "named-4000@127.0.0.1"
+        assert ":\"named-4000@127.0.0.1\"" in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
+        assert running.module("beam_info")["answers"]
+    finally:
+        running.sh("cp -p /root/env.sh %s; systemctl restart beacon" % script)
 
 
 def test_a_changed_environment_is_noticed(running: Server) -> None:

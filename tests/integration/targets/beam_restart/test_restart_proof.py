@@ -15,6 +15,7 @@ import time
 import typing as t
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
@@ -321,6 +322,37 @@ def test_a_release_that_calls_its_node_otherwise_and_listens_elsewhere(site: Sit
     site.env(RELEASE_DISTRIBUTION="name", RELEASE_NODE="x@127.0.0.1", ERL_ZFLAGS=service_flags(address, free_port()))
     done = site.run(health=NODE)
     assert done.after is not None and done.after.node.startswith("shop@") and done.after.address == address
+
+
+def shell(site: Site, tmp_path: Path, *words: str) -> str:
+    """What the role installs as <unit>-remote says, with a systemctl that knows the node."""
+    process = site.process()
+    tools = {"systemctl": "echo %d" % (process.pid if process else 0), "setpriv": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"'}
+    values = {
+        "ansible_managed": "", "service_instance": "beacon", "service_user": "root", "service_group": "root", "service_state_dir": str(tmp_path),
+        "service_instance_dist_port": 4370, "service_name": NAME,
+    }  # fmt: skip
+    text = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string((SERVICE / "templates" / "remote.sh.j2").read_text())
+    for name, script in {**{name: "#!/bin/sh\n" + line for name, line in tools.items()}, "beacon-remote": text.render(values)}.items():
+        (tmp_path / name).write_text(script + "\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / ".erlang.cookie").write_text(site.cookie)
+    (tmp_path / ".erlang.cookie").chmod(0o400)
+    env = {**os.environ, "PATH": "%s:%s" % (tmp_path, os.environ["PATH"]), "RELEASE_NODE": "of-the-caller", "PRIVATE_IP": "10.9.9.9"}
+    done = subprocess.run([str(tmp_path / "beacon-remote"), *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    (tmp_path / ".erlang.cookie").unlink()
+    return done.stdout + done.stderr
+
+
+def test_a_shell_reaches_the_node_under_the_name_that_env_sh_computes(site: Site, tmp_path: Path) -> None:
+    """From what the service gives, also where that is of several lines or looks like commands."""
+    odd = "it's $(touch %s/never) \\ \"`x`\"" % tmp_path
+    own_settings(site, "0.1.0", "env.sh", 'export RELEASE_DISTRIBUTION=name RELEASE_NODE="$WHO@$PRIVATE_IP"\n: "${ODD:?is missing}"')
+    site.env(WHO="shop", PRIVATE_IP="127.0.0.1", ODD="'%s'" % odd.replace("'", "") + "\nLINES='one\ntwo'", ERL_ZFLAGS=service_flags("127.0.0.1", free_port()))
+    done = site.run(health=NODE)
+    assert done.after is not None and done.after.node == "shop@127.0.0.1"
+    assert shell(site, tmp_path, "rpc", "IO.inspect(node())").strip() == ':"shop@127.0.0.1"'
+    assert shell(site, tmp_path, "rpc", 'IO.inspect(System.get_env("LINES"))').strip() == '"one\\ntwo"' and not (tmp_path / "never").exists()
 
 
 def test_ipv6_as_fly_writes_it(site: Site) -> None:
