@@ -241,8 +241,8 @@ def _vm_args(target: Target, around: Surroundings, temporary: str) -> dict[str, 
     """`eval` reads the vm.args of the node. A name or a port in it would make the command a second node, beside the one that runs."""
     path = around.env.get("RELEASE_VM_ARGS") or os.path.join(os.path.dirname(target.env_script), "vm.args")
     text = read_text(path)
-    kept = without_distribution(text)
-    if kept.strip() == text.strip():
+    kept = without_distribution(text, lambda name: read_text(os.path.join(around.directory, name)))
+    if kept == text:
         return {}
     own = os.path.join(temporary, "vm.args")
     with open(own, "w", encoding="utf-8") as stream:

@@ -40,7 +40,7 @@ def _settings(manager: t.Union[Systemd, Daemon], target: Target, before: t.Optio
     try:
         after = env if rehearsal else _after(target, env, around)
         path = after.get("RELEASE_VM_ARGS") or os.path.join(os.path.dirname(target.env_script), "vm.args")
-        found = vm_settings.Settings(target, vm_settings.read_text(path), env, after, cookie)
+        found = vm_settings.Settings(target, vm_settings.read_text(path), env, after, cookie, around.directory)
         vm_settings.check(found)
     except BeamError as exc:
         raise BeamError(exc.code, *redact([exc.what, exc.why, exc.hint], hidden)) from None

@@ -227,14 +227,13 @@ def identify(pid: int) -> t.Optional[NodeProcess]:
 
 def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv: t.Sequence[str]) -> NodeProcess:
     """Pure: what an environment and an argument list say about a node."""
-    options = dict(zip(argv, list(argv[1:]) + [""]))
     flags = vm_flags.read(argv)
     distribution = environ.get("RELEASE_DISTRIBUTION", "sname")
     vm = bool(argv) and os.path.basename(argv[0]).startswith("beam")
     if vm:
         distribution = flags.mode
     # The flag given twice counts as not given: the VM reads the file in its home. That keeps a cookie out of argv.
-    hidden = argv.count("-setcookie") > 1
+    hidden = flags.times("setcookie") > 1
     node = flags.node or environ.get("RELEASE_NODE", "")
     if node and "@" not in node and distribution != "none":
         node += "@" + os.uname().nodename.split(".")[0]
@@ -255,8 +254,8 @@ def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv:
         tmp=environ.get("RELEASE_TMP", ""),
         epmd=int(epmd) if epmd.isdigit() else 4369,
         crash_dump=environ.get("ERL_CRASH_DUMP", ""),
-        cookie_file=os.path.join(options.get("-home", ""), ".erlang.cookie") if hidden else "",
-        argv_cookie="" if hidden else options.get("-setcookie", "") or environ.get("RELEASE_COOKIE", ""),
+        cookie_file=os.path.join(flags.first("home"), ".erlang.cookie") if hidden else "",
+        argv_cookie="" if hidden else flags.first("setcookie") or environ.get("RELEASE_COOKIE", ""),
     )
 
 

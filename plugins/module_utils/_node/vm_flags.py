@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import shlex
 import struct
 import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .vm_words import Load, arguments, expand, flags_of, lines, split
 
 _V4 = re.compile(r"\{\s*(\d+(?:\s*,\s*\d+){3})\s*\}")
 _V6 = re.compile(r"\{\s*(\d+(?:\s*,\s*\d+){7})\s*\}")
 # The variables whose flags the VM gets, in their order: before its own arguments, and after them.
 BEFORE, AFTER = ("ERL_AFLAGS", "ELIXIR_ERL_OPTIONS"), ("ERL_FLAGS", "ERL_ZFLAGS")
+VM_ARGS = "vm.args"  # stands for the file that the launcher gives
 # What makes a VM a node. A command that is no node must not have them.
 DISTRIBUTING = ("name", "sname", "setcookie", "erl_epmd_port", "start_epmd", "proto_dist", "heart", "ssl_dist_optfile", "ssl_dist_opt")
 
@@ -116,28 +117,22 @@ def read(words: t.Sequence[str]) -> Flags:
     """Flags begin with -; what follows belongs to them. After -extra all are arguments of the application."""
     groups: dict[str, list[list[str]]] = {}
     values: list[str] = []  # of no flag
-    rest = iter(words)
-    for word in rest:
+    for word in words:
         if word == "-extra":
             break
-        if word == "-env":  # a variable, for erlexec alone
-            next(rest, None), next(rest, None)
-        elif word == "--":
+        if word == "--":
             values = []
         elif word.startswith("-") and len(word) > 1:
             values = []
             groups.setdefault(word[1:], []).append(values)
-        elif not word.startswith("+"):
+        else:
             values.append(word)
     return Flags(groups)
 
 
-def split(text: str) -> list[str]:
-    """Words as erlexec takes them from vm.args and from its variables: quotes are taken off, and # begins a comment, also within a word."""
-    try:
-        return shlex.split(text, comments=True)
-    except ValueError:  # a quote that is not closed
-        return [word for line in text.splitlines() for word in line.partition("#")[0].split()]
+def words_of(variable: str, text: str) -> list[str]:
+    """The words that a variable gives to the VM. Elixir's own is left to the shell, which knows no quotes there."""
+    return text.split() if variable == "ELIXIR_ERL_OPTIONS" else split(text, comments=False)
 
 
 def line_of(text: str, flag: str) -> int:
@@ -145,19 +140,19 @@ def line_of(text: str, flag: str) -> int:
     return next((number for number, line in enumerate(text.splitlines(), 1) if "-" + flag in split(line)), 0)
 
 
-def of_node(env: t.Mapping[str, str], vm_args: str) -> list[str]:
-    """What `bin/NAME start` gives to the VM, as far as it is about the distribution. env: after env.sh."""
+def of_node(env: t.Mapping[str, str], vm_args: str, load: Load = lambda path: "") -> list[str]:
+    """What `bin/NAME start` gives to the VM, as far as it is about the distribution. env: after env.sh. load: reads another file that vm.args names."""
     mode, node, cookie = env.get("RELEASE_DISTRIBUTION") or "sname", env.get("RELEASE_NODE") or env.get("RELEASE_NAME", ""), env.get("RELEASE_COOKIE", "")
     launcher = [*(["-setcookie", cookie] if cookie else []), *(["-" + mode, node] if mode in ("name", "sname") else [])]
-    before, after = ([word for key in keys for word in split(env.get(key, ""))] for keys in (BEFORE, AFTER))
-    return [*before, *launcher, *split(vm_args), *after]
+    first, elixir, *after = (words_of(key, env.get(key, "")) for key in (*BEFORE, *AFTER))
+    return arguments([first, [*elixir, *launcher, "-args_file", VM_ARGS], *after], lambda path: vm_args if path == VM_ARGS else load(path))
 
 
-def without_distribution(text: str) -> str:
-    """The same vm.args for a VM that is no node, line by line."""
-    kept = []
-    for line in text.splitlines():
-        words = split(line)
-        if not words or not (words[0].startswith("-") and words[0][1:] in DISTRIBUTING):
-            kept.append(line)
-    return "\n".join(kept) + "\n"
+def without_distribution(text: str, load: Load = lambda path: "") -> str:
+    """The same vm.args for a VM that is no node. As it is, where it makes none."""
+    words, extra = expand(split(text), load)
+    groups = flags_of(words)
+    kept = [group for group in groups if not (group[0].startswith("-") and group[0][1:] in DISTRIBUTING)]
+    if len(kept) == len(groups):
+        return text
+    return lines([word for group in kept for word in group] + (["-extra", *extra] if extra else []))

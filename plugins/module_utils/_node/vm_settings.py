@@ -18,7 +18,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
-from . import sockets, vm_flags
+from . import sockets, vm_flags, vm_words
 from .target import Target
 from .vm_flags import Flags
 
@@ -36,10 +36,14 @@ class Settings:
     before: t.Mapping[str, str]  # the environment that the manager gives
     after: t.Mapping[str, str]  # the same after env.sh
     cookie: str = ""  # that the VM reads from a file, where it does
+    directory: str = "/"  # where the VM is started, and looks for further files
 
     @property
     def flags(self) -> Flags:
-        return vm_flags.read(vm_flags.of_node(self.after, self.vm_args))
+        return vm_flags.read(vm_flags.of_node(self.after, self.vm_args, self.load))
+
+    def load(self, path: str) -> str:
+        return read_text(os.path.join(self.directory, path))
 
     def origin(self, flag: str) -> str:
         """The place in the release that has a flag, as its user calls it."""
@@ -47,13 +51,14 @@ class Settings:
         if line:
             return "line %d of releases/%s/vm.args (rel/vm.args.eex)" % (line, self.target.version)
         for key in (*vm_flags.BEFORE, *vm_flags.AFTER):
-            if "-" + flag in vm_flags.split(self.after.get(key, "")) and self.after.get(key) != self.before.get(key):
+            if "-" + flag in vm_flags.words_of(key, self.after.get(key, "")) and self.after.get(key) != self.before.get(key):
                 return "%s in releases/%s/env.sh (rel/env.sh.eex)" % (key, self.target.version)
-        return next((key for key in (*vm_flags.BEFORE, *vm_flags.AFTER) if "-" + flag in vm_flags.split(self.after.get(key, ""))), "the release")
+        return next((key for key in (*vm_flags.BEFORE, *vm_flags.AFTER) if "-" + flag in vm_flags.words_of(key, self.after.get(key, ""))), "the release")
 
 
 def check(found: Settings) -> None:
     """Pure: raise what can't work."""
+    _check_whole(found)
     if found.after.get("RELEASE_DISTRIBUTION") != "none" or found.flags.mode != "none":
         _check_name(found)
         _check_family(found)
@@ -63,6 +68,24 @@ def check(found: Settings) -> None:
 
 def _what(found: Settings) -> str:
     return "%s %s would not start as it is set up" % (found.target.name, found.target.version)
+
+
+def _check_whole(found: Settings) -> None:
+    words = vm_words.split(found.vm_args)
+    flag = vm_words.lacking(words)
+    if flag:
+        place = found.origin(flag[1:]) if flag[0] == "-" else "releases/%s/vm.args (rel/vm.args.eex)" % found.target.version
+        raise BeamError("vm_args_incomplete", _what(found), "%s at the end of %s has no value" % (flag, place), "Give it one, or take it out")
+    paths = [after for word, after in zip(words, words[1:]) if word == "-args_file"]
+    if found.after.get("RELEASE_VM_ARGS"):
+        paths.append(found.after["RELEASE_VM_ARGS"])
+    missing = next((path for path in paths if not os.path.exists(os.path.join(found.directory, path))), None)
+    if missing is not None:
+        place = "RELEASE_VM_ARGS" if missing == found.after.get("RELEASE_VM_ARGS") else found.origin("args_file")
+        raise BeamError(
+            "vm_args_missing", _what(found), "%s names %s, and there is no such file" % (place, missing),
+            "Put the file there (beam_files does), or take the line out",
+        )  # fmt: skip
 
 
 def _check_name(found: Settings) -> None:

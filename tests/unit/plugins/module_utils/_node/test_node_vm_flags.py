@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._node import vm_flags as subject
+from ansible_collections.alchemist.beam.plugins.module_utils._node import vm_words
 
 OURS = (
     "-setcookie unused -start_epmd false -erl_epmd_port 4370 -kernel inet_dist_listen_min 4370 inet_dist_listen_max 4370"
@@ -69,4 +74,62 @@ def test_where_a_flag_stands() -> None:
 
 def test_a_command_that_is_no_node_gets_the_rest() -> None:
     text = "-name shop@127.0.0.1\n# -sname x\n-setcookie s\n+P 5\n  -erl_epmd_port 1\n-start_epmd false\n-heart\n-kernel logger_level debug\n-env A b\n"
-    assert subject.without_distribution(text) == "# -sname x\n+P 5\n-kernel logger_level debug\n-env A b\n"
+    assert subject.without_distribution(text) == "+P 5\n-kernel logger_level debug\n-env A b\n"
+    # Wherever it stands in its line, over lines, and in files that are named.
+    text = "-kernel a 'b c' -name shop@h +Bd\n-setcookie\n s\n-env A -name -x \\# d\n-args_file more\n-extra -name z"
+    kept = subject.without_distribution(text, {"more": "-sname m\n-y 1 # -z"}.get)
+    assert kept == "-kernel a b\\ c\n+Bd\n-env A -name\n-x \\# d\n-y 1\n--\n-extra\n-name z\n"
+    assert vm_words.split(kept)[:4] == ["-kernel", "a", "b c", "+Bd"]
+    for text in ("# nothing -name\n-kernel a 'b'\n", "-args_file more\n", ""):
+        assert subject.without_distribution(text, {"more": "+P 5"}.get) == text
+
+
+# Beside the flags of the service: what is in vm.args, and in variables.
+CASES: list[tuple[str, dict[str, str]]] = [
+    ("", {}),
+    ("-name own@host\n-setcookie own", {}),
+    ("-sname own", {}),
+    ("-name a@b -sname c -sname d", {}),
+    ("-name", {"ERL_ZFLAGS": "-x"}),
+    ("-setcookie a#b\n-kernel logger_level debug # -name c@d\n## -sname e", {}),
+    ("# -name a@b\n  # -sname c\n-heart", {}),
+    ("-kernel inet_dist_listen_min 9100 +P 5000 inet_dist_listen_max 9105 +Bd x", {}),
+    ("-a 1 +A4 x +S 2:2 y +c z +c true u +fnu v +pc unicode w +dcg 4 +sbt db +hms 233 +K true +zdbbl 8 q +r r +l l +IOt 2 i +MBas aobf m", {}),
+    ("-name 'a@b' -x \"y z\" '' 'it\\' w'x'y \"k\\\" l", {}),
+    ("-x y\\ z \\# u\\'v \\-sname w", {}),
+    ("-x 'never closed -name a@b", {}),
+    ("-x y\r\n-setcookie\tc\r\n-z\x0b1\x0c2 \u00a03", {}),
+    ("-env X -sname -env Y 'q r'\n-name a@b", {}),
+    ("-extra -name a@b", {}),
+    ("-x -extra y", {"ERL_AFLAGS": "-extra z -sname u", "ERL_FLAGS": "-v -extra w"}),
+    ("-a 1 -- -name a@b -- c - d", {}),
+    ("-args_file more\n-x 1", {}),
+    ("-kernel a", {"ERL_FLAGS": "b -name of@flags"}),
+    ("-name of@args", {"ERL_AFLAGS": "-name first@aflags", "ELIXIR_ERL_OPTIONS": "-sname elixir", "ERL_FLAGS": "-name of@flags"}),
+    ("", {"ERL_AFLAGS": "-setcookie a#b '-x y' # z", "ERL_FLAGS": "-proto_dist \"inet6_tcp\" 'open -u"}),
+    ("", {"ELIXIR_ERL_OPTIONS": "-name 'a@b c' -x \\y # -z"}),
+    ("", {"ERL_FLAGS": "-args_file more", "ELIXIR_ERL_OPTIONS": "-heart -args_file more"}),
+    ("-start_epmd false\n-erl_epmd_port 6789", {"ERL_ZFLAGS": ""}),
+]
+
+
+@pytest.mark.skipif(shutil.which("erl") is None, reason="no Erlang is installed")
+@pytest.mark.parametrize(("vm_args", "env"), CASES)
+def test_erlexec_makes_the_same_of_it(tmp_path: Path, vm_args: str, env: dict[str, str]) -> None:
+    """It prints what it would start the VM with, and starts none."""
+    (tmp_path / "vm.args").write_bytes(vm_args.encode())
+    (tmp_path / "more").write_text("-more 1 # -sname no\n-setcookie c\n-extra -name hidden@more\n-more 2\n")
+    env = {**ENV, **env}
+    # As the launcher and Elixir's script make the command.
+    command = ["erl", *env.get("ELIXIR_ERL_OPTIONS", "").split(), "-setcookie", "unused", "-name", "shop@127.0.0.1", "-args_file", "vm.args"]
+    done = subprocess.run(
+        [*command, "-emu_args_exit"], cwd=tmp_path, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+    )
+    found = subject.read(subject.of_node(env, vm_args, lambda path: (tmp_path / path).read_text()))
+    if "Usage: erl" in done.stdout + done.stderr:
+        assert not found.groups["name"][-1] and "Missing argument" in done.stdout + done.stderr
+        return
+    _before, home, words = done.stdout.partition("-home\n")
+    assert home, done.stderr
+    theirs = subject.read(words.splitlines()[1:])
+    assert theirs.groups == found.groups
