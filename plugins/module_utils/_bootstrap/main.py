@@ -77,8 +77,8 @@ def run(config: Config, report: Report, metadata: Metadata | None = None) -> int
 
 def _run(config: Config, report: Report, metadata: Metadata) -> int:
     from .lifecycle import Lifecycle, find_lifecycle
-    from .notes import read_notes
     from .node_name import name_node
+    from .notes import read_notes
     from .protocol import bring_up
     from .secrets import known_secrets
     from .world import Host

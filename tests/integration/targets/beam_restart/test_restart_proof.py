@@ -332,7 +332,7 @@ def shell(site: Site, tmp_path: Path, *words: str) -> str:
         "ansible_managed": "", "service_instance": "beacon", "service_user": "root", "service_group": "root", "service_state_dir": str(tmp_path),
         "service_instance_dist_port": 4370, "service_name": NAME,
     }  # fmt: skip
-    text = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string((SERVICE / "templates" / "remote.sh.j2").read_text())
+    text = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string((SERVICE / "templates" / "remote.sh.j2").read_text())
     for name, script in {**{name: "#!/bin/sh\n" + line for name, line in tools.items()}, "beacon-remote": text.render(values)}.items():
         (tmp_path / name).write_text(script + "\n")
         (tmp_path / name).chmod(0o755)
