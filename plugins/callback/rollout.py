@@ -12,14 +12,14 @@ description:
   - While the role P(alchemist.beam.rollout#role) works, shows one line for each step of a batch that says what is being waited for.
   - At the end shows one line for each host, and writes the report as a page of HTML that needs nothing else, and as JSON.
   - Any other playbook is left alone. What goes wrong in here is a warning, and never ends a run.
-  - The files hold the report of the role, which has no secrets, and nothing of the arguments or results of other tasks.
+  - The files hold the report of the role, in which secrets are masked, and nothing of the arguments or results of other tasks. Their mode is 0640.
 author: alchemist.beam contributors (@alchemist-beam)
 requirements:
   - enable it with C(callbacks_enabled = alchemist.beam.rollout) in C(ansible.cfg), or with the environment variable E(ANSIBLE_CALLBACKS_ENABLED)
 options:
   directory:
     description:
-      - Where to write the reports, as C(<name>-<channel>-<id>.html) and C(.json), readable by everyone. It is created if it is missing.
+      - Where to write the reports, as C(<name>-<channel>-<id>.html) and C(.json), readable by their owner and its group. It is created if it is missing.
       - A relative path is relative to where the playbook was started, and in C(ansible.cfg) to that file.
     type: path
     default: rollouts
@@ -136,7 +136,9 @@ class CallbackModule(CallbackBase):
 
     def _write(self, name: str, report: dict[str, t.Any]) -> list[str]:
         directory = str(self.get_option("directory"))
-        os.makedirs(directory, mode=0o755, exist_ok=True)
+        if not os.path.isdir(directory):
+            os.makedirs(directory, exist_ok=True)
+            os.chmod(directory, 0o750)
         written = []
         for suffix, data in render_files(report).items():
             path = os.path.join(directory, name + suffix)
@@ -144,7 +146,7 @@ class CallbackModule(CallbackBase):
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
-                    os.fchmod(file.fileno(), 0o644)
+                    os.fchmod(file.fileno(), 0o640)
                 os.replace(temporary, path)
             except BaseException:
                 os.unlink(temporary)

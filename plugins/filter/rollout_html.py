@@ -28,7 +28,7 @@ EXAMPLES = r"""
   ansible.builtin.copy:
     content: "{{ lookup('ansible.builtin.file', 'rollouts/beacon.json') | from_json | alchemist.beam.rollout_html }}"
     dest: /srv/www/beacon.html
-    mode: "0644"
+    mode: "0640"
 """
 
 RETURN = r"""
@@ -40,6 +40,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import plain
 
@@ -47,7 +48,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values impo
 def rollout_html(report: t.Any) -> str:
     if not isinstance(report, t.Mapping):
         raise AnsibleFilterError("alchemist.beam.rollout_html needs the report of a rollout, a dictionary")
-    return page(plain(report))
+    return page(NOTHING_NAMED.data(plain(report)))
 
 
 class FilterModule:

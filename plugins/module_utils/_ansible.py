@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from ._errors import BeamError
+from ._mask import NOTHING_NAMED
+from ._mask_shapes import credentials_of, strings
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -17,8 +19,16 @@ if t.TYPE_CHECKING:
 
 def run(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]]) -> None:
     """Exit with work's result, or fail with its BeamError's message. Anything else is a bug and stays one."""
+    hide_credentials(module)
     try:
         result = dict(work())
     except BeamError as exc:
-        module.fail_json(msg=exc.message, **exc.as_result())
+        shown = NOTHING_NAMED.error(exc)
+        module.fail_json(msg=shown.message, **shown.as_result())
     module.exit_json(**result)
+
+
+def hide_credentials(module: AnsibleModule) -> None:
+    """What URLs among the options hold of credentials is not to be repeated by Ansible, which returns all options."""
+    for text in strings(module.params):
+        module.no_log_values.update(credentials_of(text))

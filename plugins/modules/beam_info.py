@@ -27,7 +27,7 @@ attributes:
 options:
   env_file:
     description:
-      - The environment file of the node, with O(manager=daemon). It is not read, only its time is looked at.
+      - The environment file of the node, with O(manager=daemon). What is in it is masked in what the node said.
     type: path
   colors:
     description:
@@ -252,7 +252,7 @@ crash_dumps:
       description: When it was written, in UTC.
       type: str
     slogan:
-      description: Why the VM died, in its own words.
+      description: Why the VM died, in its own words, secrets masked.
       type: str
 """
 
@@ -290,8 +290,9 @@ def main() -> None:
             colors, serving = survey(options["base"], options["colors"], managers)
             manager = managers[serving]
         status = manager.status()
-        facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"])
-        answer = ask_once(health, status.process, manager.secrets()) if status.process and options["health"] else None
+        mask = manager.mask()
+        facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"], mask)
+        answer = ask_once(health, status.process, mask) if status.process and options["health"] else None
         well = status.process is not None and (answer is None or answer["passed"])
         end = None if well else ending(options["base"])
         restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None

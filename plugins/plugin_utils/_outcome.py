@@ -16,6 +16,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import notes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult, batch_state
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Step
 
 Vars = t.Mapping[str, t.Any]
@@ -38,7 +39,7 @@ REGISTERS = (*STEPS, *HOOKS)
 
 def record(hostvars: Vars) -> HostRecord:
     found = [_step(step, result(hostvars, name)) for name, step in STEPS.items() if result(hostvars, name)]
-    hooks = [StepResult(step, False, text=str(hostvars[name])) for name, step in HOOKS.items() if hostvars.get(name)]
+    hooks = [StepResult(step, False, text=NOTHING_NAMED.text(str(hostvars[name]))) for name, step in HOOKS.items() if hostvars.get(name)]
     return HostRecord((*found, *hooks))
 
 
@@ -66,6 +67,11 @@ def parts(found: Vars) -> list[Vars]:
 
 
 def error(found: Vars) -> str:
+    """What went wrong, as reports and journals keep it: whatever a task of a user says is masked by its shape."""
+    return NOTHING_NAMED.text(_error(found))
+
+
+def _error(found: Vars) -> str:
     found = next((item for item in parts(found) if failed(item)), found)
     said = found.get("error")
     if isinstance(said, t.Mapping) and said.get("what"):

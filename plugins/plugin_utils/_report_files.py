@@ -11,6 +11,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import line, plain
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_verdict import rehearsed
@@ -25,5 +26,5 @@ def stem(report: t.Mapping[str, t.Any]) -> str:
 
 def render_files(report: t.Mapping[str, t.Any]) -> dict[str, bytes]:
     """By suffix."""
-    clean = plain(report)
+    clean = NOTHING_NAMED.data(plain(report))
     return {".json": (json.dumps(clean, indent=2, sort_keys=True) + "\n").encode(), ".html": page(clean).encode()}

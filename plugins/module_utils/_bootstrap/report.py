@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 from .._errors import BeamError
-from .._node.envfile import redact
+from .._mask import Mask
 
 MAX_LINES = 50
 
@@ -36,20 +36,18 @@ class Report:
     def __init__(self, name: str, stream: t.TextIO | None = None) -> None:
         self.name = name
         self.stream = stream or sys.stdout
-        self._secrets: list[str] = []
+        self._mask = Mask()
         self.said: collections.deque[str] = collections.deque(maxlen=MAX_LINES)
 
     def hide(self, secrets: t.Iterable[str]) -> None:
-        self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
+        self._mask = self._mask.also(*secrets)
 
     def masked(self, error: BeamError) -> BeamError:
         """The same, fit to be shown and kept."""
-        details = {key: redact(map(str, value), self._secrets) if key in ("log", "output") else value for key, value in error.details.items()}
-        what, why, hint = redact([error.what, error.why, error.hint], self._secrets)
-        return BeamError(error.code, what, why, hint, **details)
+        return self._mask.error(error)
 
     def say(self, text: str) -> None:
-        for told in redact(text.splitlines(), self._secrets):
+        for told in self._mask.lines(text.splitlines()):
             self.said.append(told)
             line("beam-bootstrap %s: %s" % (self.name, told), self.stream)
 

@@ -25,7 +25,7 @@ from .._release.manifest import Provenance
 from .._release.names import check_version
 from .._release.published import Published
 from .._release.record import BuildRecord, dump_record, record_path
-from . import checkout, index, needs, toolchain, tree
+from . import checkout, git, index, needs, toolchain, tree
 from . import published as existing
 from .plan import FORMAT, BuildPlan, describe_result, make_plan
 from .products import Products, sweep_unfinished
@@ -42,8 +42,11 @@ _VSN = re.compile(r'\{vsn,\s*"([^"]*)"\}')
 def run_build(request: Request, check_mode: bool = False, published: Published | None = None) -> dict[str, t.Any]:
     """published: the store that the release goes to. What is there already is not built."""
     started = time.monotonic()
-    with _errors_of_the_disk(request):
-        result = _run(request, check_mode, published)
+    try:
+        with _errors_of_the_disk(request), git.without_credentials(request.repo) as repo:
+            result = _run(replace(request, repo=repo), check_mode, published)
+    except BeamError as exc:
+        raise request.mask.error(exc) from None
     result["seconds"] = {**result.get("seconds", {}), "total": round(time.monotonic() - started, 3)}
     return result
 

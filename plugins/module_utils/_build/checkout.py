@@ -92,9 +92,9 @@ def _list(repo: str, timeout: float) -> tuple[str, dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="alchemist-beam-") as scratch:
         answer = os.path.join(scratch, "refs")
         # The answer goes to a file, since the refs of a large repository are more than what is kept of a command's words.
-        script = 'exec git ls-remote --symref -- "$1" HEAD "refs/heads/*" "refs/tags/*" >"$2"'
+        asked = [*git.command(), "ls-remote", "--symref", "--", repo, "HEAD", "refs/heads/*", "refs/tags/*"]
         try:
-            done = run_command(["sh", "-c", script, "sh", repo, answer], scratch, git.environment(), timeout)
+            done = run_command(["sh", "-c", 'answer=$1; shift; exec "$@" >"$answer"', "sh", answer, *asked], scratch, git.environment(), timeout)
         except BeamError as exc:
             if exc.code != "build_timeout":
                 raise

@@ -30,7 +30,6 @@ _PROGRESS = re.compile(
     r"Checking out files): .*|remote: Total \d+ .*",
 )
 _GRACE = 5.0  # seconds between TERM and KILL
-_SHORTEST_SECRET = 6  # shorter values (prod, true, 4000) would mask half of the output
 
 # What a build may see of the caller's environment. Everything else is given by name, because it decides the output.
 _INHERITED = (
@@ -55,12 +54,6 @@ def build_environment(extra: t.Mapping[str, str], elixir_path: str | None = None
     if elixir_path:
         env["PATH"] = elixir_path + os.pathsep + env["PATH"]
     return env
-
-
-def mask(text: str, secrets: t.Iterable[str]) -> str:
-    for secret in sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True):
-        text = text.replace(secret, "********")
-    return text
 
 
 def _processes() -> dict[int, tuple[int, str]]:

@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
 import re
 import subprocess
 import typing as t
+from urllib.parse import unquote
 
 from .._errors import BeamError
+from .._mask import NOTHING_NAMED
 from .command import Finished, run_command
 
 # What git or ssh says -> (code, reason, next step). The first that matches counts. {host} is replaced.
@@ -40,7 +44,46 @@ def environment() -> dict[str, str]:
     # A question that nobody answers would hang until the time is over.
     env.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     env.setdefault("GIT_ASKPASS", "true")
+    env.update(_given.get().environment)
     return env
+
+
+class _Credentials(t.NamedTuple):
+    """Of the URL that a user gave: git gets them by its environment, since everybody may read a command line."""
+
+    options: tuple[str, ...] = ()
+    environment: t.Mapping[str, str] = {}
+
+
+_given: contextvars.ContextVar[_Credentials] = contextvars.ContextVar("given", default=_Credentials())
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@:]*)(?P<colon>:?)(?P<password>[^\s/@]*(?:@[^\s/@]*)*)@(?P<rest>[^\s/@]+(?:/.*)?)")
+_HELPER = """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$ALCHEMIST_GIT_USER" "$ALCHEMIST_GIT_PASSWORD"; }; f"""
+
+
+@contextlib.contextmanager
+def without_credentials(repo: str) -> t.Iterator[str]:
+    """The URL without the name, the token and the password in it. Within, git gives them to that server, and to no other one."""
+    found = _URL.fullmatch(repo)
+    if not found or not (found["colon"] or found["scheme"] in ("http", "https")):
+        yield repo  # such as ssh://git@host: a user is no secret there
+        return
+    if found["scheme"] not in ("http", "https"):
+        yield "%s://%s@%s" % (found["scheme"], found["user"], found["rest"])
+        return
+    place = "credential.%s://%s" % (found["scheme"], found["rest"].split("/", 1)[0])
+    # The empty one ends those of the user's own configuration, which would be asked first.
+    options = ("-c", place + ".helper=", "-c", "%s.helper=%s" % (place, _HELPER))
+    environment = {"ALCHEMIST_GIT_USER": unquote(found["user"]), "ALCHEMIST_GIT_PASSWORD": unquote(found["password"])}
+    token = _given.set(_Credentials(options, environment))
+    try:
+        yield "%s://%s" % (found["scheme"], found["rest"])
+    finally:
+        _given.reset(token)
+
+
+def command() -> list[str]:
+    """git, as it is to be run where it may speak to a server."""
+    return ["git", *_given.get().options]
 
 
 def ask(root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +106,7 @@ def change(root: str, *arguments: str, timeout: float, keep_open: t.Sequence[int
     """A command that writes, or that asks a server. What it says is the end of both of its outputs."""
     # What git would tidy up in the background would keep the lock of the build.
     quiet = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
-    return run_command(["git", "-C", root, *quiet, *arguments], root, environment(), timeout, keep_open)
+    return run_command([*command(), "-C", root, *quiet, *arguments], root, environment(), timeout, keep_open)
 
 
 def refuse(repo: str, what: str, done: Finished) -> t.NoReturn:
@@ -80,5 +123,5 @@ def refuse(repo: str, what: str, done: Finished) -> t.NoReturn:
 
 
 def hide(text: str) -> str:
-    """Without the password of an URL."""
-    return re.sub(r"(\w+://[^/\s:@]*:)[^/\s@]+@", r"\1********@", text)
+    """Without what an URL holds of credentials."""
+    return NOTHING_NAMED.text(text)

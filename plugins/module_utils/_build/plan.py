@@ -111,7 +111,7 @@ def _document(request: Request, sources: Sources) -> tuple[dict[str, t.Any], str
         if entry is not None and toolchain.is_there(parse_project(entry).toolchain):
             return entry, key, 0.0
     started = time.monotonic()
-    document = ask_project(request.project_dir, env, elixir, request.timeout, request.secrets)
+    document = ask_project(request.project_dir, env, elixir, request.timeout, request.mask)
     return document, key, time.monotonic() - started
 
 

@@ -14,8 +14,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._mask import Mask
 from .._release.names import check_name, check_version
-from .command import mask, run_command
+from .command import run_command
 from .project_script import SCRIPT
 
 
@@ -58,7 +59,7 @@ def require_project(project_dir: str) -> None:
         )
 
 
-def ask_project(project_dir: str, env: t.Mapping[str, str], elixir: str, timeout: float, secrets: t.Iterable[str]) -> dict[str, t.Any]:
+def ask_project(project_dir: str, env: t.Mapping[str, str], elixir: str, timeout: float, mask: Mask) -> dict[str, t.Any]:
     """Evaluates mix.exs, and writes nothing below the project."""
     with tempfile.TemporaryDirectory(prefix="alchemist-beam-") as scratch:
         script, answer = os.path.join(scratch, "project_info.exs"), os.path.join(scratch, "answer.json")
@@ -69,7 +70,7 @@ def ask_project(project_dir: str, env: t.Mapping[str, str], elixir: str, timeout
             raise BeamError(
                 "mix_exs_failed", "mix.exs of %s can't be evaluated" % project_dir, "it ended with %d" % done.status,
                 "Correct mix.exs; `mix help` in that directory shows the same error",
-                step="info", output=mask(done.output, secrets).splitlines(),
+                step="info", output=mask.lines(done.output.splitlines()),
             )
         with open(answer, encoding="utf-8") as stream:
             document: dict[str, t.Any] = json.load(stream)

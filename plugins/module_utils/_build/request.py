@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._mask import Mask
 from .._release.names import check_name, check_version
 from .command import build_environment
 from .project import require_project
@@ -50,9 +52,11 @@ class Request:
     allow_dirty: bool = False
     keep: int = 5
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (*self.env.values(), *self.deps_env.values())
+    @functools.cached_property
+    def mask(self) -> Mask:
+        """For all that the build's commands say: they print the environment that they were given."""
+        found = {name: value for name, value in self.compile_env.items() if value is not None}
+        return Mask([*found.items(), *self.env.items(), *self.deps_env.items()], least=6)
 
     def environment(self) -> dict[str, str]:
         """Of every step."""

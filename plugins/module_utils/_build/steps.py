@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from .._errors import BeamError
-from .command import mask, run_command
+from .command import run_command
 from .hints import advisories, explain, shown
 from .lockfile import moved, parse_lock
 from .request import Request
@@ -51,15 +51,15 @@ class Steps:
             )
         except BeamError as exc:
             why = "it was killed: the %d s for the whole build were over" % self.request.timeout if exc.code == "build_timeout" else exc.why
-            output = [mask(line, self.request.secrets) for line in exc.details.get("output", ())]
+            output = self.request.mask.lines(exc.details.get("output", ()))
             raise BeamError(
                 exc.code, "the build of %s failed in the step %s: mix %s" % (self.name, step, arguments[0]), why, exc.hint,
                 step=step, output=output,
             ) from None
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - started, 3)
         if done.status != 0:
-            self._fail(step, arguments[0], done.status, mask(done.full, self.request.secrets))
-        return mask(done.full, self.request.secrets)
+            self._fail(step, arguments[0], done.status, self.request.mask.text(done.full))
+        return self.request.mask.text(done.full)
 
     def caches(self) -> list[str]:
         return [self.env[name] for name in _CACHES if self.env.get(name)]

@@ -12,12 +12,13 @@ import os
 import time
 import typing as t
 
+from .._mask import NOTHING_NAMED, Mask
 from .boot_words import cut, plain
 
 LONGEST = 600
 
 
-def crash_dumps(places: t.Iterable[str], limit: int = 5) -> list[dict[str, t.Any]]:
+def crash_dumps(places: t.Iterable[str], mask: Mask = NOTHING_NAMED, limit: int = 5) -> list[dict[str, t.Any]]:
     """The newest crash dumps, with the line that says why."""
     found: dict[str, os.stat_result] = {}
     for place in places:
@@ -30,7 +31,7 @@ def crash_dumps(places: t.Iterable[str], limit: int = 5) -> list[dict[str, t.Any
     return [
         {
             "path": path, "size": info.st_size, "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)),
-            "slogan": cut(slogan(path) or "", LONGEST) or None,
+            "slogan": cut(mask.text(slogan(path) or ""), LONGEST) or None,
         }
         for path, info in newest
     ]

@@ -20,6 +20,7 @@ import time
 import typing as t
 
 from .._errors import BeamError
+from .._mask import Mask
 from . import dist, envfile
 from .ask import connect
 from .boot_reason import fatal
@@ -87,11 +88,11 @@ class Daemon:
     def crash_dump(self) -> str:
         return os.path.join(self.run_dir, "erl_crash.dump")
 
-    def secrets(self) -> list[str]:
-        try:
-            return envfile.secrets_of(envfile.load(self.env_file, required=False))
-        except BeamError:
-            return []
+    def mask(self) -> Mask:
+        found: dict[str, str] = {}
+        with contextlib.suppress(BeamError):
+            found = envfile.load(self.env_file, required=False)
+        return Mask(found).also(envfile.read_cookie(self.run_dir))
 
     # Before
 
@@ -263,7 +264,7 @@ class Daemon:
             return ""
 
     def _write_cookie(self, cookie: str) -> None:
-        path = os.path.join(self.run_dir, ".erlang.cookie")
+        path = os.path.join(self.run_dir, envfile.COOKIE_FILE)
         temporary = "%s.%d" % (path, os.getpid())
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o400)
         try:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Environment files: of a daemon, which are ours and strict, and of a unit, of which systemd takes what it likes; and the secrets in them."""
+"""Environment files: of a daemon, which are ours and strict, and of a unit, of which systemd takes what it likes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ import glob
 import os
 import re
 import stat
-import typing as t
 
 from .._errors import BeamError
 from .envtext import assignments
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MISSING, _NO_TEXT = "it does not exist", "it is not UTF-8 text"
-_SECRET_KEY = re.compile(r"COOKIE|SECRET|PASS|TOKEN|KEY|CREDENTIAL|DATABASE_URL|AUTH|DSN|SALT", re.IGNORECASE)
-# Of no use to anybody, and their masking would spoil every message.
-_PLAIN = re.compile(r"/[\w./@-]*|\d{1,3}(\.\d{1,3}){3}|localhost|\d+|true|false|C\.UTF-8")
-# Placed where the launcher wants a cookie, when the VM is to read the real one from a file. It is no secret.
+# Placed where the launcher wants a cookie, when the VM is to read the real one from a file. It is no secret, and no mask takes it for one.
 PLACEHOLDER = "unused"
+# In the home of a node: where its VM reads the cookie.
+COOKIE_FILE = ".erlang.cookie"
 
 
 def parse(content: str, where: str) -> dict[str, str]:
@@ -106,23 +104,11 @@ def load(path: str, required: bool = True) -> dict[str, str]:
             raise BeamError("env_file_invalid", what, "it is not UTF-8 text", "Correct it") from None
 
 
-def secrets_of(values: t.Mapping[str, str]) -> list[str]:
-    """What must not be shown: everything long enough to be a secret, and whatever is named like one."""
-    found = set()
-    for key, value in values.items():
-        named_like_one = _SECRET_KEY.search(key) is not None
-        if len(value) >= (4 if named_like_one else 8) and (named_like_one or not (key.startswith("RELEASE_") or _PLAIN.fullmatch(value))):
-            found.add(value)
-            # A log shows it line by line.
-            found.update(line for line in value.split("\n") if len(line) >= 8 and not line.startswith("-----"))
-    return sorted(found - {PLACEHOLDER}, key=len, reverse=True)
-
-
-def redact(lines: t.Iterable[str], secrets: t.Iterable[str]) -> list[str]:
-    hidden = [secret for secret in secrets if secret]
-    out = []
-    for line in lines:
-        for secret in hidden:
-            line = line.replace(secret, "********")
-        out.append(line[:2000])
-    return out
+def read_cookie(home: str) -> str:
+    """The cookie in the home of a node; empty where there is none that we may read. The home is the node's: no link is followed, no pipe waited for."""
+    try:
+        handle = os.open(os.path.join(home, COOKIE_FILE), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with open(handle, "rb") as stream:
+        return stream.read(4096).decode("utf-8", "replace").strip() if stat.S_ISREG(os.fstat(handle).st_mode) else ""

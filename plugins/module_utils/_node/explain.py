@@ -17,7 +17,6 @@ from .._errors import BeamError
 from . import sockets
 from .boot_reason import Reason, endpoint_off, first, no_server, of_unit, read
 from .ending import MISCONFIGURED, VERDICTS
-from .envfile import redact
 from .manager import Manager, Status
 from .process import NodeProcess
 from .target import Target
@@ -72,7 +71,7 @@ def why_down(manager: Manager, status: Status) -> t.Optional[Reason]:
         return None
     selinux = enforcing()
     reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None) or of_unit(*manager.fate(), selinux)
-    return replace(reason, text=redact([reason.text], manager.secrets())[0]) if reason else None
+    return replace(reason, text=manager.mask().text(reason.text)) if reason else None
 
 
 def note_of(lines: t.Sequence[str], process: t.Optional[NodeProcess], target: Target) -> str:

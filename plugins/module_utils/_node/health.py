@@ -176,6 +176,11 @@ def _jmespath() -> t.Any:
 def check_expression(check: HttpCheck) -> None:
     """Refuse a bad URL or expression before anything is stopped for it."""
     parts = urlsplit(check.url)
+    if parts.username is not None or parts.password is not None:
+        raise BeamError(
+            "health_url_invalid", "Cannot use the health URL", "it holds credentials, which would show up in results and reports, and which no check sends",
+            'Take them out of health.http.url (in an inventory beam_health), and give headers: {Authorization: "Basic ..."} beside it',
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BeamError("health_url_invalid", "Cannot use the health URL %s" % check.url, "it is no http:// or https:// URL", "Correct it")
     if check.jmespath:

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from .._errors import BeamError
+from .._mask import NOTHING_NAMED, Mask
 from . import etf
 from .ask import connect
 from .crash import crash_dumps
@@ -38,7 +39,8 @@ _CALLS: tuple[tuple[str, str, list[t.Any]], ...] = (
 
 
 def gather(
-    base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (), timeout: float = 2.0, pointer: str = "current"
+    base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (), timeout: float = 2.0, pointer: str = "current",
+    mask: Mask = NOTHING_NAMED,
 ) -> dict[str, t.Any]:
     """Everything known about the node. That it does not run, or does not answer, is part of the answer."""
     process = status.process
@@ -59,7 +61,8 @@ def gather(
     if process is not None:
         facts["uptime"] = round(time.time() - process.started, 1)
         facts.update(_asked(process, timeout))
-    facts["crash_dumps"] = crash_dumps(_dump_places(process, crash_dirs))
+    hidden = mask.also(process.argv_cookie) if process is not None else mask
+    facts["crash_dumps"] = crash_dumps(_dump_places(process, crash_dirs), hidden)
     return facts
 
 

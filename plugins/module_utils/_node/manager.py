@@ -14,6 +14,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from .._mask import Mask
 from .process import NodeProcess, OsProcess, companions
 from .target import Target
 
@@ -75,8 +76,8 @@ class Manager(t.Protocol):
     def crash_dump(self) -> str:
         """Where the VM writes its crash dump, '' if that is unknown."""
 
-    def secrets(self) -> list[str]:
-        """Values that must not be shown with them."""
+    def mask(self) -> Mask:
+        """What takes the values of its environment, and its cookie, out of all that is shown."""
 
 
 def settle(paths: t.Iterable[str]) -> bool:

@@ -24,10 +24,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._mask import Mask
 from .boot_reason import read
 from .boot_words import plain
 from .daemon import Daemon
-from .envfile import PLACEHOLDER, redact
+from .envfile import PLACEHOLDER
 from .manager import Manager
 from .process import with_environment
 from .surroundings import Surroundings, surroundings_of
@@ -216,7 +217,7 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
         finally:
             os.close(log)
         seconds = round(time.monotonic() - begun, 3)
-        output = _mask(places, directory, name, around.secrets, request.lines)
+        output = _mask(places, directory, name, around.mask, request.lines)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     places.prune(directory)
@@ -228,7 +229,7 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
         else:
             how = "killed by signal %d" % abs(code) if code < 0 else "exit status %d" % code
         reason = read([plain(line) for line in output])
-        how = "%s (%s)" % (redact([reason.text.rstrip(".")], around.secrets)[0], how) if reason is not None else how
+        how = "%s (%s)" % (around.mask.text(reason.text.rstrip(".")), how) if reason is not None else how
         raise BeamError(
             "migration_failed", "The migration of %s %s failed on %s" % (request.name, request.version, os.uname().nodename), how,
             "All it said is in %s. Correct it, and see what it has done to the data before it is run again" % result["log_file"],
@@ -272,12 +273,11 @@ def _await(child: subprocess.Popen[bytes], timeout: float, mark: str) -> int | N
     return None
 
 
-def _mask(places: _Places, directory: int, name: str, secrets: t.Sequence[str], lines: int) -> list[str]:
+def _mask(places: _Places, directory: int, name: str, mask: Mask, lines: int) -> list[str]:
     """The last lines, as they may be shown. In the file, too, secrets are masked."""
     with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb") as stream:
-        data = stream.read()
-    for secret in secrets:
-        data = data.replace(secret.encode("utf-8"), b"********")
-    places.replace(directory, name, data)
-    text = data[-256 * 1024:].decode("utf-8", "replace")
-    return redact([line.rstrip() for line in text.splitlines() if line.strip()][-lines:], secrets) if lines > 0 else []
+        text = mask.text(stream.read().decode("utf-8", "surrogateescape"))
+    places.replace(directory, name, text.encode("utf-8", "surrogateescape"))
+    shown = text[-256 * 1024:].encode("utf-8", "replace").decode("utf-8")
+    # Once more, as plain text: a secret may have been written in colours.
+    return mask.lines([line.rstrip() for line in shown.splitlines() if line.strip()][-lines:]) if lines > 0 else []

@@ -14,11 +14,11 @@ import typing as t
 from .._errors import BeamError
 from . import sockets, vm_settings
 from .daemon import Daemon
-from .envfile import redact
+from .envfile import COOKIE_FILE
 from .manager import Manager, Status
 from .process import NodeProcess
 from .surroundings import Surroundings, surroundings_of
-from .systemd import COOKIE_FILE, Systemd
+from .systemd import Systemd
 from .target import Target
 
 _AT_REST = ("inactive", "failed", "stopped")
@@ -34,7 +34,6 @@ def preflight(manager: Manager, target: Target, before: t.Optional[NodeProcess],
 def _settings(manager: t.Union[Systemd, Daemon], target: Target, before: t.Optional[NodeProcess], rehearsal: bool) -> None:
     around = surroundings_of(manager)
     env, cookie = _given(manager, target, around)
-    hidden = [*around.secrets, *([cookie] if cookie else [])]
     if isinstance(manager, Daemon) and not rehearsal:
         manager.directories()
     try:
@@ -43,7 +42,7 @@ def _settings(manager: t.Union[Systemd, Daemon], target: Target, before: t.Optio
         found = vm_settings.Settings(target, vm_settings.read_text(path), env, after, cookie, around.directory)
         vm_settings.check(found)
     except BeamError as exc:
-        raise BeamError(exc.code, *redact([exc.what, exc.why, exc.hint], hidden)) from None
+        raise around.mask.also(cookie).error(exc) from None
     if before is not None or _at_rest(manager.status()):
         own = {one.port for one in sockets.of_process(before.pid)} if before is not None else set()
         vm_settings.check_port_free(target, found.flags.port, own, sockets.listeners(before.pid if before is not None else "self"))

@@ -10,17 +10,17 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BeamError
+from .._mask import NOTHING_NAMED, Mask
 from . import etf
 from .ask import connect
-from .envfile import redact
 from .health import Health, NodeCheck, Verdict, probe_http, probe_tcp
 from .process import NodeProcess
 
 
-def ask_once(health: Health, process: NodeProcess, secrets: t.Sequence[str] = ()) -> dict[str, t.Any]:
-    """One round, for a look at what is: no waiting, no counting of passes. secrets: what an answer must not show."""
+def ask_once(health: Health, process: NodeProcess, mask: Mask = NOTHING_NAMED) -> dict[str, t.Any]:
+    """One round, for a look at what is: no waiting, no counting of passes. mask: for what an answer must not show."""
     verdicts = {name: probe() for name, probe in probes_for(health, process).items()}
-    said = dict(zip(verdicts, redact([verdict.reason for verdict in verdicts.values()], secrets)))
+    said = {name: mask.text(verdict.reason) for name, verdict in verdicts.items()}
     failed = [said[name] for name, verdict in verdicts.items() if not verdict.ok]
     return {"passed": not failed if verdicts else None, "reason": "; ".join(failed), "checks": said}
 

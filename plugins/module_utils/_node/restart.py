@@ -17,10 +17,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._mask import NOTHING_NAMED, Mask
 from .boot_words import cut, plain
 from .crash import LONGEST, slogan
 from .ending import boot_id, judged
-from .envfile import redact
 from .explain import environment_of, explained, note_of
 from .health import Health, Outcome, gate
 from .manager import Manager, Status
@@ -109,6 +109,7 @@ class Result:
     began: t.Optional[float] = None  # seconds since the epoch; stop, boot and gate follow in this order
     health: t.Optional[Outcome] = None
     notes: list[str] = field(default_factory=list)
+    mask: Mask = NOTHING_NAMED
 
     def facts(self) -> dict[str, t.Any]:
         def seconds(value: t.Optional[float]) -> t.Optional[float]:
@@ -123,9 +124,10 @@ class Result:
             "began": seconds(self.began),
             "seconds": {key: seconds(getattr(self, key)) for key in ("stop", "boot", "gate", "outage", "total")},
             "escalated": self.escalated,
-            "health": self.health.facts() if self.health else None,
+            # An answer of the application is part of what a check says, and may hold what nobody should see.
+            "health": self.mask.data(self.health.facts()) if self.health else None,
             "boot_id": boot_id() or None,
-            "notes": self.notes,
+            "notes": self.mask.each(self.notes),
         }
 
 
@@ -171,24 +173,21 @@ def apply(
             exc = judged(error, os.path.dirname(os.path.dirname(what.target.root)))
             process = result.after
             exc = explained(exc, said, crash, process is not None and process.alive(), what.target, environment_of(process.pid) if process else {})
-        hidden = manager.secrets() + [p.argv_cookie for p in (what.before, result.after) if p is not None]
+        result.mask = _mask(manager, what.before, result.after)
+        shown = result.mask.error(exc)
         # `error` belongs to BeamError, what was measured goes beside it.
-        log, dump = redact(said[-lines:] if lines > 0 else [], hidden), redact([crash], hidden)[0]
-        details = {**_masked(result.facts(), hidden), "log": log, "crash": cut(dump, LONGEST) or None, **exc.details}
-        raise type(exc)(exc.code, *redact([exc.what, exc.why, exc.hint], hidden), **details) from None
+        log, dump = result.mask.lines(said[-lines:] if lines > 0 else []), result.mask.text(crash)
+        details = {**result.facts(), "log": log, "crash": cut(dump, LONGEST) or None, **shown.details}
+        raise type(exc)(exc.code, shown.what, shown.why, shown.hint, **details) from None
     if what.target is not None and what.action in ("start", "restart") and health.http is None and health.tcp is None:
         result.notes = [note for note in (note_of(manager.log(_MOST), result.after, what.target),) if note]
     result.total = time.monotonic() - begin
+    result.mask = _mask(manager, what.before, result.after)
     return result
 
 
-def _masked(facts: dict[str, t.Any], hidden: t.Sequence[str]) -> dict[str, t.Any]:
-    """An answer of the application is part of what a check says, and may hold what nobody should see."""
-    health = facts["health"]
-    if health:
-        checks = dict(zip(health["checks"], redact(health["checks"].values(), hidden)))
-        facts["health"] = {**health, "reason": redact([health["reason"]], hidden)[0], "checks": checks}
-    return facts
+def _mask(manager: Manager, *processes: t.Optional[NodeProcess]) -> Mask:
+    return manager.mask().also(*(process.argv_cookie for process in processes if process is not None))
 
 
 def preflight(what: Plan, manager: Manager, rehearsal: bool = False) -> None:

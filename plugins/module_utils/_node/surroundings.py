@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._mask import Mask
 from . import envfile
 from .daemon import Daemon
 from .manager import Manager
@@ -26,7 +27,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 @dataclass(frozen=True)
 class Surroundings:
     env: t.Mapping[str, str] = field(repr=False)
-    secrets: t.Sequence[str] = field(repr=False)  # of what is in env, what must not be shown
+    mask: Mask  # for what is in env
     user: pwd.struct_passwd
     group: int
     directory: str
@@ -66,7 +67,7 @@ def _of_daemon(daemon: Daemon) -> Surroundings:
     given = envfile.load(daemon.env_file, daemon.env_required)
     user = pwd.getpwuid(os.geteuid())
     return Surroundings(
-        {**_login(user), "ERL_CRASH_DUMP": daemon.crash_dump(), **given}, envfile.secrets_of(given), user, user.pw_gid, daemon.run_dir, daemon.run_dir
+        {**_login(user), "ERL_CRASH_DUMP": daemon.crash_dump(), **given}, Mask(given), user, user.pw_gid, daemon.run_dir, daemon.run_dir
     )
 
 
@@ -89,7 +90,7 @@ def _of_systemd(manager: Systemd) -> Surroundings:
     # A dash before it says that it may be missing, and a tilde is the home.
     directory = shown.get("WorkingDirectory", "").lstrip("!-").replace("~", user.pw_dir)
     return Surroundings(
-        {**_login(user), **environment(shown), **given}, envfile.secrets_of(given), user, group,
+        {**_login(user), **environment(shown), **given}, Mask(given), user, group,
         directory if os.path.isdir(directory) else "/", "/run" if os.geteuid() == 0 else tempfile.gettempdir(),
     )
 

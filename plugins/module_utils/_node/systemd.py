@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from .._errors import BeamError
+from .._mask import Mask
 from . import envfile
 from .journal import Journal
 from .manager import Started, Status, Stopped, Terminator, settle
@@ -43,9 +44,6 @@ _PROPERTIES = (
     "WorkingDirectory",
     "UnitFileState",
 )
-
-
-COOKIE_FILE = ".erlang.cookie"
 
 
 class Systemctl:
@@ -144,11 +142,13 @@ class Systemd:
     def crash_dump(self) -> str:
         return environment(self._shown).get("ERL_CRASH_DUMP", "")
 
-    def secrets(self) -> list[str]:
-        found: list[str] = []
-        for path, _optional in environment_files(self._shown.get("EnvironmentFiles", "")):
-            found += envfile.secrets_of(envfile.load_of_unit(path, required=False))
-        return found
+    def mask(self) -> Mask:
+        shown = self._shown or self.show()
+        found = list(environment(shown).items())
+        for path, _optional in environment_files(shown.get("EnvironmentFiles", "")):
+            found += envfile.load_of_unit(path, required=False).items()
+        home = dict(found).get("HOME")
+        return Mask(found).also(envfile.read_cookie(home) if home else None)
 
     # Before
 
@@ -195,7 +195,7 @@ class Systemd:
             return
         why = ""
         if "-setcookie" in env.get("ERL_ZFLAGS", ""):
-            path = os.path.join(env.get("HOME", "/"), COOKIE_FILE)
+            path = os.path.join(env.get("HOME", "/"), envfile.COOKIE_FILE)
             if not os.path.exists(path):
                 why = "there is no %s" % path
         elif not env.get("RELEASE_COOKIE") and not target.own_cookie():
@@ -319,7 +319,7 @@ def _sources(shown: t.Mapping[str, str]) -> list[str]:
     paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
     paths += [path for pattern, _optional in environment_files(shown.get("EnvironmentFiles", "")) for path in envfile.matching(pattern)]
     home = environment(shown).get("HOME")
-    return [*filter(None, paths), *([os.path.join(home, COOKIE_FILE)] if home else [])]
+    return [*filter(None, paths), *([os.path.join(home, envfile.COOKIE_FILE)] if home else [])]
 
 
 def _changed(path: str) -> float:

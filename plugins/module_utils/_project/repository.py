@@ -103,11 +103,11 @@ def open_source(repo: str, ref: str) -> t.Iterator[Source]:
         return
     if not re.match(r"[\w.+-]+://|[^/\s]+@?[^/\s]*:", repo):
         raise BeamError("git_no_repository", "%s can't be read" % repo, "there is no such directory", "Correct beam_repo: a directory, or a URL of git")
-    wanted = checkout.resolve(repo, ref, _TIMEOUT)
-    with tempfile.TemporaryDirectory(prefix="alchemist-beam-") as scratch:
+    with git.without_credentials(repo) as bare, tempfile.TemporaryDirectory(prefix="alchemist-beam-") as scratch:
+        wanted = checkout.resolve(bare, ref, _TIMEOUT)
         if wanted.commit:
             git.change(scratch, "init", "--quiet", timeout=_TIMEOUT)
-            git.change(scratch, "fetch", "--quiet", "--depth", "1", "--no-tags", "--", repo, wanted.commit, timeout=_TIMEOUT)
+            git.change(scratch, "fetch", "--quiet", "--depth", "1", "--no-tags", "--", bare, wanted.commit, timeout=_TIMEOUT)
         if not wanted.commit or git.ask(scratch, "cat-file", "-e", wanted.commit + "^{commit}").returncode != 0:
             wanted, _moved = checkout.fetch(wanted, scratch, os.path.join(scratch, "_build"), _TIMEOUT, ())
         yield Source(list_files(scratch, wanted.commit), wanted.said or wanted.commit[:12], public(repo), wanted.tags)

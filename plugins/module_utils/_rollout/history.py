@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from .._errors import BeamError
+from .._mask import NOTHING_NAMED
 from .._store.base import Store
 from .._store.keys import history_key, history_prefix
 from .._store.parallel import parallel
@@ -21,6 +22,7 @@ MAX_REPORT_BYTES = 32 * 1024 * 1024
 def write_report(store: Store, name: str, channel: str, serial: int, rollout: str, report: t.Mapping[str, t.Any], html: str = "") -> bool:
     """Whether it was written: not where it is there already."""
     key = history_key(name, channel, serial, rollout)
+    report, html = NOTHING_NAMED.data(report), NOTHING_NAMED.text(html)
     # The page first: who finds the report finds what it looks like, too.
     texts = {".html": html.encode("utf-8")} if html else {}
     texts[".json"] = (json.dumps(report, sort_keys=True, indent=1) + "\n").encode("ascii")

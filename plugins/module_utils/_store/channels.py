@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict
+from .._mask import NOTHING_NAMED
 from .._release.channel import Channel, Stamp, Target, add_ghost, promote, propose, refuse_older_fence, remove_ghost, roll_back, withdraw
 from .._release.names import check_channel, check_name
 from .base import Store
@@ -143,7 +144,7 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
     elif state not in ("rolled_back", "withdrawn"):
         raise BeamError("option_missing", "version is missing", "state=%s needs a version or a digest" % state, "Give version or digest")
     stamp = make_stamp(params.get("by"), fence=params.get("fence"))
-    plan = plan_channel(store, name, channel, _transition(state, target, params.get("reason"), force), stamp, params.get("serial"))
+    plan = plan_channel(store, name, channel, _transition(state, target, NOTHING_NAMED.text(params.get("reason") or ""), force), stamp, params.get("serial"))
     after = plan.after if check_mode else apply_channel(store, plan)
     where = "%s/%s" % (store.location, channel_key(name, channel))
     return {
@@ -155,7 +156,7 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
     }
 
 
-def _transition(state: str, target: Target | None, reason: str | None, force: bool) -> Transition:
+def _transition(state: str, target: Target | None, reason: str, force: bool) -> Transition:
     if state == "rolled_back":
         return lambda channel, stamp: _roll_back(channel, stamp, target, reason, force)
     if state == "withdrawn":
@@ -166,13 +167,13 @@ def _transition(state: str, target: Target | None, reason: str | None, force: bo
     transitions: dict[str, Transition] = {
         "promoted": lambda channel, stamp: promote(channel, wanted, stamp, force),
         "proposed": lambda channel, stamp: propose(channel, wanted, stamp, force),
-        "ghosted": lambda channel, stamp: add_ghost(channel, wanted, reason or "", stamp),
+        "ghosted": lambda channel, stamp: add_ghost(channel, wanted, reason, stamp),
         "unghosted": lambda channel, stamp: remove_ghost(channel, wanted, stamp),
     }
     return transitions[state]
 
 
-def _roll_back(channel: Channel, stamp: Stamp, target: Target | None, reason: str | None, force: bool) -> Channel:
+def _roll_back(channel: Channel, stamp: Stamp, target: Target | None, reason: str, force: bool) -> Channel:
     """Rolling back to what is stable already, when it was named, is done: the second run of the same task."""
     if target is not None and channel.stable == target:
         return channel

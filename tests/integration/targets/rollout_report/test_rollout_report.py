@@ -61,7 +61,7 @@ def test_rollout_that_fails_and_goes_back(tmp_path: Path) -> None:
 
     files = sorted((tmp_path / "rollouts").iterdir())
     assert [path.name for path in files] == [STEM + ".html", STEM + ".json"]
-    assert all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in files)
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o640 for path in files)
     assert json.loads(files[1].read_text(encoding="utf-8")) == json.loads(EXAMPLE.read_text(encoding="utf-8"))
     assert "failed, then returned" in files[0].read_text(encoding="utf-8")
     assert ["report: %s" % path for path in files] == [line for line in sorted(done.stdout.splitlines()) if line.startswith("report: ")]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import os
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._build import checkout
+from ansible_collections.alchemist.beam.plugins.module_utils._build import git as own_git
 from ansible_collections.alchemist.beam.plugins.module_utils._build.products import Products
 from ansible_collections.alchemist.beam.plugins.module_utils._build.sources import read_sources
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
@@ -281,3 +283,52 @@ def test_what_the_servers_of_repositories_say(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(BeamError) as caught:
         checkout.resolve("git@127.0.0.1:shop.git", "", 0.5)
     assert caught.value.code == "git_unreachable" and "it did not answer within" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("repo", "bare"),
+    [
+        ("https://user:tok-en@127.0.0.1:%d/x.git", "https://127.0.0.1:%d/x.git"), ("http://tok-en@127.0.0.1:%d/x", "http://127.0.0.1:%d/x"),
+        ("ssh://git:tok-en@127.0.0.1:%d/x", "ssh://git@127.0.0.1:%d/x"),
+    ],
+)  # fmt: skip
+def test_no_credentials_in_a_command_line(repo: str, bare: str) -> None:
+    with own_git.without_credentials(repo % 1) as said:
+        assert said == bare % 1 and not any("tok-en" in word for word in own_git.command())
+    assert own_git.command() == ["git"] and "ALCHEMIST_GIT_PASSWORD" not in own_git.environment()
+
+
+@pytest.mark.parametrize("repo", ["ssh://git@example.org/x", "git@example.org:x", "/srv/x", "https://example.org/x@y", "file:///a:b@c"])
+def test_repositories_without_credentials_are_as_they_were(repo: str) -> None:
+    with own_git.without_credentials(repo) as said:
+        assert said == repo and own_git.command() == ["git"]
+
+
+def test_credentials_of_a_repository_reach_its_server_and_no_other(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Guarded(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # as the library names it
+            asked.append(self.headers.get("Authorization") or "")
+            self.send_response(401 if not asked[-1] else 403)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_words: t.Any) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Guarded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = "http://user:to%%6Ben@127.0.0.1:%d/x.git" % server.server_port
+        with own_git.without_credentials(url) as bare, pytest.raises(BeamError) as caught:
+            checkout.resolve(bare, "main", 20)
+        assert asked[0] == "" and base64.b64decode(asked[1].partition(" ")[2]) == b"user:token" and "token" not in str(caught.value)
+        asked.clear()
+        with own_git.without_credentials("http://user:token@127.0.0.1:1/x.git"), pytest.raises(BeamError):
+            checkout.resolve("http://127.0.0.1:%d/x.git" % server.server_port, "main", 20)
+        assert set(asked) <= {"", "Basic Og=="}  # an empty user and an empty password
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._build.command import build_environment, mask, run_command
+from ansible_collections.alchemist.beam.plugins.module_utils._build.command import build_environment, run_command
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 
@@ -67,15 +67,3 @@ def test_environment_is_that_of_the_build_alone(monkeypatch: pytest.MonkeyPatch)
     assert not {"MIX_TARGET", "ERL_FLAGS", "ERL_COMPILER_OPTIONS", "SECRET"} & set(env)
     monkeypatch.delenv("HOME")
     assert build_environment({})["HOME"].startswith("/")
-
-
-@pytest.mark.parametrize(
-    ("text", "secrets", "shown"),
-    [
-        ("token abcdef-123 used", ["abcdef-123"], "token ******** used"),
-        ("abcdefgh and abcdef", ["abcdef", "abcdefgh"], "******** and ********"),
-        ("prod and true", ["prod", "true", ""], "prod and true"),
-    ],
-)
-def test_mask(text: str, secrets: list[str], shown: str) -> None:
-    assert mask(text, secrets) == shown

@@ -31,7 +31,12 @@ def test_what_is_made_of_options(make: t.Callable[..., Request], tmp_path: Path)
     assert request.build_dir == str(tmp_path.resolve() / "_build" / "alchemist")
     env = request.environment()
     assert (env["REGION"], env["PORT"], env["MIX_ENV"]) == ("eu", "4000", "prod") and not {"UNSET", "OTHER", "TOKEN"} & set(env)
-    assert "secret-1" in request.secrets and "secret-1" not in repr(request)
+    assert request.mask.values == ["secret-1"] and "secret-1" not in repr(request)
+
+
+def test_what_the_build_is_given_is_masked_in_what_it_says(make: t.Callable[..., Request]) -> None:
+    request = make({"DB_URL": "ecto://a:compile-word@db/x"}, env={"A": "env-word"}, compile_env=["DB_URL", "UNSET"], deps_env={"B": "deps-word"})
+    assert request.mask.text("ecto://a:compile-word@db/x compile-word env-word deps-word prod") == "******** ******** ******** ******** prod"
 
 
 @pytest.mark.parametrize(

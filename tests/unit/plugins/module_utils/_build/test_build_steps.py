@@ -54,6 +54,13 @@ def test_failures(steps: t.Callable[..., Steps], step: str, said: str, code: str
     assert "the build of demo failed in the step %s: mix task: it ended with 2" % step in error.message and error.message.endswith(said)
 
 
+def test_what_a_build_was_given_is_masked_in_its_output(steps: t.Callable[..., Steps]) -> None:
+    given = {"compile_env": {"DB_URL": "ecto://u:compile-word@db/x", "REGION": "eu"}, "env": {"A_KEY": "env-word"}, "deps_env": {"HEX_API_KEY": "hexkey"}}
+    with pytest.raises(BeamError) as caught:
+        steps("echo $DB_URL $A_KEY hexkey compile-word in eu; exit 2\n", **given).mix("compile", "compile")
+    assert caught.value.details["output"] == ["******** ******** ******** ******** in eu"]
+
+
 def test_killed_by_a_signal(steps: t.Callable[..., Steps]) -> None:
     with pytest.raises(BeamError, match="it was killed by signal 9"):
         steps("kill -9 $$").mix("compile", "compile")

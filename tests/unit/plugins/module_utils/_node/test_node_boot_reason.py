@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import Mask
 from ansible_collections.alchemist.beam.plugins.module_utils._node import explain
 from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_reason import endpoint_off, fatal, of_unit, read
 from ansible_collections.alchemist.beam.plugins.module_utils._node.boot_words import cut, decoded, plain, unfolded
@@ -235,6 +236,13 @@ def test_the_slogan_of_a_dump_is_readable(tmp_path: Path) -> None:
     (tmp_path / "erl_crash.dump").write_text("=erl_crash_dump:0.5\nSlogan: %s\n" % text)
     slogan = crash_dumps([str(tmp_path)])[0]["slogan"]
     assert slogan.startswith('Runtime terminating during boot ({#{message=>"env var"') and len(slogan) <= 600 and slogan.endswith(" …")
+
+
+def test_the_slogan_of_a_dump_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    told = "no login as ecto://shop:swordfish-1@db/x nor by swordfish-1 or c3dvcmRmaXNoLTE=, " + "x" * 480 + " swordfish-1 and more of it"
+    (tmp_path / "erl_crash.dump").write_text("=erl_crash_dump:0.5\nSlogan: %s\n" % told)
+    slogan = crash_dumps([str(tmp_path)], Mask({"DATABASE_URL": "ecto://shop:swordfish-1@db/x"}))[0]["slogan"]
+    assert slogan.startswith("no login as ******** nor by ******** or ********") and "swordf" not in slogan and "c3dv" not in slogan
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import load, load_of_unit, parse, parse_of_unit, redact, secrets_of
+from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import COOKIE_FILE, load, load_of_unit, parse, parse_of_unit, read_cookie
 
 
 @pytest.mark.parametrize(
@@ -107,21 +107,15 @@ def test_a_file_of_another_user(tmp_path: Path) -> None:
         load(str(path))
 
 
-@pytest.mark.parametrize(
-    ("values", "hidden"),
-    [
-        ({"SECRET_KEY_BASE": "abcdefgh", "PORT": "4000", "HOST": "127.0.0.1"}, ["abcdefgh"]),
-        ({"DB_PASS": "abcd", "PIN_TOKEN": "123", "FLAG": "true"}, ["abcd"]),
-        ({"RELEASE_NODE": "shop@127.0.0.1", "RELEASE_COOKIE": "monster"}, ["monster"]),
-        ({"RELEASE_COOKIE": "unused", "DIR": "/var/lib/shop", "WHAT": "looks like text"}, ["looks like text"]),
-        ({"A_KEY": "12345678", "B_KEY": "1234567890"}, ["1234567890", "12345678"]),
-        ({"PEM": "-----BEGIN-----\nMIIEabcd\nab=\n"}, ["-----BEGIN-----\nMIIEabcd\nab=\n", "MIIEabcd"]),
-    ],
-)
-def test_secrets_of(values: dict[str, str], hidden: list[str]) -> None:
-    assert secrets_of(values) == hidden
+def test_the_cookie_of_a_home(tmp_path: Path) -> None:
+    assert read_cookie(str(tmp_path)) == ""
+    (tmp_path / COOKIE_FILE).write_text("monster\n")
+    assert read_cookie(str(tmp_path)) == "monster"
 
 
-def test_redact_takes_the_longest_first() -> None:
-    lines = redact(["key 1234567890 and 12345678", "none", "x" * 5000], ["1234567890", "12345678", ""])
-    assert lines[:2] == ["key ******** and ********", "none"] and len(lines[2]) == 2000
+def test_a_cookie_that_its_node_has_made_a_trap(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / COOKIE_FILE)
+    assert read_cookie(str(tmp_path)) == ""
+    (tmp_path / COOKIE_FILE).unlink()
+    (tmp_path / COOKIE_FILE).symlink_to("/etc/passwd")
+    assert read_cookie(str(tmp_path)) == ""

@@ -85,6 +85,13 @@ def test_urls_that_are_refused(url: str) -> None:
         check_expression(HttpCheck(url))
 
 
+@pytest.mark.parametrize("url", ["http://user:pass-word@127.0.0.1/health", "https://pass-word@h/", "http://:pass-word@h/"])
+def test_a_url_with_credentials_is_refused_without_them(url: str) -> None:
+    with pytest.raises(BeamError, match="holds credentials") as caught:
+        check_expression(HttpCheck(url))
+    assert "pass-word" not in caught.value.message and "headers" in caught.value.hint
+
+
 def test_passes_begin_again_after_a_failure() -> None:
     passes = Passes(3)
     assert [passes.feed(ok) for ok in (True, True, False, True, True, True)] == [False] * 5 + [True]

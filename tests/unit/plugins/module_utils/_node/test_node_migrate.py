@@ -110,6 +110,16 @@ def test_secrets_are_neither_in_the_result_nor_in_the_log(host: Host) -> None:
     assert "********" in kept and SECRET not in kept + repr(done) + error.message + repr(surroundings_of(Daemon(str(host.base), "shop")))
 
 
+def test_parts_of_secrets_and_their_forms_are_masked_too(host: Host) -> None:
+    env = host.shared / "shop.env"
+    env.write_text(env.read_text() + "DB_URL=ecto://shop:hunter22@db/shop\nA_TOKEN=sword\nHELLO=sword dance\n")
+    said = 'echo "login as hunter22 with sword at db, $(printf hunter22 | base64), <<104,117,110,116,101,114,50,50>> https://a:bcd@e/f?token=xyz"; exit 1'
+    error = host.fails("migration_failed", said)
+    assert error.details["output"] == ["login as ******** with ******** at db, ********, <<********>> https://********@e/f?token=********"]
+    kept = Path(error.details["log_file"]).read_text()
+    assert "hunter22" not in kept + error.message and "bcd" not in kept
+
+
 @pytest.mark.parametrize("expression, why, code", [("echo broken; exit 3", "exit status 3", 3), ("echo broken; kill -9 $$", "killed by signal 9", -9)])
 def test_a_failure_is_told_and_is_tried_again(host: Host, expression: str, why: str, code: int) -> None:
     error = host.fails("migration_failed", expression)
@@ -217,7 +227,7 @@ def test_what_a_unit_would_start_it_with(tmp_path: Path) -> None:
     around = surroundings_of(Systemd("a", Told(
         User=me.pw_name, WorkingDirectory="!%s" % tmp_path, Environment="B=1 HOME=/var/lib/a", EnvironmentFiles="%s (ignore_errors=no)" % env)))
     assert (around.env["TOKEN"], around.env["B"], around.env["HOME"], around.env["USER"]) == ("a secret", "2", "/var/lib/a", me.pw_name)
-    assert around.directory == str(tmp_path) and around.group == me.pw_gid and list(around.secrets) == ["a secret"] and around.identity() == {}
+    assert around.directory == str(tmp_path) and around.group == me.pw_gid and around.mask.values == ["a secret"] and around.identity() == {}
 
 
 @pytest.mark.parametrize("code, shown", [

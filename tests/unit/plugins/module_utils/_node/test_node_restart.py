@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import Mask
 from ansible_collections.alchemist.beam.plugins.module_utils._node import ending, probes, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, NodeCheck, TcpCheck, Verdict
@@ -112,8 +113,8 @@ class Fake:
     def crash_dump(self) -> str:
         return ""
 
-    def secrets(self) -> list[str]:
-        return ["swordfish"]
+    def mask(self) -> Mask:
+        return Mask({"A_WORD": "swordfish"})
 
 
 @pytest.fixture(autouse=True)

@@ -229,7 +229,7 @@ def test_log_and_secrets(tmp_path: Path) -> None:
     fake = Fake({**LOADED, "InvocationID": "new", "EnvironmentFiles": "%s (ignore_errors=no)" % env}, answers={"--unit": (0, said)})
     manager = Systemd("a@1.service", fake)
     manager.status()
-    assert manager.secrets() == ["swordfish"] and manager.log(5) == ["one", "two"] and manager.log(1) == ["two"] and manager.log(0) == []
+    assert manager.mask().values == ["swordfish"] and manager.log(5) == ["one", "two"] and manager.log(1) == ["two"] and manager.log(0) == []
     assert any(command.startswith("journalctl --unit a@1.service --lines 5000") for command in fake.commands)
 
 
