@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import typing as t
 
 from ._errors import BeamError
@@ -20,11 +22,15 @@ if t.TYPE_CHECKING:
 def run(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]]) -> None:
     """Exit with work's result, or fail with its BeamError's message. Anything else is a bug and stays one."""
     hide_credentials(module)
+    umask = os.umask(0o022)
+    os.umask(umask | stat.S_IWOTH)  # whatever it was: nothing that a module makes is for everybody to write
     try:
         result = dict(work())
     except BeamError as exc:
         shown = NOTHING_NAMED.error(exc)
         module.fail_json(msg=shown.message, **shown.as_result())
+    finally:
+        os.umask(umask)
     module.exit_json(**result)
 
 

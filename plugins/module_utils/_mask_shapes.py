@@ -93,6 +93,11 @@ def _set(found: re.Match[str], hidden: str) -> str:
     return "%s=%s" % (name, hidden) if says_secret(name) and not common(bare) and not bare.startswith(("$", "<", "{", "/")) else found.group()
 
 
+def has_userinfo(text: str) -> bool:
+    """Whether there is a URL with a password, or with what may be a token."""
+    return any(":" in found.group(2) or found.group(1).lower() in _WHOLE_USERINFO for found in [*_USERINFO.finditer(text), *_BAD_USERINFO.finditer(text)])
+
+
 def credentials_of(text: str) -> list[str]:
     """What is secret in the URLs of a text, in its parts: to be told to whoever hides values by themselves."""
     if "://" not in text:

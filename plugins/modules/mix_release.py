@@ -128,6 +128,8 @@ options:
     description:
       - Where trees, records and compiled code go. One build at a time works in it, others wait.
       - Without it, C(_build/alchemist) in O(project_dir).
+      - A directory that another user may write to is refused, and so is one on the way to it, since what they put there would be published.
+        With O(repo), the same holds for O(project_dir). Nothing that is made here is for others to write, whatever the umask.
     type: path
   timeout:
     description: Seconds after which a build is killed, with everything that it started.

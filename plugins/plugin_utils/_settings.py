@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask_shapes import has_userinfo, strings
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, health_of
 from ansible_collections.alchemist.beam.plugins.module_utils._release.names import check_channel, check_name, check_version
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import STRATEGIES, floor, share, sizes
@@ -37,7 +38,7 @@ def problems(given: Vars, hosts: t.Sequence[str], everyone: t.Sequence[str] = ()
     found = _types(given)
     for name, least in LEAST.items():
         found += _number("beam_" + name, given.get(name), least)
-    found += _names(given)
+    found += _names(given) + _credentials(given)
     found += _refusal(_batches, given, hosts) + _refusal(_floor, given, [*hosts, *everyone]) + _refusal(_colors, given, hosts)
     for name in CHECKED:
         found += _shape(name, given.get(name))
@@ -67,6 +68,15 @@ def _number(name: str, value: t.Any, least: float) -> list[str]:
     except (TypeError, ValueError):
         return []  # said by its type already
     return [] if good else ["%s can't be %s: it is at least %g." % (name, value, least)]
+
+
+def _credentials(given: Vars) -> list[str]:
+    """Nothing uses them there, and all of it is in plans, results and reports. Of beam_health it is told where that is checked."""
+    return [
+        "beam_%s holds the credentials of a URL, which would show up in results and reports. Take them out of it%s."
+        % (name, ", and give access_key and secret_key in beam_store_options" if name == "store" else "")
+        for name in ("store", "ready", "balancers") if any(has_userinfo(text) for text in strings(given.get(name)))
+    ]  # fmt: skip
 
 
 def _names(given: Vars) -> list[str]:

@@ -86,7 +86,12 @@ class ReadinessFile:
 
     def join(self, name: str, checked: bool = True) -> None:
         try:
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+            try:
+                if os.fstat(handle).st_uid == os.geteuid():
+                    os.fchmod(handle, 0o644)  # whatever the umask: the application is to see it
+            finally:
+                os.close(handle)
         except OSError as exc:
             raise self._refused(exc.strerror or str(exc)) from exc
 

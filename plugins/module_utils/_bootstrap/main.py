@@ -42,6 +42,7 @@ USAGE = "usage: beam-bootstrap.pyz run|secrets|watch|status CONFIG, or setup KIT
 
 
 def main(argv: t.Sequence[str]) -> int:
+    os.umask(0o022)  # whoever starts it by hand may have another one
     # A directory beside the zip holds botocore, on servers that have none.
     beside = posixpath.join(posixpath.dirname(os.path.abspath(sys.argv[0])), "aws")
     if os.path.isdir(beside):

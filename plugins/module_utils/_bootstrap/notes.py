@@ -51,6 +51,7 @@ def write_notes(base: str, notes: Notes) -> bool:
         pass
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     with os.fdopen(handle, "wb") as stream:
+        os.fchmod(stream.fileno(), 0o644)
         stream.write((json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"))
     os.replace(new, path)
     return True

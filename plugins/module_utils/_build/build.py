@@ -27,6 +27,7 @@ from .._release.published import Published
 from .._release.record import BuildRecord, dump_record, record_path
 from . import checkout, git, index, needs, toolchain, tree
 from . import published as existing
+from .ours import closed_to_others, open_to_others, refuse_foreign
 from .plan import FORMAT, BuildPlan, describe_result, make_plan
 from .products import Products, sweep_unfinished
 from .project import require_project
@@ -43,7 +44,9 @@ def run_build(request: Request, check_mode: bool = False, published: Published |
     """published: the store that the release goes to. What is there already is not built."""
     started = time.monotonic()
     try:
-        with _errors_of_the_disk(request), git.without_credentials(request.repo) as repo:
+        with _errors_of_the_disk(request), closed_to_others(), git.without_credentials(request.repo) as repo:
+            for path, option in request.places:
+                refuse_foreign(path, option)
             result = _run(replace(request, repo=repo), check_mode, published)
     except BeamError as exc:
         raise request.mask.error(exc) from None
@@ -201,6 +204,8 @@ def _seen_path(compiled: str) -> str:
 def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[str, float]]:
     request = plan.request
     compiled = _compiled_dir(plan)
+    if os.path.isdir(compiled) and open_to_others(compiled):
+        tree.remove(compiled)
     os.makedirs(compiled, exist_ok=True)
     os.utime(compiled)
     tree.sweep(request.build_dir)

@@ -19,6 +19,7 @@ from .._errors import BeamError
 from .._release.names import check_version
 from .._release.record import BuildRecord, load_record
 from . import index, toolchain
+from .ours import open_to_others
 from .project import Chosen, Project, ask_project, choose_release, parse_project
 from .request import Request
 from .sources import Sources, describe, digest_of, read_sources, require_clean, require_submodules, tags_at, version_from_git
@@ -175,7 +176,7 @@ def _with_record(plan: BuildPlan) -> BuildPlan:
             record = load_record(path)
         except BeamError:
             continue  # unreadable: built again
-        if record is not None and record.provenance.fingerprint == plan.fingerprint and plan.tree_of(record.version) == path:
+        if record is not None and not open_to_others(path) and record.provenance.fingerprint == plan.fingerprint and plan.tree_of(record.version) == path:
             return replace(plan, record=record, version=record.version)
     return plan
 

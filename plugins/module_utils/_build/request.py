@@ -51,6 +51,7 @@ class Request:
     force: bool = False
     allow_dirty: bool = False
     keep: int = 5
+    places: tuple[tuple[str, str], ...] = ()  # as they were given, and by which options: what the build writes to
 
     @functools.cached_property
     def mask(self) -> Mask:
@@ -135,4 +136,13 @@ def make_request(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) ->
         force=params["force"],
         allow_dirty=params["allow_dirty"],
         keep=params["keep"],
+        places=_places(params, project_dir),
     )
+
+
+def _places(params: t.Mapping[str, t.Any], project_dir: str) -> tuple[tuple[str, str], ...]:
+    given = params.get("build_dir") or os.path.join(project_dir, "_build", "alchemist")
+    places = [(os.path.abspath(given), "build_dir, in an inventory beam_build_output")]
+    if params.get("repo"):
+        places.append((os.path.abspath(params["project_dir"]), "project_dir, in an inventory beam_build_dir"))
+    return tuple(places)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 import time
 import typing as t
 
@@ -40,7 +41,10 @@ def crash_dumps(places: t.Iterable[str], mask: Mask = NOTHING_NAMED, limit: int 
 def slogan(path: str) -> t.Optional[str]:
     """All of it, readable; `cut` it to show it."""
     try:
-        with open(path, "rb") as handle:
+        # The node chooses what is there: a pipe would be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as handle:
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                return None
             head = handle.read(1 << 16).decode("utf-8", "replace")
     except OSError:
         return None

@@ -138,7 +138,7 @@ class Daemon:
 
     def directories(self) -> None:
         try:
-            os.makedirs(self.shared, exist_ok=True)
+            os.makedirs(self.shared, mode=0o750, exist_ok=True)
             for path in (os.path.join(self.shared, "run"), self.run_dir, os.path.dirname(self.log_file)):
                 os.makedirs(path, mode=0o700, exist_ok=True)
                 os.chmod(path, 0o700)
@@ -151,7 +151,7 @@ class Daemon:
     def _lock(self) -> t.Iterator[None]:
         """One start or stop at a time: two starts at once would fight for the name."""
         self.directories()
-        handle = os.open(os.path.join(self.run_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(os.path.join(self.run_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,7 +207,7 @@ class Daemon:
             self._write_cookie(cookie)
         self._rotate()
         begin = time.monotonic()
-        log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.write(log, ("%s%s %s ===\n" % (_START, target.name, target.version)).encode("utf-8"))
             self._begun = os.fstat(log).st_size
@@ -266,7 +266,7 @@ class Daemon:
     def _write_cookie(self, cookie: str) -> None:
         path = os.path.join(self.run_dir, envfile.COOKIE_FILE)
         temporary = "%s.%d" % (path, os.getpid())
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o400)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
         try:
             os.write(handle, cookie.encode("utf-8"))
         finally:

@@ -54,6 +54,7 @@ def mark_leaving(base: str, why: str) -> None:
         os.unlink(new)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o644)
         stream.write("%s %s\n" % (boot_id(), " ".join(why.split())))
     os.replace(new, os.path.join(base, FILE))
 

@@ -246,10 +246,16 @@ def _vm_args(target: Target, around: Surroundings, temporary: str) -> dict[str, 
     if kept == text:
         return {}
     own = os.path.join(temporary, "vm.args")
-    with open(own, "w", encoding="utf-8") as stream:
+    # The directory is the node's by now, and we may be root: what the node has put there under that name is neither written to nor given away.
+    try:
+        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        hint = "Look at what runs as %s on this server: it has put something there" % around.user.pw_name
+        raise BeamError("scratch_denied", "%s can't be made" % own, exc.strerror or str(exc), hint) from None
+    with open(handle, "w", encoding="utf-8") as stream:
         stream.write(kept)
-    if os.geteuid() == 0:
-        os.chown(own, around.user.pw_uid, around.group)
+        if os.geteuid() == 0:
+            os.fchown(stream.fileno(), around.user.pw_uid, around.group)
     return {"RELEASE_VM_ARGS": own}
 
 

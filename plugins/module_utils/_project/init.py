@@ -15,6 +15,7 @@ import tempfile
 import typing as t
 from dataclasses import dataclass
 
+from .._build.ours import closed_to_others
 from .._errors import BeamError
 from .inventory import is_secret, pages
 from .page import untouched
@@ -74,7 +75,8 @@ def apply(changes: t.Sequence[Change], dest: str) -> None:
         if change.what in ("created", "updated"):
             path = os.path.join(dest, change.path)
             try:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with closed_to_others():
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
                 _write(path, change.after)
             except OSError as exc:
                 raise BeamError(

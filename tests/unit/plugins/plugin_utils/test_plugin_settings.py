@@ -176,5 +176,17 @@ def test_a_hook_is_a_file_of_tasks(tmp_path: Path, text: str, words: str) -> Non
     assert words in found[0] if words else found == []
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"store": "s3://kkey:pass-word@bucket/x"}, {"ready": {"path": "/run/x", "url": "http://u:pass-word@127.0.0.1/"}},
+        {"balancers": [{"kind": "file", "path": "/run/x", "url": "https://pass-word@h/"}]}, {"health": {"http": {"url": "http://u:pass-word@127.0.0.1/"}}},
+    ],
+)  # fmt: skip
+def test_credentials_in_an_url_are_refused_and_not_repeated(given: dict) -> None:
+    found = " ".join(problems({**GIVEN, **given}, HOSTS))
+    assert "credentials" in found and "pass-word" not in found and "beam_%s" % next(iter(given)) in found
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     assert len(problems({**GIVEN, "batches": "x", "min_healthy": "y", "bake": -1, "health": {"x": 1}}, HOSTS)) == 4
