@@ -12,7 +12,8 @@ author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - Publishes an assembled release tree into a store, as immutable layers, a manifest and a version. Only layers that the store lacks are sent.
-  - Publishing the same tree again writes nothing. Another tree under a version that exists is refused, and the files that differ are named.
+  - Publishing the same tree again writes nothing, but for what is damaged in the store, which is repaired. Another tree under a version that exists is
+    refused, and the files that differ are named.
   - C(releases/COOKIE) is left out of every release. A tree that holds what looks like a private key, an environment file or credentials,
     or a setuid file, a device or a symbolic link that leaves the tree, is refused by name.
   - What a channel points to, a rollout that has not ended needs, or a pin protects, is never removed.
@@ -70,6 +71,13 @@ options:
       - It is written after the version, also of a release that was published before. That alone is no change, as no release changes, and
         a store that refuses it leads to a warning. It is not written for a tree with changes that were not committed.
     type: str
+  verify:
+    description:
+      - Publishing compares what it would use again with its size and sha256, and writes what is wrong or missing again from the tree. It takes the sha256
+        that the store noted when the bytes were written, where it keeps one (AWS S3 and SeaweedFS do).
+      - With O(verify=true), every byte that is there already is read, so that what rotted below the store is found, too.
+    type: bool
+    default: false
   pinned:
     description:
       - Whether the version is protected from being removed, beside what channels protect. Without it, the pin stays as it is.
@@ -155,10 +163,12 @@ files:
   type: int
   returned: state is present, exported or verified
 layers:
-  description: How many layers the release has (C(total)), were sent (C(sent); in check mode, would be), or were collected (C(collected)).
+  description:
+    - How many layers the release has (C(total)), were sent (C(sent); in check mode, would be), or were collected (C(collected)).
+    - C(repaired) counts the objects that were wrong or missing in the store and were written again; warnings name them.
   type: dict
   returned: success
-  sample: {total: 74, sent: 5}
+  sample: {total: 74, sent: 5, repaired: 0}
 bytes:
   description:
     - Compressed bytes of the whole C(release) and of what was C(sent), layers, manifest and version; bytes of the files (C(unpacked)).
@@ -262,6 +272,7 @@ def main() -> None:
             "exclude": {"type": "list", "elements": "str", "default": []},
             "commit": {"type": "str"},
             "inputs": {"type": "str"},
+            "verify": {"type": "bool", "default": False},
             "pinned": {"type": "bool"},
             "dest": {"type": "path"},
             "keep": {"type": "int", "default": 10},

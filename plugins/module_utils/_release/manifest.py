@@ -206,7 +206,7 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         raise BeamError(
             "manifest_corrupt", "%s can't be trusted" % label.strip(), "its bytes do not have the digest it is named by",
-            "Publish the release again under a new version, and find out who changed the store",
+            "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true), which repairs it, and find out who changed the store",
         )
     try:
         if len(data) > MAX_MANIFEST_BYTES:

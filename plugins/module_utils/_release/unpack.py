@@ -45,7 +45,8 @@ class ArchiveRefused(BeamError):
     def __init__(self, layer: Layer, reason: str, why: str) -> None:
         super().__init__(
             "archive_" + reason, "the layer %s is refused" % layer.sha256[:12], why,
-            "Publish the release again with release_artifact, and find out who wrote this layer into the store",
+            "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true -e beam_verify=true), which repairs the store, "
+            "and find out who wrote this layer into it",
             layer=layer.sha256, prefix=layer.prefix,
         )
 

@@ -111,15 +111,20 @@ def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Ve
     inputs = inputs_of(params["inputs"], params.get("exclude") or ()) if params.get("inputs") else ""
     plan = plan_publish(
         store, source.name, source.version, lambda: scan_tree(source.path, params.get("exclude") or ()), source.abi, source.provenance, source.own_apps,
+        bool(params.get("verify")),
     )
     where = "%s/%s" % (store.location, version_key(plan.name, plan.version))
     diff = {"before_header": where, "after_header": where, "before": "", "after": plan.describe()}
-    if plan.published is not None and plan.manifest is not None:
+    if not plan.changed:
         diff["before"] = diff["after"] = ""
-    if check_mode and plan.changed:
+    if check_mode and plan.changed and plan.published is not None and plan.manifest is not None:
+        version = plan.published
+        result: Result = {**_release_result(plan.manifest, version), "changed": True}
+        result["layers"].update(sent=len(plan.damaged), repaired=len(plan.damaged))
+    elif check_mode and plan.changed:
         # The digest and the packed size are not known before the layers are packed.
         version = Version(plan.name, plan.version, "")
-        result: Result = {
+        result = {
             "changed": True, "name": plan.name, "version": plan.version, "digest": None, "files": len(plan.tree.files),
             "layers": {"total": len(plan.groups), "sent": len(plan.missing)},
             "bytes": {"release": None, "sent": None, "unpacked": plan.tree.size},
@@ -129,12 +134,13 @@ def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Ve
         version = done.version
         result = _release_result(done.manifest, version)
         result["changed"] = done.changed
-        result["layers"]["sent"] = done.layers_sent
+        result["layers"].update(sent=done.layers_sent, repaired=done.repaired)
         result["bytes"]["sent"] = done.bytes_sent
         # Last of all, and of what was published before, too. It moves no release, so it is no change.
         warning = _note(store, source, version, inputs) if inputs else ""
-        if warning:
-            result["warnings"] = [warning]
+        warnings = [*done.notes, *([warning] if warning else [])]
+        if warnings:
+            result["warnings"] = warnings
     return {**result, "left_out": list(plan.tree.left_out), "diff": diff}, version
 
 

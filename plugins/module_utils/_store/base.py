@@ -30,6 +30,12 @@ class Stat:
 
 
 @dataclass(frozen=True)
+class Noted:
+    size: int
+    sha256: str  # "" where only reading the bytes tells it
+
+
+@dataclass(frozen=True)
 class Found:
     data: bytes
     etag: str
@@ -73,6 +79,11 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def stat(self, key: str) -> Stat | None:
         """None where there is no such object."""
+
+    def noted(self, key: str) -> Noted | None:
+        """What the store can tell of an object's bytes without sending them; None where there is no such object."""
+        found = self.stat(key)
+        return None if found is None else Noted(found.size, "")
 
     @property
     def identity(self) -> str:

@@ -22,6 +22,7 @@ from .._release.names import check_channel, check_name
 from .base import Store
 from .check import prove_conditions
 from .documents import read_channel, read_version, resolve
+from .intact import lost_write
 from .keys import channel_key, prefix
 from .location import open_store
 from .parallel import parallel
@@ -87,8 +88,15 @@ def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
             return plan.after
         refuse_older_fence(now, plan.stamp)
         raise _conflict(now, "somebody else was faster") from exc
+    _stored(store, plan)
     _still_there(store, plan, etag)
     return plan.after
+
+
+def _stored(store: Store, plan: ChannelPlan) -> None:
+    """A server may say that it wrote and keep what was there. Somebody else's later write is no such thing: its serial is higher."""
+    if store.needs_proof and read_channel(store, plan.after.name, plan.after.channel)[0].serial < plan.after.serial:
+        raise lost_write(store, channel_key(plan.after.name, plan.after.channel), "what was there before is there still")
 
 
 def _still_there(store: Store, plan: ChannelPlan, etag: str) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict, NotFound
 from .base import Store
+from .intact import lost_write
 from .location import open_store
 
 # No release can be called so: a name begins with a letter.
@@ -55,6 +56,8 @@ def prove_conditions(store: Store) -> None:
         return
     before = store.writes
     if store.put_if_absent(_PROBE, _PROBE_DATA, len(_PROBE_DATA)) and store.put_if_absent(_PROBE, _PROBE_DATA, len(_PROBE_DATA)):
+        if store.stat(_PROBE) is None:
+            raise lost_write(store, _PROBE, "it is not there")
         raise _ignores(store, "creates an object that exists already (it ignores If-None-Match)")
     try:
         # Other bytes than the probe's: a store that has the same ones would look like our own write.

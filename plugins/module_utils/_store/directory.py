@@ -24,7 +24,7 @@ import time
 import typing as t
 
 from .._errors import BeamError, Conflict, NotFound
-from .base import Found, Stat, Store
+from .base import Found, Noted, Stat, Store
 
 CHUNK = 1024 * 1024
 LOCK_SECONDS = 30
@@ -144,6 +144,10 @@ class DirectoryStore(Store):
                 return Stat(key, info.st_size, digest.hexdigest(), info.st_mtime)
         except NotFound:
             return None
+
+    def noted(self, key: str) -> Noted | None:
+        found = self.stat(key)
+        return None if found is None else Noted(found.size, found.etag)
 
     def sweep(self, prefix: str, older_than: float) -> int:
         """Temporary files of writers that were killed."""

@@ -25,6 +25,8 @@ from .keys import channel_key, manifest_key, pin_key, version_key
 
 SCHEMA = 1
 MAX_POINTER_BYTES = 64 * 1024
+# Of what lies where a manifest belongs, and is none.
+UNREADABLE = ("manifest_corrupt", "manifest_invalid", "manifest_swapped", "store_object_too_large")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def unpack_manifest(data: bytes, digest: str) -> Manifest:
     except (ValueError, zlib.error) as exc:
         raise BeamError(
             "manifest_corrupt", "the manifest %s can't be read" % digest[:12], str(exc),
-            "Publish the release again under a new version, and find out who changed the store",
+            "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true), which repairs it, and find out who changed the store",
         ) from exc
     return parse_manifest(plain, digest)
 

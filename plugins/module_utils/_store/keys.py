@@ -7,7 +7,11 @@
 
 from __future__ import annotations
 
-from .._release.names import check_channel, check_digest, check_instance, check_name, check_rollout, check_version
+import typing as t
+
+from .._errors import BeamError
+from .._release.names import check_channel, check_digest, check_instance, check_name, check_rollout, check_version, is_digest
+from .base import Stat
 
 
 def layer_key(name: str, sha256: str) -> str:
@@ -71,3 +75,29 @@ def boot_key(name: str, channel: str, at: str, instance: str) -> str:
 def bundle_key(name: str, sha256: str) -> str:
     """What a bare server takes first. Write-once, and named by its content: user data that names it can't get another one."""
     return "%s/bootstrap/%s.zip" % (check_name(name), check_digest(sha256))
+
+
+def names_in(rows: t.Iterable[Stat], ending: str, check: t.Callable[[str], t.Any]) -> tuple[list[Stat], list[str], list[str]]:
+    """Of a listing of one place: the objects that belong there, what each is called, and the keys of all that does not."""
+    good: list[Stat] = []
+    names: list[str] = []
+    junk: list[str] = []
+    for row in rows:
+        name = row.key.split("/", 2)[2]
+        try:
+            if "/" in name or not name.endswith(ending):
+                raise ValueError(name)
+            check(name[: -len(ending)])
+        except (ValueError, BeamError):
+            junk.append(row.key)
+            continue
+        good.append(row)
+        names.append(name[: -len(ending)])
+    return good, names, junk
+
+
+def digests_in(rows: t.Iterable[Stat]) -> tuple[list[str], list[str]]:
+    """The digests of a listing of manifests, the newest first, and the keys of what is no manifest. A signature lies beside its manifest."""
+    good, digests, junk = names_in(rows, ".json.gz", check_digest)
+    newest = sorted(zip(good, digests), key=lambda pair: pair[0].modified, reverse=True)
+    return [digest for _row, digest in newest], [key for key in junk if not is_digest(key.split("/", 2)[2].split(".", 1)[0])]

@@ -22,7 +22,7 @@ import typing as t
 
 from .._errors import BeamError, NotFound
 from . import s3_errors
-from .base import Found, Stat, Store
+from .base import Found, Noted, Stat, Store
 from .s3_client import READ_SECONDS, S3Options, make_client
 
 CONNECT_ATTEMPTS = 5  # a wrong endpoint or a closed firewall does not mend itself
@@ -174,6 +174,18 @@ class S3Store(Store):
         except _Missing:
             return None
         return Stat(key, head["ContentLength"], head["ETag"], head["LastModified"].timestamp())
+
+    def noted(self, key: str) -> Noted | None:
+        """The sha256 that was sent with the bytes, which S3 compared and kept; "" where the server keeps none, or somebody else wrote without one."""
+        try:
+            head = self._call("read", key, lambda _attempt: self._client.head_object(Key=self._key(key), ChecksumMode="ENABLED", **self._common))
+        except _Missing:
+            return None
+        try:
+            kept = base64.b64decode(head.get("ChecksumSHA256") or "", validate=True)
+        except ValueError:  # of parts, as "...=-2"
+            kept = b""
+        return Noted(head["ContentLength"], kept.hex() if len(kept) == hashlib.sha256().digest_size else "")
 
     def start_clock(self) -> None:
         self._start = time.monotonic()

@@ -19,7 +19,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Provenance
 from ansible_collections.alchemist.beam.plugins.module_utils._release.record import BuildRecord, dump_record, record_path
 from ansible_collections.alchemist.beam.plugins.module_utils._release.tree import scan_tree
-from ansible_collections.alchemist.beam.plugins.module_utils._store import publish
+from ansible_collections.alchemist.beam.plugins.module_utils._store import publish, send
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact_info
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import pack_manifest, read_manifest, unpack_manifest
@@ -64,8 +64,8 @@ def test_a_layer_is_used_again_though_another_zlib_packed_it(
     artifact: Artifact, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     artifact(path=str(trees.make_tree(tmp_path / "1", "1.0.0")))
-    real = publish.pack.__globals__["open_tar"]
-    monkeypatch.setitem(publish.pack.__globals__, "open_tar", lambda out: real(out, level=1))
+    real = send.pack.__globals__["open_tar"]
+    monkeypatch.setitem(send.pack.__globals__, "open_tar", lambda out: real(out, level=1))
     second = artifact(path=str(trees.make_tree(tmp_path / "2", "1.1.0", changed=(3,))))
     assert second["layers"]["sent"] == 2
     assert artifact(state="verified")["verified"] == ["1.1.0", "1.0.0"] or artifact(state="verified")["verified"] == ["1.0.0", "1.1.0"]
