@@ -24,6 +24,10 @@ from .keys import layer_key
 from .parallel import parallel
 
 VERIFY_WORKERS = 4
+_REPAIR = (
+    "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true -e beam_verify=true), which repairs it, "
+    "and find out who changed the store"
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def verify(store: Store, name: str, digests: t.Iterable[str]) -> Verified:
         more = " and %d more" % (len(problems) - 3) if len(problems) > 3 else ""
         raise BeamError(
             "release_corrupt", "%s in the store %s is not whole" % (name, store.location), shown + more,
-            "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true -e beam_verify=true), which repairs it, and find out who changed the store", problems=problems,
+            _REPAIR, problems=problems,
         )
     return Verified(
         len(manifests), len(layers), sum(len(layer.files) for layer in layers.values()), sum(layer.size for layer in layers.values()),
@@ -175,7 +179,7 @@ def _corrupt(store: Store, name: str, layer: Layer, why: str) -> BeamError:
     return BeamError(
         "release_corrupt", "%s in the store %s can't be exported" % (name, store.location),
         "the layer %s (%s): %s" % (layer.sha256[:12], layer.prefix or "root", why),
-        "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true -e beam_verify=true), which repairs it, and find out who changed the store", problems=[_problem(layer, why)],
+        _REPAIR, problems=[_problem(layer, why)],
     )
 
 
