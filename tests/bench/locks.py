@@ -33,7 +33,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold impor
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Lease, Want, give_back, renew
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import identify
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
-from ansible_collections.alchemist.beam.plugins.module_utils._store import directory
+from ansible_collections.alchemist.beam.plugins.module_utils._store import flock
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import apply_channel, make_stamp, plan_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import Version
@@ -329,7 +329,7 @@ def main(arguments: t.Sequence[str]) -> int:
     parser.add_argument("--stolen", type=int, default=100)
     parser.add_argument("--store", choices=["file", "s3"], default="file")
     options = parser.parse_args(arguments)
-    directory.LOCK_SECONDS = 3
+    flock.LOCK_SECONDS = 3
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="beam-locks-")))
         if options.store == "s3":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import os
@@ -25,11 +24,13 @@ import typing as t
 
 from .._errors import BeamError, Conflict, NotFound
 from .base import Found, Noted, Stat, Store
+from .flock import locked, set_mode
 
 CHUNK = 1024 * 1024
-LOCK_SECONDS = 30
+# Whatever the umask is: with one of 000 anyone could move a channel, with 077 no server could read it.
+OPEN_DIRECTORY = 0o755
+OBJECT = 0o644
 _TMP = ".tmp-"
-_LOCK = ".lock"
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _Rows = list[tuple[str, os.stat_result]]
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -87,7 +88,7 @@ class DirectoryStore(Store):
                 except OSError as exc:
                     if exc.errno not in _NO_LINKS:
                         raise
-                    with _locked(directory):
+                    with locked(directory, self._where(key)):
                         if _exists(name, directory):
                             return False
                         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -98,7 +99,7 @@ class DirectoryStore(Store):
     def replace(self, key: str, data: bytes, etag: str | None) -> str:
         # The lock is held as briefly as can be: a writer that is stopped just then keeps all others out.
         with self._errors(key), self._directory(key, create=True) as (directory, name), _temporary(directory, data, len(data), key) as temporary:
-            with _locked(directory):
+            with locked(directory, self._where(key)):
                 if self._etag_of(name, directory) != etag:
                     raise Conflict(
                         "store_conflict", "%s of the store %s was not written" % (key, self.location),
@@ -118,7 +119,7 @@ class DirectoryStore(Store):
 
     def delete(self, key: str, etag: str | None = None) -> bool:
         try:
-            with self._errors(key), self._directory(key) as (directory, name), _locked(directory):
+            with self._errors(key), self._directory(key) as (directory, name), locked(directory, self._where(key)):
                 current = self._etag_of(name, directory)
                 if current is None:
                     return False
@@ -171,6 +172,9 @@ class DirectoryStore(Store):
         except OSError as exc:
             code, why, hint = _ERRORS.get(exc.errno or 0, ("store_io", exc.strerror or str(exc), "Look at the directory"))
             raise BeamError(code, "%s of the store %s can't be used" % (key or "the root", self.location), why, hint) from exc
+
+    def _where(self, key: str) -> str:
+        return "the directory %s of the store %s" % (key.rpartition("/")[0] or "/", self.location)
 
     def _root(self) -> int:
         try:
@@ -233,17 +237,43 @@ def _etag(data: bytes) -> str:
 
 def _enter(fd: int, part: str, create: bool) -> int:
     """The directory part in fd, which is closed where that works."""
+    made = False
     try:
         inner = os.open(part, _DIR | os.O_NOFOLLOW, dir_fd=fd)
     except FileNotFoundError:
         if not create:
             raise
         with contextlib.suppress(FileExistsError):
-            os.mkdir(part, dir_fd=fd)
-            os.fsync(fd)
+            os.mkdir(part, 0o700, dir_fd=fd)
+            made = True
         inner = os.open(part, _DIR | os.O_NOFOLLOW, dir_fd=fd)
+        if made:
+            _share(inner, fd)
+            os.fsync(fd)
+    if create and not made:
+        _mend(inner, fd)
     os.close(fd)
     return inner
+
+
+def _share(made: int, parent: int) -> None:
+    """Read by all, written by the owner; by the group, too, where the directory above says so, and never by all."""
+    above = os.fstat(parent)
+    shared = above.st_mode & st.S_IWGRP if not above.st_mode & st.S_IWOTH else 0
+    here = os.fstat(made)
+    if shared and here.st_gid != above.st_gid:
+        try:
+            os.fchown(made, -1, above.st_gid)
+        except PermissionError:  # not in that group: it would be shared with another one
+            shared = 0
+    set_mode(made, OPEN_DIRECTORY | shared | above.st_mode & st.S_ISGID)
+
+
+def _mend(there: int, parent: int) -> None:
+    """One of ours that others can't read in a store that they can: of a former version under umask 077, or of a writer that was killed just then."""
+    info = os.fstat(there)
+    if info.st_uid == os.geteuid() and st.S_IMODE(info.st_mode) & 0o777 == 0o700 and os.fstat(parent).st_mode & 0o005 == 0o005:
+        _share(there, parent)
 
 
 def _open_regular(name: str, directory: int) -> int:
@@ -266,9 +296,10 @@ def _exists(name: str, directory: int) -> bool:
 def _temporary(directory: int, data: bytes | t.BinaryIO, size: int, key: str) -> t.Iterator[str]:
     """A file with data, on the disk for good; it is gone afterwards unless it was renamed."""
     name = _TMP + secrets.token_hex(8)
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=directory)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
         with os.fdopen(fd, "wb") as out:
+            set_mode(fd, OBJECT)
             stream = io.BytesIO(data) if isinstance(data, bytes) else data
             written = 0
             for chunk in iter(lambda: stream.read(CHUNK), b""):
@@ -282,36 +313,3 @@ def _temporary(directory: int, data: bytes | t.BinaryIO, size: int, key: str) ->
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
-
-
-@contextlib.contextmanager
-def _locked(directory: int) -> t.Iterator[None]:
-    flags = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        fd = os.open(_LOCK, os.O_RDWR | flags, 0o666, dir_fd=directory)
-    except PermissionError as exc:  # somebody else's lock file: reading is enough to lock it
-        try:
-            fd = os.open(_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        except FileNotFoundError:
-            raise exc from None
-    try:
-        end = time.monotonic() + LOCK_SECONDS
-        while not _taken(fd):
-            if time.monotonic() > end:
-                raise BeamError(
-                    "store_busy", "a directory of the store can't be written",
-                    "another process has been writing there for more than %d seconds" % LOCK_SECONDS,
-                    "Look for one that is stopped (state T in `ps`), and let it go on or end it",
-                )
-            time.sleep(0.002)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _taken(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -59,14 +59,14 @@ def test_lost_answers(store_params: dict[str, t.Any]) -> None:
 
 
 def test_stolen_locks(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks.directory, "LOCK_SECONDS", 2)
+    monkeypatch.setattr(locks.flock, "LOCK_SECONDS", 2)
     result = locks.steal(store_params, 3)
     assert result["stolen"] == 3 and result["attempts"] == 33 and not result["stale"] and not result["not_refused"], result
 
 
 def test_a_stale_write_would_be_seen(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, and nobody raises the fences."""
-    monkeypatch.setattr(locks.directory, "LOCK_SECONDS", 2)
+    monkeypatch.setattr(locks.flock, "LOCK_SECONDS", 2)
     monkeypatch.setattr(hold, "raise_fences", lambda store, name, channel, stamp: hold.read_fenced(store, name, channel))
     result = locks.steal(store_params, 1)
     assert result["stale"] and result["not_refused"]

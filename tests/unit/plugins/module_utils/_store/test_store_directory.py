@@ -6,18 +6,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
+import signal
 import stat
 import subprocess
 import sys
 import textwrap
+import time
 import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._store import directory
+from ansible_collections.alchemist.beam.plugins.module_utils._store import directory, flock
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
 
 
@@ -44,15 +47,108 @@ def test_a_missing_directory_is_not_made(tmp_path: pathlib.Path) -> None:
     assert caught.value.code == "store_missing"
 
 
-def test_modes_follow_the_umask(root: pathlib.Path) -> None:
-    before = os.umask(0o022)
+def mode(path: pathlib.Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextlib.contextmanager
+def umask(value: int) -> t.Iterator[None]:
+    before = os.umask(value)
     try:
-        DirectoryStore(str(root)).put_if_absent("a/b/c", b"x", 1)
-        DirectoryStore(str(root)).replace("a/b/d", b"x", None)
+        yield
     finally:
         os.umask(before)
-    assert stat.S_IMODE((root / "a/b/c").stat().st_mode) == 0o644 == stat.S_IMODE((root / "a/b/d").stat().st_mode)
-    assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("value", [0o000, 0o002, 0o022, 0o027, 0o077, 0o777])
+def test_modes_are_its_own_whatever_the_umask(value: int, root: pathlib.Path) -> None:
+    root.chmod(0o755)
+    store = DirectoryStore(str(root))
+    with umask(value):
+        store.put_if_absent("shop/layers/x", b"x", 1)
+        etag = store.replace("shop/channels/production.json", b"x", None)
+        store.replace("shop/channels/production.json", b"y", etag)
+    assert {mode(path) for path in root.rglob("*") if path.is_dir()} == {0o755}
+    assert {mode(path) for path in root.rglob("*") if path.is_file() and path.name != ".lock"} == {0o644}
+    assert [mode(path) for path in root.rglob(".lock")] == [0o600]
+
+
+@pytest.mark.parametrize(("above", "directory", "lock"), [
+    (0o700, 0o755, 0o600), (0o750, 0o755, 0o600), (0o777, 0o755, 0o600), (0o1777, 0o755, 0o600), (0o775, 0o775, 0o660), (0o2775, 0o2775, 0o660),
+])
+def test_a_store_is_shared_with_the_group_of_its_root(above: int, directory: int, lock: int, root: pathlib.Path) -> None:
+    root.chmod(above)
+    with umask(0o077):
+        DirectoryStore(str(root)).replace("shop/channels/production.json", b"x", None)
+    assert (mode(root), mode(root / "shop/channels"), mode(root / "shop/channels/.lock")) == (above, directory, lock)
+
+
+def test_what_former_versions_left_is_put_right(root: pathlib.Path) -> None:
+    root.chmod(0o755)
+    store = DirectoryStore(str(root))
+    etag = store.replace("shop/channels/production.json", b"x", None)
+    (root / "shop/channels/.lock").chmod(0o644)
+    (root / "shop").chmod(0o700)  # of umask 077
+    (root / "shop/channels").chmod(0o700)
+    (root / "shop/channels/production.json").chmod(0o666)
+    store.replace("shop/channels/production.json", b"y", etag)
+    assert [mode(root / place) for place in ("shop", "shop/channels", "shop/channels/.lock", "shop/channels/production.json")] == [0o755, 0o755, 0o600, 0o644]
+    # A store that is closed to others as a whole is left as it is.
+    root.chmod(0o700)
+    (root / "shop").chmod(0o700)
+    store.replace("shop/channels/other.json", b"y", None)
+    assert mode(root / "shop") == 0o700
+
+
+def test_a_file_system_without_modes(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: t.Any) -> t.NoReturn:
+        raise OSError(errno.EPERM, "no")
+
+    monkeypatch.setattr(directory.os, "fchmod", fails)
+    DirectoryStore(str(root)).replace("shop/channels/x", b"x", None)
+    assert files(root) == ["shop/channels/x"]
+
+
+def test_a_reader_of_an_old_lock_file_is_named(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flock, "LOCK_SECONDS", 0.2)
+    store = DirectoryStore(str(root))
+    store.replace("shop/channels/x", b"x", None)
+    script = "import fcntl, os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(fd, fcntl.LOCK_SH); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script, str(root / "shop/channels/.lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None and reader.stdout.readline() == b"held\n"
+        for state in ("running", "stopped"):
+            if state == "stopped":
+                os.kill(reader.pid, signal.SIGSTOP)
+                while b"T" not in pathlib.Path("/proc/%d/stat" % reader.pid).read_bytes().rpartition(b")")[2].split()[0]:
+                    time.sleep(0.01)
+            with pytest.raises(BeamError) as caught:
+                store.replace("shop/channels/y", b"y", None)
+            assert caught.value.code == "store_busy" and "process %d (" % reader.pid in caught.value.why
+            assert "shop/channels" in caught.value.what and store.location in caught.value.what
+            assert ("stopped" in caught.value.hint) == (state == "stopped")
+        os.kill(reader.pid, signal.SIGCONT)
+    store.replace("shop/channels/y", b"y", None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody without rights")
+def test_a_reader_cant_open_the_lock(root: pathlib.Path) -> None:
+    DirectoryStore(str(root)).replace("shop/channels/x", b"x", None)
+    root.parent.chmod(0o755)
+    root.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chroot(root.parent)  # what is above it may be closed to others
+            os.setgid(65534)
+            os.setuid(65534)
+            with open("/store/shop/channels/x", "rb") as stream:
+                assert stream.read() == b"x"
+            with pytest.raises(PermissionError):
+                os.open("/store/shop/channels/.lock", os.O_RDONLY)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("place", ["shop", "shop/layers", "shop/layers/x"])
