@@ -18,7 +18,7 @@ from .._store.documents import read_channel
 from .._store.location import open_store
 from .fences import Fenced, highest, raise_fences, raise_on_channel, raise_on_journal, read_fenced, read_journal
 from .journal import Journal
-from .keeper import Keeper, fork_keeper
+from .keeper import Keeper, end_keeper, fork_keeper
 from .lease import Lease, Want, acquire, give_back, read_lock, renew, take_away
 from .lock import Lock, free
 from .process import Process, controller
@@ -49,14 +49,14 @@ def _held(store: Store, name: str, channel: str, params: t.Mapping[str, t.Any]) 
         if not MIN_TTL <= value <= MAX_TTL:
             raise BeamError("invalid_ttl", "%s: %s can't be used" % (option, value), "it must be %d to %d seconds" % (MIN_TTL, MAX_TTL), "Give another one")
     want = Want(name, channel, params.get("by") or whoami(), params.get("purpose") or "", ttl, max(0, params["wait"]))
-    lease, fenced = hold(store, want, watched, lambda process: fork_keeper(lambda: open_store(params), name, channel, process))
+    lease, fenced = hold(store, want, watched, lambda lock, process: fork_keeper(lambda: open_store(params), lock, process))
     note = "" if watched else "no process of this machine runs the play, so the lock is renewed by each rollout_journal only, and lasts %d seconds" % ttl
     result = _result(True, lease.lock, fenced, note)
     result["lock"].update(token=lease.lock.token, taken_from=lease.taken_from.owner if lease.taken_from else None)
     return result
 
 
-def hold(store: Store, want: Want, process: Process | None, fork: t.Callable[[Process], Keeper] | None) -> tuple[Lease, Fenced]:
+def hold(store: Store, want: Want, process: Process | None, fork: t.Callable[[Lock, Process], Keeper] | None) -> tuple[Lease, Fenced]:
     """The lock, with the fences raised and a keeper for it, in the name of process.
 
     Until that is confirmed, the lock is in the name of this process: if it dies before, it is seen to be dead.
@@ -65,7 +65,7 @@ def hold(store: Store, want: Want, process: Process | None, fork: t.Callable[[Pr
     keeper: Keeper | None = None
     try:
         fenced = raise_fences(store, want.name, want.channel, make_stamp(want.owner, fence=lease.lock.serial))
-        keeper = fork(process) if fork and process else None
+        keeper = fork(lease.lock, process) if fork and process else None
         confirmed = renew(store, lease.lock, lease.etag, process=process, keeper=keeper and keeper.process)
         if keeper:
             keeper.go(confirmed)
@@ -86,8 +86,7 @@ def _give_up(store: Store, lease: Lease) -> None:
 
 def keep_again(store: Store, lease: Lease, params: t.Mapping[str, t.Any], watched: Process) -> Lease:
     """Another keeper for a lock that is ours, whose own was killed."""
-    name, channel = lease.lock.name, lease.lock.channel
-    keeper = fork_keeper(lambda: open_store(params), name, channel, watched)
+    keeper = fork_keeper(lambda: open_store(params), lease.lock, watched)
     try:
         renewed = renew(store, lease.lock, lease.etag, keeper=keeper.process)
     except BaseException:
@@ -106,16 +105,16 @@ def _foretell(store: Store, name: str, channel: str) -> dict[str, t.Any]:
 
 def _released(store: Store, name: str, channel: str, token: str, check_mode: bool) -> dict[str, t.Any]:
     lock, _etag = read_lock(store, name, channel)
-    holder = lock.holder if lock.token == token else None
-    if holder and not check_mode:
-        lock, holder = give_back(store, name, channel, token)
-        if holder and holder.keeper:
-            holder.keeper.end()
+    former = lock if lock.token == token and lock.holder else None
+    if former and not check_mode:
+        lock, former = give_back(store, name, channel, token)
+        if former:
+            end_keeper(former)
     note = ""
-    if holder is None:
+    if former is None:
         who = lock.holder.describe() if lock.holder else "nobody holds it"
         note = "the lock of %s on the channel %s was not ours any more: %s" % (name, channel, who)
-    return _result(holder is not None, lock, None, note)
+    return _result(former is not None, lock, None, note)
 
 
 def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: bool) -> dict[str, t.Any]:
@@ -126,15 +125,15 @@ def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: boo
         journal = read_journal(store, name, channel)[0]
     except BeamError as exc:  # a damaged one must not keep the lock from being broken
         note = exc.message
-    lock, broken, changed = take_away(store, name, channel, max(before.fence, journal.fence if journal else 0), check_mode)
+    lock, former, changed = take_away(store, name, channel, max(before.fence, journal.fence if journal else 0), check_mode)
     channel_now = before
     if not check_mode:
         # Even where nobody holds the lock: whoever broke it may have died before this.
         raised = Stamp(stamp.by, stamp.at, stamp.token, lock.serial)
         channel_now = raise_on_channel(store, name, channel, raised)
         journal = raise_on_journal(store, name, channel, raised) if journal else None
-        if broken and broken.keeper:
-            broken.keeper.end()
+        end_keeper(former)
+    broken = former.holder
     result = _result(changed or channel_now != before, lock, Fenced(channel_now, journal or Journal(name, channel)), note)
     result["lock"]["taken_from"] = broken and broken.owner
     result["broken"] = broken and broken.facts()

@@ -12,6 +12,7 @@ module ends. A controller that was killed or stopped is no longer kept for; wher
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from .._errors import BeamError, Conflict
 from .._store.base import Store
 from .lease import Lease, iso_now, renew, write_lock
 from .lock import Lock, beat, held_by, parse_lock
-from .process import Process, identify
+from .process import Process, carry, identify
 
 BEATS = 3  # of them fit into one ttl
 OpenStore = t.Callable[[], Store]
@@ -44,12 +45,24 @@ class Keeper:
         os.close(self._tell)
 
 
-def fork_keeper(open_store: OpenStore, name: str, channel: str, controller: Process) -> Keeper:
+def mark_of(name: str, channel: str, token: str) -> str:
+    """What the keeper of this lock carries, and no other process."""
+    return "beam-keeper-" + hashlib.sha256("\0".join((name, channel, token)).encode("utf-8")).hexdigest()
+
+
+def end_keeper(former: Lock) -> None:
+    """Of a lock that was given back or broken. The store tells where the keeper is, and the process itself that it is the one."""
+    holder = former.holder
+    if holder is not None and holder.keeper is not None:
+        holder.keeper.end(mark_of(former.name, former.channel, former.token))
+
+
+def fork_keeper(open_store: OpenStore, lock: Lock, controller: Process) -> Keeper:
     from_keeper, ready = os.pipe()
     order, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        _become_keeper(open_store, name, channel, controller, ready, order)
+        _become_keeper(open_store, lock, controller, ready, order)
     os.close(ready)
     os.close(order)
     os.waitpid(child, 0)
@@ -59,25 +72,26 @@ def fork_keeper(open_store: OpenStore, name: str, channel: str, controller: Proc
     if process is None:
         os.close(tell)
         raise BeamError(
-            "keeper_failed", "the lock of %s on the channel %s can't be kept" % (name, channel), "the background process that renews it did not start",
+            "keeper_failed", "the lock of %s on the channel %s can't be kept" % (lock.name, lock.channel), "the background process that renews it did not start",
             "Look at the limits of this user's processes (ulimit -u), and at the memory",
         )
     return Keeper(process, tell)
 
 
-def _become_keeper(open_store: OpenStore, name: str, channel: str, controller: Process, ready: int, order: int) -> t.NoReturn:
+def _become_keeper(open_store: OpenStore, lock: Lock, controller: Process, ready: int, order: int) -> t.NoReturn:
     """In the child: never returns to the module, whatever happens."""
     try:
         os.setsid()
         if os.fork() == 0:
             _detach((ready, order))
+            carry(mark_of(lock.name, lock.channel, lock.token))
             os.write(ready, b"%d" % os.getpid())
             os.close(ready)
             with os.fdopen(order, "rb") as stream:
                 data = stream.read()
             if data:
                 doc = json.loads(data)
-                keep(open_store, Lease(parse_lock(doc["lock"].encode("ascii"), name, channel), doc["etag"]), controller)
+                keep(open_store, Lease(parse_lock(doc["lock"].encode("ascii"), lock.name, lock.channel), doc["etag"]), controller)
     finally:
         os._exit(0)
 

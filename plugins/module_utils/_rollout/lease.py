@@ -149,21 +149,21 @@ def renew(store: Store, lock: Lock, etag: str, **changes: t.Any) -> Lease:
     raise BeamError("lock_busy", "the lock of %s on the channel %s was not renewed" % (lock.name, lock.channel), "somebody writes it all the time")
 
 
-def give_back(store: Store, name: str, channel: str, token: str) -> tuple[Lock, Holder | None]:
-    """The lock afterwards, and who held it: None where the token is not the holder's, and nothing was written."""
+def give_back(store: Store, name: str, channel: str, token: str) -> tuple[Lock, Lock | None]:
+    """The lock afterwards, and as it was held: None where the token is not the holder's, and nothing was written."""
     while True:
         lock, etag = read_lock(store, name, channel)
         if lock.holder is None or lock.token != token:
             return lock, None
         try:
             write_lock(store, release(lock), etag)
-            return release(lock), lock.holder
+            return release(lock), lock
         except Conflict:
             continue  # a beat of our own keeper came between
 
 
-def take_away(store: Store, name: str, channel: str, above: int, check_mode: bool) -> tuple[Lock, Holder | None, bool]:
-    """The lock broken, whoever held it, and whether anything was (or would be) written. A document that can't be read is written anew."""
+def take_away(store: Store, name: str, channel: str, above: int, check_mode: bool) -> tuple[Lock, Lock, bool]:
+    """The lock broken, as it was before, and whether anything was (or would be) written. A document that can't be read is written anew."""
     if not check_mode:
         prove_conditions(store)
     while True:
@@ -171,7 +171,7 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
         try:
             lock, etag = read_lock(store, name, channel)
             if lock.holder is None:
-                return lock, None, False
+                return lock, lock, False
         except BeamError as exc:
             if exc.code not in ("lock_invalid", "store_object_too_large"):
                 raise
@@ -179,9 +179,9 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
             lock, etag, floor = Lock(name, channel), stat.etag if stat else None, above + MARGIN
         wanted = break_lock(lock, secrets.token_hex(16), max(floor, seconds_now() - 1))
         if check_mode:
-            return lock, lock.holder, True
+            return lock, lock, True
         try:
             write_lock(store, wanted, etag)
-            return wanted, lock.holder, True
+            return wanted, lock, True
         except Conflict:
             continue  # a beat of the holder came between

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 # The programs that run a play. The worker of a task is a fork of one, with the same command line, and ends with its task.
 CONTROLLERS = frozenset(("ansible", "ansible-playbook", "ansible-console", "ansible-pull", "ansible-runner"))
+# How /proc shows a file in memory.
+_MEMORY, _UNNAMED = "/memfd:", " (deleted)"
 _NAMESPACES = ("pid", "time")  # one gives pids their meaning, the other one start times
 
 
@@ -54,11 +56,41 @@ class Process:
         stat = _stat(self.pid) if self.here else None
         return stat is not None and stat.started == self.started and stat.state in "Tt"
 
-    def end(self) -> None:
-        """Ask it to end, if it is still this one."""
-        if self.here and not self.dead:
-            with contextlib.suppress(OSError):
-                os.kill(self.pid, signal.SIGTERM)
+    def end(self, mark: str) -> bool:
+        """Ask it to end, if it is still this one and carries this mark. Tells whether it was asked.
+
+        Who writes documents in the store can name any process in them. The mark is what a process of this user has given to itself, see `carry`.
+        """
+        if not self.here or self.dead or mark not in _marks(self.pid):
+            return False
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGTERM)
+        return True
+
+
+def carry(mark: str) -> None:
+    """Give this process a mark by which this user's processes can tell it from all others: an open file in memory that has its name.
+
+    It ends with the process, and only a process of the same user, or root, can see it or make one.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # a system without: then it is not asked to end, and sees by itself that its lock is gone
+        os.memfd_create(mark)
+
+
+def _marks(pid: int) -> set[str]:
+    found: set[str] = set()
+    try:
+        if os.stat("/proc/%d" % pid).st_uid != os.geteuid():
+            return found
+        names = os.listdir("/proc/%d/fd" % pid)
+    except OSError:
+        return found
+    for name in names:
+        with contextlib.suppress(OSError):
+            link = os.readlink("/proc/%d/fd/%s" % (pid, name))
+            if link.startswith(_MEMORY) and link.endswith(_UNNAMED):
+                found.add(link[len(_MEMORY) : -len(_UNNAMED)])
+    return found
 
 
 class _Stat(t.NamedTuple):

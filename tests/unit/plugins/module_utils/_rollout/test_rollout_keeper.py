@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import Conflict
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import read_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import read_lock, write_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import Holder
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process, identify
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 
 Call = t.Callable[..., dict[str, t.Any]]
@@ -128,6 +129,25 @@ def test_a_broken_lock_ends_the_keeper(lock: Call, store: Store, controller: Con
     until(lambda: ours.dead, 2)
 
 
+@pytest.mark.parametrize("state", ["released", "broken"])
+def test_a_process_that_the_store_calls_the_keeper_and_is_none_is_left_alone(state: str, lock: Call, store: Store, controller: Controller) -> None:
+    other = lock(controller_pid=controller.pid, ttl=TTL, channel="staging")
+    of_staging = read_lock(store, "shop", "staging")[0].holder
+    assert other["changed"] and of_staging is not None and of_staging.keeper is not None
+    bystander = identify(controller.pid)
+    for named in (bystander, of_staging.keeper):
+        held = lock(controller_pid=controller.pid, ttl=30)
+        ours = keeper(store)
+        store.start_clock()
+        now, etag = read_lock(store, "shop", "production")
+        assert now.holder is not None
+        write_lock(store, replace(now, holder=replace(now.holder, keeper=named)), etag)
+        assert lock(state=state, token=held["lock"]["token"])["changed"]
+        os.kill(ours.pid, signal.SIGKILL)  # whose name was taken away; it would have seen it with its next beat
+        time.sleep(0.2)
+        assert named is not None and not named.dead, "it was asked to end because a document said so"
+
+
 def test_it_survives_a_store_that_is_away_for_a_while(lock: Call, store: Store, controller: Controller, store_params: dict[str, t.Any]) -> None:
     if not store_params["store"].startswith("file://"):
         pytest.skip("a directory can be moved away; test_rollout_answers.py has the S3 server's faults")
@@ -160,7 +180,7 @@ def test_nobody_waits_for_its_output(store_params: dict[str, t.Any], store: Stor
     assert time.monotonic() - begun < 10 and json.loads(done.stdout)["serial"] > 0 and done.stderr == ""
     ours = keeper(store)
     links = {os.readlink("/proc/%d/fd/%s" % (ours.pid, fd)) for fd in os.listdir("/proc/%d/fd" % ours.pid)}
-    assert {link for link in links if not link.startswith(("socket:", "pipe:", "anon_inode:"))} <= {"/dev/null"}, links
+    assert {link for link in links if not link.startswith(("socket:", "pipe:", "anon_inode:", "/memfd:beam-keeper-"))} <= {"/dev/null"}, links
     assert os.readlink("/proc/%d/cwd" % ours.pid) == "/" and os.getsid(ours.pid) != os.getsid(0)
     before = beats(store)
     until(lambda: beats(store) > before, 5)
