@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import posixpath
+import re
 import typing as t
 from dataclasses import asdict, dataclass
 
@@ -22,7 +25,10 @@ from .._store.keys import boot_key, boots_prefix
 SCHEMA = 1
 MAX_BYTES = 256 * 1024
 MAX_LINES = 50
-READ_AT_MOST = 32  # records of the last hours, of which many may be of another digest
+READ_AT_MOST = 32  # records of former versions, whose keys don't tell the digest
+LOOK_AT_MOST = 5000  # of the last hours, the newest
+# TIME_WHAT-INSTANCE.json; former versions wrote TIME-INSTANCE.json.
+_KEY = re.compile(r"[0-9TZ]{16}(?:_([0-9a-f]{12}|unknown|ended))?-([A-Za-z0-9._-]{1,128})\.json")
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,17 @@ class Boot:
         return (json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode("ascii")
 
     @property
+    def of(self) -> str:
+        """What the record speaks against. A boot that was taken away half-way says nothing about the release."""
+        return "ended" if self.code in ENDINGS else _of(self.digest)
+
+    @property
     def key(self) -> str:
-        return boot_key(self.name, self.channel, self.at.replace("-", "").replace(":", ""), self.instance)
+        return boot_key(self.name, self.channel, self.at.replace("-", "").replace(":", ""), self.of, self.instance)
+
+
+def _of(digest: str) -> str:
+    return digest[:12] or "unknown"
 
 
 def parse_boot(data: bytes) -> Boot:
@@ -85,20 +100,29 @@ def read_boot(store: Store, key: str) -> Boot:
     return parse_boot(store.get(key, MAX_BYTES).data)
 
 
-def count_failures(store: Store, name: str, channel: str, digest: str, within: float, now: datetime.datetime) -> int:
-    """Boots of this digest that failed lately. Their age is told by the store's clock alone, as servers' may be wrong."""
+def failed_on(store: Store, name: str, channel: str, digest: str, within: float, now: datetime.datetime) -> list[str]:
+    """The instances that lately could not boot this digest. Their age is told by the store's clock alone, as servers' may be wrong.
+
+    Each server of the group may write here, and a hostile one may write anything. So an instance counts once, however many records name it, and
+    no record can keep one of another instance from being counted.
+    """
     days = sorted({(now - datetime.timedelta(seconds=ago)).strftime("%Y%m%d") for ago in (0, within)})
-    stats = [stat for day in days for stat in list_boots(store, name, channel, day)]
+    stats = sorted((stat for day in days for stat in list_boots(store, name, channel, day)), key=lambda one: one.modified)[-LOOK_AT_MOST:]
     if not stats:
-        return 0
-    newest = max(stat.modified for stat in stats)
-    count = 0
-    for stat in sorted(stats, key=lambda one: one.modified)[-READ_AT_MOST:]:
-        if stat.modified >= newest - within:
-            try:
-                boot = read_boot(store, stat.key)
-                # One that was taken away half-way says nothing about the release.
-                count += boot.digest == digest and boot.code not in ENDINGS
-            except BeamError:
-                continue
-    return count
+        return []
+    newest = stats[-1].modified
+    found, wanted, former = set(), _of(digest), []
+    for stat in stats:
+        key = _KEY.fullmatch(posixpath.basename(stat.key))
+        if key is None or stat.modified < newest - within:
+            continue
+        if key[1] == wanted:
+            found.add(key[2])
+        elif key[1] is None:
+            former.append(stat)
+    for stat in former[-READ_AT_MOST:]:
+        with contextlib.suppress(BeamError):
+            boot = read_boot(store, stat.key)
+            if boot.digest == digest and boot.code not in ENDINGS:
+                found.add(boot.instance)
+    return sorted(found)

@@ -27,7 +27,7 @@ from .._node.spec import manager_of
 from .._node.target import Target, resolve
 from .._store.base import Store
 from .._store.documents import read_channel
-from .boots import count_failures, make_boot, write_boot
+from .boots import failed_on, make_boot, write_boot
 from .brake import hold_back
 from .config import Config
 from .identify import Identity
@@ -39,6 +39,7 @@ from .retry import COMING, PASSING, Deadline
 from .secrets import Sources, refresh
 
 LOG_LINES = 50
+NAMED = 5  # instances that are told by name
 COMPLETE_SECONDS = 60.0
 RECORD_SECONDS = 15  # a record is worth no long wait
 ENDED_SECONDS = 10.0  # to find out whether it is to blame at all
@@ -123,16 +124,17 @@ class Host:
             return 0.0  # nothing is over: its next boot goes on
         digest = pointer.digest if pointer else ""
         try:
-            failures = self._record(self.report.masked(error), pointer)
+            failed = self._record(self.report.masked(error), pointer)
         except (BeamError, OSError) as exc:
             self.report.say("This failure could not be recorded in the store: %s" % exc)
-            failures = 1
+            failed = []
         if ended is not None or not self.lifecycle.launching:
             return 0.0
-        seconds = hold_back(failures, self.config.brake)
+        seconds = hold_back(max(1, len(failed)), self.config.brake)
         if seconds:
-            what = "%s boots of %s failed lately" % (failures, digest[:12] or "this channel")
-            self.report.say("%s: this instance is held back for %d s before it is given up, so that they are not launched in a loop" % (what, seconds))
+            named = ", ".join(failed[:NAMED]) + (" and %d more" % (len(failed) - NAMED) if len(failed) > NAMED else "")
+            what = "%d instances (%s) could not boot %s lately" % (len(failed), named, digest[:12] or "this channel")
+            self.report.say("%s: this one is held back for %d s before it is given up, so that they are not launched in a loop" % (what, seconds))
         return seconds
 
     def pause(self, seconds: float) -> None:
@@ -201,8 +203,8 @@ class Host:
     def _notes(self) -> Notes:
         return read_notes(self.config.base, self.identity.instance)
 
-    def _record(self, error: BeamError, pointer: Pointer | None) -> int:
-        """How many boots of the same digest failed lately. Each kind of failure is recorded once a boot."""
+    def _record(self, error: BeamError, pointer: Pointer | None) -> list[str]:
+        """The instances that could not boot the same digest lately. Each kind of failure is recorded once a boot."""
         config = self.config
         store = self._open(RECORD_SECONDS)
         if pointer is None:  # a release that could not even be installed has a name, too
@@ -218,7 +220,7 @@ class Host:
             write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, seconds, now, said))
             if os.path.isdir(config.base):
                 write_notes(config.base, replace(notes, boot=boot, failure=failure))
-        return max(1, count_failures(store, config.name, config.channel, digest, config.brake.within, now)) if self.lifecycle.launching else 1
+        return failed_on(store, config.name, config.channel, digest, config.brake.within, now) if self.lifecycle.launching else []
 
     def _open(self, seconds: float) -> Store:
         options = dict(self.config.store_options)

@@ -72,7 +72,8 @@ def fork_keeper(open_store: OpenStore, lock: Lock, controller: Process) -> Keepe
     if process is None:
         os.close(tell)
         raise BeamError(
-            "keeper_failed", "the lock of %s on the channel %s can't be kept" % (lock.name, lock.channel), "the background process that renews it did not start",
+            "keeper_failed", "the lock of %s on the channel %s can't be kept" % (lock.name, lock.channel),
+            "the background process that renews it did not start",
             "Look at the limits of this user's processes (ulimit -u), and at the memory",
         )
     return Keeper(process, tell)

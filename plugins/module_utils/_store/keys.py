@@ -67,9 +67,12 @@ def boots_prefix(name: str, channel: str) -> str:
     return "%s/boots/%s/" % (check_name(name), check_channel(channel))
 
 
-def boot_key(name: str, channel: str, at: str, instance: str) -> str:
-    """One record of each boot that failed. The order of the keys is the order of the times that the servers' clocks told."""
-    return "%s%s-%s.json" % (boots_prefix(name, channel), at, check_instance(instance))
+def boot_key(name: str, channel: str, at: str, of: str, instance: str) -> str:
+    """One record of each boot that failed. The order of the keys is the order of the times that the servers' clocks told.
+
+    of: what failed, so that records can be counted without being read.
+    """
+    return "%s%s_%s-%s.json" % (boots_prefix(name, channel), at, of, check_instance(instance))
 
 
 def bundle_key(name: str, sha256: str) -> str:

@@ -206,21 +206,29 @@ def boot(number: int, digest: str, code: str = "unhealthy") -> boots.Boot:
     return boots.make_boot("demo", "production", "i-%03d" % number, error, "1.0.0", digest, 12.3456, now)
 
 
+NOW = datetime.datetime.now(datetime.timezone.utc)
+DIGEST = "a" * 64
+
+
+def failed(store: DirectoryStore, digest: str = DIGEST) -> list[str]:
+    return boots.failed_on(store, "demo", "production", digest, 7200, NOW)
+
+
 def test_records_are_counted_by_the_clock_of_the_store(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path))
-    now = datetime.datetime.now(datetime.timezone.utc)
     # A record's name has the time in it: each is made once.
-    made, other = [boot(number, "a" * 64) for number in range(4)], boot(9, "b" * 64)
+    made, other = [boot(number, DIGEST) for number in range(4)], boot(9, "b" * 64)
     for one in made:
         assert boots.write_boot(store, one)
     assert not boots.write_boot(store, made[3])  # write-once
     boots.write_boot(store, other)
-    assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, now) == 4
+    boots.write_boot(store, boot(10, ""))
+    assert failed(store) == ["i-000", "i-001", "i-002", "i-003"] and failed(store, "") == ["i-010"]
     # Old ones, by when the store got them.
     for one in made[:3]:
         path = tmp_path / one.key
         os.utime(path, (path.stat().st_mtime - 8000,) * 2)
-    assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, now) == 1
+    assert failed(store) == ["i-003"]
     found = boots.read_boot(store, other.key)
     assert (found.code, found.instance, len(found.log), found.seconds, found.ok) == ("unhealthy", "i-009", 50, 12.346, False)
 
@@ -229,15 +237,39 @@ def test_records_are_counted_by_the_clock_of_the_store(tmp_path: Path) -> None:
 def test_a_boot_that_was_cut_short_counts_for_nothing(tmp_path: Path, code: str) -> None:
     store = DirectoryStore(str(tmp_path))
     for number, why in enumerate(("unhealthy", code)):
-        boots.write_boot(store, boot(number, "a" * 64, why))
-    assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, datetime.datetime.now(datetime.timezone.utc)) == 1
+        boots.write_boot(store, boot(number, DIGEST, why))
+    assert failed(store) == ["i-000"]
 
 
-def test_a_record_that_is_garbage_counts_for_nothing(tmp_path: Path) -> None:
+def former(store: DirectoryStore, number: int, digest: str, code: str = "unhealthy") -> None:
+    """As versions before this one wrote it."""
+    one = boot(number, digest, code)
+    key = "demo/boots/production/%s-%s.json" % (one.key.rpartition("/")[2][:16], one.instance)
+    store.put_if_absent(key, one.to_bytes(), len(one.to_bytes()))
+
+
+def test_records_of_former_versions_are_counted_too(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path))
-    boots.write_boot(store, boot(1, "a" * 64))
-    store.put_if_absent(boot(2, "a" * 64).key, b"{", 1)
-    assert boots.count_failures(store, "demo", "production", "a" * 64, 7200, datetime.datetime.now(datetime.timezone.utc)) == 1
+    for number, digest, code in ((1, DIGEST, "unhealthy"), (2, DIGEST, "host_stopping"), (3, "b" * 64, "unhealthy"), (4, DIGEST, "node_died")):
+        former(store, number, digest, code)
+    store.put_if_absent("demo/boots/production/20260101T000000Z-i-005.json", b"{", 1)
+    boots.write_boot(store, boot(4, DIGEST))
+    boots.write_boot(store, boot(6, DIGEST))
+    assert failed(store) == ["i-001", "i-004", "i-006"]
+
+
+def test_a_hostile_server_neither_hides_failures_nor_counts_twice(tmp_path: Path) -> None:
+    store = DirectoryStore(str(tmp_path))
+    for number in range(5):
+        boots.write_boot(store, boot(number, DIGEST))
+    for number in range(100, 180):  # what comes later, of another digest, of ends, in the form of former versions, in no form at all
+        boots.write_boot(store, boot(number, "b" * 64))
+        boots.write_boot(store, boot(number, DIGEST, "instance_terminating"))
+        former(store, number, "c" * 64)
+        day = boot(number, DIGEST).key.rpartition("/")[2][:9]
+        store.put_if_absent("demo/boots/production/%s%06d_%s-.json" % (day, number, "a" * 12), b"x", 1)
+        store.put_if_absent("demo/boots/production/%s%06dZ_%s-i-999.json" % (day, number, "a" * 12), b"x", 1)
+    assert failed(store) == ["i-000", "i-001", "i-002", "i-003", "i-004", "i-999"]
 
 
 def test_the_brake_grows_up_to_its_longest() -> None:
