@@ -209,6 +209,30 @@ def test_a_shell_in_the_node(running: Server) -> None:
         running.sh("cp -p /root/env.sh %s; systemctl restart beacon" % script)
 
 
+def test_a_node_with_heart_that_restarts_itself(running: Server) -> None:
+    """systemd ends heart together with its node, so its command never runs, and starts the node again by itself."""
+    script, drop = "/srv/beacon/releases/0.1.0/releases/0.1.0/vm.args", "/run/systemd/system/beacon.service.d"
+    running.sh("cp -p %s /root/vm.args; echo -heart >> %s; echo HEART_COMMAND='/srv/beacon/current/bin/beacon daemon' >> /etc/beacon/env" % (script, script))
+    try:
+        running.restart()
+        pid, boot = running.pid(), running.answer()["boot_id"]
+        # Within its process: nothing that a restart has to prove.
+        running.sh("beacon-remote rpc 'System.restart()' 2>&1 || true")
+        eventually(lambda: "boot_id" in (said := running.sh("curl -s %s || true" % URL)) and boot not in said)
+        assert running.pid() == pid and not running.restart()["changed"]
+        running.sh("kill -9 %d" % pid)
+        info = eventually(lambda: (found := running.module("beam_info"))["restarts"] and found["running"] and found)
+        assert info["restarts"] == 1 and running.sh("pgrep -c '^beam|^heart'").strip() == "2"
+        done = running.restart(force=True)
+        assert done["escalated"] != "kill" and running.sh("pgrep -c '^beam|^heart'").strip() == "2"
+        # It ends without a fault, which is no reason for systemd to start it again, unless it is told to.
+        running.sh("mkdir -p %s; printf '[Service]\\nRestart=always\\n' > %s/always.conf; systemctl daemon-reload" % (drop, drop))
+        running.sh("beacon-remote rpc ':init.reboot()' 2>&1 || true")
+        assert eventually(lambda: (found := running.module("beam_info"))["restarts"] and found["running"] and found)["restarts"] == 1
+    finally:
+        running.sh("cp -p /root/vm.args %s; sed -i /HEART_COMMAND/d /etc/beacon/env; rm -rf %s; systemctl daemon-reload" % (script, drop))
+
+
 def test_a_changed_environment_is_noticed(running: Server) -> None:
     running.sh("touch /etc/beacon/env")
     assert running.restart()["reason"] == "its configuration changed after it had started"

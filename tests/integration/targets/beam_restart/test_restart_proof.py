@@ -329,7 +329,7 @@ def shell(site: Site, tmp_path: Path, *words: str) -> str:
     process = site.process()
     tools = {"systemctl": "echo %d" % (process.pid if process else 0), "setpriv": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"'}
     values = {
-        "ansible_managed": "", "service_instance": "beacon", "service_user": "root", "service_group": "root", "service_state_dir": str(tmp_path),
+        "ansible_managed": "", "service_instance": "..%s" % tmp_path, "service_user": "root", "service_group": "root", "service_state_dir": str(tmp_path),
         "service_instance_dist_port": 4370, "service_name": NAME,
     }  # fmt: skip
     text = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string((SERVICE / "templates" / "remote.sh.j2").read_text())
@@ -348,6 +348,7 @@ def test_a_shell_reaches_the_node_under_the_name_that_env_sh_computes(site: Site
     """From what the service gives, also where that is of several lines or looks like commands."""
     odd = "it's $(touch %s/never) \\ \"`x`\"" % tmp_path
     own_settings(site, "0.1.0", "env.sh", 'export RELEASE_DISTRIBUTION=name RELEASE_NODE="$WHO@$PRIVATE_IP"\n: "${ODD:?is missing}"')
+    own_settings(site, "0.1.0", "remote.vm.args", "-start_epmd false\n-erl_epmd_port 6789\n-dist_listen false")
     site.env(WHO="shop", PRIVATE_IP="127.0.0.1", ODD="'%s'" % odd.replace("'", "") + "\nLINES='one\ntwo'", ERL_ZFLAGS=service_flags("127.0.0.1", free_port()))
     done = site.run(health=NODE)
     assert done.after is not None and done.after.node == "shop@127.0.0.1"
