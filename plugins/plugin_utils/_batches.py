@@ -64,8 +64,11 @@ def floor(min_healthy: t.Any, strategy: str, hosts: int) -> int:
     return found
 
 
-def refuse_below(lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.Collection[str]) -> None:
-    """Walk through the batches as if all went well: a plan that can't hold the floor is refused before anything is touched."""
+def refuse_below(lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.Collection[str], aside: t.Collection[str] = ()) -> None:
+    """Walk through the batches as if all went well: a plan that can't hold the floor is refused before anything is touched.
+
+    aside: hosts that stay out of the balancer, because somebody has taken them out.
+    """
     serving = set(healthy)
     for number, batch in enumerate(batches, 1):
         leaving = serving.intersection(batch)
@@ -73,9 +76,9 @@ def refuse_below(lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.C
             raise BeamError(
                 "capacity_floor", "batch %d of %d can't move" % (number, len(batches)),
                 "%d of %d healthy hosts would leave, and %d have to stay in service" % (len(leaving), len(serving), lowest),
-                "Make the batches smaller (beam_batches), lower beam_min_healthy, or bring more hosts into service first",
+                "Make the batches smaller (beam_batches), lower beam_min_healthy, or bring more hosts into service first (alchemist.beam.join)",
             )
-        serving.update(batch)
+        serving.update(set(batch).difference(aside))
 
 
 def cut(order: t.Sequence[str], lengths: t.Sequence[int]) -> list[list[str]]:

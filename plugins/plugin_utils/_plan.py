@@ -63,6 +63,8 @@ def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
     foreseen = result(of, "rollout_foreseen") if draft.get("colors") else seen if failed(seen) else seen.get("restart") or {}
     rotation = _rotation(draft, host)
     health = seen.get("health")
+    # Before anything is staged, the server alone has said what is current.
+    current = staged["current"] if "current" in staged else (seen.get("current") or {}).get("version")
     runs = bool(seen.get("running"))
     serves = runs and (not health or bool(health.get("passed")))
     if draft.get("balanced"):
@@ -73,13 +75,13 @@ def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
     return {
         "host": host,
         "running": seen.get("version") if runs else None,
-        "current": staged.get("current"),
+        "current": current,
         "target": draft["version"],
         "from": came_from(of, draft, host) or None,
         "action": action,
         "reason": error(foreseen) if failed(foreseen) else foreseen.get("reason") or "",
         "fetch": (staged.get("bytes") or {}).get("fetched"),
-        "activate": staged.get("current") != draft["version"],
+        "activate": current != draft["version"],
         "healthy": runs and (not health or bool(health.get("passed"))),
         "serves": serves,
         "rotation": rotation.get("before"),
@@ -138,7 +140,7 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     if not idle and draft["strategy"] != "blue_green":
         # Those that were left half way serve again before anybody else leaves.
         serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
-        refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving)
+        refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving, absent)
     known = {**draft, "order": order, "idle": idle}
     return {
         **draft, "advice": advice(known, hostvars), "order": order, "fleet": order + beside,

@@ -120,9 +120,19 @@ def test_a_first_rollout_fills_the_balancer(fleet: Fleet) -> None:
     ids=["floor", "batches", "zero", "stranger"],
 )
 def test_a_plan_that_can_t_hold_is_refused(fleet: Fleet, untouched: None, said: str, variables: dict[str, t.Any]) -> None:
-    # 0.2.0 has been staged by none before, and staging is no harm: so it is what runs that is planned once more.
-    run = fleet.play("restart", **variables)
+    """Before 0.2.0, which nobody has, is staged."""
+    run = fleet.play("rollout", beam_version="0.2.0", **variables)
     assert run.code != 0 and said in run.line
+
+
+def test_a_floor_that_who_serves_now_can_t_hold_is_refused(fleet: Fleet, untouched: None) -> None:
+    """One is out by somebody's hand, so the other one has to stay."""
+    fleet.balancer.ask("set server app/a state maint")
+    try:
+        run = fleet.play("rollout", beam_version="0.2.0")
+        assert run.code != 0 and "1 of 1 healthy hosts would leave, and 1 have to stay in service" in run.line
+    finally:
+        fleet.balancer.ask("set server app/a state ready")
 
 
 def test_a_rehearsal_writes_nothing(fleet: Fleet, untouched: None) -> None:

@@ -77,4 +77,8 @@ def test_a_plan_that_falls_below_the_floor_is_refused_before_it_begins() -> None
         refuse_below(2, cut(hosts, [1, 4]), hosts)
     # Hosts that do not serve can't be missed, and a first deploy has none that serves.
     refuse_below(2, cut(hosts, [5]), [])
+    # Who is held out by somebody does not serve after its batch either.
+    refuse_below(2, cut(hosts, [1] * 5), ["d", "e"])
+    with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave, and 2 have to stay"):
+        refuse_below(2, cut(hosts, [1] * 5), ["d", "e"], ["a", "b", "c"])
     refuse_below(2, cut(hosts, [3, 2]), ["d", "e"])

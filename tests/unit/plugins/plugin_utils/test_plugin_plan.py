@@ -78,6 +78,27 @@ def test_a_plan_below_the_floor_is_refused_and_what_does_not_serve_is_not_counte
     make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green", "colors": ["blue", "green"]}, fleet())
 
 
+def test_a_floor_that_who_serves_now_can_not_hold_is_known_before_anything_is_staged() -> None:
+    """By what the balancer says alone, all servers move. Those that run it already do not, which they tell themselves."""
+    members = {host: {"before": "in" if host in "ab" else "out", "healthy": True} for host in "abcd"}
+    draft = {**DRAFT, "balanced": {"members": members}, "batch_sizes": [1]}
+    nobody: dict[str, t.Any] = {host: {"rollout_staged": {}, "rollout_seen": {}} for host in "abcd"}
+    with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave, and 2 have to stay"):
+        make(draft, nobody)
+    make({**draft, "min_healthy": 1}, nobody)
+    there = {
+        host: {"rollout_staged": {}, "rollout_seen": {**seen("0.2.0", "none")["rollout_seen"], "current": {"version": "0.2.0"}}} for host in "ab"
+    }  # fmt: skip
+    make(draft, {**nobody, **there})
+    with pytest.raises(BeamError, match="would leave"):
+        make(draft, {**nobody, "a": there["a"]})
+    # Without a balancer it is who runs and is healthy. Where none does, there is nothing to hold.
+    runs = {host: {"rollout_seen": seen()["rollout_seen"]} for host in "ab"}
+    with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave"):
+        make({**DRAFT, "batch_sizes": [1], "strategy": "canary"}, {**nobody, **runs})
+    make({**DRAFT, "batch_sizes": [4]}, nobody)
+
+
 def test_a_fleet_that_grows_begins_with_those_that_do_not_serve_yet() -> None:
     grown = {**fleet(), "b": seen(None, "start", current=None), "c": seen(None, "start", current=None), "d": seen(None, "start", current=None)}
     plan = make({**DRAFT, "batch_sizes": [1, "50%"]}, grown)
