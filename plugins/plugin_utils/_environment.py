@@ -14,6 +14,7 @@ import re
 import typing as t
 
 import yaml  # type: ignore[import-untyped]
+from ansible_collections.alchemist.beam.plugins.module_utils._node.envtext import quoted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # How a person writes a number or a date. What YAML has besides, such as 0x1F, is the number that it means.
@@ -61,7 +62,7 @@ def _unlike(value: float) -> bool:
 
 def lines(values: t.Mapping[str, t.Any]) -> str:
     """The lines of an environment file, which systemd and `_node/envfile.py` read alike."""
-    return "\n".join("%s=%s" % (name, _quoted(as_text(value))) for name, value in sorted(values.items(), key=lambda item: str(item[0]).lower()))
+    return "\n".join("%s=%s" % (name, quoted(as_text(value))) for name, value in sorted(values.items(), key=lambda item: str(item[0]).lower()))
 
 
 def as_text(value: t.Any) -> str:
@@ -74,12 +75,6 @@ def as_text(value: t.Any) -> str:
 
 def _number(value: t.Any) -> str:
     return float.__repr__(value) if isinstance(value, float) else int.__repr__(value) if isinstance(value, int) else str(value)
-
-
-def _quoted(text: str) -> str:
-    if "'" not in text:
-        return "'%s'" % text
-    return '"%s"' % re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 def _as_written(value: t.Any) -> str | None:

@@ -21,6 +21,7 @@ import typing as t
 
 from .._errors import BeamError
 from .._node import envfile
+from .._node.envtext import quoted
 from .aws import Client
 from .config import Config
 
@@ -45,7 +46,7 @@ class Sources:
         raw = self._raw(kind, name)
         value = _member(raw, key, source) if key else raw
         if value not in self.read:
-            self.read += [value, *value.splitlines()]
+            self.read += _shown(value)
         return value
 
     def _raw(self, kind: str, name: str) -> str:
@@ -98,6 +99,11 @@ def _member(text: str, key: str, source: str) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _shown(value: str) -> list[str]:
+    """A secret as a log may show it: as a whole, and line by line. Masking a brace would spoil every message."""
+    return [value, *(line for line in value.splitlines() if len(line) >= 8 and not line.startswith("-----"))]
+
+
 def refresh(config: Config, sources: Sources) -> list[str]:
     """Everything is read before anything is written. The paths of the files that changed."""
     cookie = _cookie(config, sources)
@@ -135,12 +141,10 @@ def secrets_text(values: t.Mapping[str, str]) -> str:
 
 
 def _quoted(key: str, value: str) -> str:
-    if "\n" in value or "\r" in value or "\0" in value:
-        why = "it has more than one line, which environment files can't hold"
+    if "\0" in value:
+        why = "it has a zero byte, which no environment can hold"
         raise BeamError("secret_invalid", "the secret %s can't be used" % key, why, "Encode it, such as by base64")
-    if "'" not in value:
-        return "'%s'" % value
-    return '"%s"' % "".join("\\" + char if char in '\\"$`' else char for char in value)
+    return quoted(value)
 
 
 def put(path: str, text: str, mode: int, owner: str | None) -> bool:
@@ -198,7 +202,8 @@ def known_secrets(config: Config) -> list[str]:
     found: list[str] = []
     if config.secrets_file:
         try:
-            found += envfile.load(config.secrets_file, required=False).values()
+            for value in envfile.load(config.secrets_file, required=False).values():
+                found += _shown(value)
         except BeamError:
             pass
     if config.cookie_file:

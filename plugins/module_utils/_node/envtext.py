@@ -23,6 +23,13 @@ class Assignment:
     closed: bool = True  # whether its quotes are
 
 
+def quoted(text: str) -> str:
+    """A value as it is written, of one line or of several."""
+    if "'" not in text:
+        return "'%s'" % text
+    return '"%s"' % "".join("\\" + char if char in _ESCAPED else char for char in text)
+
+
 def assignments(text: str, literal: bool = False) -> t.Iterator[Assignment]:
     """literal: a backslash outside of quotes is one, except at the end of a line."""
     at, line = 0, 1

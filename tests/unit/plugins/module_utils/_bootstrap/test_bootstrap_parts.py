@@ -147,6 +147,19 @@ def test_secrets_are_written_once_and_read_by_the_node(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["cookie", "plain", "secrets"]
 
 
+@pytest.mark.parametrize("value", ["-----BEGIN KEY-----\nMIIEit's\n\n-----END KEY-----\n", "a\r\nb", "\n", "x\\\n'y\"$z`"])
+def test_a_secret_of_several_lines_arrives_as_it_is(tmp_path: Path, value: str) -> None:
+    (tmp_path / "plain").write_text("p")
+    (tmp_path / "plain").chmod(0o600)
+    config, aws = with_secrets(tmp_path), FakeAws({"/shop/cookie": "C", "shop": json.dumps({"key": value, "url": "u"})})
+    sources = secrets.Sources(config, None, aws)
+    secrets.refresh(config, sources)
+    assert envfile.load(str(tmp_path / "secrets"))["KEY"] == value and envfile.parse_of_unit((tmp_path / "secrets").read_bytes().decode())["KEY"] == value
+    # A log shows it line by line.
+    lines = {"MIIEit's"} & {*value.splitlines()}
+    assert {value, *lines} <= {*sources.read} and {value, *lines} <= {*secrets.known_secrets(config)} and not {"", "a", "-----BEGIN KEY-----"} & {*sources.read}
+
+
 def test_a_file_that_others_may_read_is_put_right(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("x")
     (tmp_path / "s").chmod(0o644)
@@ -168,7 +181,7 @@ def test_a_planted_symlink_is_not_followed(tmp_path: Path) -> None:
     [
         ({"/shop/cookie": "C"}, "secret_missing"),
         ({"/shop/cookie": "C", "shop": "no json: TOPSECRET"}, "secret_invalid"),
-        ({"/shop/cookie": "C", "shop": json.dumps({"key": "TOPSECRET\nline", "url": "u"})}, "secret_invalid"),
+        ({"/shop/cookie": "C", "shop": json.dumps({"key": "TOPSECRET\0line", "url": "u"})}, "secret_invalid"),
         ({"/shop/cookie": "with space TOPSECRET", "shop": json.dumps({"key": "k", "url": "u"})}, "cookie_invalid"),
     ],
 )
