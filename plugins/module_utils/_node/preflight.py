@@ -32,7 +32,7 @@ def preflight(manager: Manager, target: Target, before: t.Optional[NodeProcess],
 
 
 def _settings(manager: t.Union[Systemd, Daemon], target: Target, before: t.Optional[NodeProcess], rehearsal: bool) -> None:
-    around = surroundings_of(manager)
+    around = surroundings_of(manager, again=False)
     env, cookie = _given(manager, target, around)
     if isinstance(manager, Daemon) and not rehearsal:
         manager.directories()

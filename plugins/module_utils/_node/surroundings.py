@@ -59,8 +59,9 @@ class Surroundings:
         return {"user": self.user.pw_uid, "group": self.group, "extra_groups": os.getgrouplist(self.user.pw_name, self.group)}
 
 
-def surroundings_of(manager: Manager) -> Surroundings:
-    return _of_systemd(manager) if isinstance(manager, Systemd) else _of_daemon(t.cast(Daemon, manager))
+def surroundings_of(manager: Manager, again: bool = True) -> Surroundings:
+    """again: ask systemd, though it has just been asked."""
+    return _of_systemd(manager, again) if isinstance(manager, Systemd) else _of_daemon(t.cast(Daemon, manager))
 
 
 def _of_daemon(daemon: Daemon) -> Surroundings:
@@ -71,8 +72,8 @@ def _of_daemon(daemon: Daemon) -> Surroundings:
     )
 
 
-def _of_systemd(manager: Systemd) -> Surroundings:
-    shown = manager.show()
+def _of_systemd(manager: Systemd, again: bool) -> Surroundings:
+    shown = manager.show() if again else manager.seen()
     what = "Cannot tell the environment of %s" % manager.unit
     if shown.get("LoadState") not in ("loaded", "masked"):
         why = "systemd says it is %s" % shown.get("LoadState")

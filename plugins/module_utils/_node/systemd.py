@@ -119,6 +119,10 @@ class Systemd:
         self._shown = parse_show(out)
         return self._shown
 
+    def seen(self) -> dict[str, str]:
+        """What it has shown last."""
+        return self._shown or self.show()
+
     def status(self) -> Status:
         shown = self.show()
         pid = int(shown.get("MainPID") or 0)

@@ -19,6 +19,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._node import systemd
 from ansible_collections.alchemist.beam.plugins.module_utils._node.explain import why_down
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import settle
+from ansible_collections.alchemist.beam.plugins.module_utils._node.preflight import preflight
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, os_process
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl, Systemd, environment, environment_files, parse_show
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
@@ -121,6 +122,12 @@ def test_preflight_passes(tmp_path: Path) -> None:
     unit(Environment="RELEASE_COOKIE=x")[0].preflight(TARGET)
     (tmp_path / ".erlang.cookie").touch()
     unit(Environment='"ERL_ZFLAGS=-setcookie unused" HOME=%s RELEASE_COOKIE=unused' % tmp_path)[0].preflight(TARGET)
+    # All of it is known from one answer while a node runs: what is in force is not asked for again.
+    manager, fake = unit(Environment="RELEASE_COOKIE=x RELEASE_DISTRIBUTION=none")
+    found = os_process(os.getpid())
+    assert found is not None
+    preflight(manager, TARGET, NodeProcess(found.pid, found.ticks))
+    assert [command.split()[1] for command in fake.commands] == ["show"]
 
 
 def test_systemd_that_does_not_answer() -> None:
