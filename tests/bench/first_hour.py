@@ -5,6 +5,7 @@
 """The first hour of somebody who has only the README, in figures: `python tests/bench/first_hour.py PART…` (.cache/figures/first_hour.json).
 
 lines: how many lines a plain `ansible-playbook` prints for a deploy to three hosts, and for one that has nothing to do.
+cases: what a project and its servers bring along, each case with the tests that hold it, and what no test holds (first_hour_cases.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "bench")]
 from figures import record
+from first_hour_cases import CASES, UNCOVERED, gone, held
 from ports import free_ports
 
 HOSTS = ("h1", "h2", "h3")
@@ -73,7 +75,19 @@ def lines() -> dict[str, t.Any]:
             desk.play("stop")
 
 
-PARTS: dict[str, t.Callable[[], dict[str, t.Any]]] = {"lines": lines}
+def cases() -> dict[str, t.Any]:
+    there = held()
+    for case in CASES:
+        print("%-5s %s%s" % (case.number, case.name, "" if case in there else "  (NOT HELD)"))
+        print("".join("      %s\n" % test for test in case.tests), end="")
+    print("In no test:", *UNCOVERED, *("gone: " + test for test in gone()), sep="\n  ")
+    print("%d of %d cases have a test" % (len(there), len(CASES)))
+    tests = {test for case in there for test in case.tests}
+    record("first_hour", cases_in_no_test=list(UNCOVERED))
+    return {"cases": len(CASES), "cases_with_a_test": len(there), "cases_tests": len(tests), "cases_in_no_test_count": len(UNCOVERED)}
+
+
+PARTS: dict[str, t.Callable[[], dict[str, t.Any]]] = {"cases": cases, "lines": lines}
 
 
 def main(words: t.Sequence[str]) -> None:
