@@ -12,6 +12,7 @@ as Erlang prints them, the lines of a key, and cut off at the end of a text.
 
 from __future__ import annotations
 
+import os.path
 import re
 import typing as t
 
@@ -21,14 +22,13 @@ from ._mask_shapes import shapeless
 
 HIDDEN = "********"
 LONGEST = 2000  # letters of a line that is shown
-_GRAM = 4
+_SHORTEST = 4
 _BOUND = 8  # a shorter value counts only where it is no part of a word
 _DEEPEST = 60
 
 _NUMBERS = re.compile(r"(?:\d{1,3},\s{0,40}){3,}\d{0,3}")
-_CUT = re.compile(r"…|\.\.\.|\[\.\.\.\]")
-_AFTER = " \t\r\n\"'>])}"  # what a printer closes after a text that it has cut
-_FARTHEST = 1 << 13
+# The end of a text, of a line, or a sign that there was more; before it what a printer closes.
+_CUT = re.compile(r"[ \t\r\"'>)\]}]{0,8}(?:…|\.\.\.|\[\.\.\.\]|\n|\Z)")
 
 
 class Mask:
@@ -111,7 +111,7 @@ class _Forms:
             if len(piece) < _BOUND:
                 short.add(piece)
                 made.discard(piece)
-            found |= {form for form in made if len(form) >= _GRAM}
+            found |= {form for form in made if len(form) >= _SHORTEST}
             cores |= base64_cores(piece)
         self._whole = sorted(found, key=lambda form: (-len(form), form))
         self._short = sorted(short, key=lambda form: (-len(form), form))
@@ -145,24 +145,21 @@ class _Forms:
         return False
 
     def cut_off(self, text: str) -> str:
-        """Without the first part of a secret at a place where a text was cut, and the last part at its beginning."""
-        for form, end in self._ends.items():
-            spot = text.find(end, 0, len(form))
-            if spot >= 0 and form.endswith(text[: spot + len(end)]):
-                text = HIDDEN + text[spot + len(end) :]
-        begun = {form: begin for form, begin in self._beginnings.items() if begin in text}
-        if not begun:
-            return text
-        for place in reversed([*(found.start() for found in _CUT.finditer(text)), len(text)]):
-            first = max(0, place - _FARTHEST)
-            before = text[first:place].rstrip(_AFTER)
-            for form, begin in begun.items():
-                spot = before.find(begin, max(0, len(before) - len(form)))
-                while spot >= 0 and not form.startswith(before[spot:]):
-                    spot = before.find(begin, spot + 1)
-                if spot >= 0:
-                    text = text[: first + spot] + HIDDEN + text[first + len(before) :]
-                    break
+        """Without the first part of a secret where a text or a line was cut, and the last part at its beginning."""
+        for form, last_part in self._ends.items():
+            spot = text.find(last_part, 0, len(form)) + len(last_part)
+            if spot >= len(last_part) and form.endswith(text[:spot]):
+                text = HIDDEN + text[spot:]
+        for form, begin in self._beginnings.items():
+            kept: list[str] = []
+            spot, last = text.find(begin), 0
+            while spot >= 0:
+                end = spot + len(os.path.commonprefix([form, text[spot : spot + len(form)]]))
+                if _CUT.match(text, end):
+                    kept.append(text[last:spot])
+                    last = end
+                spot = text.find(begin, end)
+            text = HIDDEN.join([*kept, text[last:]])
         return text
 
 

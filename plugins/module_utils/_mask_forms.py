@@ -28,7 +28,7 @@ _OPEN_NAME = re.compile(
 _COMMON = frozenset(
     "true false yes no on off none null nil unused prod production staging stage stress canary dev development test testing local localhost demo default "
     "info debug warn warning error notice critical password secret token cookie key admin root user guest public private example changeme "
-    "postgres postgresql mysql redis http https ecto amqp smtp s3 file enabled disabled required optional strict lax always never auto".split()
+    "postgres postgresql mysql redis http https ecto amqp smtp s3 file enabled disabled required optional strict lax always never auto value text name".split()
 )
 _ADDRESS = r"\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:/\d+)?"
 _HOST = r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,}(?::\d+)?"
@@ -73,7 +73,7 @@ def _of(name: str, value: str, least: int) -> t.Iterator[str]:
             yield value
             if value != value.strip():
                 yield value.strip()
-    elif len(value) >= least and not name.startswith("RELEASE_") and not _PLAIN.fullmatch(value) and not all(map(_is_plain, value.split(","))):
+    elif len(value) >= least and not name.startswith(("RELEASE_", "ERL_")) and not _PLAIN.fullmatch(value) and not all(map(_is_plain, value.split(","))):
         yield value
     if len(value) > _MOST:
         return

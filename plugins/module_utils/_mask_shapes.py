@@ -26,7 +26,7 @@ _QUERY = re.compile(
 )
 _HEADER = re.compile(
     r"((?:authorization|x-api-key|x-auth-token|x-amz-security-token|private-token|job-token)[\"']?\s{0,4}(?:[:=,]|=>)\s{0,4}[\"']?"
-    r"(?:(?:bearer|basic|token|digest)\s{1,4})?)[^\s\"',;]{4,8000}",
+    r"(?:(?:bearer|basic|token|digest)\s{1,4})?)(?!(?:bearer|basic|token|digest)\s)[^\s\"',;]{4,8000}",
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"\b((?:Bearer|Basic)\s{1,4})(?=[^\s]{0,200}[0-9=])[A-Za-z0-9+/=_.~-]{12,8000}")
@@ -49,7 +49,7 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _DSN = re.compile(r"\b((?:ssl)?password=)(?:'[^'\n]{1,2000}'|[^\s;&\"'*]{1,2000})", re.IGNORECASE)
-_COOKIE = re.compile(r"((?:-setcookie|--cookie)(?:\s{1,4}|\"?,\s{0,2}\"?)(?:\S{1,200}@\S{1,200}\s{1,4})?[\"']?)[^\s\"'$,]{1,255}")
+_COOKIE = re.compile(r"((?:-setcookie|--cookie)(?:\s{1,4}|\"?,\s{0,2}\"?)(?:\S{1,200}@\S{1,200}\s{1,4})?[\"']?)(?!unused\b)[^\s\"'$,]{1,255}")
 
 
 def shapeless(text: str, hidden: str) -> str:

@@ -67,7 +67,8 @@ def test_what_is_secret(values: dict[str, str], hidden: list[str]) -> None:
         ("MIX_ENV", "production"), ("APP_ENV", "staging"), ("SESSION_COOKIE_SECURE", "true"), ("PASSWORD", "4000"), ("TOKEN_TTL", "86400000"),
         ("PHX_HOST", "shop.example.com"), ("PUBLIC_URL", "https://shop.example.com/start"), ("AWS_REGION", "eu-central-1"), ("SSL_KEY_PATH", "/etc/ssl/a.pem"),
         ("SSL_KEY", "/etc/ssl/a.pem"), ("REPO_MODULE", "Shop.Repo"), ("VERSION", "1.20.300-rc.1"), ("TZ", "Europe/Berlin"), ("LANG", "C.UTF-8"),
-        ("HOSTS", "a.example.com,b.example.com"), ("NODE", "shop@10.0.0.1"), ("BIND", "0.0.0.0:4000"), ("LOG_LEVEL", "debug"), ("ERLANG_COOKIE", "unused"),
+        ("HOSTS", "a.example.com,b.example.com"), ("NODE", "shop@10.0.0.1"), ("BIND", "0.0.0.0:4000"), ("LOG_LEVEL", "debug"),
+        ("ERL_ZFLAGS", "-start_epmd false -x y"), ("ERLANG_COOKIE", "unused"),
     ],
 )  # fmt: skip
 def test_what_stays_readable(name: str, value: str) -> None:
@@ -130,6 +131,8 @@ def test_lines_of_a_value() -> None:
         ("says q8Hx+zz/0193jd", "says ********"),
         ("says q8Hx+zz/0193jd…", "says ********…"),
         ('says "q8Hx+zz/0193jd..." and', 'says "********..." and'),
+        ("says q8Hx+zz/0193jd\nand more", "says ********\nand more"),
+        ("says q8Hx+zz/0193jd and more", "says q8Hx+zz/0193jd and more"),
         ("é<SJkdls93Kd0 was the end", "******** was the end"),
         ("the word q8Hx is none", "the word q8Hx is none"),
         ("an ecto…", "an ecto…"),
@@ -157,6 +160,8 @@ def test_cut_texts(text: str, shown: str) -> None:
         ("https://hooks.slack.com/services/T0/B0/abcdef now", "https://hooks.slack.com/******** now"),
         ("https://x.example.com/api/webhooks/123/abcdef", "https://x.example.com/api/webhooks/********"),
         ("RELEASE_COOKIE=monster PORT=4000 A_TOKEN=$B KEY_FILE=/a/b", "RELEASE_COOKIE=******** PORT=4000 A_TOKEN=$B KEY_FILE=/a/b"),
+        ('Give headers: {Authorization: "Basic ..."}', 'Give headers: {Authorization: "Basic ..."}'),
+        ("ERL_ZFLAGS=-setcookie unused -start_epmd false", "ERL_ZFLAGS=-setcookie unused -start_epmd false"),
         ("erl -setcookie monster -name a@b", "erl -setcookie ******** -name a@b"),
         ('[password: "hunter2", hostname: "db"]', '[password: "********", hostname: "db"]'),
         ("invalid password, secret_key_base: missing", "invalid password, secret_key_base: missing"),
@@ -208,7 +213,7 @@ def test_credentials_for_ansible() -> None:
 
 
 @pytest.mark.parametrize("unit", ["://", "http://a:", "1,", "? key=", "...", 'password: "', "eyJaaaaaaaa.",
-                                  "-----BEGIN PRIVATE KEY-----", "A_KEY=", "q8Hx+zz/0", "a@b:"])  # fmt: skip
+                                  "-----BEGIN PRIVATE KEY-----", "A_KEY=", "q8Hx+zz/0", "q8Hx+zz/0193\n", "a@b:"])  # fmt: skip
 def test_hostile_logs_take_no_time(unit: str) -> None:
     begun = time.process_time()
     MASK.text(unit * (200_000 // len(unit)))
