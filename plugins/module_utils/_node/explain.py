@@ -21,6 +21,7 @@ from .manager import Manager, Status
 from .process import NodeProcess
 from .target import Target
 
+_LOOPBACK = re.compile(r"127\.[0-9.]+|::1|localhost")
 _REFUSED = re.compile(r"connection refused", re.IGNORECASE)
 # Words that say no more than that there is no more.
 _MUTE = ("ended", "start_limit")
@@ -85,6 +86,15 @@ def note_of(lines: t.Sequence[str], process: t.Optional[NodeProcess], target: Ta
             return ""
     reason = no_server(endpoint)
     return "%s. If users are to reach it: %s" % (reason.text, reason.hint)
+
+
+def alone(process: t.Optional[NodeProcess]) -> str:
+    """A node that is set up for a cluster, and that no other server can reach."""
+    name, _at, host = process.node.partition("@") if process is not None else ("", "", "")
+    if process is None or process.interface not in ("0.0.0.0", "::") or not _LOOPBACK.fullmatch(host):
+        return ""
+    return "%s is set up for a cluster, and its name has an address that only its own server reaches. Give each host a service_node, such as %s" % (
+        process.node, "%s@{{ ansible_host }}, or name it in rel/env.sh.eex" % name)
 
 
 def listening(pid: int) -> t.Optional[set[int]]:

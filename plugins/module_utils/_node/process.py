@@ -126,6 +126,7 @@ class NodeProcess(OsProcess):
     distribution: str = "none"
     port: t.Optional[int] = None  # fixed distribution port: no epmd needed
     address: str = "127.0.0.1"  # where its distribution listens, as this host reaches it
+    interface: str = ""  # what it was told to listen on; empty: all addresses
     protocol: str = "inet_tcp"
     registers: bool = True  # whether epmd knows its port
     tmp: str = ""
@@ -249,6 +250,7 @@ def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv:
         distribution=distribution,
         port=flags.port,
         address=reached_at(flags.interface or ("::" if flags.protocol.startswith("inet6") else "0.0.0.0")),
+        interface=flags.interface,
         protocol=flags.protocol,
         registers=flags.epmd,
         tmp=environ.get("RELEASE_TMP", ""),

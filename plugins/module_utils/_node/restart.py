@@ -21,7 +21,7 @@ from .._mask import NOTHING_NAMED, Mask
 from .boot_words import cut, plain
 from .crash import LONGEST, slogan
 from .ending import boot_id, judged
-from .explain import environment_of, explained, note_of
+from .explain import alone, environment_of, explained, note_of
 from .health import Health, Outcome, gate
 from .manager import Manager, Status
 from .preflight import preflight as look_ahead
@@ -179,8 +179,9 @@ def apply(
         log, dump = result.mask.lines(said[-lines:] if lines > 0 else []), result.mask.text(crash)
         details = {**result.facts(), "log": log, "crash": cut(dump, LONGEST) or None, **shown.details}
         raise type(exc)(exc.code, shown.what, shown.why, shown.hint, **details) from None
-    if what.target is not None and what.action in ("start", "restart") and health.http is None and health.tcp is None:
-        result.notes = [note for note in (note_of(manager.log(_MOST), result.after, what.target),) if note]
+    if what.target is not None and what.action in ("start", "restart"):
+        unasked = health.http is None and health.tcp is None
+        result.notes = [note for note in (alone(result.after), note_of(manager.log(_MOST), result.after, what.target) if unasked else "") if note]
     result.total = time.monotonic() - begin
     result.mask = _mask(manager, what.before, result.after)
     return result

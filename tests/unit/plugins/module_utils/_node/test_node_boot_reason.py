@@ -334,3 +334,15 @@ def test_a_long_log_is_read_at_once() -> None:
     begun = time.monotonic()
     assert read(["12:00:00.1 [info] " + "word/" * 400, "x" * 20000, "GET /a: 200 " * 100] * 1000) is None
     assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(
+    ("node", "interface", "noted"),
+    [
+        ("shop@127.0.0.1", "0.0.0.0", True), ("shop@localhost", "::", True), ("shop@127.0.0.1", "127.0.0.1", False), ("shop@10.0.0.5", "0.0.0.0", False),
+        ("shop@127.0.0.1", "", False), ("", "0.0.0.0", False), ("shop@app1.internal", "0.0.0.0", False),
+    ],
+)  # fmt: skip
+def test_a_node_of_a_cluster_that_no_other_one_reaches_is_noted(node: str, interface: str, noted: bool) -> None:
+    said = explain.alone(NodeProcess(1, 1, node=node, interface=interface))
+    assert ("service_node, such as shop@{{ ansible_host }}" in said) is noted and bool(said) is noted and explain.alone(None) == ""
