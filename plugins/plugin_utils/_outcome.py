@@ -101,9 +101,12 @@ def code(found: Vars) -> str:
 
 
 def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
-    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `moved`, `unsettled`, `serving` and `healed`."""
+    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `moved`, `unsettled`, `serving` and `healed`.
+
+    taken: the members that it took out of a balancer and did not put back.
+    """
     found = batch_state({host: record(hostvars.get(host) or {}) for host in hosts}, hosts)
-    lists = {name: list(getattr(found, name)) for name in ("moved", "unsettled", "serving", "healed")}
+    lists = {name: list(getattr(found, name)) for name in ("moved", "unsettled", "serving", "healed", "taken")}
     return {"failed": found.failed, "fenced": found.fenced, "states": dict(found.states), **lists}
 
 

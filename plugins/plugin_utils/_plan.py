@@ -96,8 +96,9 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     first = [h for h in hosts if h in broken and (broken[h].get("out") or broken[h].get("step") not in SETTLED)]
     rest = [h for h in hosts if h not in first]
     found = {host: _row(host, hostvars.get(host) or {}, draft) for host in hosts}
-    if not colors and draft["strategy"] != "canary":
-        # Who does not serve is next: it costs nobody anything, and is capacity for those that follow. A canary needs requests to be judged by.
+    if not colors and (draft["strategy"] != "canary" or draft["homecoming"]):
+        # Who does not serve is next: it costs nobody anything, and is capacity for those that follow. A canary needs requests to be judged by; what is
+        # stable already is not judged.
         rest.sort(key=lambda host: bool(found[host]["serves"]))
     order = first + rest
     rows = [found[host] for host in order]

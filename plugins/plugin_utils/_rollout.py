@@ -14,7 +14,7 @@ import datetime
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, member_of, next_step, record, result, sentence
-from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out
+from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out, not_put_back
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import locked_by
 from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import former, seconds, steps, stopped
@@ -180,7 +180,7 @@ def summarize(
         old = plan["interrupted"]
         how = "had left servers out of the balancer" if old.get("state") == "finished" else "had been interrupted"
         notes.append("The rollout %s of %s %s; this one dealt with what it left." % (old.get("id"), old.get("version"), how))
-    notes += left_out(hostvars, plan) if bad else []
+    notes += [*left_out(hostvars, plan), *not_put_back(hostvars, plan)] if bad else []
     notes += _noted(hostvars, rows)
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
     back = [host for host in stranded if record(hostvars.get(host) or {}).serves_again]

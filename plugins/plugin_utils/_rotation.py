@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import in_again
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, member_of, record, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, error, failed, member_of, record, result
 
 Vars = t.Mapping[str, t.Any]
 ASIDE = ("out", "draining", "partly")  # as balancer_member says `before`; a place says the first two
@@ -65,6 +65,18 @@ def left_out(hostvars: Vars, plan: Vars) -> list[str]:
             found.append(host)
     said = "Out of service, because nothing proven runs there: %s. The next rollout brings them back, once they are healthy."
     return [said % ", ".join(found)] if found else []
+
+
+def not_put_back(hostvars: Vars, plan: Vars) -> list[str]:
+    """Whom a deployer took out just when another one had taken over, and could not put back. No journal knows of it."""
+    said: dict[str, list[str]] = {}
+    for host in plan.get("order") or ():
+        of = hostvars.get(host) or {}
+        gave, names = result(of, "rollout_gave_way"), (host, *(member_name(host, color) for color in plan.get("colors") or ()))
+        if (gave.get("error") or failed(gave)) and any(name in batch({host: of}, [host])["taken"] for name in names):
+            said.setdefault(error(gave), []).append(host)
+    text = "Taken out of the balancer when another deployer had taken over already, and not put back: %s (%s). %s"
+    return [text % (", ".join(hosts), why, command(hosts)) for why, hosts in said.items()]
 
 
 def command(hosts: t.Sequence[str]) -> str:

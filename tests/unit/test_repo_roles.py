@@ -120,7 +120,7 @@ def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
     tasks = load(next(role for role in ROLES if role.name == "rollout") / "tasks" / "stage.yml")
     forgotten = set(tasks[0]["ansible.builtin.set_fact"])
     assert set(REGISTERS) <= forgotten and {
-        "rollout_confirmed", "rollout_hook_error", "rollout_back_hook_error", "rollout_opened", "rollout_candidate", "rollout_promoted",
+        "rollout_confirmed", "rollout_hook_error", "rollout_back_hook_error", "rollout_gave_way", "rollout_opened", "rollout_candidate", "rollout_promoted",
     } <= forgotten  # fmt: skip
 
 

@@ -130,7 +130,7 @@ class HostRecord:
     @property
     def since(self) -> str:
         """What became of a host after its batch; empty where it is as it was."""
-        if CONFIRM not in self or self[CONFIRM].lost:
+        if CONFIRM not in self:
             return ""
         now, moved = self[CONFIRM].facts, self["restart"]
         if "running" not in now:
@@ -197,7 +197,9 @@ def host_ended(before: Facts, now: Facts) -> str:
 
 @dataclass(frozen=True)
 class BatchState:
-    """How a batch fared. unsettled: touched and not taken back yet; serving: of these, who has to leave a balancer once more before it returns."""
+    """How a batch fared. unsettled: touched and not taken back yet; serving: of these, who has to leave a balancer once more before it returns; taken: what
+    was taken out of a balancer and did not join it again.
+    """
 
     states: t.Mapping[str, str]
     fenced: bool
@@ -205,6 +207,7 @@ class BatchState:
     unsettled: tuple[str, ...]
     serving: tuple[str, ...]
     healed: tuple[str, ...]
+    taken: tuple[str, ...]
 
     @property
     def failed(self) -> bool:
@@ -218,5 +221,17 @@ def batch_state(records: t.Mapping[str, HostRecord], hosts: t.Sequence[str]) -> 
     return BatchState(
         states=states, fenced=any(record.fenced for record in of.values()), moved=tuple(host for host in hosts if states[host] == "moved"),
         unsettled=unsettled, serving=tuple(host for host in unsettled if "join" in of[host] or "show" in of[host]),
-        healed=tuple(host for host in hosts if of[host].serves_again),
+        healed=tuple(host for host in hosts if of[host].serves_again), taken=_taken(list(of.values())),
     )
+
+
+def _taken(records: t.Sequence[HostRecord]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for record in records:
+        for clear, leave, join in (("clear", "leave", "join"), ("back_clear", "back_leave", "back_join")):
+            # What is kept out until it is proven was out already, unless another deployer has let it serve meanwhile.
+            found.update((name, None) for name, member in record[clear].told("members").items() if member.get("before") in ("in", "partly"))
+            found.update(dict.fromkeys(record[leave].told("members")))
+            for name in record[join].told("members") if record[join].ok else ():
+                found.pop(name, None)
+    return tuple(found)

@@ -155,13 +155,14 @@ def backward(now: Progress, batch: tuple[str, ...]) -> Turns:
     # Who was frozen on the way back may have been overtaken there, too.
     now.fenced = batch_state(now.records, batch).fenced
     if now.fenced:
-        yield from _give_way(now, batch, "back_leave")
+        yield from _give_way(now, batch)
 
 
-def _give_way(now: Progress, batch: tuple[str, ...], step: str) -> Turns:
+def _give_way(now: Progress, batch: tuple[str, ...]) -> Turns:
     """A balancer knows no fence. What was taken out of it just then is put back, once the other deployer is done."""
-    if any(now.of(host)[step].told("members") for host in batch):
-        yield Turn(Step("give_way", FLEET), batch, batch)
+    if batch_state(now.records, batch).taken:
+        answers = yield Turn(Step("give_way", FLEET), batch, batch)
+        now.fleet = now.fleet.with_result(answers.get("", StepResult("give_way", False)))
 
 
 def _once(now: Progress, name: str, where: str = STORE) -> t.Generator[Turn, Answers, bool]:
@@ -197,7 +198,7 @@ def rollout(now: Progress) -> Turns:
         if state.failed:
             now.halted, now.fenced = True, state.fenced
             if now.fenced:
-                yield from _give_way(now, batch, "leave")
+                yield from _give_way(now, batch)
             elif now.options.on_failure == "revert":
                 yield from backward(now, batch)
     yield from _confirm(now)

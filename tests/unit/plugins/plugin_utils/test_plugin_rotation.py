@@ -234,3 +234,14 @@ def test_of_a_host_with_two_nodes_the_one_that_serves_is_brought_in_and_looked_a
     table = fleet_status({"a": of}, ["a"], None, {}, found)
     assert table[1].split()[-1] == "out"
     assert table[2] == "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a" % PLACE
+
+
+def test_what_an_overtaken_deployer_could_not_put_back_is_told() -> None:
+    lost = {"failed": True, "msg": "x", "error": {"code": "lock_lost", "what": "nothing was activated", "why": "the lock was taken"}}
+    of = {**home(), "rollout_left": {"members": {"a": {"before": "in"}}}, "rollout_activated": lost}
+    of["rollout_gave_way"] = {"failed": False, "error": {"code": "balancer_denied", "what": "a was not put in", "why": "denied"}}
+    notes = summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": [{"host": host} for host in HOSTS]})["notes"]
+    said = "Taken out of the balancer when another deployer had taken over already, and not put back: a (a was not put in: denied). To bring it in:"
+    assert any(note.startswith(said) for note in notes)
+    of["rollout_gave_way"] = joined("a")
+    assert not any("had taken over" in note for note in summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": []})["notes"])

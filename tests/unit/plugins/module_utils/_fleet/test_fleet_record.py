@@ -64,3 +64,19 @@ def test_a_batch_is_read_from_its_records() -> None:
     state = batch_state({"a": of(StepResult("activate"), RAN, StepResult("join")), "b": of(*HOME)}, ["a", "b", "c"])
     assert dict(state.states) == {"a": "moved", "b": "returned", "c": "skipped"}
     assert (state.moved, state.unsettled, state.serving, state.healed, state.failed) == (("a",), ("a",), ("a",), ("b",), False)
+
+
+def test_what_was_taken_out_and_not_put_back() -> None:
+    out = {"members": {"a-green": {"before": "out"}, "a": {"before": "in"}}}
+    clear, leave = StepResult("clear", facts=out), StepResult("leave", facts={"members": {"a-blue": {"before": "in"}}})
+    back = StepResult("back_leave", facts={"members": {"a-green": {}}})
+    assert batch_state({"a": of(clear)}, ["a"]).taken == ("a",)
+    assert batch_state({"a": of(clear, leave, back)}, ["a"]).taken == ("a", "a-blue", "a-green")
+    joined = StepResult("join", facts={"members": {"a-blue": {}}})
+    assert batch_state({"a": of(leave, joined)}, ["a"]).taken == ()
+    assert batch_state({"a": of(leave, StepResult("join", False, facts=joined.facts))}, ["a"]).taken == ("a-blue",)
+
+
+def test_who_could_not_be_asked_again_is_told() -> None:
+    record = of(StepResult("activate"), RAN, StepResult("confirm", False, text="no route", lost=True))
+    assert (record.outcome, record.blames, record.reason) == ("unreachable", False, "it was healthy, and could not be asked again: no route")
