@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from .._errors import BeamError
 from .._node.ending import ENDINGS
 from .._release.names import check_channel, check_instance, check_name
-from .._store.base import Stat, Store
+from .._store.base import Stat, Store, named
 from .._store.keys import boot_key, boots_prefix
 
 SCHEMA = 1
@@ -97,7 +97,8 @@ def list_boots(store: Store, name: str, channel: str, day: str = "") -> list[Sta
 
 
 def read_boot(store: Store, key: str) -> Boot:
-    return parse_boot(store.get(key, MAX_BYTES).data)
+    with named(store.location, key):
+        return parse_boot(store.get(key, MAX_BYTES).data)
 
 
 def failed_on(store: Store, name: str, channel: str, digest: str, within: float, now: datetime.datetime) -> list[str]:

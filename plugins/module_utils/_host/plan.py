@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
-from .._release.manifest import Layer, Manifest
+from .._release.manifest import Layer, Manifest, parents_of
 from .assemble import is_own
 from .layout import Layout
 from .live import live_versions, mounted_versions
@@ -220,9 +220,9 @@ def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer]
     if apart and manifest is not None:
         files += [file for path, file in manifest.files().items() if is_own(path)]  # which are copied
     need = sum(file.size + -file.size % _BLOCK for file in files)
-    directories = 2 * len({file.path.rpartition("/")[0] for file in files}) + len(fetch)
+    directories = 2 * sum(len(parents_of(file.path for file in layer.files)) for layer in fetch) + len(fetch)
     if manifest is not None:
-        directories += len({path.rpartition("/")[0] for path in manifest.files()}) + len(manifest.directories) + 8
+        directories += len(manifest.parents()) + len(manifest.directories) + 8
     path = layout.base
     while not os.path.isdir(path):
         path = os.path.dirname(path)

@@ -10,6 +10,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+# A release with every native library that is known has some dozens.
+MAX_ENTRIES = 2_000
+MAX_TEXT = 1_024
+_TEXTS = ("arch", "libc", "libc_version", "openssl", "erts", "interpreter")
+
 
 @dataclass(frozen=True)
 class Abi:
@@ -35,10 +40,30 @@ class Abi:
         }
 
     @staticmethod
-    def from_dict(doc: t.Mapping[str, t.Any]) -> Abi:
-        return Abi(
-            **{key: str(doc[key]) for key in ("arch", "libc", "libc_version", "openssl", "erts", "interpreter")},
-            needs={str(soname): tuple(str(v) for v in versions) for soname, versions in doc["needs"].items()},
-            runpath=tuple(str(path) for path in doc["runpath"]),
-            optional={str(soname): str(who) for soname, who in doc.get("optional", {}).items()},
+    def from_dict(doc: t.Any) -> Abi:
+        """ValueError for what no release says: this decides on which servers it may run."""
+        if not isinstance(doc, dict) or not {*_TEXTS, "needs", "runpath"} <= set(doc) <= {*_TEXTS, "needs", "runpath", "optional"}:
+            raise ValueError("its abi has other keys than %s" % ", ".join((*_TEXTS, "needs", "runpath")))
+        needs, runpath, optional = doc["needs"], doc["runpath"], doc.get("optional", {})
+        for key, value, kind in (("needs", needs, dict), ("runpath", runpath, list), ("optional", optional, dict)):
+            if not isinstance(value, kind) or len(value) > MAX_ENTRIES:
+                raise ValueError("%s of its abi is no %s of %d entries at most" % (key, "dictionary" if kind is dict else "list", MAX_ENTRIES))
+        for versions in needs.values():
+            if not isinstance(versions, list) or len(versions) > MAX_ENTRIES:
+                raise ValueError("needs of its abi has what is no list of %d entries at most" % MAX_ENTRIES)
+        if sum(map(len, needs.values())) > MAX_ENTRIES:
+            raise ValueError("needs of its abi has more than %d symbol versions" % MAX_ENTRIES)
+        abi = Abi(
+            **{key: _text(doc[key]) for key in _TEXTS},
+            needs={_text(soname): tuple(_text(v) for v in versions) for soname, versions in needs.items()},
+            runpath=tuple(_text(path) for path in runpath), optional={_text(soname): _text(who) for soname, who in optional.items()},
         )
+        if abi.interpreter and not abi.arch:
+            raise ValueError("its abi names an interpreter and no arch")
+        return abi
+
+
+def _text(value: t.Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError("its abi has what is no text of %d characters at most" % MAX_TEXT)
+    return value

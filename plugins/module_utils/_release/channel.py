@@ -21,7 +21,10 @@ from .names import check_channel, check_digest, check_name, check_version, is_wh
 
 SCHEMA = 1
 MAX_CHANNEL_BYTES = 1024 * 1024
-MAX_SERIAL = 2**53 - 1
+MAX_SERIAL = 2**53 - 1  # what a server's own notes may say: those of former versions
+# What a document of a store may say, and so what anybody writes. A channel counts by one, a lock by one and from the time in seconds: neither gets there
+# before the year 2286, and what is beyond it was not written by us.
+LAST_SERIAL = 10**10
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,28 @@ def _next(channel: Channel, stamp: Stamp, **changes: t.Any) -> Channel:
     if all(getattr(channel, key) == value for key, value in changes.items()):
         return channel
     fence = max(channel.fence, stamp.fence or 0)
+    _refuse_unreadable(channel, channel.serial + 1, fence)
     return replace(channel, **{**changes, "serial": channel.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token, "fence": fence})
+
+
+def _refuse_unreadable(channel: Channel, serial: int, fence: int) -> None:
+    """Nothing is written that nobody could read again."""
+    if serial > LAST_SERIAL:
+        raise BeamError(
+            "channel_exhausted", "the channel %s of %s was not changed" % (channel.channel, channel.name),
+            "its serial is %d, the last one there can be, and was not reached by promotions" % channel.serial,
+            "Find out who wrote it, then have it numbered anew: playbook alchemist.beam.unlock", serial=channel.serial,
+        )
+    if fence > LAST_SERIAL:
+        raise BeamError(
+            "fence_invalid", "the channel %s of %s was not changed" % (channel.channel, channel.name), "the fence %d is no serial of a lock" % fence,
+            "Give what rollout_lock returned (module alchemist.beam.rollout_lock)",
+        )
+
+
+def restart_counters(channel: Channel, stamp: Stamp, serial: int, fence: int) -> Channel:
+    """The same pointers with counters that can go on: after somebody wrote some that can't."""
+    return replace(channel, serial=serial, fence=fence, by=stamp.by, at=stamp.at, token=stamp.token)
 
 
 def raise_fence(channel: Channel, stamp: Stamp) -> Channel:
@@ -175,17 +199,20 @@ def _target(doc: t.Any) -> Target | None:
     return None if doc is None else Target(check_version(doc["version"]), check_digest(doc["digest"]))
 
 
-def parse_channel(data: bytes) -> Channel:
+def parse_channel(data: bytes, counters: bool = True) -> Channel:
+    """counters=False: a serial and a fence that are none are 0. For whoever writes them anew."""
     try:
         if len(data) > MAX_CHANNEL_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_CHANNEL_BYTES)
         doc = json.loads(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
-        if not isinstance(doc["serial"], int) or not 0 < doc["serial"] <= MAX_SERIAL:
-            raise ValueError("%r is not a serial" % doc["serial"])
-        if not is_whole(doc.setdefault("fence", 0)) or not 0 <= doc["fence"] <= MAX_SERIAL:
-            raise ValueError("%r is not a fence" % doc["fence"])
+        for key, least in (("serial", 1), ("fence", 0)):
+            value = doc["serial"] if key == "serial" else doc.setdefault("fence", 0)
+            if not is_whole(value) or not least <= value <= LAST_SERIAL:
+                if counters:
+                    raise ValueError("%.40r is not a %s" % (value, key))
+                doc[key] = 0
         check_name(doc["name"])
         check_channel(doc["channel"])
         for key in ("stable", "candidate", "previous"):
@@ -198,5 +225,6 @@ def parse_channel(data: bytes) -> Channel:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
         raise BeamError(
             "channel_invalid", "the channel can't be read", str(exc) or type(exc).__name__,
-            "Look at the channel's file in the store; a promotion with force: true (of a playbook -e beam_force=true) does not repair it",
+            "Find out who wrote it. Where only its counters are wrong, the playbook alchemist.beam.unlock mends it; else write it anew: "
+            "module alchemist.beam.release_channel with the version that shall be stable and force: true",
         ) from exc

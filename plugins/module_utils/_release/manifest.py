@@ -17,7 +17,7 @@ import json
 import posixpath
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from .._errors import BeamError
 from .abi import Abi
@@ -29,6 +29,14 @@ MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 MAX_FILES = 200_000
 MAX_RELEASE_BYTES = 8 * 1024 * 1024 * 1024
 MAX_PATH = 1024
+# Of the largest releases that are known a hundredth of it. A path costs a reader memory for each of its parts.
+MAX_DIRECTORIES = 20_000  # empty ones
+MAX_PARENTS = 200_000  # directories in all
+MAX_DEPTH = 64  # parts of a path
+MAX_LAYERS = 10_000
+MAX_VALUES = 1_100_000  # in the JSON, five for a file: each takes up to two hundred bytes of memory, and two of the text
+_KEYS = ("schema", "name", "version", "abi", "provenance", "directories", "layers")
+_LAYER_KEYS = ("sha256", "size", "prefix", "files")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -36,6 +44,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 class File:
     """A regular file; path is relative to its layer (in a layer) or to the release's root (in a tree)."""
 
+    __slots__ = ("mode", "path", "sha256", "size")  # there are many of them
     path: str
     mode: int  # 0o644 or 0o755, nothing else is ever stored
     size: int  # bytes
@@ -98,6 +107,14 @@ class Manifest:
                 found[prefix + f.path] = File(prefix + f.path, f.mode, f.size, f.sha256)
         return found
 
+    def parents(self) -> frozenset[str]:
+        """Every directory that is above a file or an empty directory."""
+        return self._parents
+
+    @functools.cached_property
+    def _parents(self) -> frozenset[str]:
+        return parents_of([*self.files(), *self.directories])
+
     @property
     def unpacked_size(self) -> int:
         return sum(layer.unpacked_size for layer in self.layers)
@@ -136,7 +153,8 @@ class Manifest:
 def _no_duplicates(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a key appears twice")
+        keys = [key for key, _value in pairs]
+        raise ValueError("the key %.40r appears twice" % next(key for key in keys if keys.count(key) > 1))
     return result
 
 
@@ -146,6 +164,8 @@ def safe_path(path: t.Any, empty_ok: bool = False) -> str:
         raise ValueError("%r is not a path" % (path,))
     if path and (posixpath.normpath(path) != path or path.startswith(("/", "../")) or path in (".", "..")):
         raise ValueError("%r leaves its place" % path)
+    if path.count("/") >= MAX_DEPTH:
+        raise ValueError("%.60r... is more than %d directories deep" % (path, MAX_DEPTH))
     if _UNSAFE.search(path):
         raise ValueError("%r has a control character or backslash" % path)
     if len(path.encode("utf-8")) > 255 and any(len(part.encode("utf-8")) > 255 for part in path.split("/")):
@@ -172,11 +192,38 @@ def _file(row: t.Any) -> File:
     return File(safe_path(path), int(mode, 8), _size(size), _sha256(sha256))
 
 
-def _layer(doc: dict[str, t.Any]) -> Layer:
+def _layer(doc: t.Any) -> Layer:
+    _closed(doc, _LAYER_KEYS, "a layer")
     return Layer(
         _sha256(doc["sha256"]), _size(doc["size"]), safe_path(doc["prefix"], empty_ok=True),
-        tuple(_file(row) for row in doc["files"]),
+        tuple(_file(row) for row in _list(doc["files"], MAX_FILES, "files")),
     )
+
+
+def _closed(doc: t.Any, keys: t.Collection[str], what: str) -> dict[str, t.Any]:
+    """doc, with these keys and no others."""
+    if not isinstance(doc, dict):
+        raise ValueError("%s is no dictionary" % what)
+    for problem, found in (("unknown", set(doc) - set(keys)), ("missing", set(keys) - set(doc))):
+        if found:
+            raise ValueError("%s of %s is %s" % (", ".join("%.40r" % key for key in sorted(found)[:5]), what, problem))
+    return doc
+
+
+def _list(value: t.Any, most: int, what: str) -> list[t.Any]:
+    if not isinstance(value, list):
+        raise ValueError("its %s are no list" % what)
+    if len(value) > most:
+        raise ValueError("it has %d %s, and %d are allowed" % (len(value), what, most))
+    return value
+
+
+def _provenance(doc: t.Any) -> Provenance:
+    for key, value in _closed(doc, [f.name for f in fields(Provenance)], "its provenance").items():
+        wanted = bool if key == "git_dirty" else str
+        if not isinstance(value, wanted) or (isinstance(value, str) and len(value) > MAX_PATH):
+            raise ValueError("%s of its provenance is no %s" % (key, "boolean" if wanted is bool else "short text"))
+    return Provenance(**doc)
 
 
 def _check_whole(manifest: Manifest) -> None:
@@ -187,17 +234,39 @@ def _check_whole(manifest: Manifest) -> None:
     if len(files) != count:
         raise ValueError("two layers hold the same file")
     directories = set(manifest.directories)
-    seen: set[str] = set()
-    for path in [*files, *directories]:
-        parent = path.rpartition("/")[0]
-        while parent and parent not in seen:
-            if parent in files:
-                raise ValueError("%r is a file and a directory" % parent)
-            seen.add(parent)
-            parent = parent.rpartition("/")[0]
+    if len(directories) != len(manifest.directories):
+        raise ValueError("a directory is named twice")
     both = directories & set(files)
     if both:
         raise ValueError("%r is a file and a directory" % sorted(both)[0])
+    parents = manifest.parents()
+    wrong = parents & set(files)
+    if wrong:
+        raise ValueError("%r is a file and a directory" % sorted(wrong)[0])
+
+
+def parents_of(paths: t.Iterable[str]) -> frozenset[str]:
+    """All directories above these paths; ValueError before there are too many to hold."""
+    seen: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in seen:
+            seen.add(parent)
+            if len(seen) > MAX_PARENTS:
+                raise ValueError("it has more than %d directories" % MAX_PARENTS)
+            parent = parent.rpartition("/")[0]
+    return frozenset(seen)
+
+
+def _refuse_bomb(data: bytes) -> None:
+    """Before it is parsed: what it would take in memory is told by the number of its values and by its depth."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise ValueError("it has more than %d bytes" % MAX_MANIFEST_BYTES)
+    if not data.isascii():  # one other character makes the whole text four times as large
+        raise ValueError("it is not in canonical form")
+    values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    if values > MAX_VALUES:
+        raise ValueError("it has about %d values, and %d are allowed" % (values, MAX_VALUES))
 
 
 def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
@@ -209,15 +278,17 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
             "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true), which repairs it, and find out who changed the store",
         )
     try:
-        if len(data) > MAX_MANIFEST_BYTES:
-            raise ValueError("it has more than %d bytes" % MAX_MANIFEST_BYTES)
+        _refuse_bomb(data)
         doc = json.loads(data, object_pairs_hook=_no_duplicates)
-        if doc["schema"] != SCHEMA:
-            raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
+        if not isinstance(doc, dict) or doc.get("schema") != SCHEMA:
+            raise ValueError("its schema is %.40r, this collection reads %d" % (doc.get("schema") if isinstance(doc, dict) else None, SCHEMA))
+        _closed(doc, _KEYS, "it")
+        layers = _list(doc["layers"], MAX_LAYERS, "layers")
+        if sum(len(layer["files"]) for layer in layers) > MAX_FILES:
+            raise ValueError("it has more than %d files" % MAX_FILES)
         manifest = Manifest(
-            check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]),
-            Provenance(**doc["provenance"]), tuple(_layer(layer) for layer in doc["layers"]),
-            tuple(safe_path(path) for path in doc["directories"]),
+            check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]), _provenance(doc["provenance"]),
+            tuple(_layer(layer) for layer in layers), tuple(safe_path(path) for path in _list(doc["directories"], MAX_DIRECTORIES, "directories")),
         )
         _check_whole(manifest)
         if manifest.to_bytes() != data:

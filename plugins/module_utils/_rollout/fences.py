@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict, NotFound
 from .._release.channel import Channel, Stamp, raise_fence
-from .._store.base import Store
+from .._store.base import Store, named
 from .._store.channels import apply_channel, plan_channel
 from .._store.documents import read_channel
 from .._store.keys import journal_key
@@ -42,7 +42,8 @@ def read_journal(store: Store, name: str, channel: str) -> tuple[Journal, str | 
         found = store.get(journal_key(name, channel), MAX_JOURNAL_BYTES)
     except NotFound:
         return Journal(name, channel), None
-    return parse_journal(found.data, name, channel), found.etag
+    with named(store.location, journal_key(name, channel)):
+        return parse_journal(found.data, name, channel), found.etag
 
 
 def read_fenced(store: Store, name: str, channel: str) -> Fenced:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BeamError
-from .._release.channel import Stamp
+from .._release.channel import Channel, Stamp
 from .._release.names import check_channel, check_name
 from .._store.base import Store
 from .._store.channels import channel_dict, make_stamp, whoami
-from .._store.documents import read_channel
 from .._store.location import open_store
-from .fences import Fenced, highest, raise_fences, raise_on_channel, raise_on_journal, read_fenced, read_journal
+from .fences import Fenced, highest, raise_fences, read_fenced, read_journal
 from .journal import Journal
 from .keeper import Keeper, end_keeper, fork_keeper
 from .lease import Lease, Want, acquire, give_back, read_lock, renew, take_away
 from .lock import Lock, free
+from .mend import channel_before, fence_channel, fence_journal, tolerant
 from .process import Process, controller
 
 MIN_TTL = 3
@@ -118,23 +118,22 @@ def _released(store: Store, name: str, channel: str, token: str, check_mode: boo
 
 
 def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: bool) -> dict[str, t.Any]:
-    before = read_channel(store, name, channel)[0]
-    journal: Journal | None = None
-    note = ""
-    try:
-        journal = read_journal(store, name, channel)[0]
-    except BeamError as exc:  # a damaged one must not keep the lock from being broken
-        note = exc.message
-    lock, former, changed = take_away(store, name, channel, max(before.fence, journal.fence if journal else 0), check_mode)
+    before, channel_note = channel_before(store, name, channel)  # a damaged document must not keep the lock from being broken
+    journal, journal_note = tolerant(lambda: read_journal(store, name, channel)[0])
+    journal_before = journal
+    above = max(before.fence if before else 0, journal.fence if journal else 0)
+    lock, former, changed = take_away(store, name, channel, above, check_mode)
     channel_now = before
     if not check_mode:
         # Even where nobody holds the lock: whoever broke it may have died before this.
         raised = Stamp(stamp.by, stamp.at, stamp.token, lock.serial)
-        channel_now = raise_on_channel(store, name, channel, raised)
-        journal = raise_on_journal(store, name, channel, raised) if journal else None
+        channel_now, channel_note = fence_channel(store, name, channel, raised)
+        journal, journal_note = fence_journal(store, name, channel, raised)
         end_keeper(former)
     broken = former.holder
-    result = _result(changed or channel_now != before, lock, Fenced(channel_now, journal or Journal(name, channel)), note)
+    note = " ".join(filter(None, (channel_note, journal_note)))
+    fenced = Fenced(channel_now or Channel(name, channel), journal or Journal(name, channel))
+    result = _result(changed or (channel_now, journal) != (before, journal_before), lock, fenced, note)
     result["lock"]["taken_from"] = broken and broken.owner
     result["broken"] = broken and broken.facts()
     return result

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._errors import BeamError, Conflict
-from .._release.channel import MAX_SERIAL, Stamp, Target
+from .._release.channel import LAST_SERIAL, Stamp, Target
 from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version, is_whole
 
 SCHEMA = 1
@@ -215,15 +215,18 @@ def _event(doc: t.Any) -> Event:
     return Event(_text(doc["at"]), check_host(doc["host"]), _text(doc["step"]), None if seconds is None else float(seconds), _text(doc.get("error", "")))
 
 
-def parse_journal(data: bytes, name: str, channel: str) -> Journal:
+def parse_journal(data: bytes, name: str, channel: str, counters: bool = True) -> Journal:
+    """counters=False: whatever its fence says, which is 0 then. For whoever writes it anew."""
     try:
         if len(data) > MAX_JOURNAL_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_JOURNAL_BYTES)
         doc = json.loads(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
-        if not is_whole(doc["fence"]) or not 0 <= doc["fence"] <= MAX_SERIAL:
-            raise ValueError("%r is not a fence" % (doc["fence"],))
+        if not counters:
+            doc["fence"] = 0
+        if not is_whole(doc["fence"]) or not 0 <= doc["fence"] <= LAST_SERIAL:
+            raise ValueError("%.40r is not a fence" % (doc["fence"],))
         _one_of(doc["state"], STATES)
         _one_of(doc["kind"], KINDS)
         if doc["id"]:
@@ -243,6 +246,6 @@ def parse_journal(data: bytes, name: str, channel: str) -> Journal:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, BeamError) as exc:
         raise BeamError(
             "journal_invalid", "the journal of %s on the channel %s can't be read" % (name, channel), str(exc) or type(exc).__name__,
-            "See what each host runs, and bring those back into their balancers that are out (playbook alchemist.beam.status); then remove"
-            " the journal's file from the store",
+            "Where only its fence is wrong, the playbook alchemist.beam.unlock mends it; else see what each host runs, and bring those back into their"
+            " balancers that are out (playbook alchemist.beam.status); then remove the journal's file from the store",
         ) from exc

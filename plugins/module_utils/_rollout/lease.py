@@ -20,7 +20,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict, NotFound
-from .._store.base import Store
+from .._release.channel import LAST_SERIAL
+from .._store.base import Store, named
 from .._store.check import prove_conditions
 from .._store.keys import lock_key
 from .lock import MAX_LOCK_BYTES, Holder, Lock, beat, break_lock, free, held_by, looks_alive, lost, parse_lock, refused, release, take
@@ -62,7 +63,8 @@ def read_lock(store: Store, name: str, channel: str) -> tuple[Lock, str | None]:
         found = store.get(lock_key(name, channel), MAX_LOCK_BYTES)
     except NotFound:
         return Lock(name, channel), None
-    return parse_lock(found.data, name, channel), found.etag
+    with named(store.location, lock_key(name, channel)):
+        return parse_lock(found.data, name, channel), found.etag
 
 
 def write_lock(store: Store, lock: Lock, etag: str | None) -> str:
@@ -170,7 +172,7 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
         floor = above
         try:
             lock, etag = read_lock(store, name, channel)
-            if lock.holder is None:
+            if lock.holder is None and max(lock.serial, above) < LAST_SERIAL:
                 return lock, lock, False
         except BeamError as exc:
             if exc.code not in ("lock_invalid", "store_object_too_large"):
@@ -178,6 +180,8 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
             stat = store.stat(lock_key(name, channel))
             lock, etag, floor = Lock(name, channel), stat.etag if stat else None, above + MARGIN
         wanted = break_lock(lock, secrets.token_hex(16), max(floor, seconds_now() - 1))
+        if wanted.serial > LAST_SERIAL:  # nobody could read it again: the time, as of a lock that is new. The fences are set to it
+            wanted = break_lock(Lock(name, channel), wanted.token, seconds_now() - 1)
         if check_mode:
             return lock, lock, True
         try:

@@ -18,7 +18,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from .._errors import BeamError, Conflict
-from .._release.channel import MAX_SERIAL
+from .._release.channel import LAST_SERIAL
 from .._release.names import check_channel, check_name, is_whole
 from .process import Process
 
@@ -66,7 +66,14 @@ class Lock:
 
 def take(lock: Lock, holder: Holder, token: str, above: int = 0) -> Lock:
     """above: a fence that something in the store carries already."""
-    return replace(lock, serial=max(lock.serial, above) + 1, token=token, holder=holder)
+    serial = max(lock.serial, above) + 1
+    if serial > LAST_SERIAL:
+        raise BeamError(
+            "lock_exhausted", "the lock of %s on the channel %s was not taken" % (lock.name, lock.channel),
+            "a fence in the store is %d, the last one there can be, and was not reached by rollouts" % (serial - 1),
+            "Find out who wrote it, then have it numbered anew: playbook alchemist.beam.unlock",
+        )
+    return replace(lock, serial=serial, token=token, holder=holder)
 
 
 def beat(lock: Lock, at: str, **changes: t.Any) -> Lock:
@@ -156,7 +163,7 @@ def parse_lock(data: bytes, name: str, channel: str) -> Lock:
         doc = json.loads(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
-        if not is_whole(doc["serial"]) or not 0 < doc["serial"] <= MAX_SERIAL or not isinstance(doc["token"], str):
+        if not is_whole(doc["serial"]) or not 0 < doc["serial"] <= LAST_SERIAL or not isinstance(doc["token"], str):
             raise ValueError("its serial or its token is none")
         doc["holder"] = _holder(doc["holder"])
         lock = Lock(**doc)

@@ -33,6 +33,7 @@ from .retention import RemovalPlan, apply_remove, list_versions, plan_prune, pla
 from .whole import export, exported_already, verify
 
 HOUR = 3600
+BAD_PIN = ("pin_invalid", "store_object_too_large")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 Params = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
@@ -175,12 +176,17 @@ def _release_result(manifest: Manifest, version: Version) -> Result:
 
 
 def _pin(store: Store, version: Version, pinned: bool, check_mode: bool) -> bool:
-    there = read_pin(store, version.name, version.version) is not None
+    key = pin_key(version.name, version.version)
+    try:
+        there = read_pin(store, version.name, version.version) is not None
+    except BeamError as exc:  # unpinning is the way out
+        if pinned or exc.code not in BAD_PIN:
+            raise
+        there = True
     if there == pinned:
         return False
     if check_mode:
         return True
-    key = pin_key(version.name, version.version)
     if not pinned:
         return store.delete(key)
     stamp = make_stamp()
@@ -297,9 +303,18 @@ def _describe(store: Store, version: Version, published: float | None, protected
     del result["layers"], result["bytes"]
     return {
         **result, "published": None if published is None else _iso(published), "layers": len(manifest.layers), "size": manifest.packed_size,
-        "unpacked_size": manifest.unpacked_size, "pinned": protected == "it is pinned" or read_pin(store, version.name, version.version) is not None,
+        "unpacked_size": manifest.unpacked_size, "pinned": protected == "it is pinned" or _pinned(store, version),
         "protected": protected or "", "abi": manifest.abi.to_dict(), "provenance": dict(vars(manifest.provenance)),
     }
+
+
+def _pinned(store: Store, version: Version) -> bool:
+    try:
+        return read_pin(store, version.name, version.version) is not None
+    except BeamError as exc:
+        if exc.code not in BAD_PIN:
+            raise
+        return True  # one that can't be read protects, too
 
 
 def _keys(manifest: Manifest, version: Version) -> list[str]:

@@ -12,13 +12,27 @@ put_if_absent and replace are atomic, and a reader sees a whole object or none.
 from __future__ import annotations
 
 import abc
+import contextlib
 import threading
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import BeamError
+from .._errors import BeamError, Conflict, NotFound
 
 _COUNTING = threading.Lock()
+
+
+@contextlib.contextmanager
+def named(location: str, key: str) -> t.Iterator[None]:
+    """An error about what a document says names the document and the store it is in."""
+    try:
+        yield
+    except (NotFound, Conflict):
+        raise
+    except BeamError as exc:
+        if key not in exc.what or location not in exc.what:
+            exc.what = "%s (%s of the store %s)" % (exc.what, key, location)
+        raise
 
 
 @dataclass(frozen=True)

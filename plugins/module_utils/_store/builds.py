@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from .._errors import BeamError, NotFound
 from .._release.names import check_digest, check_name, check_version, is_digest
 from .._release.published import PublishedBuild
-from .base import Store
+from .base import Store, named
 from .check import prove_conditions
 from .documents import MAX_POINTER_BYTES, SCHEMA, Version, read_manifest, read_version
 from .keys import build_key, prefix
@@ -67,7 +67,9 @@ def parse_build(data: bytes, name: str, inputs: str) -> BuildEntry:
 
 
 def read_build(store: Store, name: str, inputs: str) -> BuildEntry:
-    return parse_build(store.get(build_key(name, inputs), MAX_POINTER_BYTES).data, name, inputs)
+    key = build_key(name, inputs)
+    with named(store.location, key):
+        return parse_build(store.get(key, MAX_POINTER_BYTES).data, name, inputs)
 
 
 def _or_none(read: t.Callable[[], t.Any]) -> t.Any:

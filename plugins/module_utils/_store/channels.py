@@ -12,16 +12,17 @@ import getpass
 import json
 import secrets
 import socket
+import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import BeamError, Conflict
 from .._mask import NOTHING_NAMED
-from .._release.channel import Channel, Stamp, Target, add_ghost, promote, propose, refuse_older_fence, remove_ghost, roll_back, withdraw
+from .._release.channel import LAST_SERIAL, Channel, Stamp, Target, add_ghost, promote, propose, refuse_older_fence, remove_ghost, roll_back, withdraw
 from .._release.names import check_channel, check_name
 from .base import Store
 from .check import prove_conditions
-from .documents import read_channel, read_version, resolve
+from .documents import read_channel, read_channel_anyhow, read_version, resolve
 from .intact import lost_write
 from .keys import channel_key, prefix
 from .location import open_store
@@ -66,13 +67,30 @@ def find_target(store: Store, name: str, version: str | None, digest: str | None
     return Target(found.version, found.digest)
 
 
-def plan_channel(store: Store, name: str, channel: str, transition: Transition, stamp: Stamp, serial: int | None = None) -> ChannelPlan:
-    """serial: what the caller has seen the channel at (0: that it does not exist); Conflict where it moved on since."""
-    before, etag = read_channel(store, check_name(name), check_channel(channel))
+def plan_channel(
+    store: Store, name: str, channel: str, transition: Transition, stamp: Stamp, serial: int | None = None, anew: bool = False,
+) -> ChannelPlan:
+    """serial: what the caller has seen the channel at (0: that it does not exist); Conflict where it moved on since.
+
+    anew: a document that can't be read, or whose counters can't go on, is written anew.
+    """
+    before, etag = (_anew if anew else read_channel)(store, check_name(name), check_channel(channel))
     refuse_older_fence(before, stamp)
     if serial is not None and before.serial != serial:
         raise _conflict(before, "serial %d was expected" % serial)
     return ChannelPlan(before, transition(before, stamp), etag, stamp)
+
+
+def _anew(store: Store, name: str, channel: str) -> tuple[Channel, str | None]:
+    """Where nothing tells how far it was, it is numbered from the time on: nobody promoted as often as there are seconds since 1970."""
+    value, etag, why = read_channel_anyhow(store, name, channel)
+    if not why and value is not None and value.serial < LAST_SERIAL and value.fence < LAST_SERIAL:
+        return value, etag
+    now = int(time.time())
+    value = value or Channel(name, channel)
+    return replace(
+        value, serial=value.serial if 0 < value.serial < LAST_SERIAL else now, fence=value.fence if 0 < value.fence < LAST_SERIAL else now,
+    ), etag
 
 
 def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
@@ -152,7 +170,8 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
     elif state not in ("rolled_back", "withdrawn"):
         raise BeamError("option_missing", "version is missing", "state=%s needs a version or a digest" % state, "Give version or digest")
     stamp = make_stamp(params.get("by"), fence=params.get("fence"))
-    plan = plan_channel(store, name, channel, _transition(state, target, NOTHING_NAMED.text(params.get("reason") or ""), force), stamp, params.get("serial"))
+    transition = _transition(state, target, NOTHING_NAMED.text(params.get("reason") or ""), force)
+    plan = plan_channel(store, name, channel, transition, stamp, params.get("serial"), force and state == "promoted")
     after = plan.after if check_mode else apply_channel(store, plan)
     where = "%s/%s" % (store.location, channel_key(name, channel))
     return {

@@ -20,7 +20,7 @@ from .._errors import BeamError, NotFound
 from .._release.channel import MAX_CHANNEL_BYTES, Channel, parse_channel
 from .._release.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from .._release.names import check_digest, check_name, check_version
-from .base import Store
+from .base import Store, named
 from .keys import channel_key, manifest_key, pin_key, version_key
 
 SCHEMA = 1
@@ -93,11 +93,13 @@ def unpack_manifest(data: bytes, digest: str) -> Manifest:
 
 
 def read_version(store: Store, name: str, version: str) -> Version | None:
+    key = version_key(name, version)
     try:
-        found = store.get(version_key(name, version), MAX_POINTER_BYTES)
+        found = store.get(key, MAX_POINTER_BYTES)
     except NotFound:
         return None
-    return parse_version(found.data, name, version)
+    with named(store.location, key):
+        return parse_version(found.data, name, version)
 
 
 def need_version(store: Store, name: str, version: str) -> Version:
@@ -111,47 +113,79 @@ def need_version(store: Store, name: str, version: str) -> Version:
 
 
 def read_manifest(store: Store, name: str, digest: str) -> Manifest:
+    key = manifest_key(name, digest)
     try:
-        found = store.get(manifest_key(name, digest), MAX_MANIFEST_BYTES)
+        found = store.get(key, MAX_MANIFEST_BYTES)
     except NotFound as exc:
         raise NotFound(
             "release_missing", "%s with the digest %s is not in the store %s" % (name, digest[:12], store.location),
             "it was never published there, or it was removed", "Publish it (playbook alchemist.beam.deploy); release_artifact_info lists what is there",
         ) from exc
-    manifest = unpack_manifest(found.data, digest)
-    if manifest.name != name:
-        raise BeamError(
-            "manifest_swapped", "the manifest %s can't be used for %s" % (digest[:12], name), "it is of %s" % manifest.name,
-            "Find out who copied it there",
-        )
+    with named(store.location, key):
+        manifest = unpack_manifest(found.data, digest)
+        if manifest.name != name:
+            raise BeamError(
+                "manifest_swapped", "the manifest %s can't be used for %s" % (digest[:12], name), "it is of %s" % manifest.name,
+                "Find out who copied it there",
+            )
     return manifest
 
 
 def read_channel(store: Store, name: str, channel: str) -> tuple[Channel, str | None]:
     """The channel and its etag; a channel with serial 0 and None where it does not exist yet."""
+    key = channel_key(name, channel)
     try:
-        found = store.get(channel_key(name, channel), MAX_CHANNEL_BYTES)
+        found = store.get(key, MAX_CHANNEL_BYTES)
     except NotFound:
         return Channel(name, channel), None
-    value = parse_channel(found.data)
-    if (value.name, value.channel) != (name, channel):
-        raise BeamError(
-            "channel_invalid", "the channel %s of %s can't be used" % (channel, name), "its document is of %s %s" % (value.name, value.channel),
-            "Find out who copied it there",
-        )
+    with named(store.location, key):
+        value = parse_channel(found.data)
+        if (value.name, value.channel) != (name, channel):
+            raise BeamError(
+                "channel_invalid", "the channel %s of %s can't be used" % (channel, name), "its document is of %s %s" % (value.name, value.channel),
+                "Find out who copied it there",
+            )
     return value, found.etag
 
 
-def read_pin(store: Store, name: str, version: str) -> Pin | None:
+def read_channel_anyhow(store: Store, name: str, channel: str) -> tuple[Channel | None, str | None, str]:
+    """Also one whose counters nobody could have written, which are 0 then; None where it says nothing at all. Its etag; and what is wrong with it."""
     try:
-        found = store.get(pin_key(name, version), MAX_POINTER_BYTES)
-        doc: t.Any = json.loads(found.data)
-        return Pin(check_version(doc["version"]), check_digest(doc["digest"]), str(doc["by"]), str(doc["at"]))
+        return (*read_channel(store, name, channel), "")
+    except BeamError as exc:
+        if exc.code not in ("channel_invalid", "store_object_too_large"):
+            raise
+        why = exc.message
+    stat = store.stat(channel_key(name, channel))
+    etag = stat.etag if stat else None
+    try:
+        found = store.get(channel_key(name, channel), MAX_CHANNEL_BYTES)
+        value = parse_channel(found.data, counters=False)
+    except BeamError:
+        return None, etag, why
+    return (value if (value.name, value.channel) == (name, channel) else None), found.etag, why
+
+
+def read_pin(store: Store, name: str, version: str) -> Pin | None:
+    key = pin_key(name, version)
+    try:
+        found = store.get(key, MAX_POINTER_BYTES)
     except NotFound:
         return None
-    except (ValueError, KeyError, TypeError) as exc:
+    with named(store.location, key):
+        return parse_pin(found.data, name, version)
+
+
+def parse_pin(data: bytes, name: str, version: str) -> Pin:
+    try:
+        doc: t.Any = json.loads(data)
+        pin = Pin(check_version(doc["version"]), check_digest(doc["digest"]), str(doc["by"]), str(doc["at"]))
+        if pin.version != version:
+            raise ValueError("it is of %s" % pin.version)
+        return pin
+    except (ValueError, KeyError, TypeError, RecursionError, BeamError) as exc:
         raise BeamError(
-            "pin_invalid", "the pin of %s %s can't be read" % (name, version), str(exc),
+            "pin_invalid", "the pin of %s %s can't be read" % (name, version), str(exc) or type(exc).__name__,
             "Unpin it (alchemist.beam.release_artifact with pinned: false), then pin it again",
         ) from exc
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from .._errors import BeamError, Conflict, NotFound
 from .._release.abi import Abi
 from .._release.layers import Group, content_key, cut_layers, layer_content_key
-from .._release.manifest import Layer, Manifest, Provenance
+from .._release.manifest import Layer, Manifest, Provenance, parse_manifest
 from .._release.names import check_name, check_version
 from .._release.tree import Tree
 from .base import Stat, Store
@@ -233,7 +233,9 @@ def _refuse_other_digest(store: Store, plan: PublishPlan, version: Version) -> N
 
 
 def _write_manifest(store: Store, plan: PublishPlan, version: Version, manifest: Manifest, sender: Sender) -> None:
-    key, data = manifest_key(plan.name, version.digest), pack_manifest(manifest.to_bytes())
+    plain = manifest.to_bytes()
+    parse_manifest(plain, version.digest)  # what no reader would take is not written
+    key, data = manifest_key(plan.name, version.digest), pack_manifest(plain)
     if store.put_if_absent(key, data, len(data)):
         confirm(store, key, len(data), hashlib.sha256(data).hexdigest())
         sender.bytes_sent += len(data)
