@@ -18,6 +18,7 @@ import stat
 import typing as t
 from urllib.parse import urlsplit
 
+from .._deadline import Limit, http_connection
 from .._errors import BeamError
 from .base import IN, OUT, MemberState, beam_option
 
@@ -27,14 +28,15 @@ SECONDS = 3.0
 def status_of(url: str, timeout: float = SECONDS) -> tuple[int, str]:
     """0 and the reason where nothing answers. No redirects, no proxy."""
     parts = urlsplit(url)
-    kind: t.Any = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    extra = {"context": ssl.create_default_context()} if parts.scheme == "https" else {}
-    conn = kind(parts.hostname, parts.port, timeout=timeout, **extra)
+    context = ssl.create_default_context() if parts.scheme == "https" else None
+    conn = http_connection(parts.scheme, parts.hostname or "", parts.port, None, context)
+    limit = Limit(timeout)
     try:
-        conn.request("GET", (parts.path or "/") + ("?" + parts.query if parts.query else ""), headers={"Connection": "close"})
-        return conn.getresponse().status, ""
-    except (OSError, http.client.HTTPException) as exc:
-        return 0, getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+        with limit:
+            conn.request("GET", (parts.path or "/") + ("?" + parts.query if parts.query else ""), headers={"Connection": "close"})
+            return conn.getresponse().status, ""
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        return 0, limit.why if limit.cut else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
     finally:
         conn.close()
 

@@ -16,9 +16,11 @@ import re
 import socket
 import typing as t
 
+from .._deadline import Limit, Socket, connect, reach
 from .._errors import BeamError
 from .base import DRAINING, IN, OUT, UNKNOWN, Counters, MemberState, Unavailable, beam_option
 
+MOST_BYTES = 64 * 1024 * 1024  # of an answer: a row of 1 KiB for each of 60,000 servers
 SECONDS = 5.0  # for one command and all of its answer
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")  # HAProxy's own rule, and nothing that would end a command
 
@@ -48,30 +50,35 @@ class Runtime:
         return Unavailable("balancer_unreachable", "HAProxy at %s does not answer" % self.address, why, hint)
 
     def ask(self, command: str) -> str:
+        limit = Limit(self._timeout)
         try:
-            with self._connect() as sock:
+            with limit, self._connect() as sock:
                 sock.sendall(command.encode("ascii") + b"\n")
                 parts: list[bytes] = []
+                size = 0
                 while True:
                     data = sock.recv(65536)
                     if not data:
                         return b"".join(parts).decode("utf-8", "replace")
                     parts.append(data)
+                    size += len(data)
+                    if size > MOST_BYTES:
+                        raise ValueError("its answer has more than %d bytes" % MOST_BYTES)
         except PermissionError as exc:
             raise BeamError(
                 "balancer_denied", "HAProxy at %s can't be asked" % self.address, exc.strerror or str(exc),
                 "Run the task as a user that may write to the socket (`stats socket ... user ... mode`)",
             ) from exc  # fmt: skip
         except (OSError, ValueError) as exc:
-            raise self._unreachable(getattr(exc, "strerror", None) or str(exc) or type(exc).__name__) from exc
+            raise self._unreachable(limit.why if limit.cut else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__) from exc
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> Socket:
         if isinstance(self._target, tuple):
-            return socket.create_connection(self._target, self._timeout)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            return connect(*self._target)
+        sock = Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            sock.settimeout(self._timeout)
-            sock.connect(self._target)
+            sock.server = self.address
+            reach(sock, self._target, None)
         except BaseException:
             sock.close()
             raise

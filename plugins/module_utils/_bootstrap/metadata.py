@@ -9,17 +9,16 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import time
 import typing as t
 from urllib.parse import quote, urlsplit
 
+from .._deadline import TIMEOUTS, Limit, http_connection
 from .._errors import BeamError
 
 TOKEN_SECONDS = 21600
 MAX_BYTES = 1024 * 1024
 TIMEOUT = 2.0
-_TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same since Python 3.10
 
 
 class Metadata:
@@ -60,20 +59,23 @@ class Metadata:
     def _ask(self, method: str, path: str, headers: t.Mapping[str, str], token: bool = False) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
         # No proxy, whatever the environment says: it is a matter of this machine alone.
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=self.timeout)
+        connection = http_connection("http", parts.hostname or "", parts.port or 80, None, None)
         connected = False
+        limit = Limit(self.timeout)
         try:
-            connection.connect()
-            connected = True
-            connection.request(method, parts.path.rstrip("/") + path, headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers))
-            answer = connection.getresponse()
-            return answer.status, answer.read(MAX_BYTES)
-        except _TIMEOUTS as exc:
+            with limit:
+                connection.connect()
+                connected = True
+                connection.request(method, parts.path.rstrip("/") + path, headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers))
+                answer = connection.getresponse()
+                return answer.status, answer.read(MAX_BYTES)
+        except TIMEOUTS as exc:
             if token and connected:
                 hint = "Raise HttpPutResponseHopLimit of the launch template to 2, or run on the instance itself and not in a container"
                 raise self._error("metadata_absent", "the answer with the token never came: it ends at the hop limit, or the service is slow", hint) from exc
-            raise self._error("metadata_unreachable" if connected else "metadata_absent", "it did not answer within %g s" % self.timeout, _ABSENT) from exc
-        except (OSError, http.client.HTTPException) as exc:
+            why = "it did not answer within %g s: %s" % (self.timeout, limit.why)
+            raise self._error("metadata_unreachable" if connected else "metadata_absent", why, _ABSENT) from exc
+        except (OSError, ValueError, http.client.HTTPException) as exc:
             raise self._error("metadata_absent", str(exc) or type(exc).__name__, _ABSENT) from exc
         finally:
             connection.close()

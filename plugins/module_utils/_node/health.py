@@ -14,21 +14,19 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 import ssl
-import threading
 import time
 import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from .._deadline import TIMEOUTS, Limit, connect, http_connection
 from .._errors import BeamError
 from .boot_words import cut
 
 MAX_BODY = 1 << 20
 SHOWN = 200  # characters of an answer that is not as it ought to be
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-_TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same since Python 3.10
 
 
 @dataclass(frozen=True)
@@ -195,42 +193,20 @@ def ask_http(check: HttpCheck) -> Answer:
     """One GET within a time for all of it, redirects not followed, no proxy, the body up to a limit."""
     parts = urlsplit(check.url)
     host = parts.hostname or ""
-    conn: http.client.HTTPConnection
+    context: t.Optional[ssl.SSLContext] = None
     if parts.scheme == "https":
         context = ssl.create_default_context() if check.validate_certs else ssl._create_unverified_context()
-        conn = http.client.HTTPSConnection(host, parts.port, timeout=check.timeout, context=context)
-    else:
-        conn = http.client.HTTPConnection(host, parts.port, timeout=check.timeout)
-    expired = threading.Event()
-
-    def cut() -> None:
-        # A socket's timeout starts anew with every byte: only closing it bounds a server that drips.
-        expired.set()
-        if conn.sock is not None:
-            try:
-                conn.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    timer = threading.Timer(check.timeout, cut)
-    timer.daemon = True
-    timer.start()
+    conn = http_connection(parts.scheme, host, parts.port, None, context)
     try:
-        path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-        conn.request("GET", path, headers={"User-Agent": "alchemist.beam", "Accept": "*/*", "Connection": "close", **check.headers})
-        response = conn.getresponse()
-        body = response.read(MAX_BODY + 1)
-        if expired.is_set():
-            raise TimeoutError()
+        with Limit(check.timeout):
+            path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+            conn.request("GET", path, headers={"User-Agent": "alchemist.beam", "Accept": "*/*", "Connection": "close", **check.headers})
+            response = conn.getresponse()
+            body = response.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise ValueError("sends more than %d bytes" % MAX_BODY)
         return Answer(response.status, body, response.getheader("Location") or "")
-    except (OSError, http.client.HTTPException):
-        if expired.is_set():
-            raise TimeoutError() from None
-        raise
     finally:
-        timer.cancel()
         conn.close()
 
 
@@ -238,7 +214,7 @@ def probe_http(check: HttpCheck) -> Verdict:
     where = "%s " % check.url
     try:
         verdict = judge_http(check, ask_http(check))
-    except _TIMEOUTS:
+    except TIMEOUTS:
         return Verdict(False, where + "does not answer within %g s" % check.timeout)
     except (OSError, http.client.HTTPException, ValueError) as exc:
         return Verdict(False, where + "fails: %s" % (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__))
@@ -248,9 +224,9 @@ def probe_http(check: HttpCheck) -> Verdict:
 def probe_tcp(check: TcpCheck) -> Verdict:
     where = "%s:%d " % (check.host, check.port)
     try:
-        with socket.create_connection((check.host, check.port), check.timeout):
+        with Limit(check.timeout), connect(check.host, check.port):
             return Verdict(True, where + "accepts connections")
-    except _TIMEOUTS:
+    except TIMEOUTS:
         return Verdict(False, where + "does not answer within %g s" % check.timeout)
     except OSError as exc:
         return Verdict(False, where + "fails: %s" % (exc.strerror or exc))
