@@ -63,7 +63,7 @@ _NPM_TOKEN = re.compile(rb"(?m)^[^#;\n]*:_(?:authToken|password)\s*=\s*[^\s$]")
 # A cookie that stands there; not one that comes from the environment, a file or a command when the node starts.
 _OF_THE_LAUNCHER = re.compile(r"(?:.*/)?releases/[^/]+/(?:env\.sh|env\.bat|(?:remote\.)?vm\.args)")
 _COOKIE_SET = re.compile(rb"(?m)^[^#\n]*\bRELEASE_COOKIE=[\"']?[^\s\"'$`%;]+[\"']?[ \t]*(?:$|[;#&])")
-_COOKIE_FLAG = re.compile(rb"(?m)^[^#\n]*-setcookie[ \t]+(?:\S+@\S+[ \t]+)?[\"']?[^\s\"'$#]+")
+_COOKIE_FLAG = re.compile(rb"(?m)^[^#\n]*-setcookie(?:\s|#[^\n]*\n)+(?:\S+@\S+\s+)?[\"']?[^\s\"'$#+-]")
 _PUBLIC_PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*(?:PUBLIC KEY|CERTIFICATE)-----")
 
 

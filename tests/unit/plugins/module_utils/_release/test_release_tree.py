@@ -114,6 +114,7 @@ SECRETS: list[tuple[str, bytes]] = [
     (".npmrc", b"//registry.example.com/:_authToken=abcdef\n"), (".git-credentials", b"x"), (".pgpass", b"x"),
     ("releases/1.0/env.sh", b"#!/bin/sh\nexport RELEASE_COOKIE=monster\n"), ("releases/1.1/env.sh", b"if true; then RELEASE_COOKIE='monster'; fi\n"),
     ("releases/1.2/vm.args", b"+P 5\n-setcookie monster\n"), ("releases/1.3/remote.vm.args", b'-setcookie "a b"\n'),
+    ("releases/1.4/vm.args", b"-setcookie # of all\n\n  monster\n"),
 ]
 
 
@@ -133,7 +134,8 @@ PUBLIC: list[tuple[str, bytes]] = [
     ("lib/environment/ebin/env.beam", b"x"), ("sys.config", b"[]."), (".npmrc", b"save-exact=true\n"), ("credentials", b"x"), ("config.json", b"{}"),
     ("lib/a/priv/static/cookie.js", b"x"), ("empty.key", b""),
     ("releases/1.0/env.sh", b"# export RELEASE_COOKIE=monster\nexport RELEASE_COOKIE=\"$COOKIE\"\nRELEASE_COOKIE=$(cat /etc/c)\nRELEASE_COOKIE=${A:-}\n"),
-    ("releases/1.1/vm.args", b"## -setcookie monster\n-setcookie ${RELEASE_COOKIE}\n"), ("lib/a/priv/env.sh", b"RELEASE_COOKIE=x"),
+    ("releases/1.1/vm.args", b"## -setcookie monster\n-setcookie ${RELEASE_COOKIE}\n"),
+    ("releases/1.2/vm.args", b"-setcookie\n-name shop\n-setcookie # from the file\n+P 5\n"), ("lib/a/priv/env.sh", b"RELEASE_COOKIE=x"),
 ]
 
 
