@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a module says at the edge to Ansible, whole: with the options that Ansible returns by itself."""
+"""What a module says at the edge to Ansible, whole: with the options that Ansible returns by itself (as `invocation`; 2.21 leaves them out)."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
 def test_credentials_of_an_url_are_nowhere_in_a_result(module: t.Any, arguments: dict[str, t.Any], code: str) -> None:
     result = call(module, arguments)
     assert result["failed"] and result["error"]["code"] == code
-    assert "invocation" in result and "pass-word" not in json.dumps(result) and "kkey" not in json.dumps(result)
+    assert "pass-word" not in json.dumps(result) and "kkey" not in json.dumps(result)
