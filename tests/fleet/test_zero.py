@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "fleet")]
@@ -77,8 +78,15 @@ def newcomer(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Newcomer
 
 
 def test_1_the_first_page(newcomer: Newcomer) -> None:
-    for phase in ("project", "fleet", "setup"):
+    newcomer.types("project")
+    said = newcomer.types("init")
+    assert "beam_env.PHX_HOST" in said and "vault_secret_key_base" in said
+    written = yaml.safe_load((newcomer.home / "shop/deploy/group_vars/all/beam.yml").read_text(encoding="utf-8"))
+    for phase in ("fleet", "setup"):
         newcomer.types(phase)
+    by_hand = yaml.safe_load((newcomer.home / "ops/inventory.yml").read_text(encoding="utf-8"))["all"]["vars"]
+    same = ("beam_name", "beam_build_version", "beam_build_after_compile", "beam_migrate", "beam_channel", "beam_batches")
+    assert {name: written.get(name) for name in same} == {name: by_hand[name] for name in same}
     assert newcomer.hosts.shell("h4", "/opt/beam/bin/python -c 'import boto3; print(boto3.__name__)'").strip() == "boto3"
     said = newcomer.types("first")
     assert "<h1>Welcome to the shop</h1>" in said and "runs on 3 of 3 hosts" in said

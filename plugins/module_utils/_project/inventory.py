@@ -38,7 +38,9 @@ def pages(reading: Reading, secrets: str) -> dict[str, str]:
     found = {path: signed("\n".join(["---", *page.lines, ""])) for path, page in made.items()}
     found[CONFIG] = signed("\n".join([
         "[defaults]", "inventory = inventory.yml", "# The Python of each host is what is there; no warning about it.", "interpreter_python = auto_silent",
-        "# One line for each step of a rollout, and a report.", "callbacks_enabled = alchemist.beam.rollout", "",
+        "# One line for each step of a rollout, and a report.", "callbacks_enabled = alchemist.beam.rollout",
+        "# Where the password of ansible-vault is, or each command needs --ask-vault-pass: a file that only you read, in no repository.",
+        "# vault_password_file = ~/.%s-vault" % reading.name, "",
     ]))  # fmt: skip
     return found
 

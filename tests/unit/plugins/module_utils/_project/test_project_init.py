@@ -114,6 +114,7 @@ def test_each_value_has_its_reason() -> None:
     made = pages(read(PHOENIX), "vault")
     assert '  # POOL_SIZE: "10" ' in made[ENV] and "# config/runtime.exs:6\n" in made[ENV]
     assert "bcrypt_elixir has C code" in made[MAIN] and "elixir 1.18.0-otp-27" in made[MAIN] and "telemetry is written in Erlang" in made[MAIN]
+    assert "\n# vault_password_file = ~/.shop-vault\n" in made["ansible.cfg"]
     assert '# GREETING: !unsafe "{{ hello }}"' in made[ENV] and "sk_live_1" not in made[ENV]
 
 
