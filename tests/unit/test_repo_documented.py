@@ -54,7 +54,7 @@ def test_the_yaml_of_a_page_is_what_playbooks_take(documented: t.Any, path: Path
 def test_the_inventory_of_the_readme_is_the_one_that_a_test_runs(documented: t.Any) -> None:
     """tests/fleet/test_zero.py runs that of the page. Its hosts have no way to hex.pm, and its repository is on the build server."""
     front, page = (yaml.safe_load(documented.blocks(ROOT / name)[0]) for name in ("README.md", "docs/zero-to-phoenix.md"))
-    other = ("beam_repo", "toolchain_hex", "toolchain_rebar")
+    other = ("beam_repo", "toolchain_hex", "toolchain_rebar", "toolchain_extra_packages")
     assert set(other) <= set(front["all"]["vars"])
     for inventory in (front, page):
         for name in other:

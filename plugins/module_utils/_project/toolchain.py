@@ -23,6 +23,8 @@ _DOWNLOADS = frozenset(("rustler_precompiled", "cc_precompiler", "elixir_make_pr
 _THERE = frozenset(
     "compiler crypto kernel logger mix parsetools public_key runtime_tools sasl ssl stdlib syntax_tools tools asn1 inets eex iex ex_unit elixir".split()
 )
+# What packages have in their extra_applications: mix.lock does not tell. mix phx.new brings swoosh along.
+_OF_PACKAGES = {"swoosh": "xmerl"}
 _DISTRIBUTIONS = (("1.14", "25", "Debian 12, Ubuntu 24.04"), ("1.18", "27", "Debian 13"))
 _NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm|bun)\b(?!\.)")
 _MANAGERS = (
@@ -64,12 +66,14 @@ def read_toolchain(files: Files, project: MixProject, applications: t.Sequence[s
     from_hex = [name for name in names if name in lock and lock[name].source == "hex"]
     if not lock:
         from_hex = [one.name for each in project.all for one in each.dependencies if one.production and not one.in_umbrella and not one.elsewhere]
+    from_git = [name for name in names if name in lock and lock[name].source == "git"]
     notes = []
     if from_hex and not lock:
         notes.append("there is no %s in the repository: commit it, or say beam_deps: get, and each build may take other versions" % project.lockfile)
     erlang = needs.built_with_rebar(lock, names)
     c_code = needs.compiled(lock, names)
-    extra = [*_otp(applications), *_rust(lock, names)]
+    needed = {application: name for name, application in _OF_PACKAGES.items() if name in names or name in roots}
+    extra = [*_otp(applications), *_otp(tuple(needed), needed), *_rust(lock, names)]
     downloads = sorted(name for name in names if name in lock and _DOWNLOADS & set(lock[name].needs))
     if downloads:
         notes.append("%s: code that is compiled already is fetched when they are built, so the build server needs a way to where it is" % _some(downloads))
@@ -78,7 +82,8 @@ def read_toolchain(files: Files, project: MixProject, applications: t.Sequence[s
     oldest = max((least(one.elixir) for one in project.all if least(one.elixir)), key=_numbers, default="")
     elixir = Reason(oldest, "elixir: %s in mix.exs%s" % (json.dumps(project.elixir), _has(oldest))) if oldest else None
     return Toolchain(
-        Reason(True, "%s come%s from hex.pm" % (_some(from_hex), "" if len(from_hex) > 1 else "s")) if from_hex else None,
+        Reason(True, "%s come%s from hex.pm" % (_some(from_hex), "" if len(from_hex) > 1 else "s")) if from_hex
+        else Reason(True, "Mix asks for Hex where a package from git (%s) names one of hex.pm" % _some(from_git)) if from_git else None,
         Reason(True, "%s %s written in Erlang" % (_some(erlang), "are" if len(erlang) > 1 else "is")) if erlang else None,
         Reason(True, "%s %s C code" % (_some(c_code), "have" if len(c_code) > 1 else "has")) if c_code else None,
         tuple(dict((one.value, one) for one in [*extra, *more]).values()), elixir,
@@ -100,10 +105,11 @@ def _has(oldest: str) -> str:
     return "; it is in " + ", ".join(there) if there else ""
 
 
-def _otp(applications: t.Sequence[str]) -> t.Iterator[Reason]:
+def _otp(applications: t.Sequence[str], of: t.Mapping[str, str] | None = None) -> t.Iterator[Reason]:
+    """of: which package has it, where the project has not."""
     for name in applications:
         if name in packages.OTP_APPLICATIONS and name not in _THERE:
-            yield Reason(packages.otp_package(name), "extra_applications has :%s" % name)
+            yield Reason(packages.otp_package(name), "extra_applications %shas :%s" % ("of %s " % of[name] if of else "", name))
 
 
 def _rust(lock: t.Mapping[str, Locked], names: t.Sequence[str]) -> t.Iterator[Reason]:

@@ -110,6 +110,16 @@ def test_a_phoenix_application_as_mix_phx_new_makes_it() -> None:
     assert set(env) == {"PHX_SERVER", "PORT", "PHX_HOST", "DATABASE_URL", "SECRET_KEY_BASE", "REGION"}
 
 
+def test_what_only_a_package_knows() -> None:
+    """mix phx.new brings swoosh along, and that needs xmerl. A package from git may name packages of hex.pm."""
+    locked = '%%{"phoenix": {:git, "https://example.com/phoenix.git", "%s", [tag: "v1.8.9"]}, "swoosh": {:git, "https://example.com/swoosh.git", "%s", []}}'
+    mix = MIX.replace("deps: deps()", "deps: [{:phoenix, git: \"https://example.com/phoenix.git\"}, {:swoosh, git: \"https://example.com/swoosh.git\"}]")
+    assert mix != MIX
+    made = pages(read({**PHOENIX, "mix.exs": mix, "mix.lock": locked % ("a" * 40, "b" * 40)}), "vault")[MAIN]
+    assert "extra_applications of swoosh has :xmerl" in made and "erlang-xmerl" in made
+    assert parsed(made)["toolchain_hex"] is True and "a package from git (phoenix, swoosh) names one of hex.pm" in made.replace("\n# ", " ")
+
+
 def test_each_value_has_its_reason() -> None:
     made = pages(read(PHOENIX), "vault")
     assert '  # POOL_SIZE: "10" ' in made[ENV] and "# config/runtime.exs:6\n" in made[ENV]
