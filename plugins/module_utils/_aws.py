@@ -10,10 +10,12 @@ what was said. The store speaks S3, whose words are others (_store/s3_errors.py)
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import threading
 import typing as t
 
+from . import _deadline
 from ._errors import BeamError
 
 # The options of every module that speaks to AWS. Documented by the doc fragment alchemist.beam.aws.
@@ -95,6 +97,26 @@ class Limits(t.NamedTuple):
     read: float
     attempts: int
 
+    @property
+    def total(self) -> float:
+        """For one call, whatever the server does meanwhile."""
+        return (self.connect + self.read) * self.attempts
+
+
+class TooLate(ConnectionError):
+    """A call was ended by its limit."""
+
+
+def ask(client: t.Any, operation: str, limits: Limits, parameters: t.Mapping[str, t.Any]) -> t.Any:
+    """One call. What botocore asks for beside it, such as credentials, is within its limit."""
+    with _deadline.Limit(limits.total) as limit:
+        try:
+            return getattr(client, operation)(**parameters)
+        except Exception as exc:
+            if limit.cut:
+                raise TooLate(limit.why) from exc
+            raise
+
 
 _sessions: t.Optional[dict[t.Optional[str], t.Any]] = None
 _making = threading.Lock()  # a session makes one client at a time
@@ -121,11 +143,43 @@ def client_of(service: str, profile: t.Optional[str], **parameters: t.Any) -> t.
     """botocore's create_client, with its errors."""
     import botocore.session
 
+    guard_connections()
     with _making:
         sessions = {} if _sessions is None else _sessions
         if profile not in sessions:
             sessions[profile] = botocore.session.Session(profile=profile)
         return sessions[profile].create_client(service, **parameters)
+
+
+@functools.lru_cache(maxsize=None)
+def guard_connections() -> None:
+    """Every connection that botocore makes from now on keeps to the limit around it, those for credentials, too."""
+    import botocore.awsrequest
+    from urllib3 import exceptions
+
+    class Guarded:
+        def _new_conn(self) -> t.Any:
+            this = t.cast(t.Any, self)
+            timeout = this.timeout if isinstance(this.timeout, (int, float)) else None
+            try:
+                return _deadline.connect(this._dns_host, this.port, timeout, this.source_address, this.socket_options or ())
+            except _deadline.TIMEOUTS as exc:
+                raise exceptions.ConnectTimeoutError(this, "Connection to %s timed out" % this.host) from exc
+            except OSError as exc:
+                raise exceptions.NewConnectionError(this, "Failed to establish a new connection: %s" % exc) from exc
+
+        def connect(self) -> None:
+            this = t.cast(t.Any, self)
+            context = getattr(this, "ssl_context", None)
+            if context is not None:
+                context.sslsocket_class = _deadline.TlsSocket
+            super().connect()  # type: ignore[misc]
+            if isinstance(this.sock, _deadline.TlsSocket):
+                this.sock.server = "%s:%s" % (this.host, this.port)
+
+    awsrequest: t.Any = botocore.awsrequest
+    for pool in (awsrequest.AWSHTTPConnectionPool, awsrequest.AWSHTTPSConnectionPool):
+        pool.ConnectionCls = type(pool.ConnectionCls.__name__, (Guarded, pool.ConnectionCls), {})
 
 
 def make_client(

@@ -16,6 +16,7 @@ import typing as t
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from .._deadline import carry
 from .._errors import BeamError, NotFound
 from .._release.manifest import Layer
 from .._release.unpack import ArchiveRefused, unpack_layer
@@ -64,7 +65,7 @@ def bring_layers(store: Store, name: str, layers: t.Sequence[Layer], staging: st
 
     with ThreadPoolExecutor(FETCHERS) as pool:
         # The largest first: it must not be the one that everybody waits for in the end.
-        jobs = [pool.submit(bring, layer) for layer in sorted(layers, key=lambda layer: -layer.size)]
+        jobs = [pool.submit(carry(bring), layer) for layer in sorted(layers, key=lambda layer: -layer.size)]
         done, left = wait(jobs, return_when=FIRST_EXCEPTION)
         if any(job.exception() for job in done):
             stop.set()

@@ -17,6 +17,7 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
+from .._deadline import Limit
 from .._errors import BeamError, Conflict, NotFound
 
 _COUNTING = threading.Lock()
@@ -122,3 +123,11 @@ class Store(abc.ABC):
     def sweep(self, prefix: str, older_than: float) -> int:
         """Remove what writers that were killed more than older_than seconds ago left behind; how many it was."""
         return 0
+
+
+def late(what: str, limit: Limit, last: str = "") -> BeamError:
+    """The time is over, in whatever way the server used it up. last: what failed before."""
+    hint = "Look at the network and at what answers there"
+    if limit.name == "store_timeout":
+        hint += ", or raise store_timeout (in an inventory in beam_store_options)"
+    return BeamError("store_timeout", what, limit.why + (", at last: " + last if last and not limit.cut else ""), hint)

@@ -18,6 +18,7 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
+from .._deadline import carry
 from .._errors import BeamError, Conflict, NotFound
 from .base import Store
 from .intact import lost_write
@@ -211,7 +212,7 @@ def _race(work: t.Callable[[int], bool]) -> list[bool]:
         except BaseException as exc:
             errors.append(exc)
 
-    threads = [threading.Thread(target=one, args=(index,)) for index in range(RACERS)]
+    threads = [threading.Thread(target=carry(one), args=(index,)) for index in range(RACERS)]
     for thread in threads:
         thread.start()
     for thread in threads:

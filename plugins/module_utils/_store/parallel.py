@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from .._deadline import carry
+
 WORKERS = 8
 
 S = t.TypeVar("S")
@@ -20,7 +22,7 @@ def parallel(work: t.Callable[[S], T], items: t.Iterable[S], workers: int = WORK
     """work of each item, in order. The first error ends it: what has not begun then is not begun."""
     pool = ThreadPoolExecutor(max_workers=workers)
     try:
-        futures = [pool.submit(work, item) for item in items]
+        futures = [pool.submit(carry(work), item) for item in items]
         return [future.result() for future in futures]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

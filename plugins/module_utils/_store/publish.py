@@ -12,6 +12,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from .._deadline import carry
 from .._errors import BeamError, Conflict, NotFound
 from .._release.abi import Abi
 from .._release.layers import Group, content_key, cut_layers, layer_content_key
@@ -102,7 +103,7 @@ def plan_publish(
     check_name(name)
     check_version(version)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asked = pool.submit(_ask, store, name, version, thorough)
+        asked = pool.submit(carry(_ask), store, name, version, thorough)
         tree = scan()
         there = asked.result()
     manifests = there.manifests

@@ -20,10 +20,11 @@ import random
 import time
 import typing as t
 
+from .._deadline import Limit
 from .._errors import BeamError, NotFound
 from . import s3_errors
-from .base import Found, Noted, Stat, Store
-from .s3_client import READ_SECONDS, S3Options, make_client
+from .base import Found, Noted, Stat, Store, late
+from .s3_client import S3Options, make_client
 
 CONNECT_ATTEMPTS = 5  # a wrong endpoint or a closed firewall does not mend itself
 CONFLICT_ATTEMPTS = 6  # 409: two conditional writes at the same moment
@@ -40,8 +41,13 @@ class S3Store(Store):
     def __init__(self, options: S3Options, client: t.Any = None) -> None:
         self.options = options
         self.location = options.location
-        self._client = client or make_client(options)
         self._start = time.monotonic()
+        with self._limit() as limit:  # credentials may be asked for
+            try:
+                self._client = client or make_client(options)
+            finally:
+                if limit.cut:
+                    raise late("the store %s can't be used" % options.location, limit)
         self._common: dict[str, str] = {"Bucket": options.bucket}
         if options.expected_bucket_owner:
             self._common["ExpectedBucketOwner"] = options.expected_bucket_owner
@@ -226,44 +232,44 @@ class S3Store(Store):
         with self.open(key) as stream:
             return _sha256(stream) == digest
 
-    def left(self) -> float:
-        return self._start + self.options.timeout - time.monotonic()
+    def _limit(self) -> Limit:
+        """What is left of store_timeout."""
+        return Limit(self._start + self.options.timeout - time.monotonic(), "store_timeout", self.options.timeout)
 
     def _call(self, verb: str, key: str, work: t.Callable[[int], T]) -> T:
         """work's result; tries again, with growing pauses, what may pass by itself, until the deadline."""
         what = "%s of the store %s can't be %s" % (key or "the root", self.location, verb)
         begun = time.monotonic()
         conflicts = connects = attempt = 0
-        while True:
-            if attempt == 0 and self.left() <= 0:
-                raise BeamError(
-                    "store_timeout", what, "the %d seconds of store_timeout are over" % self.options.timeout,
-                    "Run it again, or raise store_timeout (in an inventory in beam_store_options)",
-                )
-            try:
-                return work(attempt)
-            except BeamError:
-                raise
-            except Exception as exc:
-                status, code = s3_errors.status_of(exc), s3_errors.code_of(exc)
-                if status == 412 or code == "PreconditionFailed":
-                    raise _Precondition("store_conflict", what, "its condition does not hold") from exc
-                if code in ("NoSuchKey", "404", "NotFound"):
-                    missing = s3_errors.missing(key, self.location)
-                    raise _Missing(missing.code, missing.what, missing.why) from exc
-                error = s3_errors.translate(exc, what, time.monotonic() - begun, self.options.expected_bucket_owner)
-                if error is None:
+        with self._limit() as limit:
+            while True:
+                if attempt == 0 and limit.left() <= 0:
+                    raise late(what, limit)
+                try:
+                    return work(attempt)
+                except BeamError:
                     raise
-                conflicts += status == 409
-                connects += error.code == "store_unreachable"
-                known = s3_errors.meaning_of(exc)
-                again = (known is not None and known.retry) or status == 409
-                slow = READ_SECONDS if error.code == "store_timeout" else 0
-                pause = min(5.0, 0.1 * 2 ** min(attempt, 6)) * (0.5 + random.random())  # jitter, not a secret
-                if not again or conflicts >= CONFLICT_ATTEMPTS or connects >= CONNECT_ATTEMPTS or self.left() <= pause + slow:
-                    raise error from exc
-                time.sleep(pause)
-                attempt += 1
+                except Exception as exc:
+                    status, code = s3_errors.status_of(exc), s3_errors.code_of(exc)
+                    if status == 412 or code == "PreconditionFailed":
+                        raise _Precondition("store_conflict", what, "its condition does not hold") from exc
+                    if code in ("NoSuchKey", "404", "NotFound"):
+                        missing = s3_errors.missing(key, self.location)
+                        raise _Missing(missing.code, missing.what, missing.why) from exc
+                    if limit.cut:
+                        raise late(what, limit) from exc
+                    error = s3_errors.translate(exc, what, time.monotonic() - begun, self.options.expected_bucket_owner)
+                    if error is None:
+                        raise
+                    conflicts += status == 409
+                    connects += error.code == "store_unreachable"
+                    known = s3_errors.meaning_of(exc)
+                    again = (known is not None and known.retry) or status == 409
+                    pause = min(5.0, 0.1 * 2 ** min(attempt, 6)) * (0.5 + random.random())  # jitter, not a secret
+                    if not again or conflicts >= CONFLICT_ATTEMPTS or connects >= CONNECT_ATTEMPTS or limit.left() <= pause:
+                        raise error from exc
+                    time.sleep(pause)
+                    attempt += 1
 
 
 class _Precondition(BeamError):

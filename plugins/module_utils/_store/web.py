@@ -17,15 +17,15 @@ import http.client
 import io
 import itertools
 import random
-import socket
 import ssl
 import threading
 import time
 import typing as t
 from urllib.parse import quote, urljoin, urlsplit
 
+from .._deadline import TIMEOUTS, Limit, http_connection
 from .._errors import BeamError, NotFound
-from .base import Found, Stat, Store
+from .base import Found, Stat, Store, late
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 20.0
@@ -116,27 +116,31 @@ class HttpStore(Store):
         _check_url(url)
         return _Body(self, url, start)
 
-    def left(self, label: str, why: str = "") -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            why = "the store took longer than %g seconds" % self._timeout + (", at last: " + why if why else "")
-            raise BeamError(
-                "store_timeout", "%s can't be read" % label, why,
-                "Look at the network and the store, or raise store_timeout (in an inventory in beam_store_options)",
-            )
-        return left
+    def limit(self) -> Limit:
+        """What is left of store_timeout."""
+        return Limit(self._deadline - time.monotonic(), "store_timeout", self._timeout)
 
-    def pause(self, attempt: int, label: str, why: str) -> None:
+    def check_time(self, label: str, limit: Limit, why: str = "") -> None:
+        if limit.cut or limit.left() <= 0:
+            raise late("%s can't be read" % label, limit, why)
+
+    def pause(self, attempt: int, label: str, why: str, limit: Limit) -> None:
+        self.check_time(label, limit, why)
         # Not all at the same moment: many servers may ask at once.
         seconds = min(random.uniform(1, 2) * PAUSE_SECONDS * 2**attempt, MAX_PAUSE_SECONDS)
-        time.sleep(min(seconds, self.left(label, why)))
-        self.left(label, why)
+        time.sleep(min(seconds, max(0.0, limit.left())))
+        self.check_time(label, limit, why)
 
     def request(self, url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """One answer with a status worth looking at; broken connections and busy servers are tried again."""
+        with self.limit() as limit:
+            return self._request(url, headers, limit)
+
+    def _request(self, url: str, headers: dict[str, str], limit: Limit) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         label = _label(url)
         broken = 0
         for attempt in itertools.count(1):
+            self.check_time(label, limit)
             connection = self._connect(url, fresh=attempt > 1)
             try:
                 response = self._ask(connection, url, headers)
@@ -155,16 +159,14 @@ class HttpStore(Store):
             connection.close()
             if broken >= ATTEMPTS:
                 break
-            self.pause(attempt, label, why)
+            self.pause(attempt, label, why, limit)
         raise BeamError("store_unavailable", "%s can't be read" % label, "%s, %d times" % (why, ATTEMPTS),
                         "Look at the network and the store, and try again")
 
     def _ask(self, connection: http.client.HTTPConnection, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-        left = self.left(_label(url))
         if connection.sock is None:
-            connection.timeout = min(CONNECT_SECONDS, left)
             connection.connect()
-        connection.sock.settimeout(min(READ_SECONDS, left))
+        connection.sock.settimeout(READ_SECONDS)
         parts = urlsplit(url)
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         connection.request("GET", target, headers={"Accept-Encoding": "identity", **headers})
@@ -176,9 +178,8 @@ class HttpStore(Store):
             idle = self._idle.get((parts.scheme, parts.netloc))
             if idle and not fresh:
                 return idle.pop()
-        if parts.scheme == "http":
-            return http.client.HTTPConnection(str(parts.hostname), parts.port)
-        return http.client.HTTPSConnection(str(parts.hostname), parts.port, context=self._tls_context())
+        context = self._tls_context() if parts.scheme == "https" else None
+        return http_connection(parts.scheme, str(parts.hostname), parts.port, CONNECT_SECONDS, context)
 
     def _tls_context(self) -> ssl.SSLContext:
         with self._lock:
@@ -257,15 +258,17 @@ class _Body(io.RawIOBase):
     def readinto(self, buffer: t.Any) -> int:
         if self.closed or len(buffer) == 0:
             return 0
+        with self._store.limit() as limit:
+            return self._read(buffer, limit)
+
+    def _read(self, buffer: t.Any, limit: Limit) -> int:
         while True:
+            self._store.check_time(self.label, limit)
             why = "the connection was cut"
             try:
                 if self._response is None:
                     self._begin()
                 response = t.cast(http.client.HTTPResponse, self._response)
-                sock = t.cast(http.client.HTTPConnection, self._connection).sock
-                if sock is not None:
-                    sock.settimeout(min(READ_SECONDS, self._store.left(self.label)))
                 count = response.readinto(buffer)
                 if count or self._end is None or self._at >= self._end:
                     self._at += count
@@ -278,7 +281,7 @@ class _Body(io.RawIOBase):
             if self._fruitless >= ATTEMPTS:
                 raise BeamError("store_unavailable", "%s can't be read" % self.label, "%s, %d times at byte %d" % (why, ATTEMPTS, self._at),
                                 "Look at the network and the store, and try again")
-            self._store.pause(self._fruitless, self.label, why)
+            self._store.pause(self._fruitless, self.label, why, limit)
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -346,7 +349,7 @@ def _redirected(url: str, location: str, label: str) -> str:
 
 def _reason(exc: Exception) -> str:
     """Never str(exc) of an HTTPException: it may quote the URL."""
-    if isinstance(exc, (TimeoutError, socket.timeout)):  # two types before Python 3.10
+    if isinstance(exc, TIMEOUTS):
         return "no answer in time"
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
