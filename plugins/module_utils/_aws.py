@@ -151,7 +151,7 @@ def client_of(service: str, profile: t.Optional[str], **parameters: t.Any) -> t.
         return sessions[profile].create_client(service, **parameters)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def guard_connections() -> None:
     """Every connection that botocore makes from now on keeps to the limit around it, those for credentials, too."""
     import botocore.awsrequest
