@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT, member_name
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import notes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult, batch_state
@@ -103,11 +103,21 @@ def code(found: Vars) -> str:
 def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
     """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `moved`, `unsettled`, `serving` and `healed`.
 
-    taken: the members that it took out of a balancer and did not put back.
+    taken: of each host, the nodes that were taken out of a balancer and not put back.
     """
     found = batch_state({host: record(hostvars.get(host) or {}) for host in hosts}, hosts)
-    lists = {name: list(getattr(found, name)) for name in ("moved", "unsettled", "serving", "healed", "taken")}
-    return {"failed": found.failed, "fenced": found.fenced, "states": dict(found.states), **lists}
+    lists = {name: list(getattr(found, name)) for name in ("moved", "unsettled", "serving", "healed")}
+    return {"failed": found.failed, "fenced": found.fenced, "states": dict(found.states), "taken": _nodes(found.taken, hosts), **lists}
+
+
+def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[str]]:
+    """The nodes, by host, that a balancer's members are."""
+    found: dict[str, list[str]] = {}
+    for name in members:
+        host = name if name in hosts else next((one for one in hosts if name.startswith(one + "-")), "")
+        if host:
+            found.setdefault(host, []).append(name[len(host) + 1 :] or CURRENT)
+    return found
 
 
 def unfinished_from(plan: Vars, host: str) -> str:

@@ -72,8 +72,8 @@ def not_put_back(hostvars: Vars, plan: Vars) -> list[str]:
     said: dict[str, list[str]] = {}
     for host in plan.get("order") or ():
         of = hostvars.get(host) or {}
-        gave, names = result(of, "rollout_gave_way"), (host, *(member_name(host, color) for color in plan.get("colors") or ()))
-        if (gave.get("error") or failed(gave)) and any(name in batch({host: of}, [host])["taken"] for name in names):
+        gave = result(of, "rollout_gave_way")
+        if (gave.get("error") or failed(gave)) and host in batch({host: of}, [host])["taken"]:
             said.setdefault(error(gave), []).append(host)
     text = "Taken out of the balancer when another deployer had taken over already, and not put back: %s (%s). %s"
     return [text % (", ".join(hosts), why, command(hosts)) for why, hosts in said.items()]

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tasks of the role on their way back, run by Ansible; the modules are stubs that fail where a test says so. What they do is in the model, and on a fleet."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STUB = '''#!/usr/bin/python
+import json
+from ansible.module_utils.basic import AnsibleModule, _load_params
+given = _load_params()
+module = AnsibleModule({key: {"type": "raw"} for key in given if not key.startswith("_")}, supports_check_mode=True)
+said = {key: value for key, value in module.params.items() if value is not None}
+with open(%(log)r, "a") as log:
+    log.write(json.dumps([%(name)r, said]) + "\\n")
+for name, wanted, answer in %(script)r:
+    if name == %(name)r and all(said.get(key) == value for key, value in wanted.items()):
+        module.exit_json(**answer)
+version = said.get("expect_version")
+module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}})
+'''
+MODULES = ("release_install", "beam_restart", "balancer_member", "rollout_journal", "rollout_info")
+SIDE = {"live": "blue", "to": "green", "back": "blue", "from": "0.1.0", "others": ["blue"], "starts": True, "action": "switch"}
+PLAN = {
+    "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d", "strategy": "blue_green", "colors": ["blue", "green"], "order": ["h1", "h2"],
+    "members": [["h1", "h2"]], "leaves": ["h1", "h2"], "moves": ["h1", "h2"], "recovers": [], "floor": 0, "sides": {"h1": SIDE, "h2": SIDE},
+    "rows": [{"host": "h1", "from": "0.1.0"}, {"host": "h2", "from": "0.1.0"}], "froms": {"h1": "0.1.0", "h2": "0.1.0"}, "idle": False,
+    "balanced": {"members": {name: {"before": "in"} for name in ("h1-blue", "h2-blue", "h1-green", "h2-green")}},
+}  # fmt: skip
+DONE = {
+    "rollout_activated": {"changed": True}, "rollout_restarted": {"changed": True, "after": {"version": "0.2.0"}}, "rollout_joined": {"changed": True},
+    "rollout_disabled": {"failed": True, "msg": "blue is masked"},
+}  # fmt: skip
+PLAY = [
+    {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": {
+        "rollout_plan": PLAN, "rollout_halted": True, "rollout_fenced": False, "rollout_held": {"mine": True, "fence": 3, "token": "t"}}}]},
+    {"hosts": "h1,h2", "gather_facts": False, "ignore_unreachable": True, "tasks": [
+        {"ansible.builtin.set_fact": DONE},
+        {"ansible.builtin.import_role": {"name": "alchemist.beam.rollout", "tasks_from": "return"}},
+        {"ansible.builtin.copy": {"dest": "{{ out }}", "content": "{{ {'fenced': hostvars['localhost'].rollout_fenced, 'batch': found} | to_json }}"},
+         "vars": {"found": "{{ hostvars | alchemist.beam.rollout_batch(['h1', 'h2']) }}"}, "run_once": True},
+    ]},
+]  # fmt: skip
+FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full"}}
+LOST = {"failed": True, "msg": "x", "error": {"code": "lock_lost", "what": "current was not switched", "why": "the lock was taken"}}
+
+
+def way_back(path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]) -> tuple[dict[str, t.Any], list[tuple[str, dict[str, t.Any]]]]:
+    """What is known in the end, and what the modules were asked to do."""
+    home = path / "ansible_collections" / "alchemist" / "beam"
+    (home / "plugins" / "modules").mkdir(parents=True)
+    for part in ("meta", "roles"):
+        (home / part).symlink_to(ROOT / part)
+    for part in ("module_utils", "plugin_utils", "filter"):
+        (home / "plugins" / part).symlink_to(ROOT / "plugins" / part)
+    log, out = path / "log", path / "out"
+    for name in MODULES:
+        text = STUB % {"name": name, "log": str(log), "script": script}
+        (home / "plugins" / "modules" / (name + ".py")).write_text(text, encoding="utf-8")
+    (path / "ansible.cfg").touch()
+    (path / "play.yml").write_text(json.dumps(PLAY), encoding="utf-8")
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {name: {**local, "beam_base": "/nowhere/" + name} for name in ("h1", "h2")}
+    variables = {
+        "beam_name": "beacon", "beam_store": "file:///nowhere", "beam_strategy": "blue_green", "beam_colors": ["blue", "green"], "beam_manager": "daemon",
+        "beam_balancers": [{"kind": "none"}], "out": str(out),
+    }  # fmt: skip
+    inventory = {"all": {"hosts": {**hosts, "localhost": local}, "vars": variables}}
+    (path / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    environment = {
+        **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(path), "ANSIBLE_HOME": str(path / "home"), "ANSIBLE_LOCALHOST_WARNING": "false", "LC_ALL": "C.UTF-8",
+        "ANSIBLE_RETRY_FILES_ENABLED": "false", "ANSIBLE_CONFIG": str(path / "ansible.cfg"),
+    }  # fmt: skip
+    argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(path / "inventory.yml"), str(path / "play.yml")]
+    done = subprocess.run(argv, env=environment, cwd=path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and out.exists(), done.stdout + done.stderr
+    return json.loads(out.read_text(encoding="utf-8")), [tuple(json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+SWITCH = {"state": "active", "base": "/nowhere/h1", "version": "0.1.0"}
+
+
+@pytest.mark.parametrize(("answer", "fenced"), [(FULL, False), (LOST, True)], ids=["disk full", "lock lost"])
+def test_a_pointer_that_could_not_be_put_back(tmp_path: Path, answer: dict[str, t.Any], fenced: bool) -> None:
+    found, done = way_back(tmp_path, ("release_install", {**SWITCH, "pointer": None}, answer))
+    assert found["batch"]["states"] == {"h1": "stranded", "h2": "returned"} and found["fenced"] is fenced
+    notes = [said["hosts"] for name, said in done if name == "rollout_journal"]
+    assert {host: row["step"] for host, row in notes[-1].items()} == {"h1": "stranded", "h2": "returned"}
+    assert "on the way back: current was not switched: %s" % answer["error"]["why"] in notes[-1]["h1"]["error"]
+    # Overtaken, it waits for the other deployer, and puts back what it took out.
+    joined = [sorted(said["members"]) for name, said in done if name == "balancer_member" and said["state"] == "joined"]
+    assert joined == [["h1-blue", "h2-blue"], *([["h1-green", "h2-green"]] if fenced else [])]
