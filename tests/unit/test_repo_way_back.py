@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tasks of the role on their way back, run by Ansible; the modules are stubs that fail where a test says so. What they do is in the model, and on a fleet."""
+"""The tasks of the role on their way back, run by Ansible; the modules are stubs that fail where a test says so. What
+they do is in the model, and on a fleet."""
 
 from __future__ import annotations
 
