@@ -65,7 +65,7 @@ def side(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
     idle = str(seen.get("idle") or next(color for color in colors if color != live))
     to = live if stays else idle
     spare = idle if stays else next(color for color in colors if color != to)
-    broken = unfinished_from(draft, host)
+    broken = unfinished_from(of, draft, host)
     if stays and broken:
         version, back = broken, spare  # an earlier rollout had switched this host already
     elif live:

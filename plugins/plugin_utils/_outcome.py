@@ -18,6 +18,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult, batch_state
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Step
+from ansible_collections.alchemist.beam.plugins.plugin_utils._way_back import believed, instead, noted
 
 Vars = t.Mapping[str, t.Any]
 
@@ -120,19 +121,17 @@ def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[s
     return found
 
 
-def unfinished_from(plan: Vars, host: str) -> str:
-    """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none."""
-    left = plan.get("interrupted") or {}
-    before = (left.get("hosts") or {}).get(host) or {}
-    if left.get("state") == "finished" and not before.get("out"):
-        return ""  # it ended, and left only others behind
-    found = before.get("from") if before.get("step") not in ("planned", "skipped") else None
-    return str(found) if found and found != plan["version"] else ""
+def unfinished_from(hostvars: Vars, plan: Vars, host: str) -> str:
+    """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none, or none to be believed."""
+    found = noted(plan, host)
+    return found if found and believed(found, result(hostvars, "rollout_staged"), result(hostvars, "rollout_seen"), plan) else ""
 
 
 def came_from(hostvars: Vars, plan: Vars, host: str) -> str:
     """The version to go back to: what ran before this rollout, or before the one that was interrupted."""
-    return unfinished_from(plan, host) or str(result(hostvars, "rollout_staged").get("current") or "")
+    staged = result(hostvars, "rollout_staged")
+    found = unfinished_from(hostvars, plan, host)
+    return found or (instead(staged, plan) if noted(plan, host) else str(staged.get("current") or ""))
 
 
 def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:

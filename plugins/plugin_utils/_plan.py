@@ -17,8 +17,9 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import
 from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advice
 from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, member_of, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, member_of, result, unfinished_from
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import places_out, unready
+from ansible_collections.alchemist.beam.plugins.plugin_utils._way_back import doubt, noted
 
 Vars = t.Mapping[str, t.Any]
 
@@ -143,14 +144,21 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving, absent)
     known = {**draft, "order": order, "idle": idle}
+    doubts = [told for told in (_doubt(host, hostvars.get(host) or {}, draft) for host in order) if told]
     return {
-        **draft, "advice": advice(known, hostvars), "order": order, "fleet": order + beside,
+        **draft, "advice": [*doubts, *advice(known, hostvars)], "order": order, "fleet": order + beside,
         "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "aside": aside, "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",
     }
+
+
+def _doubt(host: str, of: Vars, draft: Vars) -> str:
+    """Where the journal of an interrupted rollout names a version that is not believed."""
+    found = noted(draft, host)
+    return doubt(host, found, result(of, "rollout_staged"), draft) if found and not unfinished_from(of, draft, host) else ""
 
 
 def unsettled(plan: Vars, why: str = "") -> bool:
