@@ -56,7 +56,7 @@ MOUNT = "noauto_da_alloc,nodiscard"
 INSIDE = "BAD_DAYS_POWER_INSIDE"  # a mount namespace of our own: whatever happens, its mounts end with it
 OPTIONS = {"state": "present", "exclude": [], "pinned": None, "keep": 10, "keep_days": 0, "min_layer_age": 24, "dest": None}
 Work = t.Callable[[Path], t.Any]
-State = t.Dict[str, str]
+State = dict[str, str]
 
 
 def tree(root: Path, version: str) -> Path:
