@@ -86,8 +86,10 @@ options:
     default: 100
   verify:
     description:
-      - Read every file of a release that is already staged, and put right the files that are not what the manifest says.
-      - Without it, only missing files and those of another size or mode are noticed.
+      - Read every file of a release that is already staged, and put right the files that are not what the manifest says, in every version
+        that shares them.
+      - Without it, a release that is staged and stays as active as it is gets a look only, which notices missing files and those of another size or mode.
+        Layers that a new version shares with what is on the server, and a staged release that is activated, are always read.
     type: bool
     default: false
   allow_ghost:
@@ -236,6 +238,18 @@ damaged:
   type: list
   elements: str
   returned: success
+rotten:
+  description:
+    - Files of layers on this server that were not what had been put there, found by reading. Their layers were fetched again.
+    - A file is read from the kernel's memory where it is there, so that a disk that fails below it is found when the file has left that memory.
+  type: list
+  elements: str
+  returned: success
+mended:
+  description: The files of other versions on this server that were put right with them, by version.
+  type: dict
+  returned: success
+  sample: {1.4.1: [lib/kernel-9.2/ebin/kernel.beam]}
 seconds:
   description: How long the steps took. C(fetch) and C(unpack) are sums over parallel threads, C(layers) is their wall time.
   type: dict

@@ -52,7 +52,7 @@ def apply(plan: Plan, store: t.Callable[[], Store], prove: t.Callable[[Manifest,
     layout, applied = plan.layout, Applied()
     empty_tmp(layout)
     try:
-        if plan.stage or plan.damaged:
+        if plan.brings:
             _bring_in(plan, t.cast(Manifest, plan.manifest), store, applied, prove, apart)
         verb = "activated" if plan.activate else "deactivated" if plan.deactivate else "noted"
         with named_errors("%s can't be %s" % (plan.version, verb)), applied.timed("switch"):
@@ -91,8 +91,11 @@ def _bring_in(
             if plan.stage:
                 applied.copied = assemble(manifest, sources, staged, apart)
                 prove(manifest, staged)
-            else:
-                repair(manifest, plan.damaged, sources, layout.release(plan.version), layout.tmp, apart)
+            # Before the layer itself is replaced: a run that dies here leaves a layer that the next one finds rotten, and goes on.
+            mends = [(manifest, plan.damaged)] if plan.damaged else []
+            for mended, paths in (*mends, *((mend.manifest, mend.paths) for mend in plan.rot.mends)):
+                _sync(layout.tmp)  # what is put into a tree that may be running is on the disk before
+                repair(mended, paths, sources, layout.release(mended.version), layout.tmp, apart)
         with applied.timed("sync"):
             _sync(layout.tmp)
         with applied.timed("appear"):

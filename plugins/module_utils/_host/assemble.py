@@ -75,7 +75,7 @@ def _place(file: File, source: int, path: str, target: int, link: bool = True) -
 def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str, str], root: str, staging: str, apart: bool = False) -> None:
     """Put good copies of the named files into an existing tree, each by an atomic rename: it may be running."""
     wanted = set(paths)
-    spare = posixpath.join(staging, "repair")
+    spare = posixpath.join(staging, "repair-" + manifest.version)
     os.mkdir(spare, 0o755)
     target = os.open(spare, _DIRECTORY)
     try:

@@ -127,7 +127,5 @@ def _unpack(layer: Layer, archive: bytes | mmap.mmap, path: str) -> None:
             except (FileExistsError, NotADirectoryError) as exc:
                 raise BeamError("manifest_invalid", "the layer %s can't be unpacked" % layer.sha256[:12],
                                 "its manifest names a file twice, or as a file and a directory", "Publish the release again") from exc
-            # Any file with a later mtime than its layer's directory was edited after this moment (see verify.layer_intact).
-            os.utime(directory)
         finally:
             os.close(directory)

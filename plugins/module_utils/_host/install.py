@@ -11,7 +11,7 @@ import os
 import posixpath
 import time
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .._errors import BeamError
 from .._release.manifest import Manifest
@@ -29,6 +29,7 @@ from .present import check_directories, has_leftovers, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
 from .search import Search, search_of
 from .state import State
+from .verify import Reading
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Request:
     pointer: str = "current"
     abi_ignore: t.Sequence[str] = ()
     apart: bool = False  # see assemble; install decides it
+    reading: Reading = field(default_factory=Reading)  # of this run: what is planned again under the lock is not read again
 
 
 def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
@@ -79,6 +81,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
                     applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), request.apart)
+    warnings += plan.rot.warnings()
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
     return {**_result(plan, applied, check_mode), "began": round(began, 3), **({"warnings": warnings} if warnings else {})}
 
@@ -145,7 +148,7 @@ def _unfenced(request: Request, layout: Layout, state: State, resolved: Resolved
         return plan_removal(layout, state, request.wanted.version, request.wanted.digest)
     return plan_install(
         layout, state, resolved, request.wanted.channel, utc(time.time()), request.state == "active",
-        request.keep, request.min_free_mb, request.verify, request.apart,
+        request.keep, request.min_free_mb, request.verify, request.apart, request.reading,
     )
 
 
@@ -181,6 +184,8 @@ def _result(plan: Plan, applied: Applied, check_mode: bool) -> dict[str, t.Any]:
         "lacks": [layer.sha256 for layer in plan.fetch],
         "pruned": list(plan.remove if check_mode else applied.removed),
         "damaged": list(plan.damaged),
+        "rotten": list(plan.rot.files),
+        "mended": {mend.version: list(mend.paths) for mend in plan.rot.mends},
         "seconds": {step: round(seconds, 3) for step, seconds in applied.seconds.items()},
         "diff": plan.diff(),
     }

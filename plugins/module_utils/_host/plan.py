@@ -19,8 +19,9 @@ from .layout import Layout
 from .live import live_versions, mounted_versions
 from .present import layers_on_disk, read_current, read_pointers, versions_on_disk
 from .resolve import Resolved
+from .rot import Rot, find_rot
 from .state import Installed, State
-from .verify import damaged_files, layer_intact
+from .verify import Reading, damaged_files
 
 _BLOCK = 4096  # a file or directory takes at least this much
 MIB = 1024 * 1024
@@ -47,6 +48,7 @@ class Plan:
     damaged: tuple[str, ...] = ()  # files of a staged release that are put right
     fetch: tuple[Layer, ...] = ()
     reuse: tuple[Layer, ...] = ()
+    rot: Rot = Rot()  # its layers are among those that are fetched
     activate: bool = False
     remove: tuple[str, ...] = ()  # versions
     garbage: tuple[str, ...] = ()  # layers that no release refers to any more
@@ -57,7 +59,11 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        return bool(self.stage or self.damaged or self.activate or self.deactivate or self.remove or self.garbage)
+        return bool(self.brings or self.activate or self.deactivate or self.remove or self.garbage)
+
+    @property
+    def brings(self) -> bool:
+        return bool(self.stage or self.damaged or self.rot.layers)
 
     @property
     def after(self) -> State:
@@ -80,34 +86,42 @@ class Plan:
         def side(current: str | None, state: State, layers: int) -> dict[str, t.Any]:
             return {self.layout.pointer: current, "previous": state.previous, "releases": sorted(state.installed), "layers": layers}
 
-        added = len(self.fetch) if self.stage else 0
+        added = len(self.fetch) - len(self.rot.layers) if self.stage else 0
         after = side(self.current_after, self.after, self.layers_here + added - len(self.garbage))
         if self.fetch:
             after["fetch"] = "%d layers, %d bytes" % (len(self.fetch), self.fetch_bytes)
-        if self.stage or self.damaged:
+        if self.brings:
             after["disk"] = "%d MiB needed, %d MiB free" % (-(-self.space.need_bytes // MIB), self.space.free_bytes // MIB)
         if self.damaged:
             after["repaired"] = list(self.damaged)
+        if self.rot.layers:
+            after["rotten"] = list(self.rot.files)
         return {"before": side(self.current, self.before, self.layers_here), "after": after,
                 "before_header": self.layout.base, "after_header": self.layout.base}
 
 
 def plan_install(
     layout: Layout, state: State, resolved: Resolved, channel: str | None, now: str,
-    activate: bool = False, keep: int = 5, min_free_mb: int = 0, thorough: bool = False, apart: bool = False,
+    activate: bool = False, keep: int = 5, min_free_mb: int = 0, verify: bool = False, apart: bool = False, reading: Reading | None = None,
 ) -> Plan:
+    """reading: what this run has read already."""
+    reading = reading or Reading()
     manifest, version, digest = resolved.manifest, resolved.manifest.version, resolved.digest
     current, pointers = read_current(layout), read_pointers(layout)
     layers = _distinct(manifest)
     installed = state.installed.get(version)
     _refuse_other(layout, version, digest, installed)
+    switch = activate and current != version
     damaged: tuple[str, ...] = ()
-    fetch: tuple[Layer, ...] = ()
-    if installed is None:
-        fetch = tuple(layer for layer in layers if not layer_intact(layout, layer))
-    else:
-        damaged = damaged_files(manifest, layout.release(version), thorough)
-        fetch = _layers_to_repair(layout, manifest, damaged, layers)
+    looked_at, wanted = layers, layers  # read, and needed for what is made
+    if installed is not None:
+        # Whatever is about to serve is read once more, however long ago it was staged.
+        damaged = damaged_files(manifest, layout.release(version), verify or switch, reading)
+        wanted = _layers_of(manifest, damaged, layers)
+        looked_at = layers if verify or switch else wanted
+    rot = find_rot(layout, state, looked_at, version, reading)
+    lacking = {layer.sha256 for layer in wanted} - layers_on_disk(layout) | {layer.sha256 for layer in rot.layers}
+    fetch = tuple(layer for layer in layers if layer.sha256 in lacking)
     after = state
     if installed is None:
         after = after.with_release(version, Installed(digest, now, tuple(layer.sha256 for layer in layers)))
@@ -115,14 +129,13 @@ def plan_install(
         after = after.activated(version, current)
     if channel is not None and resolved.seen is not None:
         after = after.saw(channel, resolved.seen)
-    switch = activate and current != version
     remove = _to_prune(layout, after, keep, version, {current, version if switch else current, after.previous, *pointers.values()})
     space = _space(layout, manifest if installed is None else None, fetch, apart)
-    if installed is None or damaged:
+    if installed is None or damaged or rot.layers:
         _refuse_full(layout, version, space, min_free_mb)
     return Plan(
         layout, version, digest, current, state, after, manifest, installed is None, damaged, fetch,
-        tuple(layer for layer in layers if layer not in fetch) if installed is None else (), switch, remove,
+        tuple(layer for layer in layers if layer.sha256 not in lacking) if installed is None else (), rot, switch, remove,
         _garbage(layout, after.without(remove)), space,
         len(layers_on_disk(layout)), pointers=pointers,
     )
@@ -188,8 +201,8 @@ def _refuse_other(layout: Layout, version: str, digest: str, installed: Installe
         )
 
 
-def _layers_to_repair(layout: Layout, manifest: Manifest, damaged: t.Collection[str], layers: t.Iterable[Layer]) -> tuple[Layer, ...]:
-    """Links share their content with the layer: what is damaged in the tree is damaged in the layer, too."""
+def _layers_of(manifest: Manifest, damaged: t.Collection[str], layers: t.Iterable[Layer]) -> tuple[Layer, ...]:
+    """Those that hold damaged files. Links share their content with the layer: what was written to in the tree is damaged in the layer, too."""
     bad = set(damaged)
     touched = {
         layer.sha256 for layer in manifest.layers

@@ -66,7 +66,7 @@ def resolve(wanted: Wanted, store: t.Callable[[], Store], layout: Layout, state:
         digest = known.digest if known else need_version(store(), wanted.name, version).digest
     else:
         digest = check_digest(str(wanted.digest))
-    manifest = _cached(layout, digest)
+    manifest = cached(layout, digest)
     if manifest is None:
         manifest = read_manifest(store(), wanted.name, digest)
     if manifest.name != wanted.name or (version is not None and manifest.version != version):
@@ -93,7 +93,8 @@ def refuse_replay(wanted: Wanted, state: State, seen: Seen) -> None:
                         serial=seen.serial, newest=newest.serial)
 
 
-def _cached(layout: Layout, digest: str) -> Manifest | None:
+def cached(layout: Layout, digest: str) -> Manifest | None:
+    """The manifest as it is kept on this server."""
     try:
         with open(layout.manifest(digest), "rb") as stream:
             return parse_manifest(stream.read(MAX_MANIFEST_BYTES + 1), digest)
@@ -112,6 +113,6 @@ def known_manifests(layout: Layout, without: t.Collection[str] = ()) -> t.Iterat
     for name in names:
         digest, _dot, ending = name.partition(".")
         if ending == "json" and is_digest(digest) and digest not in without:
-            manifest = _cached(layout, digest)
+            manifest = cached(layout, digest)
             if manifest is not None:
                 yield digest, manifest
