@@ -73,4 +73,3 @@ def find_rot(layout: Layout, state: State, layers: t.Collection[Layer], version:
         if paths:
             mends.append(Mend(manifest, tuple(sorted(paths))))
     return Rot(rotten, files, tuple(mends), tuple(unknown))
-
