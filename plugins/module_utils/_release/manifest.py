@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import posixpath
 import re
@@ -113,7 +114,8 @@ class Manifest:
 
     @functools.cached_property
     def _parents(self) -> frozenset[str]:
-        return parents_of([*self.files(), *self.directories])
+        placed = (posixpath.join(layer.prefix, f.path) for layer in self.layers for f in layer.files)
+        return parents_of(itertools.chain(placed, self.directories))
 
     @property
     def unpacked_size(self) -> int:
@@ -196,7 +198,7 @@ def _layer(doc: t.Any) -> Layer:
     _closed(doc, _LAYER_KEYS, "a layer")
     return Layer(
         _sha256(doc["sha256"]), _size(doc["size"]), safe_path(doc["prefix"], empty_ok=True),
-        tuple(_file(row) for row in _list(doc["files"], MAX_FILES, "files")),
+        tuple(_file(row) for row in _list(doc.pop("files"), MAX_FILES, "files")),  # given back as they go: there are many
     )
 
 
@@ -290,9 +292,12 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
             check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]), _provenance(doc["provenance"]),
             tuple(_layer(layer) for layer in layers), tuple(safe_path(path) for path in _list(doc["directories"], MAX_DIRECTORIES, "directories")),
         )
-        _check_whole(manifest)
+        del doc, layers
+        manifest.parents()  # refuses too many of them
+        # Before the rest, so that what it takes is given back when that takes as much.
         if manifest.to_bytes() != data:
             raise ValueError("it is not in canonical form")
+        _check_whole(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
         raise BeamError(
             "manifest_invalid", "%s can't be read" % label.strip(), str(exc) or type(exc).__name__,
