@@ -223,7 +223,7 @@ def _removal(store: Store, plan: RemovalPlan, check_mode: bool) -> Result:
     before = "".join("present: %s %s\n" % (plan.name, v.version) for v in plan.remove)
     return {
         "changed": plan.changed, "name": plan.name, "removed": [v.version for v in plan.remove], "kept": dict(plan.kept),
-        "layers": {"collected": len(plan.layers)}, "bytes": {"collected": plan.bytes},
+        "layers": {"collected": len(plan.layers)}, "bytes": {"collected": plan.bytes}, **({"warnings": list(plan.notes)} if plan.notes else {}),
         "diff": {"before_header": where, "after_header": where, "before": before, "after": plan.describe() if plan.changed else before},
     }
 

@@ -24,7 +24,7 @@ from .base import Store
 from .check import prove_conditions
 from .documents import read_channel, read_channel_anyhow, read_version, resolve
 from .intact import lost_write
-from .keys import channel_key, prefix
+from .keys import channel_key, names_in, prefix
 from .location import open_store
 from .parallel import parallel
 
@@ -156,7 +156,7 @@ def channel_dict(channel: Channel) -> dict[str, t.Any]:
 
 
 def list_channels(store: Store, name: str) -> list[Channel]:
-    names = [s.key.rsplit("/", 1)[1][: -len(".json")] for s in store.list(prefix(name, "channels")) if s.key.endswith(".json")]
+    names = names_in(store.list(prefix(name, "channels")), ".json", check_channel)[1]
     return parallel(lambda channel: read_channel(store, name, channel)[0], names)
 
 

@@ -17,15 +17,17 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict, NotFound
+from .._release.names import check_channel, check_digest, check_version
 from .base import Stat, Store
 from .builds import list_builds, pointless
 from .channels import list_channels
-from .documents import Version, read_manifest, read_version
-from .keys import manifest_key, prefix, version_key
+from .documents import UNREADABLE, Version, read_manifest, read_version
+from .keys import digests_in, manifest_key, names_in, prefix, version_key
 from .parallel import parallel
 from .rollouts import versions_in_rollouts
 
 DAY = 86400
+NOTES = 20
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class RemovalPlan:
     kept: t.Mapping[str, str]  # version -> why it stays, of those that count or age would have removed
     min_layer_age: float
     builds: tuple[str, ...] = ()  # keys: entries of those versions, and entries that point to nothing
+    unreadable: frozenset[str] = frozenset()  # digests of manifests that no version points to and nobody can read
+    notes: tuple[str, ...] = ()  # what does not belong where it lies
 
     @property
     def changed(self) -> bool:
@@ -63,12 +67,23 @@ class Listed:
 
 def list_versions(store: Store, name: str) -> list[Listed]:
     """The newest first."""
-    rows = [Listed(s.key.rsplit("/", 1)[1][: -len(".json")], s.modified) for s in store.list(prefix(name, "versions")) if s.key.endswith(".json")]
+    good, names, _junk = names_in(store.list(prefix(name, "versions")), ".json", check_version)
+    rows = [Listed(version, row.modified) for row, version in zip(good, names)]
     return sorted(rows, key=lambda row: (-row.published, row.version))
 
 
 def list_pins(store: Store, name: str) -> set[str]:
-    return {s.key.rsplit("/", 1)[1][: -len(".json")] for s in store.list(prefix(name, "pins")) if s.key.endswith(".json")}
+    return set(names_in(store.list(prefix(name, "pins")), ".json", check_version)[1])
+
+
+def junk_in(store: Store, name: str) -> list[str]:
+    """The keys of objects that don't belong where they lie. They are passed over everywhere, and removed nowhere: nobody knows what they are."""
+    kinds: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
+        "versions": (".json", check_version), "pins": (".json", check_version), "channels": (".json", check_channel), "locks": (".json", check_channel),
+        "journal": (".json", check_channel), "layers": (".tar.gz", check_digest),
+    }
+    found = parallel(lambda kind: names_in(store.list(prefix(name, kind)), *kinds[kind])[2], kinds)
+    return [key for junk in (*found, digests_in(store.list(prefix(name, "manifests")))[1]) for key in junk]
 
 
 def roots(store: Store, name: str) -> dict[str, str]:
@@ -119,37 +134,58 @@ def _plan(store: Store, name: str, remove: list[Version], kept: t.Mapping[str, s
     builds = list_builds(store, name)
     # Layers are listed before manifests: a layer that is written later is not in the list, whoever names it.
     oldest = time.time() - min_layer_age
-    layers = [s for s in store.list(prefix(name, "layers")) if s.modified <= oldest]
+    layers = [s for s in names_in(store.list(prefix(name, "layers")), ".tar.gz", check_digest)[0] if s.modified <= oldest]
     doomed = {v.digest for v in remove}
-    manifests = {_digest(s.key): s for s in store.list(prefix(name, "manifests")) if s.key.endswith(".json.gz")}
+    manifests = _manifests(store, name)
     there = [v for v in parallel(lambda row: read_version(store, name, row.version), list_versions(store, name)) if v is not None]
     pointed = {v.digest for v in there}
     died = {digest for digest, s in manifests.items() if digest not in pointed and s.modified <= oldest}
-    referenced = _referenced(store, name, set(manifests) - doomed - died)
+    referenced, unreadable, notes = _referenced(store, name, set(manifests) - doomed - died, pointed)
+    notes += ["%s of the store %s does not belong there, and is passed over" % (key, store.location) for key in junk_in(store, name)]
     return RemovalPlan(
         name, tuple(remove), tuple(sorted(manifest_key(name, digest) for digest in (doomed | died) & set(manifests))),
         tuple(s for s in layers if _digest(s.key) not in referenced), dict(kept), min_layer_age,
-        tuple(pointless(builds, {v.version: v.digest for v in there if v not in remove})),
+        tuple(pointless(builds, {v.version: v.digest for v in there if v not in remove})), unreadable, tuple(notes[:NOTES]),
     )
+
+
+def _manifests(store: Store, name: str) -> dict[str, Stat]:
+    good, digests, _junk = names_in(store.list(prefix(name, "manifests")), ".json.gz", check_digest)
+    return dict(zip(digests, good))
 
 
 def _digest(key: str) -> str:
     return key.rsplit("/", 1)[1].split(".", 1)[0]
 
 
-def _referenced(store: Store, name: str, digests: t.Iterable[str]) -> set[str]:
-    """All layers of these manifests. One that can't be read ends it: what it names must not be collected."""
-    def layers(digest: str) -> set[str]:
+def _referenced(
+    store: Store, name: str, digests: t.Iterable[str], pointed: t.Container[str],
+) -> tuple[set[str], frozenset[str], list[str]]:
+    """All layers of these manifests; those that can't be read, and that no version points to; and notes of them.
+
+    One that a version points to and that can't be read ends it: what it names must not be collected.
+    """
+    def layers(digest: str) -> set[str] | str:
         try:
             return {layer.sha256 for layer in read_manifest(store, name, digest).layers}
         except NotFound:
             return set()
+        except BeamError as exc:
+            if exc.code not in UNREADABLE or digest in pointed:
+                raise
+            return "%s: passed over, as no version points to it" % exc.what
 
-    return set().union(*parallel(layers, sorted(digests)))
+    wanted = sorted(digests)
+    found = dict(zip(wanted, parallel(layers, wanted)))
+    named: set[str] = set().union(*(row for row in found.values() if isinstance(row, set)))
+    notes = {digest: row for digest, row in found.items() if isinstance(row, str)}
+    return named, frozenset(notes), list(notes.values())
 
 
 def apply_remove(store: Store, plan: RemovalPlan) -> None:
     """Backwards: the version first, so that nobody finds the release, then what points to it, then its manifest, then layers."""
+    # Also where there is nothing to remove: a writer that was killed long ago is no publish in flight.
+    store.sweep(plan.name + "/", DAY)
     if not plan.changed:
         return
     for version in plan.remove:
@@ -170,13 +206,12 @@ def apply_remove(store: Store, plan: RemovalPlan) -> None:
         manifests += [s.key for s in store.list(key[: -len(".gz")]) if s.key not in manifests]
     parallel(store.delete, manifests)
     _collect(store, plan)
-    store.sweep(plan.name + "/", DAY)
 
 
 def _collect(store: Store, plan: RemovalPlan) -> None:
     known = {_digest(key) for key in plan.manifests}
-    now = {_digest(s.key) for s in store.list(prefix(plan.name, "manifests")) if s.key.endswith(".json.gz")} - known
-    referenced = _referenced(store, plan.name, now)
+    now = set(_manifests(store, plan.name)) - known - plan.unreadable
+    referenced = _referenced(store, plan.name, now, now)[0]
     oldest = time.time() - plan.min_layer_age
 
     def collect(row: Stat) -> None:

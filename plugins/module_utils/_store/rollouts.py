@@ -14,9 +14,9 @@ import json
 import typing as t
 
 from .._errors import BeamError, NotFound
-from .._release.names import check_version
+from .._release.names import check_channel, check_version
 from .base import Store
-from .keys import prefix
+from .keys import names_in, prefix
 from .parallel import parallel
 
 MAX_JOURNAL_BYTES = 16 * 1024 * 1024
@@ -24,7 +24,7 @@ MAX_JOURNAL_BYTES = 16 * 1024 * 1024
 
 def versions_in_rollouts(store: Store, name: str) -> dict[str, str]:
     """version -> what it is needed for. A journal that can't be read ends it: what it names must not be removed."""
-    keys = [s.key for s in store.list(prefix(name, "journal")) if s.key.endswith(".json")]
+    keys = [s.key for s in names_in(store.list(prefix(name, "journal")), ".json", check_channel)[0]]
     return {version: why for found in parallel(lambda key: _versions(store, key), keys) for version, why in found.items()}
 
 
