@@ -13,7 +13,8 @@ author:
 description:
   - Writes, reads, lists and deletes a few small objects below C(.check/), and lets several writers race, to see whether conditional writes are
     conditional there. Some S3 APIs ignore the conditions in silence; on those, two publishers would overwrite each other.
-  - Fails where a promise is not kept. Publishing and promoting run a short form of it by themselves.
+  - Fails where a promise is not kept, and names it. Presigned URLs are tried, too, and only told where they don't work, as not every fleet
+    uses them. Publishing and promoting run a short form of it by themselves.
   - Nothing of it stays in the store. In check mode it is skipped, because it can't tell anything without writing.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.

@@ -19,7 +19,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.directory im
 def test_both_kinds_keep_them(store: Store, store_params: dict[str, t.Any]) -> None:
     result = check.run_check(store_params)
     assert [c["name"] for c in result["checks"]] == [
-        "write", "read", "create_once", "create_race", "replace_matching", "replace_race", "list", "delete",
+        "write", "read", "lengths", "hashes", "create_once", "create_race", "replace_matching", "replace_race", "etags", "list", "presigned", "delete",
     ]
     assert all(c["ok"] and c["detail"] for c in result["checks"]) and not result["changed"]
     assert list(store.list("")) == []
