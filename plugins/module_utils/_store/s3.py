@@ -22,7 +22,7 @@ import typing as t
 
 from .._deadline import Limit
 from .._errors import BeamError, NotFound
-from . import s3_errors
+from . import s3_answers, s3_errors
 from .base import Found, Noted, Stat, Store, late
 from .s3_client import S3Options, make_client
 
@@ -62,7 +62,8 @@ class S3Store(Store):
         def work(_attempt: int) -> Found:
             response = self._client.get_object(Key=self._key(key), **self._common)
             with contextlib.closing(response["Body"]) as body:
-                size = response.get("ContentLength")  # None where the body ends with the connection
+                # None where the body ends with the connection.
+                size = None if response.get("ContentLength") is None else s3_answers.size_of(response)
                 if size is not None and size > limit:
                     raise self._too_large(key, size, limit)
                 data = body.read(limit + 1)
@@ -70,7 +71,7 @@ class S3Store(Store):
                     raise self._too_large(key, len(data), limit)
                 if size is not None and len(data) != size:
                     raise ConnectionError("%d of %d bytes came" % (len(data), size))
-            return Found(data, response["ETag"])
+            return Found(data, s3_answers.etag_of(response))
 
         try:
             return self._call("read", key, work)
@@ -125,10 +126,15 @@ class S3Store(Store):
 
         def work(_attempt: int) -> str:
             response = self._client.put_object(Key=self._key(key), Body=data, ChecksumSHA256=checksum, **condition, **self._common)
-            return str(response["ETag"])
+            return str(response.get("ETag") or "")
 
         try:
             result = self._call("written", key, work)
+            if not result:  # what was written tells it when it is read
+                found = self._maybe(key, len(data))
+                result = found.etag if found and found.data == data else ""
+            if not result:
+                raise s3_errors.lost(key, self.location)
         except (_Precondition, _Missing) as exc:
             found = self._maybe(key, len(data))
             if found is None or found.data != data:
@@ -140,20 +146,19 @@ class S3Store(Store):
 
     def list(self, prefix: str) -> t.Iterator[Stat]:
         token: dict[str, str] = {}
-        skip = len(self._key(""))
+        pages = s3_answers.Pages(self._key(prefix), len(self._key("")))
         while True:
             more = dict(token)
 
             # The default binds the value of this round. pylint: disable-next=dangerous-default-value
-            def work(_attempt: int, more: dict[str, str] = more) -> t.Any:
-                return self._client.list_objects_v2(Prefix=self._key(prefix), **more, **self._common)
+            def work(_attempt: int, more: dict[str, str] = more) -> tuple[list[Stat], str]:
+                return pages.read(self._client.list_objects_v2(Prefix=self._key(prefix), **more, **self._common))
 
-            page = self._call("listed", prefix, work)
-            for row in page.get("Contents", ()):
-                yield Stat(row["Key"][skip:], row["Size"], row.get("ETag", ""), row["LastModified"].timestamp())
-            if not page.get("IsTruncated"):
+            rows, following = self._call("listed", prefix, work)
+            yield from rows
+            if not following:
                 return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+            token = {"ContinuationToken": following}
 
     def delete(self, key: str, etag: str | None = None) -> bool:
         condition = {} if etag is None else {"IfMatch": etag}
@@ -175,23 +180,30 @@ class S3Store(Store):
         return True
 
     def stat(self, key: str) -> Stat | None:
+        def work(_attempt: int) -> Stat:
+            head = self._client.head_object(Key=self._key(key), **self._common)
+            return Stat(key, s3_answers.size_of(head), s3_answers.etag_of(head), s3_answers.modified_of(head))
+
         try:
-            head = self._call("read", key, lambda _attempt: self._client.head_object(Key=self._key(key), **self._common))
+            return self._call("read", key, work)
         except _Missing:
             return None
-        return Stat(key, head["ContentLength"], head["ETag"], head["LastModified"].timestamp())
 
     def noted(self, key: str) -> Noted | None:
         """The sha256 that was sent with the bytes, which S3 compared and kept; "" where the server keeps none, or somebody else wrote without one."""
+        def work(_attempt: int) -> tuple[int, str]:
+            head = self._client.head_object(Key=self._key(key), ChecksumMode="ENABLED", **self._common)
+            return s3_answers.size_of(head), str(head.get("ChecksumSHA256") or "")
+
         try:
-            head = self._call("read", key, lambda _attempt: self._client.head_object(Key=self._key(key), ChecksumMode="ENABLED", **self._common))
+            size, checksum = self._call("read", key, work)
         except _Missing:
             return None
         try:
-            kept = base64.b64decode(head.get("ChecksumSHA256") or "", validate=True)
+            kept = base64.b64decode(checksum, validate=True)
         except ValueError:  # of parts, as "...=-2"
             kept = b""
-        return Noted(head["ContentLength"], kept.hex() if len(kept) == hashlib.sha256().digest_size else "")
+        return Noted(size, kept.hex() if len(kept) == hashlib.sha256().digest_size else "")
 
     def start_clock(self) -> None:
         self._start = time.monotonic()
@@ -232,6 +244,13 @@ class S3Store(Store):
         with self.open(key) as stream:
             return _sha256(stream) == digest
 
+    def _no_answer(self, what: str, why: str) -> BeamError:
+        server = self.options.endpoint_url or "the server of the bucket %s" % self.options.bucket
+        return BeamError(
+            "store_answer_invalid", what, "%s gave an answer that is none of S3: %s" % (server, why),
+            "Check endpoint_url (in an inventory in beam_store_options), and what stands between; alchemist.beam.store_check tries what the store promises",
+        )
+
     def _limit(self) -> Limit:
         """What is left of store_timeout."""
         return Limit(self._start + self.options.timeout - time.monotonic(), "store_timeout", self.options.timeout)
@@ -249,6 +268,8 @@ class S3Store(Store):
                     return work(attempt)
                 except BeamError:
                     raise
+                except s3_answers.Invalid as exc:
+                    raise self._no_answer(what, str(exc)) from exc
                 except Exception as exc:
                     status, code = s3_errors.status_of(exc), s3_errors.code_of(exc)
                     if status == 412 or code == "PreconditionFailed":
@@ -260,6 +281,9 @@ class S3Store(Store):
                         raise late(what, limit) from exc
                     error = s3_errors.translate(exc, what, time.monotonic() - begun, self.options.expected_bucket_owner)
                     if error is None:
+                        refused = s3_answers.refused_by_parser(exc)
+                        if refused:
+                            raise self._no_answer(what, "it can't be parsed (%s)" % refused) from exc
                         raise
                     conflicts += status == 409
                     connects += error.code == "store_unreachable"
@@ -316,7 +340,7 @@ class _Body(io.RawIOBase):
             if s3_errors.status_of(exc) == 416:  # nothing is left from here on
                 return io.BytesIO()
             raise
-        self.etag = response["ETag"]
+        self.etag = s3_answers.etag_of(response)
         return response["Body"]
 
     def read(self, size: int = -1) -> bytes:

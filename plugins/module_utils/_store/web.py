@@ -215,7 +215,7 @@ class _Body(io.RawIOBase):
         response = t.cast(http.client.HTTPResponse, self._response)
         self.etag = response.headers.get("ETag", "")
         self.size = response.length
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError, IndexError):
             self.modified = email.utils.parsedate_to_datetime(response.headers["Last-Modified"]).timestamp()
         self._end = None if self.size is None else start + self.size
 
@@ -335,8 +335,11 @@ def _check_url(url: str) -> None:
 
 
 def _redirected(url: str, location: str, label: str) -> str:
-    target = urljoin(url, location)
-    old, new = urlsplit(url), urlsplit(target)
+    try:
+        target = urljoin(url, location)
+        old, new = urlsplit(url), urlsplit(target)
+    except ValueError:
+        raise BeamError("store_redirected", "%s can't be read" % label, "it redirects to what is no URL", "Give the store's own URL") from None
     if not location or (old.scheme, old.netloc) != (new.scheme, new.netloc):
         raise BeamError(
             "store_redirected", "%s can't be read" % label,

@@ -99,7 +99,7 @@ class Narrow:
         if not self.may_list:
             raise ClientError(403, "AccessDenied")
         now = datetime.datetime.now(datetime.timezone.utc)
-        return {"Contents": [{"Key": key, "Size": 1, "LastModified": now} for key in self.listed if key.startswith(request["Prefix"])]}
+        return {"Name": "b", "Contents": [{"Key": key, "Size": 1, "LastModified": now} for key in self.listed if key.startswith(request["Prefix"])]}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What an S3 server answers, as values. A proxy, a gateway or a bug may answer anything: what is no answer of S3 is said so, and by name. Pure."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+
+from .base import Stat
+
+Answer = t.Mapping[str, t.Any]
+LARGEST = 2**50  # bytes; S3 ends at 50 TB
+# Whatever these raise about an answer that has come is the answer's fault.
+_PARSERS = frozenset(("botocore", "dateutil", "xml", "http", "urllib3", "email", "json", "datetime"))
+
+
+class Invalid(ValueError):
+    """An answer that S3 does not give; says what is wrong with it."""
+
+
+def etag_of(answer: Answer) -> str:
+    value = answer.get("ETag")
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid("it has no ETag")
+    return value
+
+
+def size_of(answer: Answer, key: str = "ContentLength") -> int:
+    value = answer.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
+        raise Invalid("its size is %s" % ("missing" if value is None else str(value)[:40]))
+    return value
+
+
+def modified_of(answer: Answer) -> float:
+    """Seconds since 1970."""
+    try:
+        return float(answer["LastModified"].timestamp())
+    except (KeyError, AttributeError, ValueError, OverflowError, TypeError, OSError):
+        raise Invalid("it has no time of its last change") from None
+
+
+class Pages:
+    """The pages of a list, in the order in which they come."""
+
+    def __init__(self, prefix: str, skip: int) -> None:
+        """prefix: what was asked for; skip: how many characters of each key are the store's own prefix."""
+        self._prefix, self._skip = prefix, skip
+        self._tokens: set[str] = set()
+
+    def read(self, page: Answer) -> tuple[list[Stat], str]:
+        """What the page lists, and the token of the next one; "" for the last."""
+        if not any(key in page for key in ("Name", "MaxKeys", "KeyCount", "IsTruncated")):
+            raise Invalid("it is no list of a bucket")
+        rows = page.get("Contents")
+        found = [self._row(row) for row in (rows if isinstance(rows, (list, tuple)) else ())]
+        if not page.get("IsTruncated"):
+            return found, ""
+        token = page.get("NextContinuationToken")
+        if not isinstance(token, str) or not token:
+            raise Invalid("there is more, and it does not say how to ask for it")
+        if token in self._tokens:
+            raise Invalid("its pages go round in a circle")
+        self._tokens.add(token)
+        return found, token
+
+    def _row(self, row: t.Any) -> Stat:
+        key = row.get("Key") if isinstance(row, t.Mapping) else None
+        if not isinstance(key, str):
+            raise Invalid("it lists an object without a key")
+        if not key.startswith(self._prefix):
+            raise Invalid("it lists %s, which was not asked for" % key[:200])
+        etag = row.get("ETag")
+        try:
+            return Stat(key[self._skip :], size_of(row, "Size"), etag if isinstance(etag, str) else "", modified_of(row))
+        except Invalid as exc:
+            raise Invalid("of %s: %s" % (key[:200], exc)) from None
+
+
+def refused_by_parser(exc: BaseException) -> str:
+    """Why a library could not make sense of an answer; "" for what went wrong elsewhere, that is: a bug of ours."""
+    if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError)):
+        return ""
+    trace: t.Optional[types.TracebackType] = exc.__traceback__
+    name = ""
+    while trace is not None:
+        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
+    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if name.split(".")[0] in _PARSERS else ""
