@@ -80,12 +80,17 @@ LIES: dict[str, Lie] = {
     **{"to " + name: Lie("302 Found", {"Location": name}) for name in LOCATIONS},
     **{name: Lie(raw=data) for name, data in RAW.items()},
 }
+def stream(store: Store) -> bytes:
+    with store.open("a") as body:
+        return body.read()
+
+
 # Of these an S3 client believes that they may pass, and asks until its time is over.
 SLOW = ("html", "half of xml", "json", "zeros", "deep xml", *RAW, "too long a length", "chunks that are none", "two lengths", "409 Conflict",
         "999 What", "a bomb", "301 Moved", *("to " + name for name in LOCATIONS))  # fmt: skip
 OPERATIONS: dict[str, t.Callable[[Store], t.Any]] = {
     "get": lambda store: store.get("a", 1000).data,
-    "stream": lambda store: stream(store),
+    "stream": stream,
     "stat": lambda store: store.stat("a"),
     "noted": lambda store: store.noted("a"),
     "list": lambda store: [stat.key for stat in store.list("a")],
@@ -93,11 +98,6 @@ OPERATIONS: dict[str, t.Callable[[Store], t.Any]] = {
     "replace": lambda store: store.replace("a", b"{}", '"one"'),
     "delete": lambda store: store.delete("a"),
 }
-
-
-def stream(store: Store) -> bytes:
-    with store.open("a") as body:
-        return body.read()
 
 
 class Liar:
