@@ -89,4 +89,4 @@ def refused_by_parser(exc: BaseException) -> str:
     name = ""
     while trace is not None:
         name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
-    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if name.split(".")[0] in _PARSERS else ""
+    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if name.partition(".")[0] in _PARSERS else ""

@@ -68,8 +68,20 @@ BODIES = {
     "a circle": page(row(), "true", "again"), "truncated by letters": page(row(), "perhaps"), "deep xml": "<a>" * 3000 + "</a>" * 3000,
     "a bomb": '<!DOCTYPE a [<!ENTITY b "' + "c" * 50 + '">]><a>&b;</a>',
 }  # fmt: skip
-STATUSES = ("204 No Content", "206 Partial Content", "301 Moved", "304 Not Modified", "400 Bad", "401 No", "404 No", "409 Conflict", "412 No", "416 No",
-            "418 Tea", "999 What")
+STATUSES = (
+    "204 No Content",
+    "206 Partial Content",
+    "301 Moved",
+    "304 Not Modified",
+    "400 Bad",
+    "401 No",
+    "404 No",
+    "409 Conflict",
+    "412 No",
+    "416 No",
+    "418 Tea",
+    "999 What",
+)
 LOCATIONS = ("http://[::1", "//[bad", "", "ftp://x/", "http://other.test/a", "http://127.0.0.1:99999/")
 RAW = {"no http": b"SSH-2.0-x\r\n\r\n", "a bad status": b"HTTP/1.1 OK 200\r\n\r\n", "an endless header": b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n",
        "many headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "closed": b"\r\n"}  # fmt: skip
@@ -80,6 +92,8 @@ LIES: dict[str, Lie] = {
     **{"to " + name: Lie("302 Found", {"Location": name}) for name in LOCATIONS},
     **{name: Lie(raw=data) for name, data in RAW.items()},
 }
+
+
 def stream(store: Store) -> bytes:
     with store.open("a") as body:
         return body.read()
