@@ -86,7 +86,10 @@ def refused_by_parser(exc: BaseException) -> str:
     if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError)):
         return ""
     trace: t.Optional[types.TracebackType] = exc.__traceback__
-    name = ""
+    names = []
     while trace is not None:
-        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
-    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if name.partition(".")[0] in _PARSERS else ""
+        names.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
+        trace = trace.tb_next
+    if isinstance(exc, RecursionError):  # such as of redirects that never end: it can happen anywhere below
+        return "it leads round in a circle" if _PARSERS.intersection(names) else ""
+    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if names and names[-1] in _PARSERS else ""
