@@ -12,14 +12,15 @@ import hashlib
 import secrets
 import threading
 import typing as t
-import urllib.request
 from dataclasses import dataclass
 
 from .._deadline import carry
 from .._errors import BeamError, Conflict, NotFound
 from .base import Store
+from .web import HttpStore
 
 RACERS = 8
+PRESIGNED_SECONDS = 10
 NO_ETAG = '"00000000000000000000000000000000"'
 # Without these, two writers could overwrite each other.
 CONDITIONS = ("create_once", "create_race", "replace_matching", "replace_race")
@@ -186,11 +187,17 @@ class Promises:
             if exc.code != "presign_unsupported":
                 raise
             return "no presigned URLs are used with this store"
+        key, options = self.keys[0], getattr(self.store, "options", None)
+        # As servers read it.
+        reader = HttpStore(
+            presigned={key: url}, timeout=PRESIGNED_SECONDS, validate_certs=getattr(options, "validate_certs", True),
+            ca_file=getattr(options, "aws_ca_bundle", None),
+        )  # fmt: skip
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                data = answer.read(100)
-        except OSError as exc:
-            raise _Broken("a presigned URL can't be read: %s" % str(exc).replace(url, "")) from None
+            with contextlib.closing(reader):
+                data = reader.get(key, 100).data
+        except BeamError as exc:
+            raise _Broken("a presigned URL can't be read: %s" % exc.why) from None
         if data != b"one":
             raise _Broken("a presigned URL does not give the object")
         return "a presigned URL gives the object"
