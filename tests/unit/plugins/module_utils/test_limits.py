@@ -20,7 +20,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import HttpCheck, TcpCheck, probe_http, probe_tcp
 
 LIMIT = 0.5
-OVERRUN = 0.5  # beyond it
+OVERRUN = 1.0  # beyond it
 HEADER = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 AT_ONCE = {"nothing": b"", "status": b"HTTP/1.1 2", "header": HEADER[:-2] + b"X-Long: ", "body": HEADER}
 
