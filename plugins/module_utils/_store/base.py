@@ -127,7 +127,7 @@ class Store(abc.ABC):
 
 def late(what: str, limit: Limit, last: str = "") -> BeamError:
     """The time is over, in whatever way the server used it up. last: what failed before."""
-    hint = "Look at the network and at what answers there"
+    hint = "Check endpoint_url (in an inventory in beam_store_options), the network and what answers there"
     if limit.name == "store_timeout":
-        hint += ", or raise store_timeout (in an inventory in beam_store_options)"
+        hint += ", or raise store_timeout (in the same place)"
     return BeamError("store_timeout", what, limit.why + (", at last: " + last if last and not limit.cut else ""), hint)
