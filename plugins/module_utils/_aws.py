@@ -97,26 +97,6 @@ class Limits(t.NamedTuple):
     read: float
     attempts: int
 
-    @property
-    def total(self) -> float:
-        """For one call, whatever the server does meanwhile."""
-        return (self.connect + self.read) * self.attempts
-
-
-class TooLate(ConnectionError):
-    """A call was ended by its limit."""
-
-
-def ask(client: t.Any, operation: str, limits: Limits, parameters: t.Mapping[str, t.Any]) -> t.Any:
-    """One call. What botocore asks for beside it, such as credentials, is within its limit."""
-    with _deadline.Limit(limits.total) as limit:
-        try:
-            return getattr(client, operation)(**parameters)
-        except Exception as exc:
-            if limit.cut:
-                raise TooLate(limit.why) from exc
-            raise
-
 
 _sessions: t.Optional[dict[t.Optional[str], t.Any]] = None
 _making = threading.Lock()  # a session makes one client at a time

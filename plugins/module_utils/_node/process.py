@@ -21,6 +21,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._proc import Stat, read_stat
 from . import vm_flags
 from .sockets import reached_at
 
@@ -50,7 +51,7 @@ class OsProcess:
             stat = _stat(self.pid)
         except Gone:
             return False
-        return stat.ticks == self.ticks and stat.state not in "ZX"
+        return stat.started == self.ticks and stat.state not in "ZX"
 
     def signal(self, number: int) -> bool:
         """Send a signal to exactly this process; False if it is gone."""
@@ -166,29 +167,16 @@ class NodeProcess(OsProcess):
         return {"pid": self.pid, "started": started, "version": self.version or None, "root": self.root or None, "node": self.node or None}
 
 
-@dataclass(frozen=True)
-class _Stat:
-    ppid: int
-    ticks: int
-    state: str
-    command: str
-
-
-def _stat(pid: int) -> _Stat:
+def _stat(pid: int) -> Stat:
     try:
-        with open("/proc/%d/stat" % pid, "rb") as handle:
-            data = handle.read()
+        return read_stat(pid)
     except (FileNotFoundError, ProcessLookupError):
         raise Gone() from None
-    # The command may hold blanks and parentheses: the fields begin after the last one.
-    left, right = data.index(b"("), data.rindex(b")")
-    fields = data[right + 2 :].split()
-    return _Stat(int(fields[1]), int(fields[19]), fields[0].decode(), data[left + 1 : right].decode("utf-8", "replace"))
 
 
 def os_process(pid: int) -> t.Optional[OsProcess]:
     try:
-        return OsProcess(pid, _stat(pid).ticks)
+        return OsProcess(pid, _stat(pid).started)
     except Gone:
         return None
 
@@ -219,11 +207,11 @@ def identify(pid: int) -> t.Optional[NodeProcess]:
             ) from None
         argv = _read(pid, "cmdline")
         uid = os.stat("/proc/%d" % pid).st_uid
-        if _stat(pid).ticks != before.ticks or before.state in "ZX":
+        if _stat(pid).started != before.started or before.state in "ZX":
             return None
     except (Gone, FileNotFoundError):
         return None
-    return describe(pid, before.ticks, uid, environ, argv)
+    return describe(pid, before.started, uid, environ, argv)
 
 
 def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv: t.Sequence[str]) -> NodeProcess:
@@ -261,7 +249,7 @@ def describe(pid: int, ticks: int, uid: int, environ: t.Mapping[str, str], argv:
     )
 
 
-def _table() -> dict[int, _Stat]:
+def _table() -> dict[int, Stat]:
     table = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -298,7 +286,7 @@ def find(base: str, name: str, pointer: str = "current") -> t.Optional[NodeProce
             continue
         root = environ.get("RELEASE_ROOT", "")
         if (root + "/").startswith(releases) and environ.get("RELEASE_NAME") == name and environ.get("RELEASE_COMMAND") in _NODE_COMMANDS:
-            found.append(describe(pid, stat.ticks, uid, environ, argv))
+            found.append(describe(pid, stat.started, uid, environ, argv))
     # A VM that the node itself started inherits its environment: only the topmost is the node.
     pids = {process.pid for process in found}
     top = [process for process in found if not pids & set(_ancestors(table, process.pid))]
@@ -323,10 +311,10 @@ def find(base: str, name: str, pointer: str = "current") -> t.Optional[NodeProce
     return None
 
 
-def _ancestors(table: t.Mapping[int, _Stat], pid: int) -> t.Iterator[int]:
+def _ancestors(table: t.Mapping[int, Stat], pid: int) -> t.Iterator[int]:
     seen = {pid}
     while pid in table:
-        pid = table[pid].ppid
+        pid = table[pid].parent
         if pid in seen:
             return
         seen.add(pid)
@@ -336,7 +324,7 @@ def _ancestors(table: t.Mapping[int, _Stat], pid: int) -> t.Iterator[int]:
 def descendants(pid: int) -> list[tuple[OsProcess, str]]:
     """All processes below a pid with their command names: heart, port programs, erl_child_setup."""
     table = _table()
-    return [(OsProcess(child, stat.ticks), stat.command) for child, stat in table.items() if child != pid and pid in _ancestors(table, child)]
+    return [(OsProcess(child, stat.started), stat.command) for child, stat in table.items() if child != pid and pid in _ancestors(table, child)]
 
 
 def with_environment(assignment: str) -> list[OsProcess]:
@@ -345,7 +333,7 @@ def with_environment(assignment: str) -> list[OsProcess]:
     for pid, stat in _table().items():
         with contextlib.suppress(Gone, PermissionError):
             if stat.state not in "ZX" and assignment in _read(pid, "environ"):
-                found.append(OsProcess(pid, stat.ticks))
+                found.append(OsProcess(pid, stat.started))
     return found
 
 
@@ -356,4 +344,4 @@ def companions(pid: int) -> list[tuple[OsProcess, str]]:
     above = next((parent for parent in _ancestors(table, pid) if parent in table and table[parent].command == "run_erl"), None)
     if above is None:
         return descendants(pid)
-    return [*(found for found in descendants(above) if found[0].pid != pid), (OsProcess(above, table[above].ticks), table[above].command)]
+    return [*(found for found in descendants(above) if found[0].pid != pid), (OsProcess(above, table[above].started), table[above].command)]

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import typing as t
+
+from .._proc import open_files
 
 _LISTEN = "0A"
 
@@ -55,16 +56,10 @@ def of_process(pid: int) -> list[Listener]:
 
 def seen_of(pid: int) -> t.Optional[list[Listener]]:
     """The same; None where nobody tells us, because it is gone or not ours."""
-    inodes = set()
     try:
-        names = os.listdir("/proc/%d/fd" % pid)
+        inodes = {link[len("socket:[") : -1] for link in open_files(pid) if link.startswith("socket:[")}
     except OSError:
         return None
-    for name in names:
-        with contextlib.suppress(OSError):
-            link = os.readlink("/proc/%d/fd/%s" % (pid, name))
-            if link.startswith("socket:["):
-                inodes.add(link[len("socket:[") : -1])
     return [one for one in listeners(pid) if one.inode in inodes] if inodes else []
 
 

@@ -17,6 +17,8 @@ import signal
 import typing as t
 from dataclasses import dataclass
 
+from .._proc import Stat, open_files, read_stat
+
 # The programs that run a play. The worker of a task is a fork of one, with the same command line, and ends with its task.
 CONTROLLERS = frozenset(("ansible", "ansible-playbook", "ansible-console", "ansible-pull", "ansible-runner"))
 # How /proc shows a file in memory.
@@ -56,16 +58,14 @@ class Process:
         stat = _stat(self.pid) if self.here else None
         return stat is not None and stat.started == self.started and stat.state in "Tt"
 
-    def end(self, mark: str) -> bool:
-        """Ask it to end, if it is still this one and carries this mark. Tells whether it was asked.
+    def end(self, mark: str) -> None:
+        """Ask it to end, if it is still this one and carries this mark.
 
         Who writes documents in the store can name any process in them. The mark is what a process of this user has given to itself, see `carry`.
         """
-        if not self.here or self.dead or mark not in _marks(self.pid):
-            return False
-        with contextlib.suppress(OSError):
-            os.kill(self.pid, signal.SIGTERM)
-        return True
+        if self.here and not self.dead and mark in _marks(self.pid):
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGTERM)
 
 
 def carry(mark: str) -> None:
@@ -78,33 +78,18 @@ def carry(mark: str) -> None:
 
 
 def _marks(pid: int) -> set[str]:
-    found: set[str] = set()
     try:
         if os.stat("/proc/%d" % pid).st_uid != os.geteuid():
-            return found
-        names = os.listdir("/proc/%d/fd" % pid)
+            return set()
+        links = open_files(pid)
     except OSError:
-        return found
-    for name in names:
-        with contextlib.suppress(OSError):
-            link = os.readlink("/proc/%d/fd/%s" % (pid, name))
-            if link.startswith(_MEMORY) and link.endswith(_UNNAMED):
-                found.add(link[len(_MEMORY) : -len(_UNNAMED)])
-    return found
+        return set()
+    return {link[len(_MEMORY) : -len(_UNNAMED)] for link in links if link.startswith(_MEMORY) and link.endswith(_UNNAMED)}
 
 
-class _Stat(t.NamedTuple):
-    parent: int
-    state: str
-    started: int
-
-
-def _stat(pid: int) -> _Stat | None:
+def _stat(pid: int) -> Stat | None:
     try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            # The command may hold blanks and parentheses: the fields begin after the last one.
-            fields = stream.read().rpartition(b")")[2].split()
-        return _Stat(int(fields[1]), fields[0].decode("ascii"), int(fields[19]))
+        return read_stat(pid)
     except (OSError, IndexError, ValueError):
         return None
 

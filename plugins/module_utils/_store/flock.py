@@ -20,6 +20,7 @@ import time
 import typing as t
 
 from .._errors import BeamError
+from .._proc import read_stat
 
 LOCK_SECONDS = 30
 _LOCK = ".lock"
@@ -152,7 +153,7 @@ def _stopped(pids: t.Iterable[int]) -> list[int]:
     """Those that are stopped (state T), and so can't go on by themselves."""
     found = []
     for pid in pids:
-        with contextlib.suppress(OSError, IndexError), open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as stream:
-            if stream.read().rpartition(")")[2].split()[0] in "Tt":
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            if read_stat(pid).state in "Tt":
                 found.append(pid)
     return found
