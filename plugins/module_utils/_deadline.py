@@ -65,15 +65,18 @@ class Limit:
 
     @property
     def why(self) -> str:
-        """What was waited for, and what had come until the limit."""
+        """That the limit is over, and the state at its end."""
         over = "the %g seconds%s are over" % (round(self.seconds, 1), " of %s" % self.name if self.name else "")
-        if not self.server:
-            return over
-        if self.doing:
-            return "%s: %s" % (over, self.doing)
+        return "%s: %s" % (over, self.state) if self.server else over
+
+    @property
+    def state(self) -> str:
+        """What is waited for, and what has come until now."""
+        if self.doing or not self.server:
+            return self.doing
         if not self.received:
-            return "%s: %s had sent nothing" % (over, self.server)
-        return "%s: %s had sent no more than %d bytes of its answer, and was still sending" % (over, self.server, self.received)
+            return "%s had sent nothing" % self.server
+        return "%s had sent no more than %d bytes of its answer, and was still sending" % (self.server, self.received)
 
     def wait_for(self, server: str, doing: str) -> None:
         self.server, self.doing, self.received = server, doing, 0

@@ -73,7 +73,7 @@ class Metadata:
             if token and connected:
                 hint = "Raise HttpPutResponseHopLimit of the launch template to 2, or run on the instance itself and not in a container"
                 raise self._error("metadata_absent", "the answer with the token never came: it ends at the hop limit, or the service is slow", hint) from exc
-            why = "it did not answer within %g s: %s" % (self.timeout, limit.why)
+            why = "it did not answer within %g s: %s" % (self.timeout, limit.state)
             raise self._error("metadata_unreachable" if connected else "metadata_absent", why, _ABSENT) from exc
         except (OSError, ValueError, http.client.HTTPException) as exc:
             raise self._error("metadata_absent", str(exc) or type(exc).__name__, _ABSENT) from exc

@@ -127,10 +127,10 @@ class Host:
             failed = self._record(self.report.masked(error), pointer)
         except (BeamError, OSError) as exc:
             self.report.say("This failure could not be recorded in the store: %s" % exc)
-            failed = []
+            failed = [self.identity.instance]
         if ended is not None or not self.lifecycle.launching:
             return 0.0
-        seconds = hold_back(max(1, len(failed)), self.config.brake)
+        seconds = hold_back(len(failed), self.config.brake)
         if seconds:
             named = ", ".join(failed[:NAMED]) + (" and %d more" % (len(failed) - NAMED) if len(failed) > NAMED else "")
             what = "%d instances (%s) could not boot %s lately" % (len(failed), named, digest[:12] or "this channel")
@@ -220,7 +220,8 @@ class Host:
             write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, seconds, now, said))
             if os.path.isdir(config.base):
                 write_notes(config.base, replace(notes, boot=boot, failure=failure))
-        return failed_on(store, config.name, config.channel, digest, config.brake.within, now) if self.lifecycle.launching else []
+        found = failed_on(store, config.name, config.channel, digest, config.brake.within, now) if self.lifecycle.launching else []
+        return found or [self.identity.instance]
 
     def _open(self, seconds: float) -> Store:
         options = dict(self.config.store_options)
