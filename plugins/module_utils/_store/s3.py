@@ -128,18 +128,15 @@ class S3Store(Store):
             response = self._client.put_object(Key=self._key(key), Body=data, ChecksumSHA256=checksum, **condition, **self._common)
             return str(response.get("ETag") or "")
 
+        cause: BeamError | None = None
         try:
             result = self._call("written", key, work)
-            if not result:  # what was written tells it when it is read
-                found = self._maybe(key, len(data))
-                result = found.etag if found and found.data == data else ""
-            if not result:
-                raise s3_errors.lost(key, self.location)
         except (_Precondition, _Missing) as exc:
+            result, cause = "", exc
+        if not result:  # what is there may be ours, of which the answer was lost or told no ETag
             found = self._maybe(key, len(data))
             if found is None or found.data != data:
-                # What is caught is an exception (of this file). pylint: disable-next=bad-exception-cause
-                raise s3_errors.lost(key, self.location) from exc
+                raise s3_errors.lost(key, self.location) from cause
             result = found.etag
         self._wrote()
         return result
