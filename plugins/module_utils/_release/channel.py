@@ -111,6 +111,11 @@ def _refuse_unreadable(channel: Channel, serial: int, fence: int) -> None:
         )
 
 
+def spent(channel: Channel) -> bool:
+    """Whether its counters have come to their end, where nobody could read what is written next."""
+    return max(channel.serial, channel.fence) >= LAST_SERIAL
+
+
 def restart_counters(channel: Channel, stamp: Stamp, serial: int, fence: int) -> Channel:
     """The same pointers with counters that can go on: after somebody wrote some that can't."""
     return replace(channel, serial=serial, fence=fence, by=stamp.by, at=stamp.at, token=stamp.token)

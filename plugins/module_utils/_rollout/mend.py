@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import replace
 
 from .._errors import BeamError
-from .._release.channel import LAST_SERIAL, Channel, Stamp, restart_counters
+from .._release.channel import LAST_SERIAL, Channel, Stamp, restart_counters, spent
 from .._store.base import Store
 from .._store.documents import read_channel, read_channel_anyhow
 from .._store.keys import channel_key, journal_key
@@ -44,7 +44,7 @@ def fence_channel(store: Store, name: str, channel: str, stamp: Stamp) -> tuple[
         value, etag, why = read_channel_anyhow(store, name, channel)
         if value is None:
             return None, why
-        if not why and value.fence < LAST_SERIAL and value.serial < LAST_SERIAL:
+        if not why and not spent(value):
             return (value if value.fence >= _fence(stamp) else raise_on_channel(store, name, channel, stamp)), ""
         serial = value.serial + 1 if 0 < value.serial < LAST_SERIAL else seconds_now()
         mended = restart_counters(value, stamp, serial, fence)

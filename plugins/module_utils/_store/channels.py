@@ -18,7 +18,20 @@ from dataclasses import dataclass, replace
 
 from .._errors import BeamError, Conflict
 from .._mask import NOTHING_NAMED
-from .._release.channel import LAST_SERIAL, Channel, Stamp, Target, add_ghost, promote, propose, refuse_older_fence, remove_ghost, roll_back, withdraw
+from .._release.channel import (
+    LAST_SERIAL,
+    Channel,
+    Stamp,
+    Target,
+    add_ghost,
+    promote,
+    propose,
+    refuse_older_fence,
+    remove_ghost,
+    roll_back,
+    spent,
+    withdraw,
+)
 from .._release.names import check_channel, check_name
 from .base import Store
 from .check import prove_conditions
@@ -84,7 +97,7 @@ def plan_channel(
 def _anew(store: Store, name: str, channel: str) -> tuple[Channel, str | None]:
     """Where nothing tells how far it was, it is numbered from the time on: nobody promoted as often as there are seconds since 1970."""
     value, etag, why = read_channel_anyhow(store, name, channel)
-    if not why and value is not None and value.serial < LAST_SERIAL and value.fence < LAST_SERIAL:
+    if not why and value is not None and not spent(value):
         return value, etag
     now = int(time.time())
     value = value or Channel(name, channel)
