@@ -25,9 +25,9 @@ WAYS = {
 
 
 @contextlib.contextmanager
-def dripping(way: str = "body", every: float = 0.1, path: str = "") -> t.Iterator[str]:
-    """HOST:PORT, or the socket at path."""
-    first, again = WAYS[way]
+def dripping(way: t.Union[str, tuple[bytes, bytes]] = "body", every: float = 0.1, path: str = "") -> t.Iterator[str]:
+    """HOST:PORT, or the socket at path. way: one of WAYS, by its name or written out."""
+    first, again = WAYS[way] if isinstance(way, str) else way
     stop = threading.Event()
     listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
     listener.bind(path or ("127.0.0.1", 0))

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import threading
+import importlib.util
 import time
 import typing as t
 from pathlib import Path
@@ -19,53 +18,20 @@ from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import HttpCheck, TcpCheck, probe_http, probe_tcp
 
+_spec = importlib.util.spec_from_file_location("alchemist_beam_drips", Path(__file__).with_name("drips.py"))
+assert _spec is not None and _spec.loader is not None
+drips = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(drips)
 LIMIT = 0.5
 OVERRUN = 1.0  # beyond it
 HEADER = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 AT_ONCE = {"nothing": b"", "status": b"HTTP/1.1 2", "header": HEADER[:-2] + b"X-Long: ", "body": HEADER}
 
 
-class Dripping:
-    """Sends what it has at once, and then a byte every tenth of a second; or takes connections and says nothing."""
-
-    def __init__(self, at_once: bytes, drips: bool = True, path: str = "") -> None:
-        self.at_once, self.drips = at_once, drips
-        self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_STREAM)
-        self.sock.bind(path or ("127.0.0.1", 0))
-        self.sock.listen(8)
-        self.port = 0 if path else self.sock.getsockname()[1]
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self._accept, daemon=True)]
-        self.threads[0].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock = self.sock.accept()[0]
-                self.threads.append(threading.Thread(target=self._drip, args=(sock,), daemon=True))
-                self.threads[-1].start()
-
-    def _drip(self, sock: socket.socket) -> None:
-        with sock, contextlib.suppress(OSError):
-            sock.recv(1)
-            sock.sendall(self.at_once)
-            while not self.over.wait(0.1):
-                if self.drips:
-                    sock.sendall(b"x")
-
-    def close(self) -> None:
-        self.over.set()
-        self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-        for thread in self.threads:
-            thread.join(5)
-
-
 @pytest.fixture(params=sorted(AT_ONCE))
-def server(request: pytest.FixtureRequest) -> t.Iterator[Dripping]:
-    made = Dripping(AT_ONCE[request.param])
-    yield made
-    made.close()
+def server(request: pytest.FixtureRequest) -> t.Iterator[str]:
+    with drips.dripping((AT_ONCE[request.param], b"x")) as where:
+        yield where
 
 
 @contextlib.contextmanager
@@ -75,47 +41,36 @@ def in_time() -> t.Iterator[None]:
     assert LIMIT * 0.8 <= time.monotonic() - begun <= LIMIT + OVERRUN
 
 
-def test_a_health_check(server: Dripping) -> None:
+def test_a_health_check(server: str) -> None:
     with in_time():
-        verdict = probe_http(HttpCheck("http://127.0.0.1:%d/" % server.port, timeout=LIMIT))
+        verdict = probe_http(HttpCheck("http://%s/" % server, timeout=LIMIT))
     assert not verdict.ok and "does not answer within 0.5 s" in verdict.reason
 
 
 def test_a_health_check_whose_handshake_never_ends() -> None:
-    server = Dripping(b"\x16\x03\x03\x40\x00")
+    with drips.dripping((b"\x16\x03\x03\x40\x00", b"x")) as where, in_time():
+        verdict = probe_http(HttpCheck("https://%s/" % where, timeout=LIMIT, validate_certs=False))
+    assert not verdict.ok and "does not answer within 0.5 s" in verdict.reason
+
+
+def test_a_health_check_of_a_full_queue(full_queue: int) -> None:
     with in_time():
-        verdict = probe_http(HttpCheck("https://127.0.0.1:%d/" % server.port, timeout=LIMIT, validate_certs=False))
-    server.close()
+        verdict = probe_tcp(TcpCheck(full_queue, "127.0.0.1", timeout=LIMIT))
     assert not verdict.ok and "does not answer within 0.5 s" in verdict.reason
 
 
-def test_a_health_check_of_a_full_queue() -> None:
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen(0)
-        held = [socket.socket() for _number in range(4)]
-        for sock in held:
-            sock.setblocking(False)
-            sock.connect_ex(busy.getsockname())
-        with in_time():
-            verdict = probe_tcp(TcpCheck(busy.getsockname()[1], "127.0.0.1", timeout=LIMIT))
-        for sock in held:
-            sock.close()
-    assert not verdict.ok and "does not answer within 0.5 s" in verdict.reason
-
-
-def test_a_readiness_file(server: Dripping) -> None:
+def test_a_readiness_file(server: str) -> None:
     begun = time.monotonic()
-    status, why = file.status_of("http://127.0.0.1:%d/ready" % server.port, LIMIT)
+    status, why = file.status_of("http://%s/ready" % server, LIMIT)
     assert time.monotonic() - begun <= LIMIT + OVERRUN
     # A status is all that is asked for.
-    assert status == 200 and not why or status == 0 and "the 0.5 seconds are over: 127.0.0.1:%d had sent" % server.port in why
+    assert status == 200 and not why or status == 0 and "the 0.5 seconds are over: %s had sent" % server in why
 
 
-def test_the_metadata_service(server: Dripping) -> None:
+def test_the_metadata_service(server: str) -> None:
     begun = time.monotonic()
     with pytest.raises(BeamError) as caught:
-        Metadata("http://127.0.0.1:%d" % server.port, LIMIT).text("meta-data/local-ipv4")
+        Metadata("http://" + server, LIMIT).text("meta-data/local-ipv4")
     assert time.monotonic() - begun <= LIMIT + OVERRUN
     assert caught.value.code == "metadata_absent"
 
@@ -123,16 +78,12 @@ def test_the_metadata_service(server: Dripping) -> None:
 @pytest.mark.parametrize("unix", [True, False])
 @pytest.mark.parametrize("at_once", [b"", b"# pxname,svname\n"])
 def test_a_balancer(at_once: bytes, unix: bool, tmp_path: Path) -> None:
-    server = Dripping(at_once, path=str(tmp_path / "socket") if unix else "")
-    address = str(tmp_path / "socket") if unix else "127.0.0.1:%d" % server.port
-    with in_time(), pytest.raises(BeamError) as caught:
+    path = str(tmp_path / "socket") if unix else ""
+    with drips.dripping((at_once, b"x"), path=path) as address, in_time(), pytest.raises(BeamError) as caught:
         haproxy.Runtime(address, LIMIT).ask("show stat")
-    server.close()
     assert caught.value.code == "balancer_unreachable" and "%s had sent no more than" % address in caught.value.why
 
 
 def test_a_balancer_that_says_nothing(tmp_path: Path) -> None:
-    server = Dripping(b"", drips=False, path=str(tmp_path / "socket"))
-    with in_time(), pytest.raises(BeamError, match="had sent nothing"):
-        haproxy.Runtime(str(tmp_path / "socket"), LIMIT).ask("show stat")
-    server.close()
+    with drips.dripping("nothing", path=str(tmp_path / "socket")) as address, in_time(), pytest.raises(BeamError, match="had sent nothing"):
+        haproxy.Runtime(address, LIMIT).ask("show stat")

@@ -34,6 +34,22 @@ def files(root: pathlib.Path) -> list[str]:
     return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and p.name != ".lock")
 
 
+def as_nobody(above: pathlib.Path, work: t.Callable[[], None]) -> None:
+    """In a process without rights, whose root is that directory: what is above it may be closed to others."""
+    above.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chroot(above)
+            os.setgid(65534)
+            os.setuid(65534)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_missing_directory_is_not_made(tmp_path: pathlib.Path) -> None:
     store = DirectoryStore(str(tmp_path / "none"))
     for work in (lambda: store.put_if_absent("a/b", b"x", 1), lambda: store.get("a/b", 1), lambda: list(store.list("a/"))):
@@ -133,22 +149,15 @@ def test_a_reader_of_an_old_lock_file_is_named(root: pathlib.Path, monkeypatch: 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody without rights")
 def test_a_reader_cant_open_the_lock(root: pathlib.Path) -> None:
     DirectoryStore(str(root)).replace("shop/channels/x", b"x", None)
-    root.parent.chmod(0o755)
     root.chmod(0o755)
-    child = os.fork()
-    if child == 0:
-        try:
-            os.chroot(root.parent)  # what is above it may be closed to others
-            os.setgid(65534)
-            os.setuid(65534)
-            with open("/store/shop/channels/x", "rb") as stream:
-                assert stream.read() == b"x"
-            with pytest.raises(PermissionError):
-                os.open("/store/shop/channels/.lock", os.O_RDONLY)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def read() -> None:
+        with open("/store/shop/channels/x", "rb") as stream:
+            assert stream.read() == b"x"
+        with pytest.raises(PermissionError):
+            os.open("/store/shop/channels/.lock", os.O_RDONLY)
+
+    as_nobody(root.parent, read)
 
 
 @pytest.mark.parametrize("place", ["shop", "shop/layers", "shop/layers/x"])
@@ -240,23 +249,16 @@ def test_what_a_killed_writer_left_is_swept_when_it_is_old(root: pathlib.Path) -
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody without rights")
 def test_somebody_without_rights(root: pathlib.Path) -> None:
     DirectoryStore(str(root)).put_if_absent("a/x", b"1", 1)
-    root.parent.chmod(0o755)
-    child = os.fork()
-    if child == 0:
-        try:
-            os.chroot(root.parent)  # what is above it may be closed to others
-            os.setgid(65534)
-            os.setuid(65534)
-            store = DirectoryStore("/store")
-            assert store.get("a/x", 1).data == b"1"
-            for work in (lambda: store.put_if_absent("a/y", b"1", 1), lambda: store.replace("a/x", b"2", store.get("a/x", 1).etag)):
-                with pytest.raises(BeamError) as caught:
-                    work()
-                assert caught.value.code == "store_denied"
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def read_and_write() -> None:
+        store = DirectoryStore("/store")
+        assert store.get("a/x", 1).data == b"1"
+        for work in (lambda: store.put_if_absent("a/y", b"1", 1), lambda: store.replace("a/x", b"2", store.get("a/x", 1).etag)):
+            with pytest.raises(BeamError) as caught:
+                work()
+            assert caught.value.code == "store_denied"
+
+    as_nobody(root.parent, read_and_write)
     assert files(root) == ["a/x"]
 
 
