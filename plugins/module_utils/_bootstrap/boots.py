@@ -105,7 +105,7 @@ def failed_on(store: Store, name: str, channel: str, digest: str, within: float,
     """The instances that lately could not boot this digest. Their age is told by the store's clock alone, as servers' may be wrong.
 
     Each server of the group may write here, and a hostile one may write anything. So an instance counts once, however many records name it, and
-    no record can keep one of another instance from being counted.
+    no record can keep one of another instance from being counted, as long as there are no more than LOOK_AT_MOST.
     """
     days = sorted({(now - datetime.timedelta(seconds=ago)).strftime("%Y%m%d") for ago in (0, within)})
     stats = sorted((stat for day in days for stat in list_boots(store, name, channel, day)), key=lambda one: one.modified)[-LOOK_AT_MOST:]
