@@ -181,6 +181,14 @@ class TlsSocket(_Guard, ssl.SSLSocket):
 
 
 def resolve(host: str, port: int) -> list[t.Any]:
+    """The addresses of a host."""
+    try:
+        return _resolve(host, port)
+    except UnicodeError as exc:
+        raise socket.gaierror(socket.EAI_NONAME, "%s can't be the name of a host" % host[:100]) from exc
+
+
+def _resolve(host: str, port: int) -> list[t.Any]:
     """getaddrinfo, which nothing can interrupt: it runs in a thread, which is left to itself where it takes too long."""
     try:
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)

@@ -337,6 +337,7 @@ class _Body(io.RawIOBase):
             if s3_errors.status_of(exc) == 416:  # nothing is left from here on
                 return io.BytesIO()
             raise
+        s3_answers.check_range(response, self.at)
         self.etag = s3_answers.etag_of(response)
         return response["Body"]
 

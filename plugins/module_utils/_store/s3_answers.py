@@ -44,6 +44,12 @@ def modified_of(answer: Answer) -> float:
         raise Invalid("it has no time of its last change") from None
 
 
+def check_range(answer: Answer, start: int) -> None:
+    """Of an answer to a request for the bytes from start on."""
+    if start and not str(answer.get("ContentRange") or "").startswith("bytes %d-" % start):
+        raise Invalid("it has other bytes than those from %d on, which were asked for" % start)
+
+
 class Pages:
     """The pages of a list, in the order in which they come."""
 
@@ -51,6 +57,7 @@ class Pages:
         """prefix: what was asked for; skip: how many characters of each key are the store's own prefix."""
         self._prefix, self._skip = prefix, skip
         self._tokens: set[str] = set()
+        self._keys: set[str] = set()  # of all pages until now
 
     def read(self, page: Answer) -> tuple[list[Stat], str]:
         """What the page lists, and the token of the next one; "" for the last."""
@@ -58,14 +65,18 @@ class Pages:
             raise Invalid("it is no list of a bucket")
         rows = page.get("Contents")
         found = [self._row(row) for row in (rows if isinstance(rows, (list, tuple)) else ())]
-        if not page.get("IsTruncated"):
-            return found, ""
-        token = page.get("NextContinuationToken")
-        if not isinstance(token, str) or not token:
-            raise Invalid("there is more, and it does not say how to ask for it")
-        if token in self._tokens:
-            raise Invalid("its pages go round in a circle")
-        self._tokens.add(token)
+        token = ""
+        if page.get("IsTruncated"):
+            token = page.get("NextContinuationToken") or ""
+            if not isinstance(token, str) or not token:
+                raise Invalid("there is more, and it does not say how to ask for it")
+            if token in self._tokens:
+                raise Invalid("its pages go round in a circle")
+            self._tokens.add(token)
+        for row in found:
+            if row.key in self._keys:
+                raise Invalid("it lists %s twice" % row.key[:200])
+            self._keys.add(row.key)
         return found, token
 
     def _row(self, row: t.Any) -> Stat:
@@ -83,7 +94,7 @@ class Pages:
 
 def refused_by_parser(exc: BaseException) -> str:
     """Why a library could not make sense of an answer; "" for what went wrong elsewhere, that is: a bug of ours."""
-    if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError)):
+    if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError, RuntimeError)):
         return ""
     trace: t.Optional[types.TracebackType] = exc.__traceback__
     names = []

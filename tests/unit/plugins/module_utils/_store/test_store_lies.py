@@ -53,6 +53,7 @@ class Lie(t.NamedTuple):
 HEADERS = {
     "no etag": {"ETag": None}, "an empty etag": {"ETag": ""}, "no date": {"Last-Modified": None}, "a date that is none": {"Last-Modified": "yesterday"},
     "a date beyond time": {"Last-Modified": "Thu, 26 Nov 99999 12:00:00 GMT"}, "a date of numbers": {"Last-Modified": "-1"},
+    "a date of 20 digits": {"Last-Modified": "9" * 20},
     "a length of letters": {"Content-Length": "two"}, "a negative length": {"Content-Length": "-2"}, "no length": {"Content-Length": None},
     "a huge length": {"Content-Length": "9" * 40}, "too long a length": {"Content-Length": "5"}, "two lengths": {"Content-Length": "2\r\nContent-Length: 7"},
     "an empty length": {"Content-Length": ""}, "chunks that are none": {"Transfer-Encoding": "chunked", "Content-Length": None},
@@ -65,7 +66,9 @@ BODIES = {
     "a row without a key": page("<Contents><Size>2</Size></Contents>"), "a row without a size": page("<Contents><Key>x/a</Key></Contents>"),
     "a row of letters": page(row(size="two")), "a negative size": page(row(size="-2")), "a row without a time": page(row(at="")),
     "a time that is none": page(row(at="soon")), "a key of others": page(row(key="../../etc/passwd")), "more without a token": page(row(), "true"),
-    "a circle": page(row(), "true", "again"), "truncated by letters": page(row(), "perhaps"), "deep xml": "<a>" * 3000 + "</a>" * 3000,
+    "a key twice": page(row() + row("x/a/c") + row()),
+    "a circle": page(row(), "true", "again"), "truncated by letters": page(row(), "perhaps"),
+    "deep xml": "<a>" * 3000 + "</a>" * 3000,
     "a bomb": '<!DOCTYPE a [<!ENTITY b "' + "c" * 50 + '">]><a>&b;</a>',
 }  # fmt: skip
 STATUSES = (
@@ -195,7 +198,7 @@ def test_http(name: str, liar: Liar) -> None:
     [
         ("no etag", "get", "it has no ETag"), ("no etag", "stat", "it has no ETag"), ("a length of letters", "stat", "can't be parsed"),
         ("a negative length", "stat", "its size is -2"), ("a date that is none", "stat", "can't be parsed"),
-        ("no date", "stat", "no time of its last change"),
+        ("no date", "stat", "no time of its last change"), ("a date of 20 digits", "stat", "can't be parsed"), ("a key twice", "list", "it lists a/b twice"),
         ("html", "list", "it is no list of a bucket"), ("a row without a key", "list", "an object without a key"),
         ("a negative size", "list", "of x/a/b: its size is -2"),
         ("a key of others", "list", "which was not asked for"), ("more without a token", "list", "does not say how to ask for it"),
@@ -204,9 +207,27 @@ def test_http(name: str, liar: Liar) -> None:
 )  # fmt: skip
 def test_a_lie_is_told(name: str, operation: str, said: str, liar: Liar, store: Store) -> None:
     liar.lie = LIES[name]
-    assert isinstance(store, s3.S3Store)
-    store.options = replace(store.options, timeout=10)  # none of these is asked for again
     store.start_clock()
     found = ends(lambda: OPERATIONS[operation](store))
     assert isinstance(found, BeamError) and found.code == "store_answer_invalid", found
     assert said in found.why and "http://127.0.0.1:%d gave an answer" % liar.port in found.why
+
+
+def test_a_resumed_body_has_the_range_that_was_asked_for(liar: Liar, store: Store) -> None:
+    def resumed() -> bytes:
+        with store.open("a", 5) as body:
+            return body.read()
+
+    liar.lie = Lie("206 Partial Content", {"Content-Range": "bytes 5-6/7"})
+    store.start_clock()
+    assert resumed() == b"{}"
+    for lie in (Lie("206 Partial Content", {"Content-Range": "bytes 4-5/7"}), Lie()):
+        liar.lie = lie
+        store.start_clock()
+        found = ends(resumed)
+        assert isinstance(found, BeamError) and found.code == "store_answer_invalid" and "5 on" in found.why
+
+
+def test_a_host_that_can_have_no_name() -> None:
+    found = ends(lambda: HttpStore("http://a..b/x", timeout=SECONDS).get("a", 9))
+    assert isinstance(found, BeamError) and "a..b" in found.message
