@@ -46,7 +46,7 @@ class Sources:
         raw = self._raw(kind, name)
         value = _member(raw, key, source) if key else raw
         if value not in self.read:
-            self.read += _shown(value)
+            self.read.append(value)
         return value
 
     def _raw(self, kind: str, name: str) -> str:
@@ -97,11 +97,6 @@ def _member(text: str, key: str, source: str) -> str:
         # What it holds is a secret, so nothing of it is told.
         raise BeamError("secret_invalid", "the secret %s can't be read" % source, "it is no JSON object with this key", "Correct the key") from None
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _shown(value: str) -> list[str]:
-    """A secret as a log may show it: as a whole, and line by line. Masking a brace would spoil every message."""
-    return [value, *(line for line in value.splitlines() if len(line) >= 8 and not line.startswith("-----"))]
 
 
 def refresh(config: Config, sources: Sources) -> list[str]:
@@ -198,12 +193,11 @@ def _write(path: str, data: bytes, mode: int, uid: int, gid: int) -> None:
 
 
 def known_secrets(config: Config) -> list[str]:
-    """What is in the files now: for whoever shows a log."""
+    """What is in the files now: for the mask of whoever shows a log."""
     found: list[str] = []
     if config.secrets_file:
         try:
-            for value in envfile.load(config.secrets_file, required=False).values():
-                found += _shown(value)
+            found += envfile.load(config.secrets_file, required=False).values()
         except BeamError:
             pass
     if config.cookie_file:
