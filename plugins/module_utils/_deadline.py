@@ -25,6 +25,7 @@ import ssl
 import threading
 import time
 import typing as t
+from urllib.parse import SplitResult, urlsplit
 
 TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same since Python 3.10
 _current: contextvars.ContextVar[t.Optional[Limit]] = contextvars.ContextVar("limit", default=None)
@@ -278,6 +279,25 @@ class HTTPSConnection(http.client.HTTPSConnection):
             plain.close()
             raise
         t.cast(TlsSocket, self.sock).server = plain.server
+
+
+def http_parts(url: str) -> SplitResult:
+    """The parts of an URL that can be asked. The ValueError for any other one says why, and holds nothing of it: Python's own would show a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("it is no URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it is no http:// or https:// URL")
+    if any(ord(sign) <= 32 or ord(sign) >= 127 for sign in url):
+        raise ValueError("it has a space or a letter that has to be quoted in a URL")
+    try:
+        good = parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("its port is no number from 1 to 65535")
+    return parts
 
 
 def http_connection(

@@ -16,9 +16,8 @@ import os
 import ssl
 import stat
 import typing as t
-from urllib.parse import urlsplit
 
-from .._deadline import Limit, http_connection
+from .._deadline import Limit, http_connection, http_parts
 from .._errors import BeamError
 from .base import IN, OUT, MemberState, beam_option
 
@@ -27,9 +26,9 @@ SECONDS = 3.0
 
 def status_of(url: str, timeout: float = SECONDS) -> tuple[int, str]:
     """0 and the reason where nothing answers. No redirects, no proxy."""
-    parts = urlsplit(url)
+    parts = http_parts(url)
     context = ssl.create_default_context() if parts.scheme == "https" else None
-    conn = http_connection(parts.scheme, parts.hostname or "", parts.port, None, context)
+    conn = http_connection(parts.scheme, str(parts.hostname), parts.port, None, context)
     limit = Limit(timeout)
     try:
         with limit:
@@ -105,8 +104,11 @@ def places(options: t.Mapping[str, t.Any], hosts: t.Collection[str]) -> list[Rea
     path, url = options.get("path"), options.get("url")
     if not path or not os.path.isabs(path):
         raise beam_option("Cannot use a balancer of kind file", "it needs path, an absolute one", "Give it")
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise beam_option("Cannot use the url %s of a readiness file" % url, "it is no http:// or https:// URL")
+    if url:
+        try:
+            http_parts(url)
+        except ValueError as exc:
+            raise beam_option("Cannot use the url %s of a readiness file" % url, str(exc)) from None
     if len(hosts) != 1:
         raise beam_option(
             "Cannot use a balancer of kind file for %d members" % len(hosts), "the file is on the server where the task runs",

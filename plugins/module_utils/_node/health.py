@@ -18,9 +18,8 @@ import ssl
 import time
 import typing as t
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from .._deadline import TIMEOUTS, Limit, connect, http_connection
+from .._deadline import TIMEOUTS, Limit, connect, http_connection, http_parts
 from .._errors import BeamError
 from .boot_words import cut
 
@@ -173,14 +172,15 @@ def _jmespath() -> t.Any:
 
 def check_expression(check: HttpCheck) -> None:
     """Refuse a bad URL or expression before anything is stopped for it."""
-    parts = urlsplit(check.url)
+    try:
+        parts = http_parts(check.url)
+    except ValueError as exc:
+        raise BeamError("health_url_invalid", "Cannot use the health URL %s" % check.url, str(exc), "Correct it") from None
     if parts.username is not None or parts.password is not None:
         raise BeamError(
             "health_url_invalid", "Cannot use the health URL", "it holds credentials, which would show up in results and reports, and which no check sends",
             'Take them out of health.http.url (in an inventory beam_health), and give headers: {Authorization: "Basic ..."} beside it',
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BeamError("health_url_invalid", "Cannot use the health URL %s" % check.url, "it is no http:// or https:// URL", "Correct it")
     if check.jmespath:
         library = _jmespath()
         try:
@@ -191,12 +191,11 @@ def check_expression(check: HttpCheck) -> None:
 
 def ask_http(check: HttpCheck) -> Answer:
     """One GET within a time for all of it, redirects not followed, no proxy, the body up to a limit."""
-    parts = urlsplit(check.url)
-    host = parts.hostname or ""
+    parts = http_parts(check.url)
     context: t.Optional[ssl.SSLContext] = None
     if parts.scheme == "https":
         context = ssl.create_default_context() if check.validate_certs else ssl._create_unverified_context()
-    conn = http_connection(parts.scheme, host, parts.port, None, context)
+    conn = http_connection(parts.scheme, str(parts.hostname), parts.port, None, context)
     try:
         with Limit(check.timeout):
             path = (parts.path or "/") + ("?" + parts.query if parts.query else "")

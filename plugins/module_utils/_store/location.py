@@ -28,8 +28,8 @@ def open_store(params: t.Mapping[str, t.Any]) -> Store:
     try:
         url = urlsplit(location)
         port = url.port
-    except ValueError as exc:
-        raise _refuse("store", "it is no URL: %s" % exc) from None
+    except ValueError:  # whose text may hold a part of a password
+        raise _refuse("store", "it is no URL: its host or its port can't be read") from None
     if url.username or url.password:
         raise BeamError(
             "store_location", "the store's location holds credentials", "they would show up in logs and results",

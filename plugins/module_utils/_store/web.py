@@ -23,7 +23,7 @@ import time
 import typing as t
 from urllib.parse import quote, urljoin, urlsplit
 
-from .._deadline import TIMEOUTS, Limit, http_connection
+from .._deadline import TIMEOUTS, Limit, http_connection, http_parts
 from .._errors import BeamError, NotFound
 from .base import Found, Stat, Store, late
 
@@ -326,12 +326,9 @@ def _label(url: str) -> str:
 
 def _check_url(url: str) -> None:
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good or any(ord(c) <= 32 or ord(c) >= 127 for c in url):
-        raise BeamError("store_url_invalid", "%s can't be read" % _label(url), "it is not an http(s) URL", "Give a URL such as https://host/path")
+        http_parts(url)
+    except ValueError as exc:
+        raise BeamError("store_url_invalid", "%s can't be read" % _label(url), str(exc), "Give a URL such as https://host/path") from None
 
 
 def _redirected(url: str, location: str, label: str) -> str:

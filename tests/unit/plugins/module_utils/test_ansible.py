@@ -12,8 +12,10 @@ import typing as t
 import pytest
 
 pytest.importorskip("ansible")
-from ansible_collections.alchemist.beam.plugins.modules import beam_info, release_channel_info
+from ansible_collections.alchemist.beam.plugins.modules import balancer_member, beam_info, release_channel_info, release_install
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
+
+READY = {"kind": "file", "path": "/nowhere"}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,11 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
         (release_channel_info, {"name": "shop", "channel": "production", "store": "s3://kkey:pass-word@bucket/x"}, "store_location"),
         (release_channel_info, {"name": "shop", "channel": "production", "store": "file:///x?token=pass-word"}, "store_location"),
         (beam_info, {"name": "shop", "base": "/nowhere", "health": {"http": {"url": "http://u:pass-word@127.0.0.1/h"}}}, "health_url_invalid"),
+        # A password that is not quoted ends the host for whoever takes the URL apart, and is half a port.
+        (release_channel_info, {"name": "shop", "channel": "production", "store": "s3://kkey:pass-word/1@bucket/x"}, "store_location"),
+        (beam_info, {"name": "shop", "base": "/nowhere", "health": {"http": {"url": "http://u:pass-word/1@127.0.0.1/h"}}}, "health_url_invalid"),
+        (release_install, {"name": "shop", "base": "/nowhere", "version": "1", "store": "https://u:pass-word/1@127.0.0.1/x"}, "store_url_invalid"),
+        (balancer_member, {"balancers": [{**READY, "url": "http://u:pass-word/1@127.0.0.1/h"}], "members": ["h1"]}, "balancer_option"),
         (beam_info, {"name": "shop", "base": "/nowhere", "health": {"http": {"url": "ftp://127.0.0.1/h?token=pass-word"}}}, "health_url_invalid"),
     ],
 )

@@ -79,7 +79,9 @@ def test_jmespath_is_named_when_it_is_missing_or_wrong(monkeypatch: pytest.Monke
         check_expression(HttpCheck(URL, jmespath="a"))
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:4000/health", "file:///etc/passwd", "http:///health", "ftp://x/"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:4000/health", "file:///etc/passwd", "http:///health", "ftp://x/", "http://[x/", "http://h:0/", "http://h:a/", "http://h/a b"]
+)
 def test_urls_that_are_refused(url: str) -> None:
     with pytest.raises(BeamError, match="health URL"):
         check_expression(HttpCheck(url))
