@@ -14,6 +14,8 @@ import re
 import typing as t
 from urllib.parse import quote, quote_plus, unquote
 
+from ._json import parse_json
+
 _SECRET_NAME = re.compile(
     r"COOKIE|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS(?![A-Z])|_PWD$|TOKEN|CREDENTIAL|KEY|AUTH(?![A-Z])|DSN|(?:^|_)(?:SALT|PEM|PIN|OTP|JWT)(?:_|$)|SIGNING|"
     r"ENCRYPTION|(?:DATABASE|DB|POSTGRES\w*|PG|REDIS\w*|RABBIT\w*|AMQP|CLOUDAMQP|MONGO\w*|MYSQL|ECTO|CLICKHOUSE\w*|KAFKA|SMTP|SENTRY|WEBHOOK)_?(?:URL|URI)$",
@@ -116,8 +118,8 @@ def _of_urls(value: str) -> t.Iterator[str]:
 
 def _of_json(name: str, value: str, least: int) -> t.Iterator[str]:
     try:
-        left: list[tuple[str, t.Any]] = [(name, json.loads(value))]
-    except (ValueError, RecursionError):
+        left: list[tuple[str, t.Any]] = [(name, parse_json(value))]
+    except ValueError:
         return
     while left:
         label, item = left.pop()

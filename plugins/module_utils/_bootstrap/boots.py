@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._node.ending import ENDINGS
 from .._release.names import check_channel, check_instance, check_name
 from .._store.base import Stat, Store, named
@@ -66,12 +67,12 @@ def _of(digest: str) -> str:
 
 def parse_boot(data: bytes) -> Boot:
     try:
-        doc: t.Any = json.loads(data)
+        doc: t.Any = parse_json(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
         check_name(doc["name"]), check_channel(doc["channel"]), check_instance(doc["instance"])
         return Boot(**{**doc, "log": tuple(str(line) for line in doc["log"]), "seconds": float(doc["seconds"])})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError("boot_invalid", "a record of a boot can't be read", str(exc) or type(exc).__name__, "Find out who wrote it") from exc
 
 

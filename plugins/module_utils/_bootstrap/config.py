@@ -11,12 +11,12 @@ Everything is checked before anything is done: an unknown key or a wrong type is
 from __future__ import annotations
 
 import copy
-import json
 import re
 import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._node.health import Health
 from .._node.spec import HEALTH_SPEC, health_of
 from .._release.names import check_channel, check_name
@@ -188,8 +188,8 @@ def parse_config(data: bytes, where: str) -> Config:
     try:
         if len(data) > MAX_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_BYTES)
-        document = json.loads(data)
-    except (ValueError, RecursionError) as exc:
+        document = parse_json(data)
+    except ValueError as exc:
         raise BeamError("config_invalid", "%s can't be read" % where, str(exc), "Render it again") from None
     return config_of(document, where)
 

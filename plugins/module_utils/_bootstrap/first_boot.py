@@ -87,7 +87,7 @@ class Metadata:
             found = json.loads(text or "{}")
             if found.get("Code", "Success") == "Success":
                 return {"key": found["AccessKeyId"], "secret": found["SecretAccessKey"], "token": found.get("Token") or ""}
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, RecursionError):
             pass
         raise Again("this instance has no credentials: give the launch template an instance profile with a role")
 

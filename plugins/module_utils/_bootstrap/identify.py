@@ -8,13 +8,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import zlib
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._release.names import check_instance
 from .config import Config
 from .metadata import Metadata
@@ -61,8 +61,8 @@ def from_user_data(config: Config, data: bytes) -> Config:
         if line.startswith(MARK):
             where = "the line '%s' of the user data" % MARK.decode("ascii")
             try:
-                found = json.loads(line[len(MARK):])
-            except (ValueError, RecursionError) as exc:
+                found = parse_json(line[len(MARK):])
+            except ValueError as exc:
                 raise BeamError("identity_invalid", "%s can't be read" % where, str(exc), "Write a JSON object after it") from None
             if not isinstance(found, dict):
                 raise BeamError("identity_invalid", "%s can't be read" % where, "it is no JSON object", "Write a JSON object after it")

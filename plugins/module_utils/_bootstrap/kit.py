@@ -11,7 +11,6 @@ A plan is what differs; where nothing does, nothing is written.
 from __future__ import annotations
 
 import grp
-import json
 import os
 import posixpath
 import pwd
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 from .._errors import BeamError
 from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account, ports_of
 from .._host.selinux import advice
+from .._json import parse_json
 from .config import DIRECTORY, parse_config
 from .report import Report
 
@@ -86,8 +86,8 @@ def parse_kit(data: bytes, where: str) -> Kit:
     try:
         if len(data) > MAX_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_BYTES)
-        document = json.loads(data)
-    except (ValueError, RecursionError) as exc:
+        document = parse_json(data)
+    except ValueError as exc:
         raise BeamError("config_invalid", "%s can't be read" % where, str(exc), "Make it again") from None
     return kit_of(document, where)
 

@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 import time
 import typing as t
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._node import restart
 from .._node.ending import mark_leaving
 from .._node.health import Health
@@ -83,7 +83,7 @@ def look(metadata: Metadata) -> Reason | None:
     if not text:
         return None
     try:
-        action = json.loads(text)
+        action = parse_json(text)
         end = datetime.datetime.strptime(action["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
         return Reason("spot interruption: %s at %s" % (action["action"], action["time"]), end)
     except (ValueError, KeyError, TypeError):

@@ -20,6 +20,7 @@ import string
 import typing as t
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._node import envfile
 from .._node.envtext import quoted
 from .aws import Client
@@ -92,8 +93,8 @@ def _from_file(path: str, what: str) -> str:
 
 def _member(text: str, key: str, source: str) -> str:
     try:
-        value = json.loads(text)[key]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        value = parse_json(text)[key]
+    except (ValueError, KeyError, TypeError):
         # What it holds is a secret, so nothing of it is told.
         raise BeamError("secret_invalid", "the secret %s can't be read" % source, "it is no JSON object with this key", "Correct the key") from None
     return value if isinstance(value, str) else json.dumps(value)

@@ -20,11 +20,13 @@ import typing as t
 from dataclasses import replace
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._release.abi_scan import scan_tree
 from .._release.manifest import Provenance
 from .._release.names import check_version
 from .._release.published import Published
 from .._release.record import BuildRecord, dump_record, record_path
+from .._tree import remove_tree
 from . import checkout, git, index, needs, toolchain, tree
 from . import published as existing
 from .ours import closed_to_others, open_to_others, refuse_foreign
@@ -184,7 +186,7 @@ def _needs_force(plan: BuildPlan, compiled: str) -> bool:
     seen_path = _seen_path(compiled)
     try:
         with open(seen_path, encoding="ascii") as stream:
-            seen = json.load(stream)
+            seen = parse_json(stream.read())
         last = int(os.stat(seen_path).st_mtime)
         if seen["products"]:
             return True  # what the compiler wrote beside the sources was taken away again, and it writes it only when it compiles
@@ -205,7 +207,7 @@ def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[s
     request = plan.request
     compiled = _compiled_dir(plan)
     if os.path.isdir(compiled) and open_to_others(compiled):
-        tree.remove(compiled)
+        remove_tree(compiled)
     os.makedirs(compiled, exist_ok=True)
     os.utime(compiled)
     tree.sweep(request.build_dir)
@@ -240,7 +242,7 @@ def _make(plan: BuildPlan, steps: Steps, products: Products, compiled: str, scra
         steps.mix("before", *task)
     force = ["--force"] if request.force or _needs_force(plan, compiled) else []
     # Until it is written again, the next build knows that this one did not end.
-    tree.remove(_seen_path(compiled))
+    remove_tree(_seen_path(compiled))
     looked = products.look()
     steps.mix("compile", "compile", *force)
     left = products.written_since(looked)
@@ -281,7 +283,7 @@ def _finish(plan: BuildPlan, fresh: str, scratch: str, epoch: int | None) -> Bui
 def _publish(plan: BuildPlan, fresh: str, record: BuildRecord, scratch: str) -> None:
     """The tree, then the record: a tree with a record is whole."""
     final = plan.tree_of(record.version)
-    tree.remove(record_path(final))
+    remove_tree(record_path(final))
     if os.path.lexists(final):
         os.rename(final, os.path.join(scratch, "old"))
     os.sync()  # a record must never outlive the files that it speaks of

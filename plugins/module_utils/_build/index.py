@@ -15,6 +15,8 @@ import os
 import tempfile
 import typing as t
 
+from .._json import parse_json
+
 _KEPT = 50
 
 
@@ -25,7 +27,7 @@ def _path(build_dir: str) -> str:
 def _load(build_dir: str) -> dict[str, t.Any]:
     try:
         with open(_path(build_dir), encoding="ascii") as stream:
-            document = json.load(stream)
+            document = parse_json(stream.read())
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -19,6 +19,8 @@ import shutil
 import tempfile
 import typing as t
 
+from .._json import parse_json
+from .._tree import remove_quietly, walk
 from . import git
 from .index import write_atomically
 from .sources import Sources, is_cache, is_setting, tracked, untracked
@@ -49,7 +51,7 @@ class Products:
         write_atomically(_marker(build_dir), json.dumps(document).encode("ascii"))
 
     def _walk(self, root: str) -> t.Iterator[tuple[str, list[str], list[str]]]:
-        for directory, names, files in os.walk(root):
+        for directory, names, files in walk(root):
             prefix = "" if directory == root else os.path.relpath(directory, root) + "/"
             names[:] = [name for name in names if name != ".git" and not self._is_cache(root, prefix + name)]
             yield prefix, names, files + [name for name in names if os.path.islink(os.path.join(directory, name))]
@@ -95,7 +97,7 @@ class Products:
         """Takes away what was made, brings back what was changed, and names both."""
         after = self.look()
         place = os.path.join(self.build_dir, "products")
-        shutil.rmtree(place, ignore_errors=True)
+        remove_quietly(place)
         told = []
         for index, (root, before) in enumerate(self.before.items()):
             now = after[root]
@@ -137,7 +139,7 @@ def unfinished(build_dir: str) -> dict[str, list[str]]:
     """What lay in each directory when a build began that was killed; empty where none was."""
     try:
         with open(_marker(build_dir), encoding="ascii") as stream:
-            document = json.load(stream)
+            document = parse_json(stream.read())
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

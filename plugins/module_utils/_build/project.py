@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._mask import Mask
 from .._release.names import check_name, check_version
 from .command import run_command
@@ -73,7 +73,7 @@ def ask_project(project_dir: str, env: t.Mapping[str, str], elixir: str, timeout
                 step="info", output=mask.lines(done.output.splitlines()),
             )
         with open(answer, encoding="utf-8") as stream:
-            document: dict[str, t.Any] = json.load(stream)
+            document: dict[str, t.Any] = parse_json(stream.read())
     return document
 
 

@@ -14,17 +14,21 @@ import re
 import typing as t
 
 from .._errors import BeamError
+from .._json import parse_json
+from .._tree import walk
 
 _GREGORIAN = 62167219200  # seconds from the year 0 to 1970, as Erlang counts them
+_CACHE = "cache_manifest.json"
 _IN_TEMPLATE = re.compile(r"@release\.path|\brelease\.path\b")
 
 
 def normalize_manifests(tree: str, commit_time: int | None) -> None:
     """mix phx.digest writes when it ran into cache_manifest.json. Nothing but phx.digest.clean reads it: the commit's time does as well."""
-    for path in glob.glob(os.path.join(glob.escape(tree), "lib", "*", "priv", "static", "**", "cache_manifest.json"), recursive=True):
+    places = glob.glob(os.path.join(glob.escape(tree), "lib", "*", "priv", "static"))
+    for path in [os.path.join(directory, _CACHE) for place in places for directory, _names, files in walk(place) if _CACHE in files]:
         with open(path, encoding="utf-8") as stream:
             try:
-                document = json.load(stream)
+                document = parse_json(stream.read())
             except ValueError:
                 continue  # somebody else's file of that name
         if not isinstance(document, dict) or not isinstance(document.get("digests"), dict):
@@ -40,7 +44,7 @@ def refuse_build_path(tree: str, scratch: str, project_dir: str, templates: t.It
     """The release was assembled in a directory that is gone in a moment: a file that names it would name nothing, and differ in each build."""
     needle = os.fsencode(scratch)
     found = []
-    for directory, _names, files in os.walk(tree):
+    for directory, _names, files in walk(tree):
         for name in files:
             path = os.path.join(directory, name)
             if not os.path.islink(path):
@@ -70,7 +74,8 @@ def _lines_with(path: str, needle: bytes) -> list[str]:
 def _templates_with_path(project_dir: str, templates: t.Iterable[str]) -> list[str]:
     places = {os.path.join(project_dir, "rel"), *templates}
     found = []
-    for path in sorted({path for place in places for path in glob.glob(os.path.join(glob.escape(place), "**", "*.eex"), recursive=True)}):
+    paths = {os.path.join(directory, name) for place in places for directory, _names, files in walk(place) for name in files}
+    for path in sorted(path for path in paths if path.endswith(".eex")):
         with open(path, encoding="utf-8", errors="replace") as stream:
             found += ["%s:%d" % (os.path.relpath(path, project_dir), number) for number, line in enumerate(stream, 1) if _IN_TEMPLATE.search(line)]
     return found

@@ -20,6 +20,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._tree import walk as paths_below
 from . import git
 
 # Not sources, whether or not a .gitignore says so, unless git tracks them. The second ones only beside a mix.exs.
@@ -99,7 +100,7 @@ def is_setting(path: str) -> bool:
 
 def walk(root: str, top: str = "", build_dir: str = "") -> t.Iterator[str]:
     """All files and links below, but for git's own and, with build_dir, for caches."""
-    for directory, names, files in os.walk(os.path.join(root, top)):
+    for directory, names, files in paths_below(os.path.join(root, top)):
         relative = os.path.relpath(directory, root)
         relative = "" if relative == "." else relative + "/"
         links = [name for name in names if os.path.islink(os.path.join(directory, name))]

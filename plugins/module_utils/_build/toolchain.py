@@ -14,6 +14,7 @@ import shutil
 import typing as t
 
 from .._errors import BeamError
+from .._tree import walk
 from .project import Toolchain
 
 
@@ -91,7 +92,7 @@ def identity(toolchain: Toolchain) -> str:
 def _listing(root: str) -> t.Iterator[str]:
     for app in os.listdir(root) if os.path.isdir(root) else ():
         for part in ("ebin", "priv"):
-            for directory, _names, files in os.walk(os.path.join(root, app, part)):
+            for directory, _names, files in walk(os.path.join(root, app, part)):
                 for name in files:
                     path = os.path.join(directory, name)
                     yield "%s %d" % (os.path.relpath(path, root), os.lstat(path).st_size)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 
 from .._errors import BeamError
+from .._tree import remove_tree, walk
 
 _COMPILED = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{12}")  # a Mix environment and a key, as build.py names them
 
@@ -43,7 +43,7 @@ def check_tree(tree: str) -> None:
     """Nothing in it may be more than a file, a directory, or a link that stays inside."""
     root = os.path.realpath(tree)
     found = []
-    for directory, names, files in os.walk(tree):
+    for directory, names, files in walk(tree):
         for name in names + files:
             path = os.path.join(directory, name)
             problem = _problem(path, root)
@@ -67,19 +67,11 @@ def _problem(path: str, root: str) -> str:
     return "" if stat.S_ISDIR(info.st_mode) else "not a regular file"
 
 
-def remove(path: str) -> None:
-    """Whole or not at all for a reader: the name goes first."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-
-
 def sweep(build_dir: str) -> None:
     """What killed builds left behind. Only under the lock."""
     for name in os.listdir(build_dir):
         if name.startswith(".tmp-"):
-            remove(os.path.join(build_dir, name))
+            remove_tree(os.path.join(build_dir, name))
 
 
 def _age(path: str) -> float:
@@ -97,13 +89,13 @@ def prune(build_dir: str, keep: int, current: str, compiled: str, keep_compiled:
     for record in sorted(records, key=_age, reverse=True)[keep:]:
         tree = record[: -len(".build.json")]
         if tree != current:
-            remove(record)
-            remove(tree)
+            remove_tree(record)
+            remove_tree(tree)
             gone.append(os.path.basename(tree))
     siblings = os.path.dirname(compiled)
     # Only what is ours: esbuild and tailwind install themselves beside the compiled code.
     ours = [os.path.join(siblings, entry) for entry in os.listdir(siblings) if _COMPILED.fullmatch(entry)]
     for path in sorted(ours, key=_age, reverse=True)[keep_compiled:]:
         if path != compiled:
-            remove(path)
+            remove_tree(path)
     return gone

@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from .._errors import BeamError
 from .._release.manifest import Manifest
 from .._store.base import Store
+from .._tree import remove_tree
 from .assemble import assemble, repair
 from .fetch import Brought, bring_layers
-from .files import named_errors, open_directory, owner_may_write, prepare_file, prepare_symlink, remove_tree, sync_directory, sync_file_system, write_atomically
+from .files import named_errors, open_directory, owner_may_write, prepare_file, prepare_symlink, sync_directory, sync_file_system, write_atomically
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .plan import Plan

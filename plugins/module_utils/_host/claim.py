@@ -23,6 +23,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import BeamError
+from .._json import parse_json
 from .files import write_atomically
 from .selinux import advice
 
@@ -210,7 +211,7 @@ class Claim:
             for name in sorted(os.listdir(self._at(self.notes))):
                 # A note that can't be read says nothing; the unit file is asked then.
                 with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                    document = json.loads(self._text(posixpath.join(self.notes, name)))
+                    document = parse_json(self._text(posixpath.join(self.notes, name)))
                     found[str(document["unit"])] = Note(frozenset(map(str, document["accounts"])), frozenset(map(str, document["paths"])))
         return found
 

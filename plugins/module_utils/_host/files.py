@@ -89,27 +89,14 @@ def sync_directory(path: str) -> None:
 def sync_file_system(directory: int) -> None:
     """Everything below this directory is on the disk afterwards.
 
-    One syncfs costs less than an fsync of each of two thousand files. Python has no function for it; a libc may have none.
+    One syncfs costs less than an fsync of each of two thousand files. Python has no function for it; a libc may have none: then all disks are synced.
     """
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
-        _sync_tree(directory)
+        os.sync()
     elif syncfs(directory) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
-
-
-def _sync_tree(directory: int) -> None:
-    for _root, _names, files, handle in os.fwalk(".", dir_fd=directory):
-        for name in files:
-            with contextlib.suppress(FileNotFoundError):
-                if stat.S_ISREG(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
-                    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
-                    try:
-                        os.fsync(file)
-                    finally:
-                        os.close(file)
-        os.fsync(handle)
 
 
 def prepare_file(path: str, data: bytes, tmp: str, mode: int = 0o644) -> str:
@@ -148,46 +135,3 @@ def owner_may_write(directory: str) -> None:
     if os.path.isdir(directory) and not os.path.islink(directory) and not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         with contextlib.suppress(PermissionError):  # of another user: what is done next says so
             os.chmod(directory, stat.S_IMODE(os.stat(directory).st_mode) | 0o700)
-
-
-def remove_tree(path: str) -> None:
-    """Remove path and all below it, on its own file system only, never through a symlink."""
-    try:
-        info = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(info.st_mode):
-        os.unlink(path)
-        return
-    owner_may_write(path)
-    handle = os.open(path, _DIRECTORY)
-    try:
-        _empty(handle, info.st_dev, path)
-    finally:
-        os.close(handle)
-    os.rmdir(path)
-
-
-def _empty(directory: int, device: int, label: str) -> None:
-    with os.scandir(directory) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_directory in found:
-        if not is_directory:
-            os.unlink(name, dir_fd=directory)
-            continue
-        handle = _open_to_empty(name, directory)
-        try:
-            if os.fstat(handle).st_dev != device:
-                raise BeamError("mount_below", "%s can't be removed" % label, "%s in it is a mount point" % name, "Unmount it first")
-            _empty(handle, device, label + "/" + name)
-        finally:
-            os.close(handle)
-        os.rmdir(name, dir_fd=directory)
-
-
-def _open_to_empty(name: str, directory: int) -> int:
-    if not os.access(name, os.R_OK | os.W_OK | os.X_OK, dir_fd=directory):
-        with contextlib.suppress(PermissionError):
-            # Its parent is ours alone by now, and scandir said that it is no symlink.
-            os.chmod(name, 0o700, dir_fd=directory)
-    return os.open(name, _DIRECTORY, dir_fd=directory)

@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._release.channel import MAX_SERIAL
 from .._release.names import check_channel, check_digest, check_name, check_version
 
@@ -80,7 +81,7 @@ class State:
 
 def parse_state(data: bytes, path: str) -> State:
     try:
-        doc = json.loads(data)
+        doc = parse_json(data)
         if doc["schema"] != SCHEMA:
             raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
         installed = {
@@ -90,7 +91,7 @@ def parse_state(data: bytes, path: str) -> State:
         seen = {check_channel(name): Seen(_serial(row["serial"]), check_digest(row["digest"])) for name, row in doc["seen"].items()}
         fences = {check_channel(name): _serial(number) for name, number in doc.get("fences", {}).items()}
         return State(check_name(doc["name"]), installed, _version(doc["current"]), _version(doc["previous"]), seen, fences)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
             "state_invalid", "%s can't be read" % path, str(exc) or type(exc).__name__,
             "Move it away: what is installed is found again from the manifests beside it (what channels were seen is forgotten)",

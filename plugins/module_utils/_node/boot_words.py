@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
+
+from .._json import parse_json
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
 _NUMBERS = r"\d{1,3}(?:,\s*\d{1,3})*"
@@ -54,8 +55,8 @@ def unfolded(lines: t.Iterable[str]) -> list[str]:
         text = line.strip()
         if text.startswith("{") and text.endswith("}"):
             try:
-                doc = json.loads(text)
-            except (ValueError, RecursionError):
+                doc = parse_json(text)
+            except ValueError:
                 doc = None
             message = _message(doc) if isinstance(doc, dict) else ""
             if message:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from .._deadline import TIMEOUTS, Limit, connect, http_connection, http_parts
 from .._errors import BeamError
+from .._json import parse_json
 from .boot_words import cut
 
 MAX_BODY = 1 << 20
@@ -143,8 +144,8 @@ def judge_http(check: HttpCheck, answer: Answer) -> Verdict:
     if not check.json and not check.jmespath:
         return Verdict(True, "answers %d" % answer.status)
     try:
-        document = json.loads(answer.body.decode("utf-8"))
-    except (ValueError, RecursionError):
+        document = parse_json(answer.body.decode("utf-8"))
+    except ValueError:
         return Verdict(False, "answers %d with a body that is not JSON%s" % (answer.status, excerpt(answer.body)))
     for path, wanted in check.json.items():
         got = lookup(document, path)

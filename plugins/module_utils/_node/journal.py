@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
+
+from .._json import parse_json
 
 MOST = 5000  # lines
 _STARTS = 3
@@ -66,7 +67,7 @@ class Journal:
 
 def _document(line: str) -> dict[str, t.Any]:
     try:
-        doc = json.loads(line)
+        doc = parse_json(line)
     except ValueError:
         return {}
     return doc if isinstance(doc, dict) else {}

@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -24,7 +23,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._mask import Mask
+from .._tree import remove_quietly
 from .boot_reason import read
 from .boot_words import plain
 from .daemon import Daemon
@@ -146,7 +147,7 @@ class _Places:
                 return []
         try:
             with open(os.open("done.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb") as stream:
-                return [note for note in json.load(stream)["done"] if isinstance(note, dict)]
+                return [note for note in parse_json(stream.read())["done"] if isinstance(note, dict)]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
@@ -219,7 +220,7 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
         seconds = round(time.monotonic() - begun, 3)
         output = _mask(places, directory, name, around.mask, request.lines)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_quietly(temporary)
     places.prune(directory)
     result = {"rc": code if code is not None else -signal.SIGKILL, "timed_out": code is None, "output": output, "log_file": os.path.join(places.path, name),
               "seconds": seconds}

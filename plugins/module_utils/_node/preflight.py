@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import typing as t
 
 from .._errors import BeamError
+from .._tree import remove_quietly
 from . import sockets, vm_settings
 from .daemon import Daemon
 from .envfile import COOKIE_FILE
@@ -69,4 +69,4 @@ def _after(target: Target, env: t.Mapping[str, str], around: Surroundings) -> t.
         after = vm_settings.after_script(target, {**env, "RELEASE_TMP": temporary}, around.directory, around.identity())
         return {key: value for key, value in after.items() if value != temporary}
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_quietly(temporary)

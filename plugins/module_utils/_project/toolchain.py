@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .._build import needs, packages
 from .._build.lockfile import Locked, parse_lock, used
+from .._json import parse_json
 from .mix_exs import MixProject, least
 from .repository import Files, joined
 
@@ -179,7 +180,7 @@ def _expanded(aliases: t.Mapping[str, t.Sequence[str]], name: str, seen: frozens
 
 def _has_packages(text: str) -> bool:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError:
         return True
     return isinstance(document, dict) and any(

@@ -13,6 +13,7 @@ import os
 import re
 import stat
 
+from .._tree import walk
 from .abi import Abi
 from .elf import Elf, read_elf
 
@@ -36,7 +37,7 @@ def libc_of(elf: Elf) -> str:
 
 def _find(tree: str) -> dict[str, Elf]:
     found = {}
-    for directory, _subdirectories, names in os.walk(tree):
+    for directory, _subdirectories, names in walk(tree):
         for name in names:
             if name.endswith(".beam"):
                 continue

@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from .._errors import BeamError, Conflict
+from .._json import parse_json
 from .names import check_channel, check_digest, check_name, check_version, is_whole
 
 SCHEMA = 1
@@ -209,7 +210,7 @@ def parse_channel(data: bytes, counters: bool = True) -> Channel:
     try:
         if len(data) > MAX_CHANNEL_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_CHANNEL_BYTES)
-        doc = json.loads(data)
+        doc = parse_json(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
         for key, least in (("serial", 1), ("fence", 0)):
@@ -227,7 +228,7 @@ def parse_channel(data: bytes, counters: bool = True) -> Channel:
             for g in doc["ghosts"]
         )
         return Channel(**doc)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
             "channel_invalid", "the channel can't be read", str(exc) or type(exc).__name__,
             "Find out who wrote it. Where only its counters are wrong, the playbook alchemist.beam.unlock mends it; else write it anew: "

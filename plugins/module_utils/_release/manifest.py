@@ -21,6 +21,7 @@ import typing as t
 from dataclasses import dataclass, field, fields
 
 from .._errors import BeamError
+from .._json import parse_json
 from .abi import Abi
 from .names import check_name, check_version, is_digest
 
@@ -281,7 +282,7 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
         )
     try:
         _refuse_bomb(data)
-        doc = json.loads(data, object_pairs_hook=_no_duplicates)
+        doc = parse_json(data, object_pairs_hook=_no_duplicates)
         if not isinstance(doc, dict) or doc.get("schema") != SCHEMA:
             raise ValueError("its schema is %.40r, this collection reads %d" % (doc.get("schema") if isinstance(doc, dict) else None, SCHEMA))
         _closed(doc, _KEYS, "it")
@@ -298,7 +299,7 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
         if manifest.to_bytes() != data:
             raise ValueError("it is not in canonical form")
         _check_whole(manifest)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
             "manifest_invalid", "%s can't be read" % label.strip(), str(exc) or type(exc).__name__,
             "Publish the release again with this version of the collection",

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._errors import BeamError
+from .._json import parse_json
 from .abi import Abi
 from .manifest import Provenance
 from .names import check_name, check_version
@@ -48,7 +49,7 @@ def load_record(tree: str) -> BuildRecord | None:
     path = record_path(tree)
     try:
         with open(path, "rb") as stream:
-            doc: t.Any = json.load(stream)
+            doc: t.Any = parse_json(stream.read())
         return BuildRecord(
             check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]),
             Provenance(**doc["provenance"]), tuple(str(app) for app in doc["own_apps"]),

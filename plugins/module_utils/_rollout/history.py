@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._mask import NOTHING_NAMED
 from .._store.base import Store
 from .._store.keys import history_key, history_prefix
@@ -44,9 +45,9 @@ def read_history(store: Store, name: str, channel: str, count: int) -> list[dict
 def _report(store: Store, key: str) -> dict[str, t.Any]:
     place = {"key": key, "id": key.rsplit("/", 1)[1][: -len(".json")].partition("-")[2]}
     try:
-        report = json.loads(store.get(key, MAX_REPORT_BYTES).data)
+        report = parse_json(store.get(key, MAX_REPORT_BYTES).data)
         if not isinstance(report, dict):
             raise ValueError("it is no report")
         return {**place, **report}
-    except (ValueError, RecursionError, BeamError) as exc:
+    except (ValueError, BeamError) as exc:
         return {**place, "damaged": str(exc)}

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._errors import BeamError, Conflict
+from .._json import parse_json
 from .._release.channel import LAST_SERIAL, Stamp, Target
 from .._release.names import check_channel, check_digest, check_name, check_rollout, check_version, is_whole
 
@@ -220,7 +221,7 @@ def parse_journal(data: bytes, name: str, channel: str, counters: bool = True) -
     try:
         if len(data) > MAX_JOURNAL_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_JOURNAL_BYTES)
-        doc = json.loads(data)
+        doc = parse_json(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
         if not counters:
@@ -243,7 +244,7 @@ def parse_journal(data: bytes, name: str, channel: str, counters: bool = True) -
         if (check_name(journal.name), check_channel(journal.channel)) != (name, channel):
             raise ValueError("it is of %s %s" % (journal.name, journal.channel))
         return journal
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, BeamError) as exc:
         raise BeamError(
             "journal_invalid", "the journal of %s on the channel %s can't be read" % (name, channel), str(exc) or type(exc).__name__,
             "Where only its fence is wrong, the playbook alchemist.beam.unlock mends it; else see what each host runs, and bring those back into their"

@@ -21,6 +21,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, Conflict
+from .._json import parse_json
 from .._store.base import Store
 from .lease import Lease, iso_now, renew, write_lock
 from .lock import Lock, beat, held_by, parse_lock
@@ -91,7 +92,7 @@ def _become_keeper(open_store: OpenStore, lock: Lock, controller: Process, ready
             with os.fdopen(order, "rb") as stream:
                 data = stream.read()
             if data:
-                doc = json.loads(data)
+                doc = parse_json(data)
                 keep(open_store, Lease(parse_lock(doc["lock"].encode("ascii"), lock.name, lock.channel), doc["etag"]), controller)
     finally:
         os._exit(0)

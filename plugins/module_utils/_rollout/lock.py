@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from .._errors import BeamError, Conflict
+from .._json import parse_json
 from .._release.channel import LAST_SERIAL
 from .._release.names import check_channel, check_name, is_whole
 from .process import Process
@@ -160,7 +161,7 @@ def parse_lock(data: bytes, name: str, channel: str) -> Lock:
     try:
         if len(data) > MAX_LOCK_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_LOCK_BYTES)
-        doc = json.loads(data)
+        doc = parse_json(data)
         if doc.pop("schema") != SCHEMA:
             raise ValueError("its schema is unknown")
         if not is_whole(doc["serial"]) or not 0 < doc["serial"] <= LAST_SERIAL or not isinstance(doc["token"], str):
@@ -170,7 +171,7 @@ def parse_lock(data: bytes, name: str, channel: str) -> Lock:
         if (check_name(lock.name), check_channel(lock.channel)) != (name, channel):
             raise ValueError("it is of %s %s" % (lock.name, lock.channel))
         return lock
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, BeamError) as exc:
         raise BeamError(
             "lock_invalid", "the lock of %s on the channel %s can't be read" % (name, channel), str(exc) or type(exc).__name__,
             "Make sure that no rollout runs, then write it anew with rollout_lock state=broken (playbook alchemist.beam.unlock)",

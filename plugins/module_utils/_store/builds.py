@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError, NotFound
+from .._json import parse_json
 from .._release.names import check_digest, check_name, check_version, is_digest
 from .._release.published import PublishedBuild
 from .base import Store, named
@@ -52,14 +53,14 @@ def inputs_of(inputs: str, exclude: t.Iterable[str] = ()) -> str:
 
 def parse_build(data: bytes, name: str, inputs: str) -> BuildEntry:
     try:
-        doc = json.loads(data)
+        doc = parse_json(data)
         if doc["schema"] != SCHEMA:
             raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
         found = BuildEntry(check_name(doc["name"]), check_digest(doc["inputs"]), check_version(doc["version"]), check_digest(doc["digest"]))
         if (found.name, found.inputs) != (name, inputs):
             raise ValueError("it is of %s %s" % (found.name, found.inputs[:12]))
         return found
-    except (ValueError, KeyError, TypeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, BeamError) as exc:
         raise BeamError(
             "build_invalid", "the build entry %s of %s can't be read" % (inputs[:12], name), str(exc) or type(exc).__name__,
             "release_artifact with state: pruned removes it",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import getpass
-import json
 import secrets
 import socket
 import time
@@ -17,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import BeamError, Conflict
+from .._json import parse_json
 from .._mask import NOTHING_NAMED
 from .._release.channel import (
     LAST_SERIAL,
@@ -164,7 +164,7 @@ def _conflict(now: Channel, why: str) -> Conflict:
 
 def channel_dict(channel: Channel) -> dict[str, t.Any]:
     """As in the document: for results and diffs."""
-    document: dict[str, t.Any] = json.loads(channel.to_bytes())
+    document: dict[str, t.Any] = parse_json(channel.to_bytes())
     return document
 
 

@@ -31,8 +31,10 @@ CHUNK = 1024 * 1024
 OPEN_DIRECTORY = 0o755
 OBJECT = 0o644
 _TMP = ".tmp-"
+_DEEPEST = 16  # no key of ours has as many parts
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _Rows = list[tuple[str, os.stat_result]]
+_Keys = list[str]
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 # errno -> code, why, hint
@@ -203,7 +205,17 @@ class DirectoryStore(Store):
 
     def _walk(self, parent: str, start: str, temporary: bool = False) -> _Rows:
         """Regular files below parent whose path there starts with start."""
+        rows, below = self._files(parent, start, temporary)
+        while below:
+            more, deeper = self._files(below.pop(), "", temporary)
+            rows += more
+            below += [key for key in deeper if key.count("/") < _DEEPEST]
+        return rows
+
+    def _files(self, parent: str, start: str, temporary: bool) -> tuple[_Rows, _Keys]:
+        """Of one directory; and the directories in it."""
         rows: _Rows = []
+        below: _Keys = []
         try:
             with self._directory(parent + "/x" if parent else "x") as (directory, _name):
                 for name in os.listdir(directory):
@@ -216,12 +228,12 @@ class DirectoryStore(Store):
                     if not name.startswith(start):
                         continue
                     if st.S_ISDIR(info.st_mode) and not hidden:
-                        rows += self._walk(key, "", temporary)
+                        below.append(key)
                     elif st.S_ISREG(info.st_mode) and (name.startswith(_TMP) if temporary else not hidden):
                         rows.append((key, info))
         except FileNotFoundError:
             pass
-        return rows
+        return rows, below
 
     def _etag_of(self, name: str, directory: int) -> str | None:
         try:

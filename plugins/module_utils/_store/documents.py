@@ -17,6 +17,7 @@ import zlib
 from dataclasses import dataclass
 
 from .._errors import BeamError, NotFound
+from .._json import parse_json
 from .._release.channel import MAX_CHANNEL_BYTES, Channel, parse_channel
 from .._release.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from .._release.names import check_digest, check_name, check_version
@@ -57,14 +58,14 @@ class Pin:
 
 def parse_version(data: bytes, name: str, version: str) -> Version:
     try:
-        doc = json.loads(data)
+        doc = parse_json(data)
         if doc["schema"] != SCHEMA:
             raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
         found = Version(check_name(doc["name"]), check_version(doc["version"]), check_digest(doc["digest"]))
         if (found.name, found.version) != (name, version):
             raise ValueError("it is of %s %s" % (found.name, found.version))
         return found
-    except (ValueError, KeyError, TypeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, BeamError) as exc:
         raise BeamError(
             "version_invalid", "the version document of %s %s can't be read" % (name, version), str(exc) or type(exc).__name__,
             "Find out who changed the store; publish the release under a new version",
@@ -178,12 +179,12 @@ def read_pin(store: Store, name: str, version: str) -> Pin | None:
 
 def parse_pin(data: bytes, name: str, version: str) -> Pin:
     try:
-        doc: t.Any = json.loads(data)
+        doc: t.Any = parse_json(data)
         pin = Pin(check_version(doc["version"]), check_digest(doc["digest"]), str(doc["by"]), str(doc["at"]))
         if pin.version != version:
             raise ValueError("it is of %s" % pin.version)
         return pin
-    except (ValueError, KeyError, TypeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, BeamError) as exc:
         raise BeamError(
             "pin_invalid", "the pin of %s %s can't be read" % (name, version), str(exc) or type(exc).__name__,
             "Unpin it (alchemist.beam.release_artifact with pinned: false), then pin it again",

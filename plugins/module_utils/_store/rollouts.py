@@ -10,10 +10,10 @@ Only that is read here. The journal itself, with its rules, is _rollout/journal.
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from .._errors import BeamError, NotFound
+from .._json import parse_json
 from .._release.names import check_channel, check_version
 from .base import Store
 from .keys import names_in, prefix
@@ -31,7 +31,7 @@ def versions_in_rollouts(store: Store, name: str) -> dict[str, str]:
 def _versions(store: Store, key: str) -> dict[str, str]:
     channel = key.rsplit("/", 1)[1][: -len(".json")]
     try:
-        doc = json.loads(store.get(key, MAX_JOURNAL_BYTES).data)
+        doc = parse_json(store.get(key, MAX_JOURNAL_BYTES).data)
         running = bool(doc["id"]) and doc["state"] != "finished"
         needed: list[t.Any] = [doc["version"], (doc["stable"] or {}).get("version")] if running else []
         # A host may be left over from a rollout that is called finished: it has to be brought home all the same.
@@ -40,7 +40,7 @@ def _versions(store: Store, key: str) -> dict[str, str]:
         return {check_version(version): why % (doc["id"], channel) for version in needed if version}
     except NotFound:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BeamError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
             "journal_invalid", "the journal %s of the store %s can't be read" % (key, store.location), str(exc) or type(exc).__name__,
             "See what the hosts of that channel run, then remove the file",

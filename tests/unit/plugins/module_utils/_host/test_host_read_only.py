@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._host import install as install_module
-from ansible_collections.alchemist.beam.plugins.module_utils._host.files import remove_tree
+from ansible_collections.alchemist.beam.plugins.module_utils._tree import remove_tree
 
 from .conftest import Shelf, check_whole, tree
 
