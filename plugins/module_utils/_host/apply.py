@@ -30,6 +30,7 @@ from .files import named_errors, open_directory, owner_may_write, prepare_file, 
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .plan import Plan
+from .present import is_noted
 
 
 @dataclass
@@ -58,7 +59,7 @@ def apply(plan: Plan, store: t.Callable[[], Store], prove: t.Callable[[Manifest,
         verb = "activated" if plan.activate else "deactivated" if plan.deactivate else "noted"
         with named_errors("%s can't be %s" % (plan.version, verb)), applied.timed("switch"):
             _commit(plan)
-        if plan.remove or plan.garbage:
+        if plan.clears:
             with named_errors("what is not needed any more can't be removed"), applied.timed("prune"):
                 applied.removed = _clear(plan)
     finally:
@@ -133,7 +134,7 @@ def _replace(new: str, path: str, tmp: str) -> None:
 def _commit(plan: Plan) -> None:
     """Both are ready before the first is renamed, so that a full disk can't come between the switch and its note."""
     layout, after = plan.layout, plan.after_switch
-    state = prepare_file(layout.state, after.to_bytes(), layout.tmp) if after != plan.before else None
+    state = None if is_noted(layout, after) else prepare_file(layout.state, after.to_bytes(), layout.tmp)
     if plan.activate:
         os.rename(prepare_symlink(layout.link, posixpath.join("releases", plan.version), layout.tmp), layout.link)
     elif plan.deactivate:
@@ -151,11 +152,9 @@ def _clear(plan: Plan) -> tuple[str, ...]:
     removed = tuple(version for version in plan.remove if version not in used)
     for version in removed:
         _take_away(layout.release(version), posixpath.join(layout.tmp, "gone-" + version))
-        known = plan.after_switch.installed.get(version) or plan.before.installed.get(version)
-        if known is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(layout.manifest(known.digest))
     after = plan.after_switch.without(removed)
+    if plan.orphans:
+        _remove_manifests(layout, set(plan.orphans) - {release.digest for release in after.installed.values()})
     named = {sha256 for release in after.installed.values() for sha256 in release.layers}
     for sha256 in plan.garbage:
         if sha256 not in named:
@@ -163,6 +162,12 @@ def _clear(plan: Plan) -> tuple[str, ...]:
     if after != plan.after_switch:
         write_atomically(layout.state, after.to_bytes(), layout.tmp)
     return removed
+
+
+def _remove_manifests(layout: Layout, digests: t.Iterable[str]) -> None:
+    for digest in digests:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(layout.manifest(digest))
 
 
 def _take_away(path: str, aside: str) -> None:

@@ -25,7 +25,7 @@ from .files import named_errors, plain_umask
 from .layout import Layout
 from .lock import exclusive, settled
 from .plan import Plan, plan_deactivation, plan_install, plan_removal
-from .present import check_directories, has_leftovers, read_state, utc
+from .present import check_directories, has_leftovers, is_noted, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
 from .search import Search, search_of
 from .state import State
@@ -70,7 +70,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
             warnings = _require(request, plan, t.cast(Resolved, resolved).manifest, search)
         applied = Applied()
         resolving = time.monotonic() - begun
-        if not check_mode and (plan.changed or plan.after != state or has_leftovers(layout)):
+        if not check_mode and (plan.changed or not is_noted(layout, plan.after) or has_leftovers(layout)):
             with plain_umask():
                 check_directories(layout, create=True)
                 with exclusive(layout.lock, request.lock_timeout):

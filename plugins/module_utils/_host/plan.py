@@ -18,7 +18,7 @@ from .assemble import is_own
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .present import layers_on_disk, read_current, read_pointers, versions_on_disk
-from .resolve import Resolved
+from .resolve import Resolved, manifests_on_disk
 from .rot import Rot, find_rot
 from .state import Installed, State
 from .verify import Reading, damaged_files
@@ -52,6 +52,7 @@ class Plan:
     activate: bool = False
     remove: tuple[str, ...] = ()  # versions
     garbage: tuple[str, ...] = ()  # layers that no release refers to any more
+    orphans: tuple[str, ...] = ()  # digests of manifests without a release
     space: Space = Space()
     layers_here: int = 0
     deactivate: bool = False  # the pointer goes away
@@ -59,7 +60,11 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        return bool(self.brings or self.activate or self.deactivate or self.remove or self.garbage)
+        return bool(self.brings or self.activate or self.deactivate or self.clears)
+
+    @property
+    def clears(self) -> bool:
+        return bool(self.remove or self.garbage or self.orphans)
 
     @property
     def brings(self) -> bool:
@@ -136,7 +141,7 @@ def plan_install(
     return Plan(
         layout, version, digest, current, state, after, manifest, installed is None, damaged, fetch,
         tuple(layer for layer in layers if layer.sha256 not in lacking) if installed is None else (), rot, switch, remove,
-        _garbage(layout, after.without(remove)), space,
+        _garbage(layout, after.without(remove)), _orphans(layout, after.without(remove)), space,
         len(layers_on_disk(layout)), pointers=pointers,
     )
 
@@ -154,8 +159,9 @@ def plan_removal(layout: Layout, state: State, version: str | None, digest: str 
     if version is None:
         version = next((v for v, release in state.installed.items() if release.digest == digest), "")
     current, pointers = read_current(layout), read_pointers(layout)
-    if version not in versions_on_disk(layout):
-        return Plan(layout, version, digest or "", current, state, state, pointers=pointers, layers_here=len(layers_on_disk(layout)))
+    if version not in versions_on_disk(layout):  # a removal that was killed may have left what only it needed
+        return Plan(layout, version, digest or "", current, state, state, pointers=pointers, garbage=_garbage(layout, state),
+                    orphans=_orphans(layout, state), layers_here=len(layers_on_disk(layout)))
     label = "%s %s is not removed" % (state.name, version)
     pointing = sorted(name for name, pointed in pointers.items() if pointed == version)
     if pointing:
@@ -170,7 +176,7 @@ def plan_removal(layout: Layout, state: State, version: str | None, digest: str 
         raise BeamError("mount_below", label, "a file system is mounted in it", "Unmount it first")
     known = state.installed.get(version)
     return Plan(layout, version, known.digest if known else "", current, state, state, remove=(version,), pointers=pointers,
-                garbage=_garbage(layout, state.without([version])), layers_here=len(layers_on_disk(layout)))
+                garbage=_garbage(layout, state.without([version])), orphans=_orphans(layout, state.without([version])), layers_here=len(layers_on_disk(layout)))
 
 
 def _distinct(manifest: Manifest) -> tuple[Layer, ...]:
@@ -226,6 +232,11 @@ def _garbage(layout: Layout, after: State) -> tuple[str, ...]:
     """Layers on the disk that no remaining release names."""
     named = {sha256 for release in after.installed.values() for sha256 in release.layers}
     return tuple(sorted(layers_on_disk(layout) - named))
+
+
+def _orphans(layout: Layout, after: State) -> tuple[str, ...]:
+    """Digests of the manifests on the disk that no remaining release has."""
+    return tuple(sorted(manifests_on_disk(layout) - {release.digest for release in after.installed.values()}))
 
 
 def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer], apart: bool) -> Space:

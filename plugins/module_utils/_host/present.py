@@ -132,3 +132,11 @@ def read_state(layout: Layout, name: str) -> State:
         if state.previous is not None and state.previous not in present:
             state = replace(state, previous=None)
     return state
+
+
+def is_noted(layout: Layout, state: State) -> bool:
+    """Whether the state file says that already: read_state also tells what a run that died had no time to note."""
+    try:
+        return load_state(layout.state, state.name) == state
+    except BeamError:
+        return False

@@ -106,13 +106,16 @@ def cached(layout: Layout, digest: str) -> Manifest | None:
 
 def known_manifests(layout: Layout, without: t.Collection[str] = ()) -> t.Iterator[tuple[str, Manifest]]:
     """The manifests that are kept on this server, by digest."""
+    for digest in sorted(manifests_on_disk(layout).difference(without)):
+        manifest = cached(layout, digest)
+        if manifest is not None:
+            yield digest, manifest
+
+
+def manifests_on_disk(layout: Layout) -> frozenset[str]:
+    """The digests in their names."""
     try:
-        names = sorted(os.listdir(layout.manifests))
+        names = [name.partition(".") for name in os.listdir(layout.manifests)]
     except FileNotFoundError:
-        return
-    for name in names:
-        digest, _dot, ending = name.partition(".")
-        if ending == "json" and is_digest(digest) and digest not in without:
-            manifest = cached(layout, digest)
-            if manifest is not None:
-                yield digest, manifest
+        return frozenset()
+    return frozenset(digest for digest, _dot, ending in names if ending == "json" and is_digest(digest))

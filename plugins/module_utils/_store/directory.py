@@ -32,10 +32,12 @@ OPEN_DIRECTORY = 0o755
 OBJECT = 0o644
 _TMP = ".tmp-"
 _DEEPEST = 16  # no key of ours has as many parts
+_NEXT = _TMP + "next"  # the name of what replaces an object, for a moment and below the lock: what a killed writer left the next one takes away
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _Rows = list[tuple[str, os.stat_result]]
 _Keys = list[str]
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS, errno.EINVAL}  # a file system, or a kernel, that knows no O_TMPFILE
 
 # errno -> code, why, hint
 _ERRORS: dict[int, tuple[str, str, str]] = {
@@ -82,9 +84,9 @@ class DirectoryStore(Store):
         with self._errors(key), self._directory(key, create=True) as (directory, name):
             if _exists(name, directory):
                 return False
-            with _temporary(directory, data, size, key) as temporary:
+            with _fresh(directory, data, size, key) as fresh:
                 try:
-                    os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+                    fresh.link(name)
                 except FileExistsError:
                     return False
                 except OSError as exc:
@@ -93,21 +95,21 @@ class DirectoryStore(Store):
                     with locked(directory, self._where(key)):
                         if _exists(name, directory):
                             return False
-                        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                        fresh.rename(name)
             os.fsync(directory)
         self._wrote()
         return True
 
     def replace(self, key: str, data: bytes, etag: str | None) -> str:
         # The lock is held as briefly as can be: a writer that is stopped just then keeps all others out.
-        with self._errors(key), self._directory(key, create=True) as (directory, name), _temporary(directory, data, len(data), key) as temporary:
+        with self._errors(key), self._directory(key, create=True) as (directory, name), _fresh(directory, data, len(data), key) as fresh:
             with locked(directory, self._where(key)):
                 if self._etag_of(name, directory) != etag:
                     raise Conflict(
                         "store_conflict", "%s of the store %s was not written" % (key, self.location),
                         "somebody else changed it meanwhile", "Look at it, and run the task again",
                     )
-                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                fresh.rename(name)
             os.fsync(directory)
         self._wrote()
         return _etag(data)
@@ -304,24 +306,87 @@ def _exists(name: str, directory: int) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _temporary(directory: int, data: bytes | t.BinaryIO, size: int, key: str) -> t.Iterator[str]:
-    """A file with data, on the disk for good; it is gone afterwards unless it was renamed."""
-    name = _TMP + secrets.token_hex(8)
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
-    try:
-        with os.fdopen(fd, "wb") as out:
-            set_mode(fd, OBJECT)
-            stream = io.BytesIO(data) if isinstance(data, bytes) else data
-            written = 0
+class _Fresh:
+    """A file that has its content and not yet its name. Where the file system can do that it has none at all, and so ends with its writer."""
+
+    def __init__(self, directory: int) -> None:
+        self.directory = directory
+        self.name = ""
+        try:
+            self.fd = os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        except OSError as exc:
+            if exc.errno not in _NO_UNNAMED:
+                raise
+            self.fd = self._named()
+
+    def _named(self) -> int:
+        self.name = _TMP + secrets.token_hex(8)
+        return os.open(self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.directory)
+
+    def fill(self, data: bytes | t.BinaryIO, size: int, key: str) -> None:
+        set_mode(self.fd, OBJECT)
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        written = 0
+        with os.fdopen(os.dup(self.fd), "wb") as out:
             for chunk in iter(lambda: stream.read(CHUNK), b""):
                 out.write(chunk)
                 written += len(chunk)
-            if written != size:
-                raise ValueError("%s: %d bytes were announced, %d came" % (key, size, written))
-            out.flush()
-            os.fsync(out.fileno())
-        yield name
-    finally:
+        if written != size:
+            raise ValueError("%s: %d bytes were announced, %d came" % (key, size, written))
+        os.fsync(self.fd)
+
+    def link(self, name: str) -> None:
+        if self.name:
+            os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
+            return
+        try:
+            os.link("/proc/self/fd/%d" % self.fd, name, dst_dir_fd=self.directory, follow_symlinks=True)
+        except FileNotFoundError as exc:  # there is no /proc
+            raise OSError(errno.ENOSYS, exc.strerror) from exc
+
+    def rename(self, name: str) -> None:
+        """Whoever calls holds the lock of the directory: only so is _NEXT ours."""
+        own = self.name or self._next()
+        try:
+            os.rename(own, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+            self.name = ""
+        except OSError:
+            if own == _NEXT:
+                os.unlink(_NEXT, dir_fd=self.directory)
+            raise
+
+    def _next(self) -> str:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=directory)
+            os.unlink(_NEXT, dir_fd=self.directory)
+        try:
+            self.link(_NEXT)
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            self._copy()
+            return self.name
+        return _NEXT
+
+    def _copy(self) -> None:
+        """With a name of its own, as this one can't get any."""
+        unnamed, self.fd = self.fd, self._named()
+        with os.fdopen(unnamed, "rb") as stream:
+            stream.seek(0)
+            self.fill(t.cast(t.BinaryIO, stream), os.fstat(unnamed).st_size, self.name)
+
+    def close(self) -> None:
+        os.close(self.fd)
+        if self.name:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.name, dir_fd=self.directory)
+
+
+@contextlib.contextmanager
+def _fresh(directory: int, data: bytes | t.BinaryIO, size: int, key: str) -> t.Iterator[_Fresh]:
+    """A file with data, on the disk for good; it is gone afterwards unless it got the name of the object."""
+    fresh = _Fresh(directory)
+    try:
+        fresh.fill(data, size, key)
+        yield fresh
+    finally:
+        fresh.close()

@@ -100,8 +100,8 @@ def roots(store: Store, name: str) -> dict[str, str]:
 
 def plan_remove(store: Store, name: str, version: str, min_layer_age: float) -> RemovalPlan:
     found = read_version(store, name, version)
-    if found is None:
-        return RemovalPlan(name, (), (), (), {}, min_layer_age)
+    if found is None:  # a removal that was killed may have left what only it needed
+        return _plan(store, name, [], {}, min_layer_age)
     _refuse_root(name, version, roots(store, name))
     return _plan(store, name, [found], {}, min_layer_age)
 

@@ -4,39 +4,35 @@
 
 """An installation that is killed, or whose system calls fail, at any point: `current` is old or new, whole; a re-run converges.
 
-strace injects the faults into a real run. Without ALL_FAULTS=1 a sample of the points is taken, spread over all of them.
+tests/support/kill_at.py does it to a real run. Without ALL_FAULTS=1 a sample of the points is taken, spread over all of them.
+tests/bench/bad_days_crash_points.py kills all that changes a store or a server, at more than a thousand points.
 """
 
 from __future__ import annotations
 
+import errno
+import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing as t
 import warnings
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
+from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Manifest
 
 from .conftest import Shelf, check_whole
 
-DRIVER = os.path.join(os.path.dirname(__file__), "install_driver.py")
-# Every call by which the installation changes the file system. openat counts where it creates.
-MUTATING = (
-    "openat", "write", "pwrite64", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat",
-    "symlink", "symlinkat", "fsync", "fdatasync", "syncfs", "utimensat", "ftruncate", "fchmod", "chmod",
-)
-FAULTS = ("signal=KILL", "error=ENOSPC", "error=EIO")
-SAMPLE = 18  # points of each fault, unless ALL_FAULTS is set
-
-
-class Point(t.NamedTuple):
-    call: str
-    when: int  # the how manieth call of that name in its thread: that is what strace counts
+SUPPORT = Path(__file__).resolve().parents[4] / "support"
+FAULTS = (None, errno.ENOSPC, errno.EIO)  # None: SIGKILL
+SAMPLE = 24  # points of each fault, unless ALL_FAULTS is set
+FREES = ("unlink", "unlinkat", "rmdir")  # no full disk keeps anybody from these
 
 
 class Scene:
@@ -54,28 +50,12 @@ class Scene:
         shutil.rmtree(self.shelf.base, ignore_errors=True)
         subprocess.run(["cp", "-a", self.template, self.shelf.base], check=True)
 
-    def run(self, *strace: str) -> subprocess.CompletedProcess[str]:
-        argv = [*strace, sys.executable, DRIVER, self.shelf.base, "file://" + self.shelf.store.root, "1.2.0"]
-        env = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
-
-    def points(self) -> list[Point]:
-        """Where a run changes the base, in order, by how strace will find it again."""
-        self.reset()
-        log = Path(self.shelf.root, "strace.log")
-        done = self.run("strace", "-f", "-qq", "-y", "-s", "300", "-o", str(log), "-e", "trace=" + ",".join(MUTATING))
-        assert done.returncode == 0, done
-        counts: dict[tuple[str, str], int] = defaultdict(int)
-        found: dict[Point, None] = {}
-        for line in log.read_text(errors="replace").splitlines():
-            match = re.match(r"(\d+) +(\w+)\((.*)", line)
-            if match is None or match.group(2) not in MUTATING:
-                continue
-            thread, call, rest = match.groups()
-            counts[thread, call] += 1
-            if self.shelf.base in rest and (call != "openat" or "O_CREAT" in rest):
-                found[Point(call, counts[thread, call])] = None
-        return list(found)
+    def run(self) -> None:
+        """0: done. 3: refused by name."""
+        try:
+            install(Request(Wanted("demo", version="1.2.0"), self.shelf.base, "active", keep=1), self.shelf.open)
+        except BeamError:
+            sys.exit(3)
 
     def check(self, label: str) -> str:
         """current is old or new, and what it points at is whole; the version."""
@@ -90,48 +70,57 @@ class Scene:
         return version
 
 
-@pytest.fixture(name="scene")
-def _scene(shelf: Shelf) -> Scene:
-    works = shutil.which("strace") and subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode == 0
-    if not works:
-        warnings.warn("NOT TESTED: strace is not here or may not trace: no fault was injected into an installation", stacklevel=1)
-        pytest.skip("NOT TESTED: strace is not here or may not trace")
-    return Scene(shelf)
+@pytest.fixture(name="shelf")
+def _shelf_in_memory(tmp_path: Path) -> t.Iterator[Shelf]:
+    """Each run ends with a sync of its whole file system: on a disk that is at work that takes a second."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as place:
+        yield Shelf(Path(place))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_current_is_old_or_new_and_a_second_run_converges(fault: str, scene: Scene) -> None:
-    points = scene.points()
-    assert len(points) > 60, points
-    if fault != "signal=KILL":
-        points = [point for point in points if point.call not in ("unlink", "unlinkat", "rmdir") or "EIO" in fault]
-    step = 1 if os.environ.get("ALL_FAULTS") else max(1, len(points) // SAMPLE)
-    reached = 0
+@pytest.fixture(name="traced", scope="module")
+def _traced() -> t.Any:
+    spec = importlib.util.spec_from_file_location("alchemist_beam_support_kill_at", SUPPORT / "kill_at.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules.setdefault(spec.name, importlib.util.module_from_spec(spec))
+    spec.loader.exec_module(module)
+    why = module.lacking()
+    if why:
+        warnings.warn("NOT TESTED: no fault was injected into an installation: %s" % why, stacklevel=1)
+        pytest.skip("NOT TESTED: %s" % why)
+    return module
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["KILL", "ENOSPC", "EIO"])
+def test_current_is_old_or_new_and_a_second_run_converges(fault: int | None, shelf: Shelf, traced: t.Any) -> None:
+    scene = Scene(shelf)
+    but = FREES if fault == errno.ENOSPC else ()
+    scene.reset()
+    calls = traced.kill_at(scene.run, None, but).calls
+    assert len(calls) > 60, calls
+    step = 1 if os.environ.get("ALL_FAULTS") else max(1, len(calls) // SAMPLE)
+    stopped = 0
     ends = set()
-    for point in points[::step]:
+    for at in range(1, len(calls) + 1, step):
         scene.reset()
-        label = "%s at %s number %d" % (fault, *point)
-        # With --seccomp-bpf it is three times as fast, but strace 6.1 then injects no signal.
-        fast = () if "signal" in fault else ("--seccomp-bpf",)
-        done = scene.run("strace", "-f", "-qq", *fast, "-o", os.devnull, "-e", "trace=" + point.call,
-                         "-e", "inject=%s:%s:when=%d" % (point.call, fault, point.when))
+        label = "%s at call %d" % (fault, at)
+        done = traced.kill_at(scene.run, at, but) if fault is None else traced.fail_at(scene.run, at, fault, but)
         version = scene.check(label)
-        assert "Traceback" not in done.stderr, (label, done.stderr)
-        assert done.returncode in (0, 3, -9), (label, done)
-        if done.returncode == 0:
+        assert done.code in (0, 3, -1) and not done.said, (label, done)
+        if done.code == 0:
             assert version == "1.2.0", label
-        reached += done.returncode != 0
+        stopped += done.code != 0
         ends.add(version)
-        again = scene.run()
-        assert again.returncode == 0, (label, again)
+        assert scene.shelf.install(version="1.2.0", state="active", keep=1), label
         assert scene.check(label) == "1.2.0"
         assert os.listdir(scene.shelf.base + "/tmp") == [], label
-        assert sorted(os.listdir(scene.shelf.base + "/releases")) == ["1.1.0", "1.2.0"], label
+        kept = sorted(os.listdir(scene.shelf.base + "/releases"))
+        assert kept == ["1.1.0", "1.2.0"], label
+        assert sorted(os.listdir(scene.shelf.base + "/manifests")) == sorted(scene.manifests[v].digest + ".json" for v in kept), label
         scene.shelf.away()
         try:
             assert scene.shelf.install(version="1.1.0", state="active")["previous"] == "1.2.0", label
         finally:
             scene.shelf.back()
     # The sample must have hit: most points stop the run, before the switch or after it.
-    assert reached > len(points[::step]) / 2, reached
+    assert stopped > len(calls) / step / 2, stopped
     assert "1.1.0" in ends

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -293,6 +294,30 @@ def test_absent(shelf: Shelf) -> None:
     assert not shelf.install(version="1.0.0", state="absent")["changed"]
     assert not shelf.install(digest=first.digest, state="absent")["changed"]
     assert os.listdir(shelf.base + "/releases") == ["1.1.0"] and len(os.listdir(shelf.base + "/layers")) == 3
+
+
+def test_what_a_killed_removal_left_goes_with_the_next_run(shelf: Shelf) -> None:
+    first = shelf.publish("1.0.0")
+    second = shelf.publish("1.1.0")
+    shelf.install(version="1.0.0")
+    shelf.install(version="1.1.0", state="active")
+    noted = Path(shelf.base, "state.json").read_bytes()
+    for run in ({"version": "1.0.0", "state": "absent"}, {"version": "1.1.0", "state": "active"}):
+        shutil.rmtree(shelf.base + "/releases/1.0.0", ignore_errors=True)  # killed as soon as the release was away
+        Path(shelf.base, "state.json").write_bytes(noted)
+        Path(shelf.base, "manifests", first.digest + ".json").write_bytes(first.to_bytes())
+        assert shelf.install(**run)["changed"]
+        assert os.listdir(shelf.base + "/manifests") == [second.digest + ".json"] and len(os.listdir(shelf.base + "/layers")) == 3
+        assert "1.0.0" not in Path(shelf.base, "state.json").read_text()
+        assert not shelf.install(**run)["changed"]
+
+
+def test_a_note_that_was_not_written_is_written_by_a_run_that_changes_nothing_else(shelf: Shelf) -> None:
+    shelf.publish("1.0.0")
+    shelf.install(version="1.0.0")
+    os.unlink(shelf.base + "/state.json")
+    assert not shelf.install(version="1.0.0")["changed"]
+    assert '"1.0.0"' in Path(shelf.base, "state.json").read_text()
 
 
 # What the channel says.

@@ -201,7 +201,7 @@ def test_every_error_has_its_name_and_leaves_nothing(
     real_open = os.open
 
     def fails(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        if call == "open" and not args[1] & os.O_EXCL:  # reading and locking go on
+        if call == "open" and not args[1] & os.O_EXCL and args[1] & os.O_TMPFILE != os.O_TMPFILE:  # reading and locking go on
             return real_open(*args, **kwargs)
         raise OSError(number, os.strerror(number))
 
@@ -226,6 +226,33 @@ def test_no_hard_links_on_this_file_system(root: pathlib.Path, monkeypatch: pyte
     assert store.put_if_absent("a/x", b"1", 1)
     assert not store.put_if_absent("a/x", b"2", 1)
     assert store.get("a/x", 1).data == b"1" and files(root) == ["a/x"]
+    etag = store.get("a/x", 1).etag
+    assert store.replace("a/x", b"3", etag) != etag
+    assert store.get("a/x", 1).data == b"3" and files(root) == ["a/x"]
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR])
+def test_no_files_without_a_name_on_this_file_system(number: int, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_open = os.open
+
+    def fails(*args: t.Any, **kwargs: t.Any) -> int:
+        if args[1] & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return real_open(*args, **kwargs)
+
+    monkeypatch.setattr(directory.os, "open", fails)
+    store = DirectoryStore(str(root))
+    assert store.put_if_absent("a/x", b"1", 1) and not store.put_if_absent("a/x", b"2", 1)
+    store.replace("a/x", b"3", store.get("a/x", 1).etag)
+    assert store.get("a/x", 1).data == b"3" and files(root) == ["a/x"]
+
+
+def test_the_next_change_takes_away_what_a_killed_one_left(root: pathlib.Path) -> None:
+    store = DirectoryStore(str(root))
+    store.put_if_absent("a/x", b"1", 1)
+    (root / "a" / directory._NEXT).write_text("killed before its rename")
+    store.replace("a/x", b"2", store.get("a/x", 1).etag)
+    assert store.get("a/x", 1).data == b"2" and files(root) == ["a/x"]
 
 
 def test_less_than_was_announced(root: pathlib.Path) -> None:

@@ -48,6 +48,15 @@ def test_absent(artifact: Artifact, store: Store, published: t.Any) -> None:
     assert last["changed"] and [s.key for s in store.list("shop/")] == []
 
 
+def test_what_a_killed_removal_left_goes_with_the_next_one(artifact: Artifact, store: Store, published: t.Any) -> None:
+    published("1.0.0", "1.1.0")
+    store.delete("shop/versions/1.0.0.json")  # what goes first
+    gone = artifact(state="absent", version="1.0.0", min_layer_age=0)
+    assert gone["changed"] and gone["layers"]["collected"] == 2 and len(list(store.list("shop/manifests/"))) == 1
+    assert not artifact(state="absent", version="1.0.0", min_layer_age=0)["changed"]
+    assert artifact(state="verified")["verified"] == ["1.1.0"]
+
+
 def test_a_young_layer_may_belong_to_a_publish_in_flight(artifact: Artifact, store: Store, published: t.Any) -> None:
     published("1.0.0")
     assert artifact(state="absent", version="1.0.0")["layers"]["collected"] == 0
