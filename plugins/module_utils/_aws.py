@@ -97,6 +97,34 @@ class Limits(t.NamedTuple):
     read: float
     attempts: int
 
+    @property
+    def total(self) -> float:
+        """For one call, whatever the server does meanwhile."""
+        return (self.connect + self.read) * self.attempts
+
+
+class TooLate(ConnectionError):
+    """A call was ended by its limit."""
+
+
+@contextlib.contextmanager
+def _within(limits: Limits) -> t.Iterator[_deadline.Limit]:
+    """All that happens meanwhile, such as asking for credentials, has one limit."""
+    with _deadline.Limit(limits.total) as limit:
+        try:
+            _deadline.time_left(None)  # what never waits for long, such as page after page, ends here
+            yield limit
+        except Exception as exc:
+            if limit.cut:
+                raise TooLate(limit.why) from exc
+            raise
+
+
+def ask(client: t.Any, operation: str, limits: Limits, parameters: t.Mapping[str, t.Any]) -> t.Any:
+    """One call."""
+    with _within(limits):
+        return getattr(client, operation)(**parameters)
+
 
 _sessions: t.Optional[dict[t.Optional[str], t.Any]] = None
 _making = threading.Lock()  # a session makes one client at a time
@@ -166,18 +194,24 @@ def make_client(
     service: str, options: t.Mapping[str, t.Any], limits: Limits, what: str, code: str = "aws_option", hint: str = "Check profile, region and endpoint_url",
     install: str = INSTALL,
 ) -> t.Any:  # fmt: skip
-    """options: those of AWS_SPEC. what: what can't be done where they can't be used (then with this code and hint), or boto3 is not there."""
+    """options: those of AWS_SPEC. what: what can't be done where they can't be used (then with this code and hint), or boto3 is not there.
+    TooLate where what gives the credentials does not answer in time.
+    """
     try:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as exc:
         raise BeamError("boto3_missing", what, "boto3 is not installed for %s" % sys.executable, install) from exc
     config = Config(connect_timeout=limits.connect, read_timeout=limits.read, retries={"total_max_attempts": limits.attempts, "mode": "standard"})
-    try:
-        return client_of(
-            service, options.get("profile") or None, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None, config=config,
-            aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
-            aws_session_token=options.get("session_token") or None,
-        )  # fmt: skip
-    except (BotoCoreError, ValueError) as exc:
-        raise BeamError(code, what, str(exc), hint) from exc
+    with _within(limits) as limit:
+        try:
+            client = client_of(
+                service, options.get("profile") or None, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None,
+                config=config, aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
+                aws_session_token=options.get("session_token") or None,
+            )  # fmt: skip
+        except (BotoCoreError, ValueError) as exc:
+            raise BeamError(code, what, str(exc), hint) from exc
+    if limit.cut:  # botocore goes on without the credentials that it was waiting for
+        raise TooLate(limit.why)
+    return client

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, make_client, said
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, ask, make_client, said
+from .._deadline import Limit
 from .._errors import BeamError
 from . import transformations
 from .transformations import Group, Member
@@ -51,7 +52,7 @@ class Aws:
         try:
             if service not in self._clients:
                 self._clients[service] = make_client(service, self._options, _LIMITS, "The service %s of AWS can't be used" % service)
-            return getattr(self._clients[service], operation)(**parameters)
+            return ask(self._clients[service], operation, _LIMITS, parameters)
         except BeamError:
             raise
         except Exception as exc:
@@ -62,12 +63,13 @@ class Aws:
 
     def pages(self, service: str, operation: str, key: str, **parameters: t.Any) -> list[dict[str, t.Any]]:
         found: list[dict[str, t.Any]] = []
-        while True:
-            answer = self.call(service, operation, **parameters)
-            found += answer.get(key) or []
-            if not answer.get("NextToken"):
-                return found
-            parameters["NextToken"] = answer["NextToken"]
+        with Limit(_LIMITS.total):  # over all pages: there may be no last one
+            while True:
+                answer = self.call(service, operation, **parameters)
+                found += answer.get(key) or []
+                if not answer.get("NextToken"):
+                    return found
+                parameters["NextToken"] = answer["NextToken"]
 
     def group(self, name: str) -> Group:
         """The group, its hooks and its refresh. Its absence is an error: a name that is mistyped must not look like a group without members."""

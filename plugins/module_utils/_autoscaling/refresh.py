@@ -11,10 +11,12 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from .._deadline import Limit
 from .._errors import BeamError
 from .groups import Aws, Unavailable
 from .transformations import NEEDED, Group, Member, same_template, told_member, told_refresh
 
+LAST_LOOK = 1.0  # seconds that a look is given, however late it is
 _ENDS = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
 _SAID = {
     "Failed": ("refresh_failed", "Instances of both configurations may be there; look at the group's activities, and run it again or roll back"),
@@ -202,7 +204,8 @@ def wait(aws: Aws, name: str, refresh: str, seconds: float, pace: float = 5.0, u
     raw: t.Mapping[str, t.Any] = {}
     while True:
         try:
-            raw = next(iter(aws.refreshes(name, refresh)), {})
+            with Limit(max(LAST_LOOK, deadline - time.monotonic())):
+                raw = next(iter(aws.refreshes(name, refresh)), {})
         except Unavailable:
             if time.monotonic() >= deadline:
                 raise

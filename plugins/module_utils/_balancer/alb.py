@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, make_client, said
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, TooLate, ask, make_client, said
 from .._errors import BeamError
 from .base import DRAINING, IN, OUT, UNKNOWN, MemberState, Unavailable, beam_option
 
@@ -87,7 +87,7 @@ class TargetGroup:
 
     def _call(self, operation: str, **parameters: t.Any) -> t.Any:
         try:
-            return getattr(self._client, operation)(**parameters)
+            return ask(self._client, operation, _LIMITS, parameters)
         except Exception as exc:
             error = translate(exc, "%s of %s failed" % (operation, self.label))
             if error is None:
@@ -163,8 +163,16 @@ class TargetGroup:
         return {"leave": delay, "join": joining, "slow_start": float(attributes.get("slow_start.duration_seconds") or 0)}
 
 
+def _connect(options: t.Mapping[str, t.Any]) -> t.Any:
+    what = "The balancer of kind alb can't be used"
+    try:
+        return make_client("elbv2", options, _LIMITS, what, "balancer_option")
+    except TooLate as exc:
+        raise translate(exc, what) or exc from exc
+
+
 def places(options: t.Mapping[str, t.Any], targets: t.Mapping[str, Target], client: t.Any = None) -> list[TargetGroup]:
     if not options.get("target_groups"):
         raise beam_option("Cannot use a balancer of kind alb", "it needs target_groups", "Give their ARNs")
-    client = client or make_client("elbv2", options, _LIMITS, "The balancer of kind alb can't be used", "balancer_option")
+    client = client or _connect(options)
     return [TargetGroup(client, arn, targets) for arn in options["target_groups"]]

@@ -16,6 +16,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from .._deadline import Limit
 from .._errors import BeamError
 from .base import DRAINING, IN, OUT, UNKNOWN, Balancer, Look, MemberState, Unavailable
 from .plan import Pair, Plan, rotation_of, states_of
@@ -24,6 +25,7 @@ from .undo import Undo
 PATIENCE = 15.0  # seconds of failing without a break after which a place is given up
 UNDO = 30.0  # seconds for putting back
 GOOD_LOOKS = 2
+LAST_LOOK = 0.5  # seconds that a look is given, however late it is
 # What a balancer says of a member that it could not even connect to.
 _UNREACHED = re.compile(r"refused|time(?:d )?out|unreachable|\bL4", re.IGNORECASE)
 
@@ -91,10 +93,12 @@ class Mover:
 
     def _try(self, label: str, work: t.Callable[[], t.Any]) -> bool:
         """False: not now. A place that fails for too long, or for good, ends it."""
+        begun = self._failing.get(label, self._clock())
         try:
-            work()
+            with Limit(max(LAST_LOOK, begun + self._timing.patience - self._clock())):
+                work()
         except Unavailable as exc:
-            since = self._failing.setdefault(label, self._clock())
+            since = self._failing.setdefault(label, begun)
             if self._clock() - since >= self._timing.patience:
                 raise BeamError(exc.code, exc.what, "%s (for %d s)" % (exc.why, self._clock() - since), exc.hint) from None
             return False
@@ -207,7 +211,11 @@ class Mover:
 
     def _undone(self, exc: BeamError, rows: t.Mapping[str, Row], told: set[Pair]) -> BeamError:
         undo, end = Undo(self.places, told), self._clock() + self._timing.undo
-        while not undo.attempt() and self._clock() < end:
+        while True:
+            with Limit(max(LAST_LOOK, end - self._clock())):
+                done = undo.attempt()
+            if done or self._clock() >= end:
+                break
             self._sleep(self._interval)
         self.looks.update(undo.looks)
         left = {name: rotation_of(states_of(self.looks, name).values()) for name in rows}

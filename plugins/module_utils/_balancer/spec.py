@@ -15,7 +15,7 @@ from .._errors import BeamError
 from . import alb, file, haproxy
 from .base import Balancer, beam_option
 from .compare import Limits
-from .move import Mover, Timing, unmoved
+from .move import PATIENCE, Mover, Timing, unmoved
 from .plan import Plan, capacity, check_capacity, check_known, plan_drain, plan_join, rotation_of, states_of
 from .watch import watch
 
@@ -152,7 +152,7 @@ def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         if strange:
             raise beam_option("Cannot use members.%s.places" % name, "there is no %s" % sorted(strange)[0], "They are named as in `taken` and `balancers`")
     hosts = None if fleet is None else {*fleet, *members}
-    mover = Mover(places, Timing(params["timeout"], params["quiet"], params["interval"]))
+    mover = Mover(places, Timing(params["timeout"], params["quiet"], params["interval"], patience=min(PATIENCE, params["timeout"])))
     looks = mover.look()
     if params["state"] is None:
         return _info(places, mover, members, hosts, params["min_healthy"])

@@ -12,7 +12,7 @@ import os
 import typing as t
 from email.utils import parsedate_to_datetime
 
-from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, code_of, forget_sessions, make_client, said
+from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, ask, code_of, forget_sessions, make_client, said
 from .._errors import BeamError
 from .config import Aws
 
@@ -49,11 +49,13 @@ class Client:
         self._client = client
 
     def call(self, operation: str, what: str, **parameters: t.Any) -> t.Any:
-        if self._client is None:
-            options = {"region": self._options.region or self._region, "endpoint_url": self._options.endpoint_url}
-            self._client = make_client(self.service, options, _LIMITS, "AWS %s can't be asked" % self.service, *_MEANINGS[OPTION], install=_INSTALL)
         try:
-            return getattr(self._client, operation)(**parameters)
+            if self._client is None:
+                options = {"region": self._options.region or self._region, "endpoint_url": self._options.endpoint_url}
+                self._client = make_client(self.service, options, _LIMITS, "AWS %s can't be asked" % self.service, *_MEANINGS[OPTION], install=_INSTALL)
+            return ask(self._client, operation, _LIMITS, parameters)
+        except BeamError:
+            raise
         except Exception as exc:
             if code_of(exc) in _CLOCK and follow_clock(exc):
                 return self.call(operation, what, **parameters)

@@ -24,6 +24,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 import urllib.parse
@@ -40,7 +41,32 @@ class Again(Failed):
     """Worth another try until the deadline."""
 
 
-def ask(method: str, url: str, headers: dict[str, str], body: bytes = b"", timeout: float = 10, context: t.Any = None) -> tuple[int, t.Any, bytes]:
+class Web:
+    """Requests that end in time, whatever a server sends meanwhile: in a thread, which is left to itself then."""
+
+    end = float("inf")  # of all of them
+
+    def ask(self, method: str, url: str, headers: dict[str, str], body: bytes = b"", timeout: float = 5, context: t.Any = None) -> tuple[int, t.Any, bytes]:
+        found: list[t.Any] = []
+        seconds = max(0.5, min(timeout, self.end - time.monotonic()))
+
+        def work() -> None:
+            try:
+                found.append(ask(method, url, headers, body, seconds, context))
+            except Exception as exc:
+                found.append(exc)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if not found:
+            raise Again("%s://%s did not answer within %.3g s" % (*urllib.parse.urlsplit(url)[:2], seconds))
+        if isinstance(found[0], Exception):
+            raise found[0]
+        return t.cast("tuple[int, t.Any, bytes]", found[0])
+
+
+def ask(method: str, url: str, headers: dict[str, str], body: bytes, timeout: float, context: t.Any) -> tuple[int, t.Any, bytes]:
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""
     link = http.client.HTTPConnection(host, parts.port, timeout=timeout)
@@ -50,7 +76,7 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes = b"", timeo
         link.request(method, parts.path + ("?" + parts.query if parts.query else ""), body, headers)
         answer = link.getresponse()
         return answer.status, answer.headers, answer.read()
-    except (OSError, http.client.HTTPException) as exc:
+    except (OSError, ValueError, http.client.HTTPException) as exc:
         raise Again("%s://%s did not answer: %s" % (parts.scheme, parts.netloc, str(exc) or type(exc).__name__)) from None
     finally:
         link.close()
@@ -59,26 +85,26 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes = b"", timeo
 class Metadata:
     """The instance metadata service, version 2."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.token = url.rstrip("/") + "/latest/", ""
+    def __init__(self, url: str, web: Web) -> None:
+        self.url, self.token, self.ask = url.rstrip("/") + "/latest/", "", web.ask
 
     def get(self, path: str) -> str | None:
         if not self.token:
             hint = "check the metadata options of the launch template (HttpEndpoint: enabled, HttpPutResponseHopLimit)"
             try:
-                status, _headers, body = ask("PUT", self.url + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "21600"}, timeout=5)
+                status, _headers, body = self.ask("PUT", self.url + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "21600"})
             except Again as exc:
                 raise Again("no token from the instance metadata service: %s; %s" % (exc, hint)) from None
             if status != 200:
                 raise Again("no token from the instance metadata service: it answered %d; %s" % (status, hint))
-            self.token = body.decode()
-        status, _headers, body = ask("GET", self.url + urllib.parse.quote(path), {"X-aws-ec2-metadata-token": self.token}, timeout=5)
+            self.token = body.decode("latin-1")
+        status, _headers, body = self.ask("GET", self.url + urllib.parse.quote(path), {"X-aws-ec2-metadata-token": self.token})
         if status == 404:
             return None
         if status != 200:
             self.token = ""
             raise Again("the instance metadata service answered %d to %s" % (status, path))
-        return body.decode().strip()
+        return body.decode("utf-8", "replace").strip()
 
     def credentials(self) -> dict[str, str]:
         role = self.get("meta-data/iam/security-credentials/")
@@ -87,7 +113,7 @@ class Metadata:
             found = json.loads(text or "{}")
             if found.get("Code", "Success") == "Success":
                 return {"key": found["AccessKeyId"], "secret": found["SecretAccessKey"], "token": found.get("Token") or ""}
-        except (ValueError, KeyError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         raise Again("this instance has no credentials: give the launch template an instance profile with a role")
 
@@ -116,7 +142,8 @@ def sign(
 class Boot:
     def __init__(self, settings: dict[str, t.Any]) -> None:
         self.settings = settings
-        self.metadata = Metadata(settings["metadata_url"])
+        self.web = Web()
+        self.metadata = Metadata(settings["metadata_url"], self.web)
         # The bucket may be elsewhere, the group is where this instance is.
         self.regions: dict[str, str] = {"s3": settings.get("region") or "", "autoscaling": settings.get("aws_region") or ""}
         self.shift = 0.0  # how far this server's clock is behind the store's
@@ -126,6 +153,7 @@ class Boot:
 
     def keep_trying(self, work: t.Callable[[], t.Any], seconds: float) -> t.Any:
         end, wait, told = time.monotonic() + seconds, 0.5, ""
+        self.web.end = end
         while True:
             try:
                 return work()
@@ -150,8 +178,11 @@ class Boot:
 
     def signed(self, method: str, url: str, service: str, body: bytes = b"", more: dict[str, str] | None = None) -> tuple[int, t.Any, bytes]:
         headers = sign(method, url, service, self.region(service), self.metadata.credentials(), time.time() + self.shift, body, more)
-        status, answer, data = ask(method, url, headers, body, 30, self.context)
-        told = email.utils.parsedate_to_datetime(answer["date"]).timestamp() if answer["date"] else time.time()
+        status, answer, data = self.web.ask(method, url, headers, body, 120, self.context)
+        try:
+            told = email.utils.parsedate_to_datetime(answer["date"]).timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError):  # it has none
+            told = time.time()
         if status in (400, 403) and abs(told - time.time() - self.shift) > 60:
             self.shift = told - time.time()
             raise Again("the clock of this server is wrong by %d s" % self.shift)
@@ -208,7 +239,7 @@ class Boot:
         if status != 200:
             code = re.search(rb"<Code>(\w+)</Code>", data)
             raise (Again if status >= 500 else Failed)("%s: %d %s" % (action, status, code.group(1).decode() if code else ""))
-        return data.decode()
+        return data.decode("utf-8", "replace")
 
 
 def unpack(data: bytes, name: str, sha256: str, root: str = ROOT) -> bool:
@@ -246,10 +277,14 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def command(words: list[str], what: str) -> None:
+def command(words: list[str], what: str, seconds: float) -> None:
     # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
     with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
-        status = process.wait()
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise Failed("%s did not end within %d s" % (what, seconds)) from None
     if status:
         raise Failed("%s failed (exit status %d)" % (what, status))
 
@@ -265,9 +300,9 @@ def main(settings: dict[str, t.Any]) -> int:
         data = boot.keep_trying(boot.fetch, settings["deadline"])
         unpack(data, settings["name"], settings["sha256"], root)
         place = os.path.join(root, settings["name"])
-        command([sys.executable, place + "/beam-bootstrap.pyz", "setup", place + "/kit.json"], "the setup of this server")
+        command([sys.executable, place + "/beam-bootstrap.pyz", "setup", place + "/kit.json"], "the setup of this server", settings["deadline"])
         if settings["start"]:
-            command(["systemctl", "start", "--no-block", *settings["start"]], "systemctl start")
+            command(["systemctl", "start", "--no-block", *settings["start"]], "systemctl start", settings["deadline"])
         say("handed over to %s" % place)
         return 0
     except (Failed, OSError, zipfile.BadZipFile) as exc:

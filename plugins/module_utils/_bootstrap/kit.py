@@ -25,6 +25,7 @@ from .._errors import BeamError
 from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account, ports_of
 from .._host.selinux import advice
 from .._json import parse_json
+from .._node.process import end
 from .config import DIRECTORY, parse_config
 from .report import Report
 
@@ -33,6 +34,9 @@ MAX_BYTES = 4 * 1024 * 1024
 _UNIT = re.compile(r"[A-Za-z0-9:_.@-]{1,200}\.(?:service|timer|socket|target)")
 _MODE = re.compile(r"0[0-7]{3}")
 _PLACE = {"path": str, "owner": str, "group": str, "mode": str}
+
+
+COMMAND_SECONDS = 120.0  # of systemd, useradd and the like
 
 
 @dataclass(frozen=True)
@@ -306,14 +310,20 @@ def _mode(path: str) -> int:
 
 
 def _command(words: list[str]) -> None:
+    what = "%s failed" % " ".join(words[:2])
     try:
         # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
-        with subprocess.Popen(
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-        ) as process:  # fmt: skip
-            said = process.communicate()[1]
+        )  # fmt: skip
     except OSError as exc:
         raise BeamError("setup_failed", "%s can't be run" % words[0], exc.strerror or str(exc), "Install it on this server, or in its image") from None
+    try:
+        said = process.communicate(timeout=COMMAND_SECONDS)[1]
+    except subprocess.TimeoutExpired:
+        end(process)
+        hint = "Run it by hand on this server, and look at what it waits for"
+        raise BeamError("setup_failed", what, "it did not end within %g s" % COMMAND_SECONDS, hint) from None
     if process.returncode:
         why = (said.strip().splitlines() or ["exit status %d" % process.returncode])[-1]
-        raise BeamError("setup_failed", "%s failed" % " ".join(words[:2]), why, "Run the setup as root")
+        raise BeamError("setup_failed", what, why, "Run the setup as root")

@@ -27,6 +27,7 @@ import typing as t
 
 from .._aws import shared_sessions
 from .._errors import BeamError, foreseen
+from .._host.lock import taken_within
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
@@ -133,17 +134,21 @@ def _attempt(otherwise: T, work: t.Callable[[], T]) -> tuple[T, BeamError | None
 @contextlib.contextmanager
 def _alone(config: Config, report: Report) -> t.Iterator[None]:
     """One at a time on this base."""
+    path = posixpath.join(config.base, ".bootstrap.lock")
     try:
         os.makedirs(config.base, 0o755, exist_ok=True)
-        handle = os.open(posixpath.join(config.base, ".bootstrap.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as exc:
         raise BeamError("base_denied", "%s can't be used" % config.base, exc.strerror or str(exc), "Run as the owner of the base directory") from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not taken_within(handle, fcntl.LOCK_EX, 0):
             report.say("Another one is at work here: waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not taken_within(handle, fcntl.LOCK_EX, config.deadline):
+                raise BeamError(
+                    "bootstrap_locked", "the bootstrap of %s can't begin" % config.name,
+                    "another process holds %s for longer than its deadline of %d s" % (path, config.deadline),
+                    "See which one that is (fuser -v %s), and end it where it hangs" % path,
+                )
         yield
     finally:
         os.close(handle)

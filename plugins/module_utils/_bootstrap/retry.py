@@ -12,6 +12,7 @@ import random
 import time
 import typing as t
 
+from .._deadline import Limit
 from .._errors import BeamError
 
 T = t.TypeVar("T")
@@ -25,6 +26,7 @@ PASSING = frozenset((
 COMING = frozenset(("store_missing", "store_credentials", "store_credentials_expired", "store_denied", "aws_credentials", "aws_denied", "metadata_absent"))
 COMING_SECONDS = 60.0
 LONGEST_PAUSE = 20.0
+LEAST_SECONDS = 0.5  # for what is asked when the time is nearly over
 
 
 class Deadline:
@@ -46,7 +48,8 @@ class Deadline:
         """work's result. The first failure of a kind is told, and so is how long it took to pass."""
         attempt, first, told = 0, self.clock(), ""
         while True:
-            result, error = _attempt(work)
+            with Limit(max(LEAST_SECONDS, self.left()), "the bootstrap's deadline", self.seconds):
+                result, error = _attempt(work)
             if error is None:
                 if told:
                     say("It works again, after %d s" % (self.clock() - first))

@@ -86,14 +86,19 @@ def command() -> list[str]:
     return ["git", *_given.get().options]
 
 
+ASK_SECONDS = 300  # a repository may be large, and its disk slow; a partial clone fetches what it lacks
+
+
 def ask(root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A question to a repository on this machine. It writes nothing, not even an index that is newer (check mode)."""
     try:
         # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
         return subprocess.run(
             ["git", "-C", root, "-c", "core.fsmonitor=false", *arguments], check=False, env=environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, encoding="utf-8", errors="surrogateescape",
+            capture_output=True, encoding="utf-8", errors="surrogateescape", timeout=ASK_SECONDS,
         )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(arguments, 124, "", "git %s did not answer within %g s" % (arguments[0], ASK_SECONDS))
     except FileNotFoundError:
         return subprocess.CompletedProcess(arguments, 127, "", "git is not installed")
 

@@ -44,16 +44,22 @@ def settled(path: str, seconds: float) -> t.Iterator[None]:
 
 
 def _acquire(handle: int, kind: int, path: str, seconds: float) -> None:
+    if not taken_within(handle, kind, seconds):
+        holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        raise BeamError(
+            "install_locked", "%s is busy" % os.path.dirname(path),
+            "another installation (process %s) has been running for more than %g seconds" % (holder, seconds),
+            "Wait for it, and run it again (lock_timeout of alchemist.beam.release_install waits longer)", holder=holder,
+        )
+
+
+def taken_within(handle: int, kind: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not _taken(handle, kind):
         if time.monotonic() >= deadline:
-            holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            raise BeamError(
-                "install_locked", "%s is busy" % os.path.dirname(path),
-                "another installation (process %s) has been running for more than %g seconds" % (holder, seconds),
-                "Wait for it, and run it again (lock_timeout of alchemist.beam.release_install waits longer)", holder=holder,
-            )
+            return False
         time.sleep(0.1)
+    return True
 
 
 def _taken(handle: int, kind: int) -> bool:

@@ -22,6 +22,7 @@ import struct
 import time
 import typing as t
 
+from .._deadline import current
 from .._errors import BeamError
 from . import etf
 
@@ -61,11 +62,16 @@ class Clock:
     """A deadline over several socket operations."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.end = time.monotonic() + seconds
+        limit = current()
+        self.seconds = seconds if limit is None else max(0.001, min(seconds, limit.left()))
+        self.end = time.monotonic() + self.seconds
 
     def left(self) -> float:
-        return max(0.001, self.end - time.monotonic())
+        """A timeout where nothing is left: what sends byte after byte, or tick after tick, is late as well."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise socket.timeout("the time is over")
+        return left
 
 
 def split(node: str) -> tuple[str, str]:
@@ -243,7 +249,7 @@ class _socket_errors:
             raise NodeHung(
                 "node_hung",
                 "Node %s does not answer" % self.node,
-                "it accepted the connection, then said nothing for %.1f s" % self.clock.seconds,
+                "it accepted the connection, and gave no answer within %.1f s" % self.clock.seconds,
                 "It is stopped, overloaded or out of file descriptors: look at the process",
             ) from None
         if isinstance(exc, (EOFError, ConnectionError)):

@@ -11,6 +11,7 @@ gate wants several passes in a row within a time, then quiet for a while, and th
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -25,6 +26,7 @@ from .._json import parse_json
 from .boot_words import cut
 
 MAX_BODY = 1 << 20
+LAST_ROUND = 0.5  # seconds
 SHOWN = 200  # characters of an answer that is not as it ought to be
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
@@ -191,18 +193,17 @@ def check_expression(check: HttpCheck) -> None:
 
 
 def ask_http(check: HttpCheck) -> Answer:
-    """One GET within a time for all of it, redirects not followed, no proxy, the body up to a limit."""
+    """One GET, redirects not followed, no proxy, the body up to a limit."""
     parts = http_parts(check.url)
     context: t.Optional[ssl.SSLContext] = None
     if parts.scheme == "https":
         context = ssl.create_default_context() if check.validate_certs else ssl._create_unverified_context()
     conn = http_connection(parts.scheme, str(parts.hostname), parts.port, None, context)
     try:
-        with Limit(check.timeout):
-            path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-            conn.request("GET", path, headers={"User-Agent": "alchemist.beam", "Accept": "*/*", "Connection": "close", **check.headers})
-            response = conn.getresponse()
-            body = response.read(MAX_BODY + 1)
+        path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        conn.request("GET", path, headers={"User-Agent": "alchemist.beam", "Accept": "*/*", "Connection": "close", **check.headers})
+        response = conn.getresponse()
+        body = response.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise ValueError("sends more than %d bytes" % MAX_BODY)
         return Answer(response.status, body, response.getheader("Location") or "")
@@ -211,23 +212,24 @@ def ask_http(check: HttpCheck) -> Answer:
 
 
 def probe_http(check: HttpCheck) -> Verdict:
-    where = "%s " % check.url
+    where, limit = "%s " % check.url, Limit(check.timeout)
     try:
-        verdict = judge_http(check, ask_http(check))
+        with limit:
+            verdict = judge_http(check, ask_http(check))
     except TIMEOUTS:
-        return Verdict(False, where + "does not answer within %g s" % check.timeout)
+        return Verdict(False, where + "does not answer within %g s" % round(limit.seconds, 1))
     except (OSError, http.client.HTTPException, ValueError) as exc:
         return Verdict(False, where + "fails: %s" % (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__))
     return Verdict(verdict.ok, where + verdict.reason)
 
 
 def probe_tcp(check: TcpCheck) -> Verdict:
-    where = "%s:%d " % (check.host, check.port)
+    where, limit = "%s:%d " % (check.host, check.port), Limit(check.timeout)
     try:
-        with Limit(check.timeout), connect(check.host, check.port):
+        with limit, connect(check.host, check.port):
             return Verdict(True, where + "accepts connections")
     except TIMEOUTS:
-        return Verdict(False, where + "does not answer within %g s" % check.timeout)
+        return Verdict(False, where + "does not answer within %g s" % round(limit.seconds, 1))
     except OSError as exc:
         return Verdict(False, where + "fails: %s" % (exc.strerror or exc))
 
@@ -274,11 +276,15 @@ def gate(
 
     def probe() -> tuple[bool, str]:
         bad = ""
-        for name, ask in probes.items():
-            verdict = ask()
-            last[name] = verdict.reason
-            if not verdict.ok and not bad:
-                bad = verdict.reason
+        # Once it is healthy, each probe has the limit of its own. Until then, even the last round has the time that a healthy node takes to answer.
+        gated = passes.row < passes.wanted
+        limit: t.ContextManager[t.Any] = Limit(max(LAST_ROUND, start + health.within - clock())) if gated else contextlib.nullcontext()
+        with limit:
+            for name, ask in probes.items():
+                verdict = ask()
+                last[name] = verdict.reason
+                if not verdict.ok and not bad:
+                    bad = verdict.reason
         return not bad, bad
 
     while True:

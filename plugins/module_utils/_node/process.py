@@ -16,6 +16,7 @@ import errno
 import os
 import select
 import signal
+import subprocess
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -165,6 +166,16 @@ class NodeProcess(OsProcess):
         """What a module returns about it: never the cookie."""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started))
         return {"pid": self.pid, "started": started, "version": self.version or None, "root": self.root or None, "node": self.node or None}
+
+
+def end(child: subprocess.Popen[t.Any]) -> None:
+    """Kill a command of ours. What it has started may hold its outputs open for ever, so nobody reads them to their end."""
+    child.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(2)
+    for stream in (child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _stat(pid: int) -> Stat:

@@ -20,7 +20,7 @@ from .._mask import Mask
 from . import envfile
 from .journal import Journal
 from .manager import Started, Status, Stopped, Terminator, settle
-from .process import NodeProcess, identify
+from .process import NodeProcess, end, identify
 from .target import Target
 
 _PROPERTIES = (
@@ -54,8 +54,7 @@ class Systemctl:
         try:
             out, _err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            end(process)
             return 124, "%s did not answer within %g s" % (argv[0], timeout)
         return process.returncode, out.decode("utf-8", "replace")
 
@@ -260,8 +259,7 @@ class Systemd:
             out, _err = job.communicate(timeout=timeout)
             return job.returncode, out.decode("utf-8", "replace")
         except subprocess.TimeoutExpired:
-            job.kill()
-            job.communicate()
+            end(job)
             return None, ""
 
     def _up(self, job: subprocess.Popen[bytes], begin: float, timeout: float) -> Started:

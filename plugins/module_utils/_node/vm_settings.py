@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from . import sockets, vm_flags, vm_words
+from .process import end
 from .target import Target
 from .vm_flags import Flags
 
@@ -194,7 +195,7 @@ def after_script(target: Target, env: t.Mapping[str, str], cwd: str, identity: t
         # It waits for something that a start will wait for as well. What it has begun would keep our pipes open.
         with contextlib.suppress(OSError):
             os.killpg(shell.pid, signal.SIGKILL)
-        shell.communicate()
+        end(shell)
         return env
     if shell.returncode != 0:
         said = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]

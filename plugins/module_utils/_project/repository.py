@@ -52,10 +52,12 @@ class Files:
             self.notes.append("%s is not read: it has %d bytes" % (path, self.sizes[path]))
             return ""
         # There is no AnsibleModule here. pylint: disable-next=ansible-bad-function
-        done = subprocess.run(
-            ["git", "-C", self.directory, "cat-file", "blob", "%s:%s" % (self.commit, path)], check=False, env=git.environment(),
-            stdin=subprocess.DEVNULL, capture_output=True,
-        )
+        words = ["git", "-C", self.directory, "cat-file", "blob", "%s:%s" % (self.commit, path)]
+        try:
+            done = subprocess.run(words, check=False, env=git.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=git.ASK_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise BeamError("git_failed", "%s can't be read" % path, "git did not give it within %g s" % git.ASK_SECONDS,
+                            "Try the same: %s" % " ".join(words)) from None  # fmt: skip
         try:
             return done.stdout.decode("utf-8")
         except UnicodeDecodeError:

@@ -225,15 +225,19 @@ def _race(work: t.Callable[[int], bool]) -> list[bool]:
     barrier = threading.Barrier(RACERS)
 
     def one(index: int) -> None:
-        barrier.wait()
         try:
+            barrier.wait()
             results[index] = work(index)
         except BaseException as exc:
             errors.append(exc)
 
     threads = [threading.Thread(target=carry(one), args=(index,)) for index in range(RACERS)]
-    for thread in threads:
-        thread.start()
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:  # no room for one more: the others would wait for it for ever
+        barrier.abort()
+        raise
     for thread in threads:
         thread.join()
     if errors:

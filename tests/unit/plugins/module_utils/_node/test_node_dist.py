@@ -111,6 +111,14 @@ def _hang_in_call(conn: socket.socket) -> None:
     time.sleep(0.6)
 
 
+def _tick_for_ever(conn: socket.socket) -> None:
+    handshake(conn)
+    with contextlib.suppress(OSError):
+        for _tick in range(2000):  # two seconds
+            conn.sendall(b"\0\0\0\0")
+            time.sleep(0.001)
+
+
 def _badrpc(conn: socket.socket) -> None:
     handshake(conn)
     answer(conn, request(conn)[0], (Atom("badrpc"), Atom("nope")))
@@ -132,10 +140,11 @@ def _huge(conn: socket.socket) -> None:
         (lambda conn: None, dist.NodeUnreachable, "node_unreachable", "closed the connection"),
         (_hang_at_once, dist.NodeHung, "node_hung", "0.3 s"),
         (_hang_in_call, dist.NodeHung, "node_hung", "0.3 s"),
+        (_tick_for_ever, dist.NodeHung, "node_hung", "0.3 s"),
         (_badrpc, BeamError, "node_call_failed", "erlang:node/0"),
         (_huge, dist.NodeUnreachable, "node_unreachable", "4294967295 bytes"),
     ],
-    ids=["cookie", "impostor", "not-allowed", "http", "closes", "hangs", "hangs-in-call", "badrpc", "huge"],
+    ids=["cookie", "impostor", "not-allowed", "http", "closes", "hangs", "hangs-in-call", "ticks", "badrpc", "huge"],
 )
 def test_outcomes_are_told_apart(serve: t.Callable[[socket.socket], None], kind: type[BeamError], code: str, words: str) -> None:
     with listener(serve) as port, pytest.raises(kind) as caught:
