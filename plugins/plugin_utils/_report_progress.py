@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import rows, step_seconds
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import line
@@ -99,7 +100,7 @@ class Progress:
         hosts = self._members[number - 1] if number is not None and whole_batch else [host]
         error = values.mapping(result.get("error"))
         said = ": ".join(line(error[key]) for key in ("what", "why") if error.get(key)) or line(result.get("msg")) or "failed without a message"
-        said = ". ".join(filter(None, (line(said, 400), line(error.get("next"), 300))))
+        said = ". ".join(filter(None, (line(NOTHING_NAMED.text(said), 400), line(error.get("next"), 300))))
         return "%s | failed while %s: %s" % (self._label(number, hosts), WAITS.get(step, line(step, 40)), said)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
+
 Vars = t.Mapping[str, t.Any]
 # Their changes are the machinery of a rollout, which tells itself what it does.
 SILENT = (
@@ -71,14 +73,14 @@ class Screen:
 
     def failed(self, host: str, task: str, result: Vars, ignored: bool = False, word: str = "failed") -> list[str]:
         bad = next((one for one in result.get("results") or () if isinstance(one, t.Mapping) and one.get("failed")), {})
-        said = str(bad.get("msg") or result.get("msg") or result.get("censored") or "without a message").strip()
+        said = NOTHING_NAMED.text(str(bad.get("msg") or result.get("msg") or result.get("censored") or "without a message").strip())
         head = "%s: [%s] %s" % ("ignored" if ignored else word, host, _role_less(task))
         if said in self._told:
             return [head]
         self._told.add(said)
         found = ["%s: %s" % (head, line) if number == 0 else "    " + line for number, line in enumerate(said.splitlines())]
         # Of a command that failed, and of a module that never came to its answer.
-        error = str(bad.get("stderr") or result.get("stderr") or result.get("module_stderr") or "").strip()
+        error = NOTHING_NAMED.text(str(bad.get("stderr") or result.get("stderr") or result.get("module_stderr") or "").strip())
         if error and not ignored:
             found += ["    " + line for line in error.splitlines()[-MOST:]]
         return found
