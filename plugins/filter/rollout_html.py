@@ -40,15 +40,13 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import plain
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import masked_page
 
 
 def rollout_html(report: t.Any) -> str:
     if not isinstance(report, t.Mapping):
         raise AnsibleFilterError("alchemist.beam.rollout_html needs the report of a rollout, a dictionary")
-    return page(NOTHING_NAMED.data(plain(report)))
+    return masked_page(report)
 
 
 class FilterModule:

@@ -40,9 +40,15 @@ class Here(Normal):
     def _execute_module(self, *words: t.Any, task_vars: t.Any = None, wrap_async: t.Any = False, **more: t.Any) -> t.Any:
         if words or more or wrap_async or not self._is_here(task_vars or {}):
             return super()._execute_module(*words, task_vars=task_vars, wrap_async=wrap_async, **more)
-        arguments = dict(self._task.args)
-        self._update_module_args(self._task.action, arguments, task_vars)
-        return call(self.module, arguments)
+        return self._run_module(self.module, self._task.action, self._task.args, task_vars)
+
+    def _run_module(self, module: types.ModuleType | None, name: str, arguments: dict[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """For an action that runs other modules. module: to be run in this process if it can be."""
+        if module is None or not self._is_here(task_vars):
+            return dict(super()._execute_module(module_name=name, module_args=arguments, task_vars=task_vars))
+        given = dict(arguments)
+        self._update_module_args(name, given, task_vars)
+        return call(module, given)
 
     def _is_here(self, task_vars: t.Mapping[str, t.Any]) -> bool:
         """Whether it would run on this machine, by this user and with this very Python."""

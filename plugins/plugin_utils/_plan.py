@@ -146,7 +146,9 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     known = {**draft, "order": order, "idle": idle}
     doubts = [told for told in (_doubt(host, hostvars.get(host) or {}, draft) for host in order) if told]
     return {
-        **draft, "advice": [*doubts, *advice(known, hostvars)], "order": order, "fleet": order + beside,
+        **draft, "advice": [*doubts, *advice(known, hostvars)], "order": order,
+        # Whose variables say how it went: newcomers, for whom there is a plan of their own, have not heard what was said to these.
+        "judges": list(draft.get("judges") or order), "fleet": order + beside,
         "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "aside": aside, "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
         "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},

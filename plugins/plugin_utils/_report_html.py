@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_chart import chart
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_style import css
@@ -240,6 +241,11 @@ def _origin(report: Vars) -> str:
     ]
     lines = "".join("<dt>%s</dt><dd>%s</dd>" % pair for pair in facts if pair[1])
     return "<section><h2>Where it came from</h2><dl class=facts>%s</dl></section>" % lines if lines else ""
+
+
+def masked_page(report: t.Any) -> str:
+    """Of a report of whatever origin, without what looks like a secret."""
+    return page(NOTHING_NAMED.data(values.plain(report)))
 
 
 def page(report: t.Any) -> str:

@@ -21,6 +21,8 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import fo
 
 SCHEMA = 1
 ERRORS = ("responses_5xx", "connect_errors", "response_errors")
+# Of the table in the end.
+COLUMNS = ("host", "outcome", "color", "before", "now", "fetched", "drain", "stop", "boot", "gate", "join", "outage", "cut", "error")
 Vars = t.Mapping[str, t.Any]
 
 
@@ -215,6 +217,13 @@ def summarize(
         "requests": _requests(plan, ((balanced or {}).get("members") or {})),
         "rows": rows,
     }
+
+
+def disclaim(report: Vars, why: str) -> dict[str, t.Any]:
+    """The report of a deployer who was frozen, or cut off, after the promotion: another one owns the fleet now, so success is not claimed."""
+    text = "%s when this deployer last looked. Another one took over before that was written down: %s"
+    verdict = str(report["verdict"])
+    return {**report, "succeeded": False, "reason": why, "verdict": text % (verdict[:-1] if verdict.endswith(".") else verdict, why)}
 
 
 def _batch(number: int, hosts: t.Sequence[str], rows: t.Sequence[Vars]) -> dict[str, t.Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.decisions import is_on_its_way
+
 Vars = t.Mapping[str, t.Any]
 # What AWS knows a machine by, and where an inventory may have it: amazon.aws.aws_ec2 sets the first ones.
 _MEMBER = ("instance_id", "private_ip", "public_ip", "private_dns")
@@ -30,7 +32,7 @@ def missing(members: t.Iterable[Vars], hostvars: Vars, hosts: t.Iterable[str], s
     for member in members:
         if not member["stays"] or member.get("state") not in ("running", "pending"):
             continue
-        if serving and member["lifecycle_state"].startswith("Pending") and member["lifecycle_state"] != "Pending:Proceed":
+        if serving and is_on_its_way(member["lifecycle_state"]):
             continue
         if not known & known_by(member):
             found.append(member)

@@ -15,8 +15,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHIN
 Vars = t.Mapping[str, t.Any]
 # Their changes are the machinery of a rollout, which tells itself what it does.
 SILENT = (
-    "alchemist.beam.rollout_journal", "alchemist.beam.rollout_lock", "ansible.builtin.set_fact", "ansible.builtin.include_tasks",
-    "ansible.builtin.include_role", "ansible.builtin.meta", "ansible.builtin.add_host",
+    "alchemist.beam.rollout_fleet", "alchemist.beam.rollout_journal", "alchemist.beam.rollout_lock", "ansible.builtin.set_fact",
+    "ansible.builtin.include_tasks", "ansible.builtin.include_role", "ansible.builtin.meta", "ansible.builtin.add_host",
 )  # fmt: skip
 # What may take minutes says that it began; what a rollout waits for says so itself.
 SLOW = (

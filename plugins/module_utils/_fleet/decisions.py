@@ -63,18 +63,16 @@ def candidate_fate(plan: Plan, success: bool, blame: bool, *, fenced: bool, prom
     return WITHDRAW if named else STAY
 
 
-def newcomers(plan: Plan, inventory: t.Iterable[str], on_their_way: t.Container[str], *, promoted: bool, check_mode: bool) -> list[str]:
+def sweeps(promoted: bool, check_mode: bool) -> bool:
+    """Whether newcomers are looked for: only a promotion has left them behind."""
+    return promoted and not check_mode
+
+
+def newcomers(everyone: t.Container[str], inventory: t.Iterable[str], on_their_way: t.Container[str]) -> list[str]:
     """Who came into the inventory since the plan was made, and is not on its way into a group: that one looks at the channel itself before it serves."""
-    if not promoted or check_mode:
-        return []
-    return [host for host in inventory if host not in plan.draft.everyone and host not in on_their_way]
+    return [host for host in inventory if host not in everyone and host not in on_their_way]
 
 
 def is_on_its_way(lifecycle_state: str) -> bool:
     """Whether a member of an auto scaling group is not in service yet. Pending:Proceed has looked at the channel for the last time."""
     return lifecycle_state.startswith("Pending") and lifecycle_state != "Pending:Proceed"
-
-
-def judges(main: Plan | None, plan: Plan) -> tuple[str, ...]:
-    """Whose variables say how it went: the hosts of the first plan, not newcomers, who have not heard what was said to the others."""
-    return main.order if main and main.order else plan.order

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.alchemist.beam.plugins.modules import release_channel, rollout_info, rollout_journal
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS, Fleet
+from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
+
+# The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.
+IN_PROCESS = {"release_channel": release_channel, "rollout_info": rollout_info, "rollout_journal": rollout_journal}
+
+
+class ActionModule(Here):
+    """The module of the same name: it needs the variables of the role, which only the controller has."""
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        step, given = STEPS[self._task.args["step"]], {key: value for key, value in self._task.args.items() if key != "step"}
+        told: dict[str, list[t.Any]] = {}
+
+        def call(name: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+            try:
+                found = self._run_module(IN_PROCESS.get(name), "alchemist.beam." + name, arguments, variables)
+            except AnsibleConnectionFailure as exc:
+                return {"unreachable": True, "msg": str(exc)}
+            for key in ("warnings", "deprecations"):
+                told.setdefault(key, []).extend(found.pop(key, None) or ())
+            return found
+
+        fleet = Fleet(lambda name: self._templar.template(variables.get(name)), variables["hostvars"], call, bool(self._task.check_mode))
+        found = step(fleet, **given)
+        return {**found, **{key: values for key, values in told.items() if values}}

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_fleet
+short_description: A step of the role rollout that is done once for all servers
+author:
+  - alchemist.beam contributors (@alchemist-beam)
+description:
+  - The role P(alchemist.beam.rollout#role) is made of it. It is of no use elsewhere, and changes without notice.
+  - It reads what the role was given and what earlier steps said from the variables of the play, decides, and runs the modules that write the store, such as
+    M(alchemist.beam.release_channel), M(alchemist.beam.rollout_journal) and M(alchemist.beam.rollout_lock).
+  - It runs on the controller, with C(run_once); the modules run where the task is delegated to.
+extends_documentation_fragment:
+  - alchemist.beam.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: partial
+    details:
+      - As the modules that it runs.
+  idempotent:
+    support: partial
+    details:
+      - As the modules that it runs.
+options:
+  step:
+    description:
+      - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
+      - V(propose) names the candidate on the channel, V(promote) makes it stable.
+      - V(newcomers) tells who came into the inventory since the plan was made.
+      - V(verdict) makes a ghost of the candidate or withdraws it where the rollout failed, closes the journal with the report, and gives the lock back.
+    type: str
+    choices: [begin, propose, promote, newcomers, verdict]
+    required: true
+  hosts:
+    description:
+      - With O(step=newcomers), all servers that the playbook is meant for.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Make the candidate stable, in the role
+  alchemist.beam.rollout_fleet:
+    step: promote
+  run_once: true
+  delegate_to: "{{ rollout_store_host }}"
+"""
+
+RETURN = r"""
+held:
+  description: The lock, as the role remembers it.
+  type: dict
+  returned: O(step=begin)
+migrates:
+  description: Whether this rollout migrates before anything restarts.
+  type: bool
+  returned: O(step=begin)
+journal:
+  description: The journal, as M(alchemist.beam.rollout_journal) returns it.
+  type: dict
+  returned: O(step=begin), not in check mode
+channel:
+  description: The channel, as M(alchemist.beam.release_channel) returns it.
+  type: dict
+  returned: O(step=begin), O(step=propose) and O(step=promote)
+hosts:
+  description: Servers that came into the inventory since the plan was made.
+  type: list
+  elements: str
+  returned: O(step=newcomers)
+arriving:
+  description: Instances that are still on their way into the auto scaling group.
+  type: list
+  elements: str
+  returned: O(step=newcomers)
+rollout_result:
+  description: The report.
+  type: dict
+  returned: O(step=verdict)
+lines:
+  description: The report as lines to be shown.
+  type: list
+  elements: str
+  returned: O(step=verdict)
+unwritten:
+  description: What could not be written in the end, and why.
+  type: list
+  elements: str
+  returned: O(step=verdict)
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "step": {"type": "str", "required": True, "choices": ["begin", "propose", "promote", "newcomers", "verdict"]},
+            "hosts": {"type": "list", "elements": "str"},
+        },
+        supports_check_mode=True,
+    )
+    # The action of the same name does it: variables are known on the controller alone.
+    module.fail_json(msg="rollout_fleet runs on the controller, as a task of the role rollout")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps that are done once for all servers, without Ansible: which modules they run, with which options, and what they make of the answers."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS, Fleet
+
+Vars = dict[str, t.Any]
+TOKEN = {"token": "t", "serial": 7}
+HELD = {"mine": True, "token": "t", "fence": 7}
+STABLE = {"version": "1", "digest": "d1"}
+JOURNAL = {"id": "j", "state": "finished", "hosts": {}}
+PLAN = {
+    "name": "shop", "channel": "production", "version": "2", "digest": "d2", "kind": "rollout", "strategy": "rolling", "homecoming": False, "idle": False,
+    "stable": STABLE, "journal": JOURNAL, "origins": {"h1": {"from": "1"}}, "hosts": ["h1"], "order": ["h1"], "members": [["h1"]], "everyone": ["h1"],
+    "rows": [{"host": "h1", "from": "1"}],
+}  # fmt: skip
+WHERE = {"store": "s3://b/p", "name": "shop", "channel": "production", "region": "here"}
+LOST = {"failed": True, "msg": "the lock was taken", "error": {"code": "lock_lost", "what": "x"}}
+MOVED = {"rollout_restarted": {"after": {"version": "2", "pid": 9}}, "rollout_activated": {"changed": True}}
+FAILED = {"rollout_restarted": {"failed": True, "msg": "no", "error": {"code": "boot_timeout", "what": "it did not boot"}}}
+
+
+class World:
+    """answers: what modules say, by their name or their name and state."""
+
+    def __init__(self, *, held: Vars | None = None, check: bool = False, plan: Vars | None = None, here: Vars | None = None, **registers: t.Any) -> None:
+        self.done: list[tuple[str, Vars]] = []
+        self.answers: dict[str, Vars] = {
+            "rollout_lock held": {"changed": True, "lock": TOKEN, "channel": {"serial": 2, "stable": STABLE}, "journal": JOURNAL},
+            "rollout_info": {"changed": False, "channel": {"serial": 3, "stable": STABLE}, "journal": JOURNAL},
+            "rollout_journal opened": {"changed": True, "journal": {"id": "new", "by": "me"}},
+        }
+        known = {"rollout_plan": {**PLAN, **(plan or {})}, **({} if held is None else {"rollout_held": held})}
+        role = {
+            "rollout_store": "s3://b/p", "rollout_name": "shop", "rollout_channel": "production", "rollout_store_options": {"region": "here"},
+            "rollout_wait": 5, "rollout_lock_ttl": 30, "rollout_force": False, "rollout_migrate": "", **registers,
+        }  # fmt: skip
+        self.fleet = Fleet(role.get, {"localhost": known, "h1": here or {}}, self.call, check)
+
+    def call(self, name: str, options: Vars) -> Vars:
+        assert {key: options[key] for key in WHERE} == WHERE
+        own = {key: value for key, value in options.items() if key not in WHERE}
+        self.done.append((" ".join(filter(None, (name, own.pop("state", "")))), own))
+        return dict(self.answers.get(self.done[-1][0]) or self.answers.get(name) or {"changed": True, "channel": {"serial": 9}})
+
+    def step(self, step: str, **given: t.Any) -> Vars:
+        return STEPS[step](self.fleet, **given)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _options in self.done]
+
+
+def test_it_begins_under_a_lock_of_its_own() -> None:
+    world = World(rollout_migrate="A.b()")
+    assert world.step("begin") == {
+        "changed": True, "held": HELD, "channel": {"serial": 2, "stable": STABLE}, "journal": {"id": "new", "by": "me"}, "migrates": True,
+    }  # fmt: skip
+    opened = {"kind": "rollout", "version": "2", "digest": "d2", "stable": STABLE, "strategy": "rolling", "hosts": PLAN["origins"], "fence": 7, "token": "t"}
+    assert world.done == [("rollout_lock held", {"purpose": "rollout of 2", "wait": 5, "ttl": 30}), ("rollout_journal opened", opened)]
+
+
+@pytest.mark.parametrize(
+    ("rolled_back", "names"),
+    [({}, ["rollout_info", "rollout_journal opened"]), ({"channel": {"serial": 5}}, ["rollout_journal opened"])], ids=["waited", "rolled back"],
+)  # fmt: skip
+def test_it_goes_on_under_the_lock_that_was_taken_before_the_plan(rolled_back: Vars, names: list[str]) -> None:
+    world = World(held=HELD, rollout_rolled_back=rolled_back)
+    found = world.step("begin")
+    assert world.names == names and found["held"] == HELD and found.get("channel") == (None if rolled_back else {"serial": 3, "stable": STABLE})
+
+
+def test_a_rehearsal_neither_holds_nor_opens() -> None:
+    world = World(check=True)
+    world.answers["rollout_lock held"]["channel"] = {"serial": 2, "stable": {"version": "3", "digest": "d3"}}  # it was not held to its plan either
+    assert world.step("begin")["held"] == {"mine": False} and world.names == ["rollout_lock held"]
+
+
+@pytest.mark.parametrize(
+    ("held", "answer", "text", "after"),
+    [
+        (None, ("rollout_lock held", {"failed": True, "msg": "somebody holds it"}), "somebody holds it", {"mine": False}),
+        (HELD, ("rollout_info", {"failed": True, "msg": "the store is away"}), "the store is away", HELD),
+        (None, ("rollout_journal opened", LOST), "the lock was taken", HELD),
+        (None, ("rollout_lock held", {"lock": TOKEN, "channel": None, "journal": JOURNAL}), "nothing is stable on the channel production now", HELD),
+        (HELD, ("rollout_info", {"channel": {"stable": {"version": "3", "digest": "d3"}}, "journal": JOURNAL}), "3 is stable on the channel production", HELD),
+        (HELD, ("rollout_info", {"channel": {"stable": STABLE}, "journal": {**JOURNAL, "id": "k"}}), "1 is stable on the channel production now", HELD),
+    ],
+)
+def test_what_fails_at_the_beginning_is_known_with_its_lock(held: Vars | None, answer: tuple[str, Vars], text: str, after: Vars) -> None:
+    world = World(held=held)
+    world.answers.update([answer])
+    found = world.step("begin")
+    assert found["failed"] and text in found["msg"] and found["held"] == after
+    assert world.names[-1] == answer[0]
+
+
+def test_the_candidate_is_named_under_the_fence_of_the_lock() -> None:
+    world = World(held=HELD)
+    assert world.step("propose")["channel"] == {"serial": 9}
+    assert world.done == [("release_channel proposed", {"digest": "d2", "force": False, "fence": 7})]
+
+
+@pytest.mark.parametrize(
+    ("check", "registers", "serial"),
+    [
+        (False, {"rollout_candidate": {"channel": {"serial": 4}}, "rollout_opened": {"channel": {"serial": 2}}}, 4),
+        (False, {"rollout_candidate": {"skipped": True}, "rollout_rolled_back": {"channel": {"serial": 3}}, "rollout_opened": {}}, 3),
+        (False, {"rollout_candidate": {}, "rollout_opened": {"channel": {"serial": 2}}}, 2),
+        (True, {"rollout_candidate": {"channel": {"serial": 4}}}, None),
+    ],
+)  # fmt: skip
+def test_a_promotion_loses_to_who_moved_the_channel_meanwhile(check: bool, registers: Vars, serial: int | None) -> None:
+    world = World(held={"mine": False} if check else HELD, check=check, **registers)
+    world.step("promote")
+    own = {"digest": "d2", "force": False, **({} if check else {"serial": serial, "fence": 7})}
+    assert world.done == [("release_channel promoted", own)]
+
+
+def test_who_of_the_group_came_meanwhile() -> None:
+    scaling = {"members": [{"lifecycle_state": "Pending", "instance_id": "i-1"}, {"lifecycle_state": "Pending:Proceed", "instance_id": "i-2"}]}
+    world = World(rollout_promoted={"channel": {}}, rollout_scaling=scaling)
+    assert world.step("newcomers", hosts=["h1", "i-1", "i-2"]) == {"changed": False, "hosts": ["i-2"], "arriving": ["i-1"]}
+    # Nothing was promoted, or nothing is planned at all: what was seen of the group before is of no interest.
+    for other in (World(rollout_scaling=scaling), World(plan={"everyone": None}, check=True, rollout_scaling=scaling, rollout_promoted={"channel": {}})):
+        assert other.step("newcomers", hosts=["h1", "i-2"]) == {"changed": False, "hosts": [], "arriving": []}
+
+
+def test_the_verdict_of_a_success() -> None:
+    world = World(held=HELD, here=MOVED, rollout_opened={"journal": {"id": "new"}}, rollout_promoted={"channel": {"stable": {"version": "2", "digest": "d2"}}})
+    found = world.step("verdict")
+    assert world.names == ["rollout_journal closed", "rollout_lock released"] and found["unwritten"] == []
+    report, (_name, closed), (_other, released) = found["rollout_result"], *world.done
+    assert report["succeeded"] and report["stable_after"]["version"] == "2" and found["lines"][-1] == "shop 2 on the channel production runs on 1 of 1 hosts."
+    assert (closed["outcome"], closed["report"], closed["fence"], closed["html"][:9]) == ("succeeded", report, 7, "<!DOCTYPE") and released == {"token": "t"}
+
+
+@pytest.mark.parametrize(
+    ("here", "known", "fate"),
+    [
+        (FAILED, {}, ["release_channel ghosted"]), ({}, {}, ["release_channel withdrawn"]), (FAILED, {"rollout_fenced": True}, []),
+        ({}, {"rollout_refused": {"failed": True, "msg": "a hook failed"}}, ["release_channel withdrawn"]),
+    ],
+)  # fmt: skip
+def test_the_verdict_of_a_failure(here: Vars, known: Vars, fate: list[str]) -> None:
+    world = World(held=HELD, here=here, rollout_opened={"journal": {"id": "new"}}, rollout_candidate={"channel": {"serial": 4}})
+    t.cast("Vars", world.fleet.hostvars["localhost"]).update(known)
+    found = world.step("verdict")
+    assert world.names == [*fate, "rollout_journal closed", "rollout_lock released"] and not found["rollout_result"]["succeeded"]
+    wanted = known.get("rollout_refused", {}).get("msg") or ("it did not boot" if here else "hosts were lost: h1")
+    assert wanted in found["rollout_result"]["reason"]
+    assert [own["reason"] for name, own in world.done if name == "release_channel ghosted"] in ([], [found["rollout_result"]["reason"]])
+
+
+def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
+    world = World(held=HELD, here=FAILED, rollout_opened={"journal": {"id": "new"}})
+    away = {"failed": True, "msg": "the store is away", "error": {"code": "store_away", "what": "x"}}
+    world.answers.update({"release_channel": away, "rollout_lock released": {"unreachable": True, "msg": "no route"}})
+    found = world.step("verdict")
+    assert found["unwritten"] == ["the store is away", "no route"] and "failed" not in found and not found["rollout_result"]["succeeded"]
+
+
+def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
+    world = World(held=HELD, here=MOVED, rollout_opened={"journal": {"id": "new"}}, rollout_promoted={"channel": {}})
+    world.answers["rollout_journal closed"] = LOST
+    report = world.step("verdict")["rollout_result"]
+    assert not report["succeeded"] and report["reason"] == "the lock was taken"
+    text = "runs on 1 of 1 hosts when this deployer last looked. Another one took over before that was written down: the lock was taken"
+    assert report["verdict"].endswith(text)
+
+
+def test_without_a_lock_nothing_is_written() -> None:
+    world = World(held={"mine": False}, check=True, here={"rollout_restarted": {"changed": True, "after": {"version": "1"}}})
+    assert world.step("verdict")["rollout_result"]["succeeded"] and world.names == []
