@@ -19,7 +19,8 @@ from .._errors import BeamError, Conflict
 from .._release.channel import MAX_SERIAL
 from .._release.names import check_channel
 from .layout import Layout
-from .state import State, load_state
+from .present import read_state
+from .state import State
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ def check_fence(base: str, name: str, fence: Fence | None) -> None:
     """For whoever only reads the state, such as a restart."""
     if fence is not None:
         layout = Layout(os.path.realpath(base))
-        refuse_older(layout.base, load_state(layout.state, name), fence)
+        refuse_older(layout.base, read_state(layout, name), fence)
 
 
 def installed_digest(base: str, name: str, version: str) -> str:
     """Of a version that is staged here; '' where that is not known."""
-    known = load_state(Layout(os.path.realpath(base)).state, name).installed.get(version)
+    known = read_state(Layout(os.path.realpath(base)), name).installed.get(version)
     return known.digest if known else ""

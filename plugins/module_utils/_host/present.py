@@ -115,10 +115,11 @@ def has_leftovers(layout: Layout) -> bool:
 
 
 def read_state(layout: Layout, name: str) -> State:
-    """The state file, put right by what is on the disk.
+    """The state file, put right by what is on the disk: what everybody goes by who asks what is installed here.
 
     A run that died between the rename of a release and its note in the state left a whole release and its manifest: they
-    are found again, also when the state file itself is gone.
+    are found again, also when the state file itself is gone. One that died in a removal left notes of what is gone, and one
+    that died after the switch left a note of the one before.
     """
     with named_errors("%s can't be read" % layout.state):
         state = load_state(layout.state, name)
@@ -129,9 +130,11 @@ def read_state(layout: Layout, name: str) -> State:
             if manifest.name == name and manifest.version in present and manifest.version not in state.installed:
                 at = utc(os.stat(layout.release(manifest.version)).st_mtime)
                 state = state.with_release(manifest.version, Installed(digest, at, tuple(layer.sha256 for layer in manifest.layers)))
-        if state.previous is not None and state.previous not in present:
-            state = replace(state, previous=None)
-    return state
+        with contextlib.suppress(BeamError):  # whoever switches it says so
+            current = read_current(Layout(layout.base))
+            state = state.activated(current, state.current) if current is not None else state
+        current, previous = (version if version in present else None for version in (state.current, state.previous))
+        return replace(state, current=current, previous=previous)
 
 
 def is_noted(layout: Layout, state: State) -> bool:
