@@ -40,6 +40,8 @@ options:
     description:
       - The directory for this release on the server, such as C(/opt/shop). It is made if it is missing.
       - It must belong to root or to the user who runs this module, and lie on one file system.
+      - Its lock file (C(.lock)) is closed to everybody who may not write to the base (0600). One that a former version left readable is closed by the next
+        installation; a process that had it open by then can go on holding it until it ends, and is named with its user.
     type: path
     required: true
   state:
@@ -104,7 +106,7 @@ options:
     default: false
   lock_timeout:
     description:
-      - Seconds to wait for another installation on the same base.
+      - Seconds to wait for another installation on the same base. Who holds its lock file is named then, as the kernel tells it.
     type: int
     default: 60
   pointer:

@@ -27,7 +27,8 @@ import typing as t
 
 from .._aws import shared_sessions
 from .._errors import BeamError, foreseen
-from .._host.lock import taken_within
+from .._flock import describe_holders
+from .._host.lock import open_lock_at, taken_within
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
@@ -134,20 +135,20 @@ def _attempt(otherwise: T, work: t.Callable[[], T]) -> tuple[T, BeamError | None
 @contextlib.contextmanager
 def _alone(config: Config, report: Report) -> t.Iterator[None]:
     """One at a time on this base."""
-    path = posixpath.join(config.base, ".bootstrap.lock")
+    path = posixpath.join(os.path.realpath(config.base), ".bootstrap.lock")
     try:
         os.makedirs(config.base, 0o755, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        handle = open_lock_at(path)
     except OSError as exc:
         raise BeamError("base_denied", "%s can't be used" % config.base, exc.strerror or str(exc), "Run as the owner of the base directory") from None
     try:
         if not taken_within(handle, fcntl.LOCK_EX, 0):
-            report.say("Another one is at work here: waiting for it")
+            report.say("Waiting for the lock file %s: %s" % (path, describe_holders(handle)))
             if not taken_within(handle, fcntl.LOCK_EX, config.deadline):
                 raise BeamError(
                     "bootstrap_locked", "the bootstrap of %s can't begin" % config.name,
-                    "another process holds %s for longer than its deadline of %d s" % (path, config.deadline),
-                    "See which one that is (fuser -v %s), and end it where it hangs" % path,
+                    "%s is locked for longer than its deadline of %d s: %s" % (path, config.deadline, describe_holders(handle)),
+                    "End that process where it hangs",
                 )
         yield
     finally:

@@ -14,15 +14,17 @@ import time
 import typing as t
 
 from .._errors import BeamError
+from .._flock import describe_holders, holders, open_lock, stopped, strangers, take
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def exclusive(path: str, seconds: float) -> t.Iterator[None]:
     """Hold the lock; after waiting that long, say who holds it. The kernel frees it with its process."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    handle = open_lock_at(path)
     try:
         _acquire(handle, fcntl.LOCK_EX, path, seconds)
-        os.pwrite(handle, b"%-19d\n" % os.getpid(), 0)
         yield
     finally:
         os.close(handle)
@@ -30,10 +32,10 @@ def exclusive(path: str, seconds: float) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def settled(path: str, seconds: float) -> t.Iterator[None]:
-    """Nobody installs meanwhile. It writes nothing, so that a rehearsal may wait, too."""
+    """Nobody installs meanwhile. It writes nothing, so that a rehearsal may wait, too; who may not install need not."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         yield
         return
     try:
@@ -43,28 +45,39 @@ def settled(path: str, seconds: float) -> t.Iterator[None]:
         os.close(handle)
 
 
+def open_lock_at(path: str) -> int:
+    directory = os.open(os.path.dirname(path), _DIRECTORY)
+    try:
+        return open_lock(os.path.basename(path), directory)
+    except OSError as exc:
+        exc.filename = path
+        raise
+    finally:
+        os.close(directory)
+
+
 def _acquire(handle: int, kind: int, path: str, seconds: float) -> None:
     if not taken_within(handle, kind, seconds):
-        holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        pids = holders(handle)
         raise BeamError(
             "install_locked", "%s is busy" % os.path.dirname(path),
-            "another installation (process %s) has been running for more than %g seconds" % (holder, seconds),
-            "Wait for it, and run it again (lock_timeout of alchemist.beam.release_install waits longer)", holder=holder,
+            "its lock file %s has been locked for more than %g seconds: %s" % (os.path.basename(path), seconds, describe_holders(handle)),
+            _hint(pids), holders=pids,
         )
 
 
 def taken_within(handle: int, kind: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while not _taken(handle, kind):
+    while not take(handle, kind):
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.1)
     return True
 
 
-def _taken(handle: int, kind: int) -> bool:
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _hint(pids: t.Sequence[int]) -> str:
+    if strangers(pids):
+        return "That is no installation: end it (kill %d), and run it again. Nobody else can open this file any more" % strangers(pids)[0]
+    if stopped(pids):
+        return "That process is stopped (state T in `ps`): let it go on (kill -CONT) or end it, and run it again"
+    return "Wait for it, and run it again (lock_timeout of alchemist.beam.release_install waits longer)"

@@ -23,8 +23,9 @@ import time
 import typing as t
 
 from .._errors import BeamError, Conflict, NotFound
+from .._flock import set_mode
 from .base import Found, Noted, Stat, Store
-from .flock import locked, set_mode
+from .flock import locked
 
 CHUNK = 1024 * 1024
 # Whatever the umask is: with one of 000 anyone could move a channel, with 077 no server could read it.
