@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._json import parse_json
+from .._notes import read_note
 
 FILE = ".bootstrap.json"
 SCHEMA = 1
@@ -32,11 +33,10 @@ class Notes:
 def read_notes(base: str, instance: str) -> Notes:
     """A file that can't be read is as good as none: nothing depends on it but a second record and starting without a store."""
     try:
-        with open(posixpath.join(base, FILE), "rb") as stream:
-            doc: t.Any = parse_json(stream.read(64 * 1024))
+        doc: t.Any = parse_json(read_note(posixpath.join(base, FILE)))
         if doc.pop("schema") == SCHEMA and doc["instance"] == instance:
             return Notes(**{key: str(value) for key, value in doc.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return Notes(instance)
 

@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from .._errors import BeamError
+from .._notes import read_note
 from .systemd import Systemctl
 
 # What is said of a release because of what its node did. All other codes are about something else.
@@ -69,11 +70,7 @@ def boot_id() -> str:
 
 
 def _read(base: str) -> str:
-    try:
-        with open(os.path.join(base, FILE), encoding="utf-8", errors="replace") as stream:
-            boot, _space, why = stream.read(1024).strip().partition(" ")
-    except OSError:
-        return ""
+    boot, _space, why = read_note(os.path.join(base, FILE)).decode("utf-8", "replace").strip().partition(" ")
     return why if boot and boot == boot_id() else ""
 
 

@@ -323,6 +323,14 @@ def test_a_state_that_can_not_be_read(data: bytes, ready: tuple[Shelf, Manifest,
     assert shelf.install(version="1.1.0", state="active")["previous"] == "1.0.0"
 
 
+@pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_state(plant: t.Callable[[str], None], ready: tuple[Shelf, Manifest, Manifest]) -> None:
+    shelf = ready[0]
+    os.unlink(shelf.base + "/state.json")
+    plant(shelf.base + "/state.json")
+    assert refused(shelf).code == "state_invalid"
+
+
 @pytest.mark.skipif(not ROOT, reason="NOT TESTED: only root can become somebody who lacks rights")
 def test_a_user_without_rights() -> None:
     program = (

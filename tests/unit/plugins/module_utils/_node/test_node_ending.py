@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,4 +76,29 @@ def test_an_instance_that_leaves_says_so_until_its_next_boot(monkeypatch: pytest
     monkeypatch.setattr(ending, "boot_id", lambda: "another")
     assert judged(verdict(), str(tmp_path)).code == "node_died"
     monkeypatch.setattr(ending, "boot_id", lambda: "")
+    assert judged(verdict(), str(tmp_path)).code == "node_died"
+
+
+@pytest.mark.parametrize("plant", ["pipe", "link", "directory", "large"])
+def test_what_a_node_puts_in_the_place_of_the_note_says_nothing(tmp_path: Path, plant: str) -> None:
+    mark_leaving(str(tmp_path), "spot interruption")
+    note = tmp_path / ending.FILE
+    text = note.read_bytes()
+    note.rename(tmp_path / "elsewhere")
+    if plant == "pipe":
+        os.mkfifo(note)
+    elif plant == "link":
+        note.symlink_to(tmp_path / "elsewhere")
+    elif plant == "directory":
+        note.mkdir()
+    else:
+        note.write_bytes(text + b"x" * (1 << 17))
+    error = verdict()
+    assert judged(error, str(tmp_path)) is error
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
+def test_the_note_of_another_user_says_nothing(tmp_path: Path) -> None:
+    mark_leaving(str(tmp_path), "spot interruption")
+    os.chown(tmp_path / ending.FILE, 65534, 65534)
     assert judged(verdict(), str(tmp_path)).code == "node_died"
