@@ -22,7 +22,7 @@ PEM = "-----BEGIN KEY-----\nMIIE=\n-----END KEY-----\n"
 SETTINGS: dict[str, dict[str, t.Any]] = {
     "plain": {},
     "env": {"beam_env": {"PHX_SERVER": True, "OFF": False, "PORT": 4000, "RATIO": 0.5, "PEM": PEM, "ODD": "it's $x \\"}},
-    "options": {"service_unit_options": {"MemoryMax": "1G", "PrivateDevices": False, "ReadWritePaths": ["/data/a", "/data/b"]}},
+    "options": {"service_unit_options": {"MemoryMax": "1G", "LimitCORE": "infinity", "PrivateDevices": False, "ReadWritePaths": ["/data/a", "/data/b"]}},
     "jit": {"service_jit": True, "service_namespaces": True, "service_low_ports": True},
     "patient": {"service_restart_delay": 5, "service_start_limit_burst": 4},
     "limited": {"service_start_limit_interval": 300},
@@ -111,6 +111,11 @@ def test_a_node_that_can_t_boot_is_started_again_for_as_long_as_it_takes(made: d
         assert found["OOMPolicy"] == ["continue"]
 
 
+def test_a_node_leaves_no_core_file(made: dict[str, t.Any]) -> None:
+    """All of its memory, on a disk that nobody looks at."""
+    assert [unit(made[name])["LimitCORE"] for name in ("plain", "soft")] == [["0"], ["0"]]
+
+
 def test_an_account_that_is_somebody_s_is_not_made(made: dict[str, t.Any]) -> None:
     assert [user["name"] for user in made["plain"]["users"]] == ["shop"] and made["plain"]["adopt"] == []
     assert made["theirs"]["users"] == [] and made["theirs"]["adopt"] == ["/srv/shop"] and unit(made["theirs"])["User"] == ["deploy"]
@@ -127,7 +132,8 @@ def test_a_node_of_a_cluster_is_named_at_each_boot(made: dict[str, t.Any]) -> No
 
 def test_further_options_of_the_unit(made: dict[str, t.Any]) -> None:
     found = unit(made["options"])
-    assert found["MemoryMax"] == ["1G"] and found["PrivateDevices"] == ["true", "false"] and found["ReadWritePaths"][-2:] == ["/data/a", "/data/b"]
+    assert found["MemoryMax"] == ["1G"] and found["LimitCORE"] == ["0", "infinity"]
+    assert found["PrivateDevices"] == ["true", "false"] and found["ReadWritePaths"][-2:] == ["/data/a", "/data/b"]
 
 
 @pytest.mark.parametrize("name", REFUSED)
