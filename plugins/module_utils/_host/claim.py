@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from .._errors import BeamError
 from .._json import parse_json
 from .files import write_atomically
+from .layout import NAMES
 from .selinux import advice
 
 NOTES = "/etc/alchemist-beam"
@@ -34,7 +35,7 @@ _COMMAND_DIRECTORIES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bi
 # The first line of every file that a template of ours makes; the command for a shell has had this one from the beginning.
 _MARKS = ("alchemist.beam contributors", "# A shell in the running node (remote)")
 # What release_install and the role make in a base; the rest of what lies there is somebody's.
-_OF_A_BASE = {"layers", "releases", "manifests", "shared", "tmp", "current", "state.json", ".lock", "lost+found"}
+_OF_A_BASE = {*NAMES, "lost+found"}
 # What every Linux system has: where no host is asked, these are refused by their names.
 EVERYWHERE = frozenset(
     ["daemon", "bin", "adm", "lp", "mail", "games", "nobody", "sync"]

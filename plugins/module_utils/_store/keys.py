@@ -13,6 +13,9 @@ from .._errors import BeamError
 from .._release.names import check_channel, check_digest, check_instance, check_name, check_rollout, check_version, is_digest
 from .base import Stat
 
+# All places in a store, below the name of the release. docs/trust.md says of each who writes and who believes it.
+KINDS = ("layers", "manifests", "versions", "builds", "channels", "locks", "journal", "history", "pins", "bootstrap", "boots")
+
 
 def layer_key(name: str, sha256: str) -> str:
     return "%s/layers/%s.tar.gz" % (check_name(name), check_digest(sha256))
@@ -37,7 +40,9 @@ def channel_key(name: str, channel: str) -> str:
 
 
 def prefix(name: str, kind: str) -> str:
-    """kind: layers, manifests, versions, builds, channels, locks, journal, history, pins or boots."""
+    """kind: one of KINDS."""
+    if kind not in KINDS:
+        raise ValueError(kind)
     return "%s/%s/" % (check_name(name), kind)
 
 
