@@ -40,6 +40,8 @@ options:
     description:
       - The directory for this release on the server, such as C(/opt/shop). It is made if it is missing.
       - It must belong to root or to the user who runs this module, and lie on one file system.
+      - All directories and links on the way to it, too, must belong to root, to that user or to who became root by sudo, and must be closed to other
+        writers, but for those with the sticky bit (such as C(/tmp)). Otherwise the base is refused (C(base_foreign)), whatever O(state) is.
       - Its lock file (C(.lock)) is closed to everybody who may not write to the base (0600). One that a former version left readable is closed by the next
         installation; a process that had it open by then can go on holding it until it ends, and is named with its user.
     type: path

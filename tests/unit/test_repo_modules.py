@@ -19,7 +19,7 @@ NAMES = [path.stem for path in MODULES]
 GROUPS: dict[str, list[str]] = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["action_groups"]
 
 # What each may use, and the leaves beside it that these are made of; only _ansible knows Ansible.
-LEAVES = {"_errors", "_deadline", "_flock", "_json", "_mask", "_notes", "_proc", "_tree"}
+LEAVES = {"_errors", "_deadline", "_flock", "_json", "_mask", "_notes", "_ours", "_proc", "_tree"}
 PARTS = {
     "_aws.py": {"_deadline"}, "_flock.py": {"_proc"}, "_mask.py": {"_mask_forms", "_mask_shapes"}, "_mask_forms.py": {"_json"},
     "_mask_shapes.py": {"_mask_forms"}, "_ansible.py": {"_mask", "_mask_shapes"},

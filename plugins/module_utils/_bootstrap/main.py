@@ -28,6 +28,7 @@ import typing as t
 from .._aws import shared_sessions
 from .._errors import BeamError, foreseen
 from .._flock import describe_holders
+from .._host.files import refuse_foreign_base
 from .._host.lock import open_lock_at, taken_within
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
@@ -137,6 +138,7 @@ def _alone(config: Config, report: Report) -> t.Iterator[None]:
     """One at a time on this base."""
     path = posixpath.join(os.path.realpath(config.base), ".bootstrap.lock")
     try:
+        refuse_foreign_base(config.base)
         os.makedirs(config.base, 0o755, exist_ok=True)
         handle = open_lock_at(path)
     except OSError as exc:

@@ -15,6 +15,7 @@ import stat
 import typing as t
 
 from .._errors import BeamError
+from .._ours import foreign
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -76,6 +77,20 @@ def open_directory(path: str, create: bool = False) -> int:
         raise BeamError("directory_not_ours", "%s can't be used" % path, why,
                         "Run as its owner (become_user), or give it to the user who installs (chown, chmod go-w)")
     return handle
+
+
+def refuse_foreign_base(base: str) -> None:
+    """Whoever may write to a directory above the base can put another one in its place, whatever the modes in it are.
+
+    base: as it was given, with its links. The base itself is looked at where it is opened.
+    """
+    found = foreign(base, but=(os.path.realpath(base),))
+    if found is not None:
+        raise BeamError(
+            "base_foreign", "%s can't be used as a base: on the way to it is %s" % (base, found.place),
+            "%s, so all that is installed could be replaced" % found.why,
+            "Say `%s`, or choose a base below directories of root" % found.mend, place=found.place,
+        )
 
 
 def sync_directory(path: str) -> None:

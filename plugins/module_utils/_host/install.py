@@ -21,7 +21,7 @@ from .abi import for_service, require_abi
 from .apply import Applied, apply
 from .erlang import NAME, require_erl, require_erlang, wants_erlang
 from .fence import Fence, refuse_older
-from .files import named_errors, plain_umask
+from .files import named_errors, plain_umask, refuse_foreign_base
 from .layout import Layout
 from .lock import exclusive, settled
 from .plan import Plan, plan_deactivation, plan_install, plan_removal
@@ -56,6 +56,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
     search = search_of({request.base.rstrip("/"), layout.base})
     request = replace(request, apart=_may_write_all(search))
     with named_errors("%s can't be installed in %s" % (request.wanted.name, request.base)):
+        refuse_foreign_base(request.base)
         check_directories(layout)
         try:
             state, resolved, plan = _look(request, layout, store)

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._build import ours
+from ansible_collections.alchemist.beam.plugins.module_utils import _ours as ours
 from ansible_collections.alchemist.beam.plugins.module_utils._build.build import run_build
 from ansible_collections.alchemist.beam.plugins.module_utils._build.ours import refuse_foreign
 from ansible_collections.alchemist.beam.plugins.module_utils._build.request import make_request
