@@ -98,7 +98,8 @@ def _kill_all(process: subprocess.Popen[bytes]) -> None:
         while time.monotonic() < deadline and (family or process.poll() is None):
             time.sleep(0.05)
             family = _family(process.pid, family) if family else family
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel may not let go of it
+        process.wait(_GRACE)
 
 
 class _Tail(threading.Thread):
