@@ -230,7 +230,7 @@ error:
     - The kind of failure, as C(code), C(what), C(why) and C(next).
     - C(node_died), C(boot_timeout) and C(unhealthy) speak against the release. C(misconfigured) takes their place where the node said that a setting of
       its host is at fault, such as a variable that is missing or a port that is in use. Where the server is shutting down, C(host_stopping) does, and
-      C(instance_terminating) on an instance that leaves.
+      C(instance_terminating) on an instance that leaves, and C(host_frozen) where the server stood still for half a minute or longer meanwhile.
   returned: failure
   type: dict
 """

@@ -30,6 +30,7 @@ from .._errors import BeamError, foreseen
 from .._flock import describe_holders
 from .._host.files import refuse_foreign_base
 from .._host.lock import open_lock_at, taken_within
+from .._node.ending import Pace
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
@@ -75,11 +76,11 @@ def main(argv: t.Sequence[str]) -> int:
 
 
 def run(config: Config, report: Report, metadata: Metadata | None = None) -> int:
-    with _alone(config, report):
-        return _run(config, report, metadata or Metadata(config.aws.metadata_url))
+    with _alone(config, report), Pace() as pace:
+        return _run(config, report, metadata or Metadata(config.aws.metadata_url), pace)
 
 
-def _run(config: Config, report: Report, metadata: Metadata) -> int:
+def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
     from .lifecycle import Lifecycle, find_lifecycle
     from .node_name import name_node
     from .notes import read_notes
@@ -105,6 +106,7 @@ def _run(config: Config, report: Report, metadata: Metadata) -> int:
         return GIVEN_UP
     passed_over = untold if served and untold is not None and untold.code in PASSING | COMING else None
     host = Host(config, identity, lifecycle, deadline, report)
+    host.pace = pace
     host.problem = problem or unnamed or (None if passed_over else untold)
     held = lifecycle.launching
     try:

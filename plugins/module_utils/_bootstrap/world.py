@@ -21,7 +21,7 @@ from .._host.install import Request, install
 from .._host.resolve import Wanted
 from .._host.source import open_source
 from .._node import restart
-from .._node.ending import ENDINGS, STOPPING, boot_id, ending
+from .._node.ending import ENDINGS, FROZEN, STOPPING, Pace, boot_id, ending
 from .._node.manager import Manager
 from .._node.spec import manager_of
 from .._node.target import Target, resolve
@@ -55,7 +55,8 @@ class Host:
         self._switched: tuple[int, ...] = ()  # what identifies the symlink that we left
         self.reached = False  # the store, ever
         self.abandoned = False
-        self.stopping = False  # this server is shutting down
+        self.stopping = False  # this server is shutting down, or stood still: nothing is over
+        self.pace: Pace | None = None
         self.action = "none"  # what was done to the node
 
     # The steps.
@@ -115,13 +116,15 @@ class Host:
 
     def failed(self, error: BeamError, pointer: Pointer | None) -> float:
         ended = self._ended(error)
-        if ended is not None and error.code != ended.code:
+        if ended is None and error.code == FROZEN:
+            error = BeamError(error.details["verdict"], error.what, error.why, error.hint, **error.details)
+        elif ended is not None and error.code != ended.code:
             # Its node was stopped because it leaves: nothing is said against the release.
             error = BeamError(ended.code, ended.what, "%s; meanwhile: %s" % (ended.why, error.message), ended.hint, **error.details)
         self.report.tell(error)
-        self.stopping = error.code == STOPPING
+        self.stopping = error.code in (STOPPING, FROZEN)
         if self.stopping:
-            return 0.0  # nothing is over: its next boot goes on
+            return 0.0  # nothing is over: its next boot goes on, or its next start
         digest = pointer.digest if pointer else ""
         try:
             failed = self._record(self.report.masked(error), pointer)
@@ -171,13 +174,25 @@ class Host:
 
     def _ended(self, error: BeamError) -> BeamError | None:
         """What a failure really comes from, where this server itself ends."""
-        if error.code in ENDINGS:
+        if error.code in ENDINGS and error.code != FROZEN:
             return error
         found = ending(self.config.base)
         if found is not None:
             return BeamError(found.code, "%s can't come into service" % (self.identity.instance or "this server"), found.why)
         asking = Deadline(ENDED_SECONDS, self.deadline.clock, self.deadline.sleep)
-        return self.lifecycle.taken_away(asking.trier(self.report.say))
+        return self.lifecycle.taken_away(asking.trier(self.report.say)) or self._frozen(error)
+
+    def _frozen(self, error: BeamError) -> BeamError | None:
+        """Once a boot: a release that keeps its server from running at all would do so again."""
+        found = self.pace.frozen() if self.pace is not None else None
+        notes, said = self._notes(), (boot_id(), FROZEN)
+        if (found is None and error.code != FROZEN) or (notes.boot, notes.failure) == said:
+            return None
+        with contextlib.suppress(OSError):
+            write_notes(self.config.base, replace(notes, boot=said[0], failure=FROZEN))
+        if found is None or error.code == FROZEN:
+            return error
+        return BeamError(found.code, "%s can't come into service yet" % (self.identity.instance or "this server"), found.why)
 
     def _run(self, target: Target) -> None:
         config = self.config

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from .._release.names import check_digest, check_version
 
-# All that we put into a base; the last two are notes of the node's part and of the bootstrap. docs/trust.md says of each who believes it.
-NAMES = ("layers", "releases", "manifests", "shared", "tmp", "current", "state.json", ".lock", ".leaving", ".bootstrap.json")
+# All that we put into a base; the last three are of the bootstrap. docs/trust.md says of each who believes it.
+NAMES = ("layers", "releases", "manifests", "shared", "tmp", "current", "state.json", ".lock", ".leaving", ".bootstrap.json", ".bootstrap.lock")
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Whether a node ends because its server does. A shutdown kills what runs on it, and so does an instance that leaves: neither speaks against a release."""
+"""Whether a node ends because its server does. A shutdown kills what runs on it, and so does an instance that leaves: neither speaks against a release.
+
+Nor does a server that stood still: while it was frozen, the time that a node has to boot in and to answer in went by.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 import typing as t
 
 from .._errors import BeamError
@@ -20,8 +25,10 @@ VERDICTS = ("unhealthy", "node_died", "boot_timeout")
 # What is said in their place where the settings of the host are at fault: it makes no ghost.
 MISCONFIGURED = "misconfigured"
 # What is said in their place.
-STOPPING, LEAVING = "host_stopping", "instance_terminating"
-ENDINGS = (STOPPING, LEAVING)
+STOPPING, LEAVING, FROZEN = "host_stopping", "instance_terminating", "host_frozen"
+ENDINGS = (STOPPING, LEAVING, FROZEN)
+FROZEN_SECONDS = 30.0  # no load keeps a thread waiting for that long, and no gate forgives less
+TICK = 0.5
 FILE = ".leaving"  # below the base directory
 SYSTEMD = "/run/systemd/system"
 
@@ -29,6 +36,37 @@ SYSTEMD = "/run/systemd/system"
 class Ending(t.NamedTuple):
     code: str
     why: str
+
+
+class Pace:
+    """How long this server stood still, as far as this process can see: a thread looks at the clock twice a second."""
+
+    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._longest = 0.0
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Pace:
+        threading.Thread(target=self._run, daemon=True).start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK):
+            self.stood()
+
+    def stood(self) -> float:
+        """The longest time in which nothing ran; also where whoever asks is the first one to run again."""
+        now = self._clock()
+        self._longest, self._last = max(self._longest, now - self._last - TICK), now
+        return self._longest
+
+    def frozen(self) -> t.Optional[Ending]:
+        seconds = self.stood()
+        return Ending(FROZEN, "this server stood still for %.0f s" % seconds) if seconds >= FROZEN_SECONDS else None
 
 
 def ending(base: str, systemctl: t.Optional[Systemctl] = None) -> t.Optional[Ending]:
@@ -39,13 +77,16 @@ def ending(base: str, systemctl: t.Optional[Systemctl] = None) -> t.Optional[End
     return Ending(STOPPING, "this server is shutting down") if _stopping(systemctl or Systemctl()) else None
 
 
-def judged(error: BeamError, base: str) -> BeamError:
-    """The same. Of a verdict on a server that ends, one that is none."""
-    found = ending(base) if error.code in VERDICTS else None
+def judged(error: BeamError, base: str, pace: t.Optional[Pace] = None) -> BeamError:
+    """The same. Of a verdict on a server that ends or stood still, one that is none."""
+    if error.code not in VERDICTS:
+        return error
+    found = ending(base) or (pace.frozen() if pace is not None else None)
     if found is None:
         return error
     why = "%s; meanwhile: %s" % (found.why, error.why)
-    return BeamError(found.code, error.what, why, "Nothing is said against the release: try again when the server is up", **error.details)
+    hint = "Nothing is said against the release: try again when the server is up"
+    return BeamError(found.code, error.what, why, hint, **error.details, **({"verdict": error.code} if found.code == FROZEN else {}))
 
 
 def mark_leaving(base: str, why: str) -> None:

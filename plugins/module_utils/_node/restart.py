@@ -20,7 +20,7 @@ from .._errors import BeamError
 from .._mask import NOTHING_NAMED, Mask
 from .boot_words import cut, plain
 from .crash import LONGEST, slogan
-from .ending import boot_id, judged
+from .ending import Pace, boot_id, judged
 from .explain import alone, environment_of, explained, note_of
 from .health import Health, Outcome, gate
 from .manager import Manager, Status
@@ -141,6 +141,13 @@ def apply(
     sleep: t.Callable[[float], None] = time.sleep,
 ) -> Result:
     """Do what the plan says, then prove it. A BeamError carries the facts measured so far and the node's last words."""
+    with Pace() as pace:
+        return _apply(what, manager, health, stop_timeout, boot_timeout, lines, sleep, pace)
+
+
+def _apply(
+    what: Plan, manager: Manager, health: Health, stop_timeout: float, boot_timeout: float, lines: int, sleep: t.Callable[[float], None], pace: Pace,
+) -> Result:  # fmt: skip
     begin, begin_wall = time.monotonic(), time.time()
     result = Result(what, after=what.before, began=begin_wall)
     asked: t.Optional[float] = None
@@ -170,7 +177,7 @@ def apply(
         exc = error
         if what.target is not None:
             # What the end of its host did to a node is no verdict on it.
-            exc = judged(error, os.path.dirname(os.path.dirname(what.target.root)))
+            exc = judged(error, os.path.dirname(os.path.dirname(what.target.root)), pace)
             process = result.after
             exc = explained(exc, said, crash, process is not None and process.alive(), what.target, environment_of(process.pid) if process else {})
         result.mask = _mask(manager, what.before, result.after)

@@ -318,6 +318,49 @@ def test_a_node_that_the_shutdown_of_its_server_killed_says_nothing_against_its_
     assert (server.told, server.running, server.codes()) == (["CONTINUE"], "1.0.0", [])
 
 
+@pytest.fixture
+def freeze(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[float], None]:
+    """From now on it is known that this server stood still for that long."""
+    return lambda seconds: monkeypatch.setattr(ending.Pace, "stood", lambda _pace: seconds)
+
+
+@pytest.mark.parametrize("code", ["boot_timeout", "unhealthy", "store_timeout"])
+def test_a_server_that_was_frozen_and_goes_on_says_nothing_against_its_release(server: Server, freeze: t.Callable[[float], None], code: str) -> None:
+    """The launch is held on, and the next start goes on."""
+
+    def frozen(version: str) -> None:
+        freeze(90)
+        with ending.Pace() as pace:
+            raise ending.judged(BeamError(code, "%s did not answer" % version, "no time was left"), server.shelf.base, pace)
+
+    server.during = frozen
+    assert server.start() == main.FAILED
+    assert (server.told, server.codes(), server.slept, server.group.state) == ([], [], 0, "Pending:Wait")
+    assert "FAILED (host_frozen)" in server.output and "stood still for 90 s" in server.output and "no time was left" in server.output
+    freeze(0)
+    server.during = lambda version: None
+    assert server.start() == main.DONE
+    assert (server.told, server.running, server.codes()) == (["CONTINUE"], "1.0.0", [])
+
+
+def test_a_release_that_keeps_its_server_from_running_is_excused_once(server: Server, freeze: t.Callable[[float], None]) -> None:
+    freeze(90)
+    server.sick["1.0.0"] = "all of the memory"
+    assert server.start() == main.FAILED and server.codes() == []
+    assert server.start() == main.GIVEN_UP
+    assert (server.told, server.codes()) == (["ABANDON"], ["unhealthy"])
+
+
+def test_one_that_was_frozen_longer_than_its_group_waits_leaves(server: Server, freeze: t.Callable[[float], None]) -> None:
+    def frozen(version: str) -> None:
+        freeze(900)
+        server.group.state = "Terminating:Wait"
+
+    server.during, server.sick["1.0.0"] = frozen, "no answer"
+    assert server.start() == main.GIVEN_UP
+    assert (server.told, server.codes()) == ([], ["instance_terminating"])
+
+
 def test_an_instance_that_leaves_says_nothing_either_whatever_its_group_knows(server: Server) -> None:
     """A spot interruption is not the group's, and the group may not answer."""
 

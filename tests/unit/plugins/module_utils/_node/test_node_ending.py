@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import ending
-from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import LEAVING, STOPPING, VERDICTS, judged, mark_leaving
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import FROZEN, LEAVING, STOPPING, VERDICTS, judged, mark_leaving
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl
 
 
@@ -102,3 +103,35 @@ def test_the_note_of_another_user_says_nothing(tmp_path: Path) -> None:
     mark_leaving(str(tmp_path), "spot interruption")
     os.chown(tmp_path / ending.FILE, 65534, 65534)
     assert judged(verdict(), str(tmp_path)).code == "node_died"
+
+
+def test_a_server_that_stood_still_excuses_what_ran_out_of_time(system: type[Says], tmp_path: Path) -> None:
+    now = [0.0]
+    pace = ending.Pace(lambda: now[0])
+    for _tick in range(200):
+        now[0] += ending.TICK
+        assert pace.stood() == 0
+    error = verdict("boot_timeout")
+    assert judged(error, str(tmp_path), pace) is error
+    now[0] += 95  # frozen, and whoever asks is the first one to run again
+    found = judged(error, str(tmp_path), pace)
+    assert (found.code, found.details["verdict"]) == (FROZEN, "boot_timeout") and "this server stood still for 94 s; meanwhile: it is inactive" in found.why
+    now[0] += ending.TICK
+    assert judged(error, str(tmp_path), pace).code == FROZEN, "it is not forgotten"
+    system.state = "stopping"
+    assert judged(error, str(tmp_path), pace).code == STOPPING
+
+
+def test_a_thread_looks_at_the_clock_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "TICK", 0.001)
+    looks: list[int] = []
+    seen = threading.Event()
+
+    def clock() -> float:
+        looks.append(1)
+        if len(looks) > 3:
+            seen.set()
+        return 0.0
+
+    with ending.Pace(clock):
+        assert seen.wait(5)
