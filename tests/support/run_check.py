@@ -19,6 +19,7 @@ from pytest_until import REASON
 from run_lint import steps as lint_steps
 from run_sanity import sanity_step
 from run_steps import BIN, ROOT, Count, Outcome, Step, pytest_step, run_part, setup
+from run_unit import SIDE_BY_SIDE
 
 # Tests begin until then, so that the whole ends within a minute on two cores.
 SECONDS = 30
@@ -67,7 +68,7 @@ def units(files: list[str], until: float) -> list[Step]:
     tests = tests_of(ROOT, files)
     if not tests:
         return []
-    options = ["-n", "2", "-p", "pytest_until"]
+    options = [*SIDE_BY_SIDE, "-p", "pytest_until"]
     path = "%s:%s" % (ROOT / ".cache" / "live", ROOT / "tests" / "support")
     step = pytest_step("units", BIN / "python", tests, options=options, env={"PYTHONPATH": path, "TESTS_UNTIL": "%f" % until}, timeout=90)
     whole = step.count

@@ -13,7 +13,7 @@ from run_steps import BIN, CACHE, ROOT, Step, pytest_step, run_part, setup
 # What runs on servers: these must import and work on Python 3.9, without ansible-core.
 SERVER_SIDE = "tests/unit/plugins/module_utils"
 # Half of a test's time is waiting, for a limit or for a process that is ended: four at a time keep two cores busy, more make limits be missed.
-SIDE_BY_SIDE = ["-n", "2"]
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
 
 
 def main() -> int:
