@@ -7,12 +7,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.alchemist.beam.plugins.modules import release_channel, rollout_info, rollout_journal
+from ansible_collections.alchemist.beam.plugins.modules import balancer_member, release_channel, rollout_info, rollout_journal
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS, Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
 
 # The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.
-IN_PROCESS = {"release_channel": release_channel, "rollout_info": rollout_info, "rollout_journal": rollout_journal}
+IN_PROCESS = {
+    "balancer_member": balancer_member, "release_channel": release_channel, "rollout_info": rollout_info, "rollout_journal": rollout_journal,
+}  # fmt: skip
 
 
 class ActionModule(Here):
@@ -23,11 +25,15 @@ class ActionModule(Here):
         step, given = STEPS[self._task.args["step"]], {key: value for key, value in self._task.args.items() if key != "step"}
         told: dict[str, list[t.Any]] = {}
 
-        def call(name: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        def call(name: str, arguments: dict[str, t.Any], rehearse: bool = False) -> dict[str, t.Any]:
+            check_mode = self._task.check_mode
+            self._task.check_mode = check_mode or rehearse
             try:
                 found = self._run_module(IN_PROCESS.get(name), "alchemist.beam." + name, arguments, variables)
             except AnsibleConnectionFailure as exc:
                 return {"unreachable": True, "msg": str(exc)}
+            finally:
+                self._task.check_mode = check_mode
             for key in ("warnings", "deprecations"):
                 told.setdefault(key, []).extend(found.pop(key, None) or ())
             return found

@@ -31,12 +31,35 @@ attributes:
 options:
   step:
     description:
+      - V(wait) takes the lock before there is a plan, and reads what the rollout before left. V(roll_back) takes it, and rolls the channel back.
       - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
       - V(propose) names the candidate on the channel, V(promote) makes it stable.
+      - What begins with C(note_) writes the journal. V(rejoin), V(clear), V(leave) and V(join) are what the balancers do for a batch, with C(back_) on its way
+        back. Who takes part is told by the strategy. V(give_way) puts back what was taken out when another deployer had taken over already.
       - V(newcomers) tells who came into the inventory since the plan was made.
       - V(verdict) makes a ghost of the candidate or withdraws it where the rollout failed, closes the journal with the report, and gives the lock back.
     type: str
-    choices: [begin, propose, promote, newcomers, verdict]
+    choices:
+      - wait
+      - roll_back
+      - begin
+      - note_leaving
+      - rejoin
+      - clear
+      - leave
+      - note_moved
+      - join
+      - note_joined
+      - note_returning
+      - back_clear
+      - back_leave
+      - back_join
+      - note_returned
+      - give_way
+      - propose
+      - promote
+      - newcomers
+      - verdict
     required: true
   hosts:
     description:
@@ -57,7 +80,7 @@ RETURN = r"""
 held:
   description: The lock, as the role remembers it.
   type: dict
-  returned: O(step=begin)
+  returned: O(step=wait), O(step=roll_back) and O(step=begin)
 migrates:
   description: Whether this rollout migrates before anything restarts.
   type: bool
@@ -69,7 +92,11 @@ journal:
 channel:
   description: The channel, as M(alchemist.beam.release_channel) returns it.
   type: dict
-  returned: O(step=begin), O(step=propose) and O(step=promote)
+  returned: O(step=wait), O(step=roll_back), O(step=begin), O(step=propose) and O(step=promote)
+members:
+  description: The members, as M(alchemist.beam.balancer_member) returns them.
+  type: dict
+  returned: steps of balancers
 hosts:
   description: Servers that came into the inventory since the plan was made.
   type: list
@@ -98,11 +125,16 @@ unwritten:
 
 from ansible.module_utils.basic import AnsibleModule
 
+STEPS = [
+    "wait", "roll_back", "begin", "note_leaving", "rejoin", "clear", "leave", "note_moved", "join", "note_joined", "note_returning", "back_clear",
+    "back_leave", "back_join", "note_returned", "give_way", "propose", "promote", "newcomers", "verdict",
+]  # fmt: skip
+
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "required": True, "choices": ["begin", "propose", "promote", "newcomers", "verdict"]},
+            "step": {"type": "str", "required": True, "choices": STEPS},
             "hosts": {"type": "list", "elements": "str"},
         },
         supports_check_mode=True,

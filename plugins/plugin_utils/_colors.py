@@ -113,18 +113,3 @@ def turn(plan: Vars, hosts: t.Iterable[str], step: str) -> Turn:
     parsed = parse_plan(plan)
     found = {host: nodes_at(parsed, host, step) for host in hosts}
     return {host: nodes for host, nodes in found.items() if nodes}
-
-
-def members(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Sequence[str]) -> dict[str, t.Any]:
-    """Nodes as balancer_member wants them. hosts: a list, which stands for all nodes of each, or {host: [node]}."""
-    found = {}
-    for host in hosts:
-        of = hostvars.get(host) or {}
-        given = of.get("beam_member") or {}
-        common = {key: value for key, value in given.items() if key not in colors}
-        for color in hosts[host] if isinstance(hosts, t.Mapping) else nodes(of, colors):
-            own = common if color == CURRENT else {**{key: value for key, value in common.items() if key != "server"}, **(given.get(color) or {})}
-            # A node that does not serve has been taken out by us, now or with an earlier version.
-            out = host in left or color != live_of(result(of, "rollout_live"))
-            found[member_name(host, color)] = {**own, **({"left": True} if out else {})}
-    return found

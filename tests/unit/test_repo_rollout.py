@@ -19,8 +19,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import STE
 
 TASKS = Path(__file__).resolve().parents[2] / "roles" / "rollout" / "tasks"
 MODULES = {
-    "alchemist.beam.rollout_journal": JOURNAL, "alchemist.beam.balancer_member": BALANCER, "alchemist.beam.release_install": SERVER,
-    "alchemist.beam.beam_restart": SERVER, "ansible.builtin.systemd_service": SERVER,
+    "alchemist.beam.balancer_member", "alchemist.beam.release_install", "alchemist.beam.beam_restart", "ansible.builtin.systemd_service",
 }  # fmt: skip
 
 
@@ -38,11 +37,13 @@ def flat(tasks: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
 
 def told(task: dict[str, t.Any]) -> tuple[str, str] | None:
     """The step that a task is, and where it is done; None: it only remembers something."""
-    for module, where in MODULES.items():
-        if module in task:
-            # A readiness file is on each server.
-            where = SERVER if where == BALANCER and not task.get("run_once") else where
-            return STEPS[task["register"]] if "register" in task else "note_returned", where
+    if "alchemist.beam.rollout_fleet" in task:
+        step = task["alchemist.beam.rollout_fleet"]["step"]
+        # What an outcome is read from has the name of its step.
+        assert step == "note_returned" or STEPS[task["register"]] == step
+        return step, JOURNAL if step.startswith("note_") else BALANCER
+    if MODULES & set(task):
+        return STEPS[task["register"]], SERVER
     included = str(task.get("ansible.builtin.include_tasks", ""))
     hook = re.search(r"rollout_hooks\.(\w+)", included)
     return (hook.group(1), HOOK) if hook else ("bake", BALANCER) if included == "canary.yml" else None

@@ -20,18 +20,21 @@ ROOT = Path(__file__).resolve().parents[2]
 STUB = '''#!/usr/bin/python
 import json
 from ansible.module_utils.basic import AnsibleModule, _load_params
-given = _load_params()
-module = AnsibleModule({key: {"type": "raw"} for key in given if not key.startswith("_")}, supports_check_mode=True)
-said = {key: value for key, value in module.params.items() if value is not None}
-with open(%(log)r, "a") as log:
-    log.write(json.dumps([%(name)r, said]) + "\\n")
-for name, wanted, answer in %(script)r:
-    if name == %(name)r and all(said.get(key) == value for key, value in wanted.items()):
-        module.exit_json(**answer)
-version = said.get("expect_version")
-module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}})
+def main():
+    given = _load_params()
+    module = AnsibleModule({key: {"type": "raw"} for key in given if not key.startswith("_")}, supports_check_mode=True)
+    said = {key: value for key, value in module.params.items() if value is not None}
+    with open(%(log)r, "a") as log:
+        log.write(json.dumps([%(name)r, said]) + "\\n")
+    for name, wanted, answer in %(script)r:
+        if name == %(name)r and all(said.get(key) == value for key, value in wanted.items()):
+            module.exit_json(**answer)
+    version = said.get("expect_version")
+    module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}})
+if __name__ == "__main__":
+    main()
 '''
-MODULES = ("release_install", "beam_restart", "balancer_member", "rollout_journal", "rollout_info")
+MODULES = ("release_install", "beam_restart", "balancer_member", "rollout_journal", "rollout_info", "release_channel")
 SIDE = {"live": "blue", "to": "green", "back": "blue", "from": "0.1.0", "others": ["blue"], "starts": True, "action": "switch"}
 PLAN = {
     "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d", "strategy": "blue_green", "colors": ["blue", "green"], "order": ["h1", "h2"],
@@ -69,6 +72,8 @@ def way_back(path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]
     for name in MODULES:
         text = STUB % {"name": name, "log": str(log), "script": script}
         (home / "plugins" / "modules" / (name + ".py")).write_text(text, encoding="utf-8")
+    (home / "plugins" / "action").mkdir()
+    (home / "plugins" / "action" / "rollout_fleet.py").symlink_to(ROOT / "plugins" / "action" / "rollout_fleet.py")
     (path / "ansible.cfg").touch()
     (path / "play.yml").write_text(json.dumps(PLAY), encoding="utf-8")
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

@@ -131,6 +131,16 @@ def _walk(now: Progress, groups: t.Sequence[Group], scene: Scene) -> Turns:
                     out |= _taken(now, step, hosts, scene, answers)
 
 
+def participants(now: Progress, scene: Scene, name: str) -> tuple[str, ...]:
+    """Who takes part in a step that is done once for the batch."""
+    strategy = STRATEGIES[now.plan.draft.strategy]
+    for group in strategy.back if scene.back else strategy.forward:
+        for step in group.steps:
+            if step.name == name and step.once:  # there are hooks of the same name
+                return tuple(WHO[step.who](now, scene, list(WHO[group.who](now, scene, scene.batch))))
+    raise KeyError(name)
+
+
 def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answers: Answers) -> set[str]:
     """Keeps the answers; gives the hosts that failed."""
     out = set()

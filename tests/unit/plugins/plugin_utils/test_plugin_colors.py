@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import members, turn
+from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import turn
+from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import timeline
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
@@ -126,10 +127,10 @@ def test_a_balancer_that_does_not_know_the_colour_is_told_by_its_name() -> None:
 def test_members_of_both_kinds_of_balancers() -> None:
     seen = host("blue", {"blue": "0.1.0"})
     given = {"a": {**seen, "beam_member": {"target": "i-0", "server": "x", "blue": {"port": 1}, "green": {"port": 2, "server": "y"}}}}
-    assert members(given, ["a"], (), DRAFT["colors"]) == {
+    assert members_of(given, ["a"], (), DRAFT["colors"]) == {
         "a-blue": {"target": "i-0", "port": 1}, "a-green": {"target": "i-0", "port": 2, "server": "y", "left": True},
     }  # fmt: skip
-    assert members(given, {"a": ["current"]}, (), DRAFT["colors"]) == {"a": {"target": "i-0", "server": "x", "left": True}}
+    assert members_of(given, {"a": ["current"]}, (), DRAFT["colors"]) == {"a": {"target": "i-0", "server": "x", "left": True}}
 
 
 def process(version: str, action: str, pid: int) -> dict[str, t.Any]:

@@ -10,9 +10,9 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.filter.rollout import rollout_members
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import STEPS, Journal, Opening, Step, close, open_journal, record
+from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
@@ -204,9 +204,9 @@ def test_a_failed_rollout_says_who_is_left_out() -> None:
 
 def test_where_it_was_out_by_hand_before_it_is_left_out() -> None:
     of = {"beam_member": {"server": "s"}, "rollout_left": {"members": {"a": {"before": "partly", "taken": [PLACE]}}}}
-    assert rollout_members({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True, "places": [PLACE]}}
+    assert members_of({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True, "places": [PLACE]}}
     of["rollout_left"]["members"]["a"]["before"] = "in"
-    assert rollout_members({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True}}
+    assert members_of({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True}}
 
 
 def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
@@ -229,7 +229,7 @@ def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
 def test_of_a_host_with_two_nodes_the_one_that_serves_is_brought_in_and_looked_at() -> None:
     of = {"rollout_live": {"live": "blue", "running": True}, "rollout_info": {"running": True, "version": "0.2.0", "live": "blue"}}
     of["beam_member"] = {"blue": {"server": "a1"}, "green": {"server": "a2"}}
-    assert rollout_members({"a": of}, ["a"], [], ["blue", "green"], live=True) == {"a-blue": {"server": "a1"}}
+    assert members_of({"a": of}, ["a"], [], ["blue", "green"], live=True) == {"a-blue": {"server": "a1"}}
     found = {"members": {"a-blue": member("out"), "a-green": member("in")}}
     table = fleet_status({"a": of}, ["a"], None, {}, found)
     assert table[1].split()[-1] == "out"
