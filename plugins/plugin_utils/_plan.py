@@ -13,9 +13,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import cut, floor, refuse_below, sizes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT
 from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advice
-from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, member_of, result, unfinished_from
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import places_out, unready

@@ -15,10 +15,11 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import floor, share, sizes
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES
 from ansible_collections.alchemist.beam.plugins.module_utils._mask_shapes import has_userinfo, strings
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, health_of
 from ansible_collections.alchemist.beam.plugins.module_utils._release.names import check_channel, check_name, check_version
-from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import STRATEGIES, floor, share, sizes
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import ROOT
 from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import SHAPES, strange_keys

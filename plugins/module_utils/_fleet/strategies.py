@@ -96,8 +96,8 @@ BLUE_GREEN_BACK = (
 STRATEGIES: t.Mapping[str, Strategy] = {
     "rolling": Strategy("rolling", ROLLING, ROLLING_BACK),
     "canary": Strategy("canary", ROLLING, ROLLING_BACK),
-    "all_at_once": Strategy("all_at_once", ROLLING, ROLLING_BACK),
     "blue_green": Strategy("blue_green", BLUE_GREEN, BLUE_GREEN_BACK),
+    "all_at_once": Strategy("all_at_once", ROLLING, ROLLING_BACK),
 }
 
 

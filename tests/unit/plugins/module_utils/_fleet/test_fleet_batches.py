@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._batches import cut, floor, refuse_below, sizes
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import cut, floor, refuse_below, sizes
 
 
 @pytest.mark.parametrize(

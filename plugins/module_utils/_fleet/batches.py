@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-
-STRATEGIES = ("rolling", "canary", "blue_green", "all_at_once")
+from .._errors import BeamError
+from .strategies import STRATEGIES
 
 
 def share(value: t.Any, of: int, what: str) -> int:
