@@ -8,7 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.alchemist.beam.plugins.modules import balancer_member, release_channel, rollout_info, rollout_journal
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS, Fleet
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
 
 # The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.

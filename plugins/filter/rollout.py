@@ -14,15 +14,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview, unsettled
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview, unsettled
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 Vars = t.Mapping[str, t.Any]
-
-
-def rollout_aim(known: Vars, named: bool = False, resume: str = "auto") -> dict[str, t.Any]:
-    return aim(known.get("journal"), bool(known.get("unfinished")), known["channel"], named, resume)
 
 
 def rollout_plan(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
@@ -59,7 +55,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found: dict[str, t.Callable[..., t.Any]] = {
-            "rollout_aim": rollout_aim, "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_batch": batch,
+            "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_batch": batch,
             "rollout_members": members_of, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

@@ -31,6 +31,7 @@ attributes:
 options:
   step:
     description:
+      - V(read) reads the channel and the journal. V(draft) tells what to roll out, by what was asked for and read.
       - V(wait) takes the lock before there is a plan, and reads what the rollout before left. V(roll_back) takes it, and rolls the channel back.
       - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
       - V(propose) names the candidate on the channel, V(promote) makes it stable.
@@ -40,7 +41,9 @@ options:
       - V(verdict) makes a ghost of the candidate or withdraws it where the rollout failed, closes the journal with the report, and gives the lock back.
     type: str
     choices:
+      - read
       - wait
+      - draft
       - roll_back
       - begin
       - note_leaving
@@ -63,7 +66,7 @@ options:
     required: true
   hosts:
     description:
-      - With O(step=newcomers), all servers that the playbook is meant for.
+      - With O(step=draft) and O(step=newcomers), all servers that the playbook is meant for.
     type: list
     elements: str
 """
@@ -92,7 +95,11 @@ journal:
 channel:
   description: The channel, as M(alchemist.beam.release_channel) returns it.
   type: dict
-  returned: O(step=wait), O(step=roll_back), O(step=begin), O(step=propose) and O(step=promote)
+  returned: O(step=read), O(step=wait), O(step=roll_back), O(step=begin), O(step=propose) and O(step=promote)
+plan:
+  description: The draft of the plan.
+  type: dict
+  returned: O(step=draft)
 members:
   description: The members, as M(alchemist.beam.balancer_member) returns them.
   type: dict
@@ -126,8 +133,8 @@ unwritten:
 from ansible.module_utils.basic import AnsibleModule
 
 STEPS = [
-    "wait", "roll_back", "begin", "note_leaving", "rejoin", "clear", "leave", "note_moved", "join", "note_joined", "note_returning", "back_clear",
-    "back_leave", "back_join", "note_returned", "give_way", "propose", "promote", "newcomers", "verdict",
+    "read", "wait", "draft", "roll_back", "begin", "note_leaving", "rejoin", "clear", "leave", "note_moved", "join", "note_joined", "note_returning",
+    "back_clear", "back_leave", "back_join", "note_returned", "give_way", "propose", "promote", "newcomers", "verdict",
 ]  # fmt: skip
 
 

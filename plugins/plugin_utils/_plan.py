@@ -27,23 +27,6 @@ Vars = t.Mapping[str, t.Any]
 SETTLED = ("planned", "skipped", "joined", "returned")
 
 
-def aim(journal: t.Optional[Vars], unfinished: bool, channel: Vars, named: bool, resume: str) -> dict[str, t.Any]:
-    """What to roll out where nothing was named: what is stable, or the candidate of a rollout that was interrupted on its way there."""
-    stable = channel.get("stable")
-    if not unfinished or not journal:
-        return {"target": None if named else stable, "why": "named" if named else "stable"}
-    if resume == "refuse":
-        return {"target": None, "why": "refused"}
-    if named:
-        return {"target": None, "why": "named"}
-    wanted = {"version": journal["version"], "digest": journal["digest"]}
-    ghosts = {ghost["digest"] for ghost in channel.get("ghosts") or ()}
-    forward = resume == "resume" or (resume == "auto" and journal.get("state") == "running" and channel.get("candidate") == wanted)
-    if forward and wanted["digest"] not in ghosts:
-        return {"target": wanted, "why": "resumed"}
-    return {"target": stable, "why": "reverted"}
-
-
 def _rotation(plan: Vars, host: str) -> Vars:
     return ((plan.get("balanced") or {}).get("members") or {}).get(host) or {}
 

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._release.channel import Target
+from .draft import target_of
 
 Doc = t.Mapping[str, t.Any]
 
@@ -102,8 +103,8 @@ def parse_plan(doc: Doc) -> Plan:
     """doc: rollout_plan, be it a draft yet or a plan."""
     draft = Draft(
         name=str(doc["name"]), channel=str(doc["channel"]), version=str(doc["version"]), digest=str(doc["digest"]), kind=doc.get("kind") or "rollout",
-        why=doc.get("why") or "named", strategy=doc.get("strategy") or "rolling", homecoming=bool(doc.get("homecoming")), stable=_target(doc.get("stable")),
-        candidate=_target(doc.get("candidate")), ready=bool(doc.get("ready")), colors=_names(doc.get("colors")), hosts=_names(doc.get("hosts")),
+        why=doc.get("why") or "named", strategy=doc.get("strategy") or "rolling", homecoming=bool(doc.get("homecoming")), stable=target_of(doc.get("stable")),
+        candidate=target_of(doc.get("candidate")), ready=bool(doc.get("ready")), colors=_names(doc.get("colors")), hosts=_names(doc.get("hosts")),
         everyone=_names(doc.get("everyone")), interrupted=bool(doc.get("interrupted")),
     )  # fmt: skip
     members: Doc = (doc.get("balanced") or {}).get("members") or {}
@@ -120,10 +121,6 @@ def parse_plan(doc: Doc) -> Plan:
 
 def _names(value: t.Any) -> tuple[str, ...]:
     return tuple(str(one) for one in value or ())
-
-
-def _target(doc: t.Any) -> Target | None:
-    return Target(str(doc["version"]), str(doc["digest"])) if doc else None
 
 
 def _side(doc: Doc) -> Side:

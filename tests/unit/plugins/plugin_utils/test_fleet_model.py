@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import record as fleet_record
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import Asked, aim, parse_known
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import CONFIRM, ORDER, HostRecord, StepResult
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Options, Progress, Turn, claims_success, rollout
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make
+from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.fleet_world import (
     COLORS,
     DIGESTS,
@@ -101,7 +103,8 @@ def planned(world: World, strategy: str, named: str = NEW, **more: t.Any) -> dic
     version = named
     if not named:
         channel = {"stable": stable, "candidate": candidate, "ghosts": [{"digest": DIGESTS[ghost]} for ghost in world.ghosts]}
-        version = aim(journal.document(), journal.unfinished, channel, False, "auto")["target"]["version"]
+        aimed = aim(parse_known({"journal": journal.document(), "unfinished": journal.unfinished, "channel": channel}), Asked())
+        version = t.cast(Target, aimed.target).version
     draft: dict[str, t.Any] = {
         "name": "beacon", "channel": "production", "version": version, "digest": DIGESTS[version], "homecoming": version == world.stable, "kind": "rollout",
         "strategy": strategy, "colors": list(COLORS) if world.colored else [], "batch_sizes": more.pop("batches", [1]), "min_healthy": "auto",

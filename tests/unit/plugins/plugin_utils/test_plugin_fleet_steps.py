@@ -11,7 +11,8 @@ import typing as t
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES, steps
 from ansible_collections.alchemist.beam.plugins.modules import rollout_fleet
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS, Fleet
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
 
 Vars = dict[str, t.Any]
 TOKEN = {"token": "t", "serial": 7}
@@ -304,3 +305,39 @@ def test_the_steps_are_those_of_the_module() -> None:
     assert sorted(STEPS) == sorted(rollout_fleet.STEPS)
     once = {step.name for strategy in STRATEGIES.values() for table in (strategy.forward, strategy.back) for step in steps(table) if step.once}
     assert once - {"bake"} <= set(STEPS)  # a canary is more than its balancers
+
+
+KNOWN = {"channel": {"stable": STABLE, "candidate": None, "ghosts": None}, "journal": {**JOURNAL, "fence": 3}, "lock": {"held": False}}
+GIVEN = {
+    "rollout_version": "2", "rollout_digest": "", "rollout_resume": "auto", "rollout_strategy": "rolling", "rollout_colors": [], "rollout_min_healthy": "auto",
+    "rollout_batches": [1], "rollout_ready": {}, "rollout_health": {"http": {}}, "ansible_play_hosts_all": ["h1"], "rollout_known": KNOWN,
+}  # fmt: skip
+
+
+def test_what_was_named_is_rehearsed_and_drafted() -> None:
+    world = World(**GIVEN)
+    world.answers["rehearse release_channel proposed"] = {"changed": True, "channel": {"candidate": {"version": "2", "digest": "d2"}}}
+    plan = world.step("draft", hosts=["h1", "h9"])["plan"]
+    assert world.done == [("rehearse release_channel proposed", {"version": "2", "force": False})]
+    assert plan.pop("begun") > 1.7e9
+    assert plan == {
+        "name": "shop", "channel": "production", "version": "2", "digest": "d2", "kind": "rollout", "why": "named", "strategy": "rolling", "colors": [],
+        "homecoming": False, "stable": STABLE, "candidate": None, "ghosts": [], "lock": {"held": False}, "interrupted": {}, "journal": JOURNAL,
+        "hosts": ["h1"], "order": ["h1"], "batches": [1], "batch_sizes": [1], "min_healthy": "auto", "balanced": {}, "ready": False, "watched": True,
+        "everyone": ["h1", "h9"], "idle": False,
+    }  # fmt: skip
+
+
+def test_what_is_stable_needs_no_candidate() -> None:
+    world = World(held=HELD, **{**GIVEN, "rollout_version": "", "rollout_health": {}})
+    plan = world.step("draft", hosts=["h1"])["plan"]
+    assert (plan["digest"], plan["why"], plan["homecoming"], plan["lock"], plan["watched"]) == ("d1", "stable", True, {}, False) and not world.done
+
+
+def test_nothing_to_draft() -> None:
+    nothing = {**KNOWN, "channel": {"stable": None, "candidate": None}}
+    found = World(**{**GIVEN, "rollout_version": "", "rollout_known": nothing}).step("draft", hosts=["h1"])
+    assert found["failed"] and found["error"]["code"] == "nothing_to_roll_out" and "on the channel production" in found["msg"]
+    world = World(**GIVEN)
+    world.answers["rehearse release_channel proposed"] = {"failed": True, "msg": "2 is a ghost"}
+    assert world.step("draft", hosts=["h1"]) == {"failed": True, "msg": "2 is a ghost"}

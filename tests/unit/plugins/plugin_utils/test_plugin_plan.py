@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import aim, make, preview, unsettled
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview, unsettled
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
@@ -127,33 +127,6 @@ def test_what_limit_leaves_out_counts_for_the_floor() -> None:
         make({**limited, "balanced": {"members": lame}}, fleet())
     strange = {**members, "h": {"before": "unknown", "healthy": False}}
     assert make({**limited, "balanced": {"members": strange}}, fleet())["fleet"] == list("abcdefg")
-
-
-CHANNEL = {"stable": OLD, "candidate": NEW, "ghosts": []}
-RUNNING = {"id": "j", "state": "running", **NEW}
-
-
-@pytest.mark.parametrize(
-    ("journal", "unfinished", "channel", "named", "resume", "target", "why"),
-    [
-        (None, False, CHANNEL, False, "auto", OLD, "stable"),
-        (None, False, CHANNEL, True, "auto", None, "named"),
-        (RUNNING, False, CHANNEL, False, "auto", OLD, "stable"),
-        (RUNNING, True, CHANNEL, False, "auto", NEW, "resumed"),
-        (RUNNING, True, CHANNEL, True, "auto", None, "named"),
-        (RUNNING, True, CHANNEL, False, "revert", OLD, "reverted"),
-        (RUNNING, True, CHANNEL, False, "refuse", None, "refused"),
-        (RUNNING, True, CHANNEL, True, "refuse", None, "refused"),
-        ({**RUNNING, "state": "reverting"}, True, CHANNEL, False, "auto", OLD, "reverted"),
-        ({**RUNNING, "state": "reverting"}, True, CHANNEL, False, "resume", NEW, "resumed"),
-        (RUNNING, True, {**CHANNEL, "ghosts": [NEW]}, False, "resume", OLD, "reverted"),
-        (RUNNING, True, {**CHANNEL, "candidate": None}, False, "auto", OLD, "reverted"),
-    ],
-)
-def test_what_a_run_aims_at(
-    journal: t.Any, unfinished: bool, channel: t.Any, named: bool, resume: str, target: t.Any, why: str,
-) -> None:  # fmt: skip
-    assert aim(journal, unfinished, channel, named, resume) == {"target": target, "why": why}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What a step of the action rollout_fleet knows of the role, and how it runs modules: their options are made from the plan here."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
+
+Vars = t.Mapping[str, t.Any]
+Result = dict[str, t.Any]
+SKIPPED: Vars = {"changed": False, "skipped": True}
+NO_LOCK: Vars = {"mine": False}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What the role knows. `ask` gives one of its variables, `call` runs a module with options, where the task runs; it rehearses it where told to."""
+
+    ask: t.Callable[[str], t.Any]
+    hostvars: Vars
+    call: t.Callable[..., Result]
+    check_mode: bool = False
+    now: t.Callable[[], float] = time.time
+
+    def known(self, name: str) -> t.Any:
+        """What is remembered for the whole rollout."""
+        return (self.hostvars.get("localhost") or {}).get(name)
+
+    def told(self, register: str) -> Vars:
+        """What an earlier step said; empty where it was skipped or has not been."""
+        found = self.ask(register)
+        return found if isinstance(found, t.Mapping) else {}
+
+    @property
+    def plan(self) -> Vars:
+        return t.cast("Vars", self.known("rollout_plan"))
+
+    @property
+    def held(self) -> Vars:
+        return self.known("rollout_held") or {}
+
+    def run(self, module: str, rehearse: bool = False, **options: t.Any) -> Result:
+        """A module that works in the store, on the channel. An option that is None is left to its default."""
+        where = {"store": self.ask("rollout_store"), "name": self.ask("rollout_name"), "channel": self.ask("rollout_channel")}
+        given = {**(self.ask("rollout_store_options") or {}), **where, **options}
+        return self.call(module, {key: value for key, value in given.items() if value is not None}, rehearse)
+
+    def move(self, state: str, **options: t.Any) -> Result:
+        """The channel, under our lock where there is one: a rehearsal holds none."""
+        return self.run("release_channel", state=state, fence=self.held.get("fence"), **options)
+
+    def note(self, state: str, held: Vars, **options: t.Any) -> Result:
+        """The journal, which the holder of the lock alone writes."""
+        return self.run("rollout_journal", state=state, fence=held.get("fence"), token=held.get("token"), **options)
+
+
+def lock(fleet: Fleet, purpose: str) -> tuple[Result, Result]:
+    """What was said, and the lock as it is remembered. A rehearsal holds none."""
+    found = fleet.run("rollout_lock", state="held", purpose=purpose, wait=fleet.ask("rollout_wait"), ttl=fleet.ask("rollout_lock_ttl"))
+    if failed(found) or fleet.check_mode:
+        return found, dict(NO_LOCK)
+    return found, {"mine": True, "token": found["lock"]["token"], "fence": found["lock"]["serial"]}
+
+
+def unlock(fleet: Fleet, held: Vars) -> Result:
+    return fleet.run("rollout_lock", state="released", token=held["token"])
