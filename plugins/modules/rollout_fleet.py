@@ -80,6 +80,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+machinery:
+  description: Whether nothing but the lock and the journal was written.
+  type: bool
+  returned: success
 held:
   description: The lock, as the role remembers it.
   type: dict

@@ -38,7 +38,7 @@ def note(fleet: Fleet, name: str) -> Result:
     # A store that is away for a while must not keep hosts out of service, nor from going back: the note is written with the next one. Who was overtaken
     # stops; in the end the verdict tells it.
     matters = phase == "leaving" or (code(found) == LOCK_LOST and phase != "returned")
-    return found if matters else {**found, "failed": False}
+    return {"machinery": True, **found} if matters else {"machinery": True, **found, "failed": False}
 
 
 def balance(fleet: Fleet, name: str) -> Result:

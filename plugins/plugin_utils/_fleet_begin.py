@@ -112,7 +112,7 @@ def begin(fleet: Fleet) -> Result:
     if refused or failed(opened):
         return {**(refused or opened), **kept}
     migrates = decisions.migrates(parse_plan(plan), fleet.ask("rollout_migrate") or "")
-    return {"changed": not fleet.check_mode, **kept, "migrates": migrates, **({"journal": opened["journal"]} if opened else {})}
+    return {"changed": not fleet.check_mode, "machinery": True, **kept, "migrates": migrates, **({"journal": opened["journal"]} if opened else {})}
 
 
 def _other_rollout(fleet: Fleet, now: Vars) -> Result | None:

@@ -60,7 +60,7 @@ def verdict(fleet: Fleet) -> Result:
     diffs = [one["diff"] for one in said if "diff" in one]
     lines = [*render(report["rows"], COLUMNS), *report["notes"], report["verdict"]]
     return {
-        "changed": any(one.get("changed") for one in said), "rollout_result": report, "lines": lines,
+        "changed": any(one.get("changed") for one in said), "machinery": fate == decisions.STAY, "rollout_result": report, "lines": lines,
         "unwritten": [one["msg"] for one in said if "error" in one or one.get("unreachable")], **({"diff": diffs} if diffs else {}),
     }  # fmt: skip
 

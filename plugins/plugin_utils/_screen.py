@@ -15,8 +15,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHIN
 Vars = t.Mapping[str, t.Any]
 # Their changes are the machinery of a rollout, which tells itself what it does.
 SILENT = (
-    "alchemist.beam.rollout_fleet", "alchemist.beam.rollout_journal", "alchemist.beam.rollout_lock", "ansible.builtin.set_fact",
-    "ansible.builtin.include_tasks", "ansible.builtin.include_role", "ansible.builtin.meta", "ansible.builtin.add_host",
+    "alchemist.beam.rollout_journal", "alchemist.beam.rollout_lock", "ansible.builtin.set_fact", "ansible.builtin.include_tasks",
+    "ansible.builtin.include_role", "ansible.builtin.meta", "ansible.builtin.add_host",
 )  # fmt: skip
 # What may take minutes says that it began; what a rollout waits for says so itself.
 SLOW = (
@@ -47,10 +47,11 @@ class Screen:
         return ["%s | %s" % (host, _role_less(task))]
 
     def ok(self, host: str, task: str, action: str, result: Vars, step: bool = False) -> list[str]:
-        """step: its beginning was told, so that its end needs no line."""
+        """step: its beginning was told, so that its end needs no line, unless it moved the channel."""
         if action in ("ansible.builtin.debug", "debug"):
             return self.changed() + self._message(result)
-        if result.get("changed") and action not in SILENT and not step:
+        machinery = action in SILENT or bool(result.get("machinery"))
+        if result.get("changed") and not machinery and (not step or "channel" in result):
             found = self.changed() if task != self._task else []
             self._task = task
             self._hosts.append(host)

@@ -67,7 +67,7 @@ class World:
 def test_it_begins_under_a_lock_of_its_own() -> None:
     world = World(rollout_migrate="A.b()")
     assert world.step("begin") == {
-        "changed": True, "held": HELD, "channel": {"serial": 2, "stable": STABLE}, "journal": {"id": "new", "by": "me"}, "migrates": True,
+        "changed": True, "machinery": True, "held": HELD, "channel": {"serial": 2, "stable": STABLE}, "journal": {"id": "new", "by": "me"}, "migrates": True,
     }  # fmt: skip
     opened = {"kind": "rollout", "version": "2", "digest": "d2", "stable": STABLE, "strategy": "rolling", "hosts": PLAN["origins"], "fence": 7, "token": "t"}
     assert world.done == [("rollout_lock held", {"purpose": "rollout of 2", "wait": 5, "ttl": 30}), ("rollout_journal opened", opened)]
@@ -250,7 +250,7 @@ def test_a_journal_that_is_not_written_stops_who_was_overtaken(step: str, away: 
     for answer, fails in (({"failed": True, "msg": "x", "error": {"code": "store_away"}}, away), (LOST, lost)):
         world = of_batch(MOVED, **RETURNING)
         world.answers["rollout_journal recorded"] = answer
-        assert world.step(step) == {**answer, "failed": fails}
+        assert world.step(step) == {**answer, "failed": fails, "machinery": True}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,10 @@ def test_the_machinery_and_what_was_told_when_it_began_needs_no_line() -> None:
     screen = Screen()
     screen.ok("a", "Note", "alchemist.beam.rollout_journal", {"changed": True})
     screen.ok("a", "Restart", "alchemist.beam.beam_restart", {"changed": True}, step=True)
+    screen.ok("a", "Begin", "alchemist.beam.rollout_fleet", {"changed": True, "machinery": True, "channel": {}}, step=True)
     assert screen.changed() == []
+    screen.ok("a", "Roll the channel back", "alchemist.beam.rollout_fleet", {"changed": True, "channel": {}}, step=True)
+    assert screen.changed() == ["changed: Roll the channel back (a)"]
 
 
 def test_what_is_told_is_told_line_by_line_and_after_what_changed_before_it() -> None:
