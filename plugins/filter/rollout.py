@@ -14,24 +14,9 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview, unsettled
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
-from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 Vars = t.Mapping[str, t.Any]
-
-
-def rollout_plan(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
-    """The plan; or the draft with the reason in `refused`, for a task of its own to say: an error of a template is hard to read."""
-    try:
-        plan = make(draft, hostvars)
-    except BeamError as exc:
-        return {**draft, "refused": exc.message, "unsettled": unsettled(draft, exc.code)}
-    return {**plan, "refused": "", "unsettled": unsettled(plan)}
-
-
-def rollout_preview(plan: Vars) -> list[str]:
-    return render(preview(plan), ["batch", "host", "running", "target", "fetch", "does", "because"]) + list(plan.get("advice") or ())
 
 
 def rollout_urls(documents: Vars, layers: Vars, lacks: t.Iterable[str]) -> dict[str, str]:
@@ -55,7 +40,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found: dict[str, t.Callable[..., t.Any]] = {
-            "rollout_plan": rollout_plan, "rollout_preview": rollout_preview, "rollout_batch": batch,
+            "rollout_batch": batch,
             "rollout_members": members_of, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

@@ -32,6 +32,7 @@ options:
   step:
     description:
       - V(read) reads the channel and the journal. V(draft) tells what to roll out, by what was asked for and read.
+      - V(foresee) and V(foresee_again) tell whether the floor can hold, V(plan) makes the plan, from what each server was seen to run.
       - V(wait) takes the lock before there is a plan, and reads what the rollout before left. V(roll_back) takes it, and rolls the channel back.
       - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
       - V(propose) names the candidate on the channel, V(promote) makes it stable.
@@ -44,6 +45,9 @@ options:
       - read
       - wait
       - draft
+      - foresee
+      - foresee_again
+      - plan
       - roll_back
       - begin
       - note_leaving
@@ -101,9 +105,21 @@ channel:
   type: dict
   returned: O(step=read), O(step=wait), O(step=roll_back), O(step=begin), O(step=propose) and O(step=promote)
 plan:
-  description: The draft of the plan.
+  description: The plan, or its draft.
   type: dict
-  returned: O(step=draft)
+  returned: O(step=draft) and O(step=plan)
+again:
+  description: Whether a later look may see more.
+  type: bool
+  returned: O(step=plan)
+refused:
+  description: Why there can be no plan; empty where there can.
+  type: str
+  returned: O(step=foresee) and O(step=foresee_again)
+blind:
+  description: Whether that can't be told without a look at each server.
+  type: bool
+  returned: O(step=foresee)
 members:
   description: The members, as M(alchemist.beam.balancer_member) returns them.
   type: dict
@@ -123,10 +139,10 @@ rollout_result:
   type: dict
   returned: O(step=verdict)
 lines:
-  description: The report as lines to be shown.
+  description: The plan or the report as lines to be shown.
   type: list
   elements: str
-  returned: O(step=verdict)
+  returned: O(step=plan) and O(step=verdict)
 unwritten:
   description: What could not be written in the end, and why.
   type: list
@@ -137,8 +153,9 @@ unwritten:
 from ansible.module_utils.basic import AnsibleModule
 
 STEPS = [
-    "read", "wait", "draft", "roll_back", "begin", "note_leaving", "rejoin", "clear", "leave", "note_moved", "join", "note_joined", "note_returning",
-    "back_clear", "back_leave", "back_join", "note_returned", "give_way", "propose", "promote", "newcomers", "verdict",
+    "read", "wait", "draft", "foresee", "foresee_again", "plan", "roll_back", "begin", "note_leaving", "rejoin", "clear", "leave", "note_moved",
+    "join", "note_joined", "note_returning", "back_clear", "back_leave", "back_join", "note_returned", "give_way", "propose", "promote", "newcomers",
+    "verdict",
 ]  # fmt: skip
 
 

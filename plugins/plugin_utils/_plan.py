@@ -19,6 +19,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advi
 from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, member_of, result, unfinished_from
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import places_out, unready
+from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 from ansible_collections.alchemist.beam.plugins.plugin_utils._way_back import doubt, noted
 
 Vars = t.Mapping[str, t.Any]
@@ -140,6 +141,15 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     }
 
 
+def planned(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
+    """The plan; or the draft with the reason in `refused`, which may be looked at again later."""
+    try:
+        plan = make(draft, hostvars)
+    except BeamError as exc:
+        return {**draft, "refused": exc.message, "unsettled": unsettled(draft, exc.code)}
+    return {**plan, "refused": "", "unsettled": unsettled(plan)}
+
+
 def _doubt(host: str, of: Vars, draft: Vars) -> str:
     """Where the journal of an interrupted rollout names a version that is not believed."""
     found = noted(draft, host)
@@ -186,3 +196,7 @@ def preview(plan: Vars) -> list[dict[str, t.Any]]:
                 "does": ", ".join(will) or "nothing", "because": row["reason"],
             })
     return found
+
+
+def preview_lines(plan: Vars) -> list[str]:
+    return render(preview(plan), ("batch", "host", "running", "target", "fetch", "does", "because")) + list(plan.get("advice") or ())

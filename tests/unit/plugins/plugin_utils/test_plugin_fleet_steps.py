@@ -341,3 +341,49 @@ def test_nothing_to_draft() -> None:
     world = World(**GIVEN)
     world.answers["rehearse release_channel proposed"] = {"failed": True, "msg": "2 is a ghost"}
     assert world.step("draft", hosts=["h1"]) == {"failed": True, "msg": "2 is a ghost"}
+
+
+SEEN = {"rollout_seen": {"running": True, "version": "1"}, "rollout_staged": {"current": "1"}}
+LOOK = {"hosts": ["h1"], "everyone": ["h1", "h9"], "batch_sizes": [1], "min_healthy": 0, "candidate": None, "interrupted": {}, "balanced": {}}
+IN = {"changed": False, "members": {"h1": {"before": "in", "healthy": True}, "h9": {"before": "in", "healthy": True}}}
+LOW = {"changed": False, "members": {**IN["members"], "h9": {"before": "out", "healthy": False}}}
+
+
+def looking(plan: Vars | None = None, **more: t.Any) -> World:
+    world = World(here=SEEN, plan={**LOOK, **(plan or {})}, ansible_play_hosts_all=["h1"], rollout_most_looks=12, **more)
+    t.cast("Vars", world.fleet.hostvars["localhost"])["rollout_looks"] = 0
+    world.answers["balancer_member"] = IN
+    return world
+
+
+def test_the_plan_is_made_of_what_was_seen_and_who_serves() -> None:
+    world = looking()
+    found = world.step("plan")
+    assert world.done == [("balancer_member", {"balancers": [{"kind": "none"}], "members": {"h1": {}, "h9": {}}, "timeout": 40})]
+    plan = found["plan"]
+    assert (plan["order"], plan["judges"], plan["leaves"], plan["moves"], plan["refused"], found["again"]) == (["h1"], ["h1"], ["h1"], ["h1"], "", False)
+    assert found["lines"][1].split() == ["1", "h1", "1", "2", "leave,", "restart,", "join"]
+    alone = looking(rollout_balancers=[])
+    assert alone.step("plan")["plan"]["leaves"] == [] and not alone.done
+    away = looking()
+    away.answers["balancer_member"] = {"failed": True, "msg": "no answer"}
+    assert away.step("plan") == away.step("foresee") == {"failed": True, "msg": "no answer"}
+
+
+@pytest.mark.parametrize(("looks", "again"), [(0, True), (12, False)])
+def test_a_plan_that_others_may_make_possible_is_looked_at_again(looks: int, again: bool) -> None:
+    world = looking({"min_healthy": 1, "interrupted": {"id": "j", "version": "2", "state": "running", "hosts": {}}})
+    t.cast("Vars", world.fleet.hostvars["localhost"])["rollout_looks"] = looks
+    world.answers["balancer_member"] = LOW
+    found = world.step("plan")
+    assert found["again"] is again and "and 1 have to stay in service" in found["plan"]["refused"] and found["lines"] == []
+
+
+def test_whether_the_floor_can_hold_is_told_before_anything_is_staged() -> None:
+    assert looking().step("foresee") == {"changed": False, "balanced": IN, "blind": False, "refused": "", "unsettled": False}
+    assert looking(rollout_balancers=[]).step("foresee")["blind"]
+    low = looking({"min_healthy": 1}, rollout_ahead={"balanced": LOW})
+    low.answers["balancer_member"] = LOW
+    assert low.step("foresee")["blind"] and "and 1 have to stay" in low.step("foresee_again")["refused"]
+    t.cast("Vars", low.fleet.hostvars["h1"])["rollout_seen"] = {"failed": True, "msg": "no route"}
+    assert low.step("foresee_again") == {"changed": False, "refused": "", "unsettled": False}

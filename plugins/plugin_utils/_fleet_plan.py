@@ -1,0 +1,54 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""How the draft becomes the plan: what every server was seen to run, and who the balancers say is in service."""
+
+from __future__ import annotations
+
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars
+from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import planned, preview_lines
+
+
+def _in_service(fleet: Fleet) -> Result:
+    """What the balancers say of all servers, also of those that --limit leaves out: they carry load. Empty where there are none."""
+    balancers, hosts = fleet.ask("rollout_balancers"), fleet.ask("ansible_play_hosts_all")
+    if not balancers:
+        return {}
+    members = members_of(fleet.hostvars, dict.fromkeys((*hosts, *fleet.plan["everyone"])), (), fleet.ask("rollout_colors") or ())
+    return fleet.call("balancer_member", {"balancers": balancers, "members": members, "timeout": fleet.ask("rollout_join_timeout")})
+
+
+def foresee(fleet: Fleet) -> Result:
+    """Whether the floor can hold if all servers move, before anything is staged. blind: that can't be told without a look at each."""
+    balanced = _in_service(fleet)
+    if failed(balanced):
+        return balanced
+    told = _ahead(fleet, balanced) if balanced else {"refused": "", "unsettled": False}
+    return {"changed": False, "balanced": balanced, "blind": not balanced or bool(told["refused"]), **told}
+
+
+def foresee_again(fleet: Fleet) -> Result:
+    """The same, where it was seen what each of them would do. One that could not be asked fails when all is looked at, with its reason."""
+    seen = [result(fleet.hostvars.get(host) or {}, "rollout_seen") for host in fleet.ask("ansible_play_hosts_all")]
+    if not all("running" in one for one in seen):
+        return {"changed": False, "refused": "", "unsettled": False}
+    return {"changed": False, **_ahead(fleet, fleet.told("rollout_ahead").get("balanced") or {})}
+
+
+def _ahead(fleet: Fleet, balanced: Vars) -> Result:
+    found = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
+    return {key: found[key] for key in ("refused", "unsettled")}
+
+
+def make_plan(fleet: Fleet) -> Result:
+    """The plan. again: the controller of an interrupted rollout may still be there, and bring back what it had moved, so that a later look sees more."""
+    balanced = _in_service(fleet)
+    if failed(balanced):
+        return balanced
+    plan = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
+    again = plan["unsettled"] and fleet.known("rollout_looks") < fleet.ask("rollout_most_looks")
+    return {"changed": False, "plan": plan, "again": bool(again), "lines": [] if plan["refused"] else preview_lines(plan)}
