@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import turns
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BACKWARD, LOCK_LOST
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Options, Progress, Scene, participants
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import turn
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, code, record, steps
@@ -47,7 +47,7 @@ def balance(fleet: Fleet, name: str) -> Result:
     if not hosts:
         return dict(SKIPPED)
     colors, plan = fleet.ask("rollout_colors") or (), fleet.plan
-    chosen = turn(plan, hosts, name) if colors else hosts
+    chosen = turns(parse_plan(plan), hosts, name) if colors else hosts
     # Who leaves serves, unless an interrupted rollout took it out. Who joins was taken out by this one.
     members = members_of(fleet.hostvars, chosen, plan["recovers"] if name == "leave" else chosen, colors)
     if name in DRAINS:

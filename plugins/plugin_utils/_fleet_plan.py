@@ -18,7 +18,7 @@ def _in_service(fleet: Fleet) -> Result:
     balancers, hosts = fleet.ask("rollout_balancers"), fleet.ask("ansible_play_hosts_all")
     if not balancers:
         return {}
-    members = members_of(fleet.hostvars, dict.fromkeys((*hosts, *fleet.plan["everyone"])), (), fleet.ask("rollout_colors") or ())
+    members = members_of(fleet.hostvars, list(dict.fromkeys((*hosts, *fleet.plan["everyone"]))), (), fleet.ask("rollout_colors") or ())
     return fleet.call("balancer_member", {"balancers": balancers, "members": members, "timeout": fleet.ask("rollout_join_timeout")})
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import live_of, nodes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT, member_name
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import live_of, nodes
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import member_of, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import member_of, result, sight
 
 Vars = t.Mapping[str, t.Any]
 
@@ -40,7 +40,7 @@ def _nodes(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Seque
         of = hostvars.get(host) or {}
         given = of.get("beam_member") or {}
         common = {key: value for key, value in given.items() if key not in colors}
-        for color in hosts[host] if isinstance(hosts, t.Mapping) else nodes(of, colors):
+        for color in hosts[host] if isinstance(hosts, t.Mapping) else nodes(sight(of), colors):
             own = common if color == CURRENT else {**{key: value for key, value in common.items() if key != "server"}, **(given.get(color) or {})}
             # A node that does not serve has been taken out by us, now or with an earlier version.
             out = host in left or color != live_of(result(of, "rollout_live"))

@@ -16,9 +16,9 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import notes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult, batch_state
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Sight
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Step
-from ansible_collections.alchemist.beam.plugins.plugin_utils._way_back import believed, instead, noted
 
 Vars = t.Mapping[str, t.Any]
 
@@ -121,17 +121,9 @@ def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[s
     return found
 
 
-def unfinished_from(hostvars: Vars, plan: Vars, host: str) -> str:
-    """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none, or none to be believed."""
-    found = noted(plan, host)
-    return found if found and believed(found, result(hostvars, "rollout_staged"), result(hostvars, "rollout_seen"), plan) else ""
-
-
-def came_from(hostvars: Vars, plan: Vars, host: str) -> str:
-    """The version to go back to: what ran before this rollout, or before the one that was interrupted."""
-    staged = result(hostvars, "rollout_staged")
-    found = unfinished_from(hostvars, plan, host)
-    return found or (instead(staged, plan) if noted(plan, host) else str(staged.get("current") or ""))
+def sight(hostvars: Vars) -> Sight:
+    """What the tasks of the role saw of a host before anything moved."""
+    return Sight(*(result(hostvars, name) for name in ("rollout_staged", "rollout_seen", "rollout_live", "rollout_foreseen")))
 
 
 def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:

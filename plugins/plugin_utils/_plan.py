@@ -14,13 +14,14 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import cut, floor, refuse_below, sizes
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import check_colors, kept, rotation, side
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import Side, side_doc
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Past, Sight, came_from, doubt, parse_past
 from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advice
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check, kept, rotation, side
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, error, failed, member_of, result, unfinished_from
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, member_of, sight
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import places_out, unready
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
-from ansible_collections.alchemist.beam.plugins.plugin_utils._way_back import doubt, noted
 
 Vars = t.Mapping[str, t.Any]
 
@@ -32,20 +33,20 @@ def _rotation(plan: Vars, host: str) -> Vars:
     return ((plan.get("balanced") or {}).get("members") or {}).get(host) or {}
 
 
-def _colored(row: Vars, host: str, of: Vars, draft: Vars, mine: Vars) -> dict[str, t.Any]:
+def _colored(row: Vars, host: str, sight: Sight, draft: Vars, mine: Side) -> dict[str, t.Any]:
     """The row of a host with two nodes: the one that serves is not touched, so it is what ran before."""
-    balanced = rotation(host, of, draft, mine)
-    reason = row["reason"] if failed(result(of, "rollout_foreseen")) else kept(of).get("reason") or row["reason"]
+    balanced = rotation(host, sight, draft["colors"], mine, draft.get("balanced") or {})
+    reason = row["reason"] if failed(sight.foreseen) else kept(sight).get("reason") or row["reason"]
     return {
-        **row, "from": mine["from"], "action": mine["action"], "reason": reason, "rotation": balanced["rotation"], "strange": balanced["strange"],
-        "serves": balanced["serves"] if draft.get("balanced") else row["serves"], "live": mine["live"], "to": mine["to"],
+        **row, "from": mine.before or None, "action": mine.action, "reason": reason, "rotation": balanced.state or None, "strange": list(balanced.strange),
+        "serves": balanced.serves if draft.get("balanced") else row["serves"], "live": mine.live, "to": mine.to,
     }
 
 
-def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
-    staged, seen = result(of, "rollout_staged"), result(of, "rollout_seen")
+def _row(host: str, sight: Sight, draft: Vars, past: Past) -> dict[str, t.Any]:
+    staged, seen = sight.staged, sight.seen
     # The node that would be started is another one than that which serves, where a host has two.
-    foreseen = result(of, "rollout_foreseen") if draft.get("colors") else seen if failed(seen) else seen.get("restart") or {}
+    foreseen = sight.foreseen if draft.get("colors") else seen if failed(seen) else seen.get("restart") or {}
     rotation = _rotation(draft, host)
     health = seen.get("health")
     # Before anything is staged, the server alone has said what is current.
@@ -62,7 +63,7 @@ def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
         "running": seen.get("version") if runs else None,
         "current": current,
         "target": draft["version"],
-        "from": came_from(of, draft, host) or None,
+        "from": came_from(sight, past, host) or None,
         "action": action,
         "reason": error(foreseen) if failed(foreseen) else foreseen.get("reason") or "",
         "fetch": (staged.get("bytes") or {}).get("fetched"),
@@ -75,21 +76,23 @@ def _row(host: str, of: Vars, draft: Vars) -> dict[str, t.Any]:
 
 def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     """Raises BeamError where the batches make no sense or would take too many hosts away at once."""
-    hosts, colors = list(draft["hosts"]), check(draft)
+    hosts, colors = list(draft["hosts"]), [str(color) for color in draft.get("colors") or ()]
+    check_colors(draft["strategy"], colors, hosts, bool(draft.get("ready")))
+    past, sights = parse_past(draft), {host: sight(hostvars.get(host) or {}) for host in hosts}
     broken = (draft.get("interrupted") or {}).get("hosts") or {}
     # Whoever an interrupted rollout left half way comes first: those hosts may be out of the balancer, and taking them costs no capacity.
     first = [h for h in hosts if h in broken and (broken[h].get("out") or broken[h].get("step") not in SETTLED)]
     rest = [h for h in hosts if h not in first]
-    found = {host: _row(host, hostvars.get(host) or {}, draft) for host in hosts}
+    found = {host: _row(host, sights[host], draft, past) for host in hosts}
     if not colors and (draft["strategy"] != "canary" or draft["homecoming"]):
         # Who does not serve is next: it costs nobody anything, and is capacity for those that follow. A canary needs requests to be judged by; what is
         # stable already is not judged.
         rest.sort(key=lambda host: bool(found[host]["serves"]))
     order = first + rest
     rows = [found[host] for host in order]
-    sides = {host: side(host, hostvars.get(host) or {}, draft) for host in order} if colors else {}
+    sides = {host: side(host, sights[host], past, colors, draft.get("kind") or "rollout") for host in order} if colors else {}
     if colors:
-        rows = [_colored(row, row["host"], hostvars.get(row["host"]) or {}, draft, sides[row["host"]]) for row in rows]
+        rows = [_colored(row, row["host"], sights[row["host"]], draft, sides[row["host"]]) for row in rows]
     lengths = ([len(first)] if first else []) + (sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else [])
     batches = cut(order, lengths)
     # What --limit leaves out carries load, too. Without a balancer nobody has asked those hosts: they are taken to serve.
@@ -104,7 +107,7 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     moves = [row["host"] for row in rows if row["action"] != "none" or row["activate"]]
     idle = (
         not draft.get("interrupted") and draft["homecoming"] and not draft.get("candidate") and not moves
-        and all(row["healthy"] for row in rows) and all(not result(hostvars.get(h) or {}, "rollout_staged").get("changed") for h in order)
+        and all(row["healthy"] for row in rows) and all(not sights[h].staged.get("changed") for h in order)
     )
     # Hosts that somebody took out before us stay out. Those that an interrupted rollout took out come back.
     absent = [row["host"] for row in rows if row["rotation"] in ("out", "draining") and not (broken.get(row["host"]) or {}).get("out")]
@@ -119,7 +122,7 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         )
     halves = [row["host"] for row in rows if row["rotation"] == "partly" and not (broken.get(row["host"]) or {}).get("out")]
     aside = {
-        host: places_out(member_of(draft.get("balanced") or {}, host, (sides.get(host) or {}).get("live")))
+        host: places_out(member_of(draft.get("balanced") or {}, host, sides[host].live if host in sides else None))
         for host in order if host in absent or host in halves
     }
     leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
@@ -128,14 +131,15 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
         refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving, absent)
     known = {**draft, "order": order, "idle": idle}
-    doubts = [told for told in (_doubt(host, hostvars.get(host) or {}, draft) for host in order) if told]
+    doubts = [told for told in (doubt(sights[host], past, host) for host in order) if told]
     return {
         **draft, "advice": [*doubts, *advice(known, hostvars)], "order": order,
         # Whose variables say how it went: newcomers, for whom there is a plan of their own, have not heard what was said to these.
         "judges": list(draft.get("judges") or order), "fleet": order + beside,
         "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
         "aside": aside, "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
-        "recovers": first, "rows": rows, "sides": sides, "colors": colors, "froms": {row["host"]: row["from"] for row in rows},
+        "recovers": first, "rows": rows, "sides": {host: side_doc(one) for host, one in sides.items()}, "colors": colors,
+        "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",
     }
@@ -148,12 +152,6 @@ def planned(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     except BeamError as exc:
         return {**draft, "refused": exc.message, "unsettled": unsettled(draft, exc.code)}
     return {**plan, "refused": "", "unsettled": unsettled(plan)}
-
-
-def _doubt(host: str, of: Vars, draft: Vars) -> str:
-    """Where the journal of an interrupted rollout names a version that is not believed."""
-    found = noted(draft, host)
-    return doubt(host, found, result(of, "rollout_staged"), draft) if found and not unfinished_from(of, draft, host) else ""
 
 
 def unsettled(plan: Vars, why: str = "") -> bool:

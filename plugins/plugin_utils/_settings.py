@@ -16,11 +16,11 @@ import yaml  # type: ignore[import-untyped]
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import floor, share, sizes
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import check_colors
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES
 from ansible_collections.alchemist.beam.plugins.module_utils._mask_shapes import has_userinfo, strings
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, health_of
 from ansible_collections.alchemist.beam.plugins.module_utils._release.names import check_channel, check_name, check_version
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import check
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import ROOT
 from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import SHAPES, strange_keys
 
@@ -114,7 +114,7 @@ def _floor(given: Vars, everyone: t.Sequence[str]) -> None:
 
 
 def _colors(given: Vars, hosts: t.Sequence[str]) -> None:
-    check({"colors": given.get("colors"), "strategy": given.get("strategy"), "ready": bool(given.get("ready")), "hosts": hosts})
+    check_colors(str(given.get("strategy")), [str(color) for color in given.get("colors") or ()], hosts, bool(given.get("ready")))
 
 
 def _shape(name: str, value: t.Any) -> list[str]:

@@ -10,6 +10,8 @@ A node is named by its colour, which is also its pointer; `current` is the one n
 
 from __future__ import annotations
 
+import typing as t
+
 from .plan import Plan
 
 CURRENT = "current"
@@ -39,3 +41,9 @@ def nodes_at(plan: Plan, host: str, step: str) -> list[str]:
     if step == "back_join":
         return [side.back] if side.back and leaves else []
     return [color for color in there if color != side.back]
+
+
+def turns(plan: Plan, hosts: t.Iterable[str], step: str) -> dict[str, list[str]]:
+    """By host, the nodes whose turn it is; without the hosts that have none."""
+    found = {host: nodes_at(plan, host, step) for host in hosts}
+    return {host: nodes for host, nodes in found.items() if nodes}

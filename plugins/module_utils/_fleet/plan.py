@@ -29,6 +29,14 @@ class Side:
     action: str = "none"
 
 
+def side_doc(side: Side) -> dict[str, t.Any]:
+    """As rollout_plan has it."""
+    return {
+        "live": side.live, "to": side.to, "back": side.back, "from": side.before or None, "others": list(side.others), "starts": side.starts,
+        "action": side.action,
+    }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Row:
     """A host as it was seen before anything moved."""

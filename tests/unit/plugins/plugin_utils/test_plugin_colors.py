@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._colors import turn
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import turns
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import timeline
@@ -102,7 +103,7 @@ def test_turns_at_the_balancer() -> None:
     assert plan["leaves"] == ["a"] and plan["rows"][0]["serves"]
     assert preview(plan)[0]["does"] == "start green, green joins, blue leaves, stop blue"
     expected = {"clear": ["green"], "rejoin": None, "join": ["green"], "leave": ["blue"], "back_clear": None, "back_join": ["blue"], "back_leave": ["green"]}
-    assert {step: turn(plan, ["a"], step).get("a") for step in expected} == expected
+    assert {step: turns(parse_plan(plan), ["a"], step).get("a") for step in expected} == expected
 
 
 def test_a_rollout_that_left_only_the_new_one_in_the_balancer_and_another_version_now() -> None:
@@ -110,13 +111,13 @@ def test_a_rollout_that_left_only_the_new_one_in_the_balancer_and_another_versio
     seen = host("blue", {"blue": "0.1.0", "green": "0.1.9"}, foreseen="restart")
     balanced = rotations(a="unknown", a_blue="out", a_green="in")
     plan = make({**DRAFT, "balanced": balanced, "interrupted": {**JOURNAL, "version": "0.1.9"}}, {"a": seen})
-    assert plan["absent"] == [] and turn(plan, ["a"], "rejoin") == {"a": ["blue"]} and turn(plan, ["a"], "clear") == {"a": ["green"]}
+    assert plan["absent"] == [] and turns(parse_plan(plan), ["a"], "rejoin") == {"a": ["blue"]} and turns(parse_plan(plan), ["a"], "clear") == {"a": ["green"]}
 
 
 def test_a_host_that_somebody_took_out_stays_out() -> None:
     plan = make({**DRAFT, "balanced": rotations(a_blue="out", a_green="in"), "min_healthy": 0}, {"a": host("blue", {"blue": "0.1.0"})})
-    assert plan["absent"] == ["a"] and turn(plan, ["a"], "join") == {}
-    assert turn(plan, ["a"], "clear") == {"a": ["green"]}, "it must not be asked as soon as it runs"
+    assert plan["absent"] == ["a"] and turns(parse_plan(plan), ["a"], "join") == {}
+    assert turns(parse_plan(plan), ["a"], "clear") == {"a": ["green"]}, "it must not be asked as soon as it runs"
 
 
 def test_a_balancer_that_does_not_know_the_colour_is_told_by_its_name() -> None:

@@ -370,6 +370,13 @@ def test_the_plan_is_made_of_what_was_seen_and_who_serves() -> None:
     assert away.step("plan") == away.step("foresee") == {"failed": True, "msg": "no answer"}
 
 
+def test_the_plan_of_hosts_with_two_nodes_asks_for_all_nodes() -> None:
+    world = looking({"strategy": "blue_green", "colors": ["blue", "green"]}, rollout_colors=["blue", "green"])
+    found = world.step("plan")
+    assert sorted(world.done[0][1]["members"]) == ["h1-blue", "h1-green", "h9-blue", "h9-green"]
+    assert "can't be taken out of the balancer" in found["plan"]["refused"]  # it knows neither
+
+
 @pytest.mark.parametrize(("looks", "again"), [(0, True), (12, False)])
 def test_a_plan_that_others_may_make_possible_is_looked_at_again(looks: int, again: bool) -> None:
     world = looking({"min_healthy": 1, "interrupted": {"id": "j", "version": "2", "state": "running", "hosts": {}}})

@@ -10,10 +10,11 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import came_from, parse_past
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import STEPS, Journal, Opening, Step, close, open_journal, record
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import sight, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
@@ -173,8 +174,8 @@ def test_a_rollout_that_ended_says_nothing_of_what_ran_on_others_before() -> Non
     hosts = {"b": {"step": "joined", "from": "0.0.1", "out": False}, "c": {"step": "returned", "from": "0.0.1", "out": True}}
     draft = {**DRAFT, "interrupted": {"id": "j", "state": "finished", "hosts": hosts}}
     now = {"rollout_staged": {"current": "0.1.0"}}
-    assert came_from(now, draft, "b") == "0.1.0" and came_from(now, draft, "c") == "0.0.1"
-    assert came_from(now, {**draft, "interrupted": {**draft["interrupted"], "state": "running"}}, "b") == "0.0.1"
+    assert came_from(sight(now), parse_past(draft), "b") == "0.1.0" and came_from(sight(now), parse_past(draft), "c") == "0.0.1"
+    assert came_from(sight(now), parse_past({**draft, "interrupted": {**draft["interrupted"], "state": "running"}}), "b") == "0.0.1"
 
 
 def home(host: str = "a") -> dict[str, t.Any]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import came_from
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import _doubt
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Sight, came_from, doubt, parse_past
 
 A, B, C, OLD = "1.0.0", "1.1.0", "1.2.0", "0.1.0"
 
 
 def outcome(noted: str, staged: dict[str, t.Any], ghosts: t.Sequence[str] = (), stable: str | None = A, running: str | None = None) -> tuple[str, str]:
     """What the host goes back to when C is rolled out, and what is told of it."""
-    plan = {
+    past = parse_past({
         "version": C, "stable": stable and {"version": stable, "digest": "d"}, "ghosts": [{"version": one} for one in ghosts],
         "interrupted": {"id": "r1", "state": "running", "hosts": {"a": {"step": "moved", "from": noted, "out": True}}},
-    }
-    of = {"rollout_staged": staged, "rollout_seen": {"version": running}}
-    return came_from(of, plan, "a"), _doubt("a", of, plan)
+    })
+    sight = Sight(staged, {"version": running})
+    return came_from(sight, past, "a"), doubt(sight, past, "a")
 
 
 @pytest.mark.parametrize("noted, staged, more, back", [

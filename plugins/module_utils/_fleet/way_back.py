@@ -1,0 +1,121 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""To which version a host goes back: what the journal of an interrupted rollout says that it ran before, held against what the host and the channel say.
+
+Whoever can write below journal/ could otherwise send a server back to any version that was ever published. So the journal may only name what the host
+runs, has a pointer to or ran before this, or what is stable on the channel; and no ghost, but one that the host runs at this moment.
+"""
+
+from __future__ import annotations
+
+import types
+import typing as t
+from dataclasses import dataclass, field
+
+Doc = t.Mapping[str, t.Any]
+
+
+def _nothing() -> Doc:
+    return types.MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What was said of a host before anything moved; each empty where it was not asked, or could not answer.
+
+    staged: by release_install. seen: by beam_info, with its health. live: by beam_info, of two nodes. foreseen: by beam_restart, of what it would do.
+    """
+
+    staged: Doc = field(default_factory=_nothing)
+    seen: Doc = field(default_factory=_nothing)
+    live: Doc = field(default_factory=_nothing)
+    foreseen: Doc = field(default_factory=_nothing)
+
+    @property
+    def current(self) -> str:
+        return str(self.staged.get("current") or "")
+
+    @property
+    def previous(self) -> str:
+        return str(self.staged.get("previous") or "")
+
+    @property
+    def answered(self) -> bool:
+        return "previous" in self.staged
+
+    @property
+    def versions(self) -> set[str]:
+        """What it runs, or has a pointer to."""
+        named = (self.staged.get("current"), self.seen.get("version"), *(self.staged.get("pointers") or {}).values())
+        return {str(version) for version in named if version}
+
+
+@dataclass(frozen=True)
+class Past:
+    """Of the plan, and of the rollout before it, all that a way back depends on. Versions."""
+
+    version: str
+    stable: str = ""
+    ghosts: frozenset[str] = frozenset()
+    id: str = ""  # of the rollout that was interrupted; empty where none was
+    finished: bool = False  # it ended, and left only some hosts behind
+    hosts: Doc = field(default_factory=_nothing)  # of its journal
+
+
+def parse_past(plan: Doc) -> Past:
+    """plan: rollout_plan, be it a draft yet or a plan."""
+    left = plan.get("interrupted") or {}
+    return Past(
+        version=str(plan["version"]), stable=str((plan.get("stable") or {}).get("version") or ""),
+        ghosts=frozenset(str(ghost.get("version")) for ghost in plan.get("ghosts") or ()), id=str(left.get("id") or ""),
+        finished=left.get("state") == "finished", hosts=left.get("hosts") or {},
+    )  # fmt: skip
+
+
+def noted(past: Past, host: str) -> str:
+    """By the journal: the version that ran before a rollout that was interrupted and never ended on this host; empty where there was none."""
+    before = past.hosts.get(host) or {}
+    if past.finished and not before.get("out"):
+        return ""
+    found = before.get("from") if before.get("step") not in ("planned", "skipped") else None
+    return str(found) if found and found != past.version else ""
+
+
+def believed(version: str, sight: Sight, past: Past) -> bool:
+    """One that could not be asked is no reason to forget what was noted."""
+    if not sight.answered or version in sight.versions:
+        return True
+    return version not in past.ghosts and version in (sight.previous, past.stable)
+
+
+def instead(sight: Sight, past: Past) -> str:
+    """The version to go back to by what the host says alone."""
+    if sight.current in ("", past.version) and sight.previous not in ("", past.version) and sight.previous not in past.ghosts:
+        return sight.previous
+    return sight.current
+
+
+def unfinished_from(sight: Sight, past: Past, host: str) -> str:
+    """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none, or none to be believed."""
+    found = noted(past, host)
+    return found if found and believed(found, sight, past) else ""
+
+
+def came_from(sight: Sight, past: Past, host: str) -> str:
+    """The version to go back to: what ran before this rollout, or before the one that was interrupted."""
+    return unfinished_from(sight, past, host) or (instead(sight, past) if noted(past, host) else sight.current)
+
+
+def doubt(sight: Sight, past: Past, host: str) -> str:
+    """The sentence that tells, before anything moves, that the journal names a version that is not believed; empty where it is."""
+    version = noted(past, host)
+    if not version or believed(version, sight, past):
+        return ""
+    why = "a ghost of the channel" if version in past.ghosts else "a version that %s has never run" % host
+    told = "The journal of %s says that %s ran %s before, which is %s. It is not believed: if this fails, %s goes back to %s."
+    return (told + " Find out who else can write journal/ in the store.") % (
+        past.id or "an interrupted rollout", host, version, why, host, instead(sight, past) or "nothing",
+    )
