@@ -13,6 +13,7 @@ import contextlib
 import functools
 import sys
 import threading
+import types
 import typing as t
 
 from . import _deadline
@@ -51,6 +52,9 @@ _CLASSES: dict[str, frozenset[str]] = {
     )),
     OPTION: frozenset(("BotoCoreError",)),
 }  # fmt: skip
+
+# Whatever these raise about an answer that has come is the answer's fault.
+_PARSERS = frozenset(("botocore", "dateutil", "xml", "http", "urllib3", "email", "json", "datetime"))
 
 
 class Said(t.NamedTuple):
@@ -120,10 +124,55 @@ def _within(limits: Limits) -> t.Iterator[_deadline.Limit]:
             raise
 
 
-def ask(client: t.Any, operation: str, limits: Limits, parameters: t.Mapping[str, t.Any]) -> t.Any:
-    """One call."""
-    with _within(limits):
-        return getattr(client, operation)(**parameters)
+def ask(
+    client: t.Any, operation: str, limits: Limits, parameters: t.Mapping[str, t.Any], refuse: t.Callable[[Exception], t.Optional[BeamError]],
+) -> t.Any:  # fmt: skip
+    """The answer to one call. refuse: makes the caller's own error of a NoAnswer, where a part is missing that is asked for later."""
+    with _within(limits) as limit:
+        try:
+            answer = getattr(client, operation)(**parameters)
+        except Exception as exc:
+            why = refused_by_parser(exc)
+            if why:
+                raise NoAnswer("%s gave an answer that can't be parsed (%s)" % (limit.server, why)) from exc
+            raise
+    return _checked(answer, limit.server, refuse)
+
+
+class NoAnswer(ConnectionError):
+    """What answers there is not the service."""
+
+
+class _Answer(dict[str, t.Any]):
+    """A part of an answer. One that is not there is an error that names the server."""
+
+    def __init__(self, parts: t.Mapping[str, t.Any], server: str, refuse: t.Callable[[Exception], t.Optional[BeamError]]) -> None:
+        super().__init__(parts)
+        self._server, self._refuse = server, refuse
+
+    def __missing__(self, key: str) -> t.NoReturn:
+        missing = NoAnswer("%s gave an answer without %s" % (self._server, key))
+        raise self._refuse(missing) or missing
+
+
+def _checked(answer: t.Any, server: str, refuse: t.Callable[[Exception], t.Optional[BeamError]]) -> t.Any:
+    if isinstance(answer, dict):
+        return _Answer({key: _checked(value, server, refuse) for key, value in answer.items()}, server, refuse)
+    return [_checked(one, server, refuse) for one in answer] if isinstance(answer, list) else answer
+
+
+def refused_by_parser(exc: BaseException) -> str:
+    """Why a library could not make sense of an answer; "" for what went wrong elsewhere, that is: a bug of ours."""
+    if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError, RuntimeError)):
+        return ""
+    trace: t.Optional[types.TracebackType] = exc.__traceback__
+    names = []
+    while trace is not None:
+        names.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
+        trace = trace.tb_next
+    if isinstance(exc, RecursionError):  # such as of redirects that never end: it can happen anywhere below
+        return "it leads round in a circle" if _PARSERS.intersection(names) else ""
+    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if names and names[-1] in _PARSERS else ""
 
 
 _sessions: t.Optional[dict[t.Optional[str], t.Any]] = None

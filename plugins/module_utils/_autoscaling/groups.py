@@ -49,14 +49,15 @@ class Aws:
         self._clients: dict[str, t.Any] = dict(clients or {})
 
     def call(self, service: str, operation: str, what: str = "", **parameters: t.Any) -> t.Any:
+        what = what or "%s of %s failed" % (operation, service)
         try:
             if service not in self._clients:
                 self._clients[service] = make_client(service, self._options, _LIMITS, "The service %s of AWS can't be used" % service)
-            return ask(self._clients[service], operation, _LIMITS, parameters)
+            return ask(self._clients[service], operation, _LIMITS, parameters, lambda exc: translate(exc, what))
         except BeamError:
             raise
         except Exception as exc:
-            error = translate(exc, what or "%s of %s failed" % (operation, service))
+            error = translate(exc, what)
             if error is None:
                 raise
             raise error from exc

@@ -86,19 +86,26 @@ class TargetGroup:
         self._seen: set[str] = {host for host, target in targets.items() if target.left}
 
     def _call(self, operation: str, **parameters: t.Any) -> t.Any:
+        what = "%s of %s failed" % (operation, self.label)
         try:
-            return ask(self._client, operation, _LIMITS, parameters)
+            return ask(self._client, operation, _LIMITS, parameters, lambda exc: translate(exc, what))
         except Exception as exc:
-            error = translate(exc, "%s of %s failed" % (operation, self.label))
+            error = translate(exc, what)
             if error is None:
                 raise
             raise error from exc
 
     def _group_port(self) -> int:
         if self._port is None:
-            groups = self._call("describe_target_groups", TargetGroupArns=[self._arn])["TargetGroups"]
-            self._port = int(groups[0].get("Port") or 0)
+            self._port = int(self._group().get("Port") or 0)
         return self._port
+
+    def _group(self) -> t.Any:
+        found = self._call("describe_target_groups", TargetGroupArns=[self._arn])["TargetGroups"]
+        if not found:
+            hint = "Correct target_groups and region (in an inventory beam_balancers)"
+            raise BeamError("balancer_missing", "%s can't be used" % self.label, "AWS tells no such group", hint)
+        return found[0]
 
     def _description(self, host: str) -> dict[str, t.Any]:
         target = self._targets[host]
@@ -155,7 +162,7 @@ class TargetGroup:
             self._call("register_targets", TargetGroupArn=self._arn, Targets=[self._description(name)])
 
     def forecast(self) -> dict[str, float]:
-        group = self._call("describe_target_groups", TargetGroupArns=[self._arn])["TargetGroups"][0]
+        group = self._group()
         listed = self._call("describe_target_group_attributes", TargetGroupArn=self._arn)["Attributes"]
         attributes = {one["Key"]: one["Value"] for one in listed}
         delay = float(attributes.get("deregistration_delay.timeout_seconds") or 300)

@@ -53,7 +53,7 @@ class Client:
             if self._client is None:
                 options = {"region": self._options.region or self._region, "endpoint_url": self._options.endpoint_url}
                 self._client = make_client(self.service, options, _LIMITS, "AWS %s can't be asked" % self.service, *_MEANINGS[OPTION], install=_INSTALL)
-            return ask(self._client, operation, _LIMITS, parameters)
+            return ask(self._client, operation, _LIMITS, parameters, lambda exc: translate(exc, "%s (%s)" % (what, self.service), self.rights))
         except BeamError:
             raise
         except Exception as exc:

@@ -20,6 +20,7 @@ import random
 import time
 import typing as t
 
+from .._aws import refused_by_parser
 from .._deadline import Limit
 from .._errors import BeamError, NotFound
 from . import s3_answers, s3_errors
@@ -278,7 +279,7 @@ class S3Store(Store):
                         raise late(what, limit) from exc
                     error = s3_errors.translate(exc, what, time.monotonic() - begun, self.options.expected_bucket_owner)
                     if error is None:
-                        refused = s3_answers.refused_by_parser(exc)
+                        refused = refused_by_parser(exc)
                         if refused:
                             raise self._no_answer(what, "it can't be parsed (%s)" % refused) from exc
                         raise

@@ -7,15 +7,12 @@
 
 from __future__ import annotations
 
-import types
 import typing as t
 
 from .base import Stat
 
 Answer = t.Mapping[str, t.Any]
 LARGEST = 2**50  # bytes; S3 ends at 50 TB
-# Whatever these raise about an answer that has come is the answer's fault.
-_PARSERS = frozenset(("botocore", "dateutil", "xml", "http", "urllib3", "email", "json", "datetime"))
 
 
 class Invalid(ValueError):
@@ -90,17 +87,3 @@ class Pages:
             return Stat(key[self._skip :], size_of(row, "Size"), etag if isinstance(etag, str) else "", modified_of(row))
         except Invalid as exc:
             raise Invalid("of %s: %s" % (key[:200], exc)) from None
-
-
-def refused_by_parser(exc: BaseException) -> str:
-    """Why a library could not make sense of an answer; "" for what went wrong elsewhere, that is: a bug of ours."""
-    if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError, RuntimeError)):
-        return ""
-    trace: t.Optional[types.TracebackType] = exc.__traceback__
-    names = []
-    while trace is not None:
-        names.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
-        trace = trace.tb_next
-    if isinstance(exc, RecursionError):  # such as of redirects that never end: it can happen anywhere below
-        return "it leads round in a circle" if _PARSERS.intersection(names) else ""
-    return "%s: %s" % (type(exc).__name__, str(exc)[:200]) if names and names[-1] in _PARSERS else ""
