@@ -57,6 +57,7 @@ class _Credentials(t.NamedTuple):
 
 _given: contextvars.ContextVar[_Credentials] = contextvars.ContextVar("given", default=_Credentials())
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@:]*)(?P<colon>:?)(?P<password>[^\s/@]*(?:@[^\s/@]*)*)@(?P<rest>[^\s/@]+(?:/.*)?)")
+_BLANK = re.compile(r"://[^/@\s]*:[^@]*\s[^@]*@")
 _HELPER = """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$ALCHEMIST_GIT_USER" "$ALCHEMIST_GIT_PASSWORD"; }; f"""
 
 
@@ -64,6 +65,11 @@ _HELPER = """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$A
 def without_credentials(repo: str) -> t.Iterator[str]:
     """The URL without the name, the token and the password in it. Within, git gives them to that server, and to no other one."""
     found = _URL.fullmatch(repo)
+    if not found and (hide(repo) != repo or _BLANK.search(repo)):
+        raise BeamError(
+            "git_url", "The URL of the repository can't be used", "it holds a secret that can't be taken out, and git's arguments are for everybody to see",
+            "Quote what is not a letter or a digit in the password (a / is %2F), or leave it out and give it to git by a credential helper",
+        )
     if not found or not (found["colon"] or found["scheme"] in ("http", "https")):
         yield repo  # such as ssh://git@host: a user is no secret there
         return

@@ -298,7 +298,14 @@ def test_no_credentials_in_a_command_line(repo: str, bare: str) -> None:
     assert own_git.command() == ["git"] and "ALCHEMIST_GIT_PASSWORD" not in own_git.environment()
 
 
-@pytest.mark.parametrize("repo", ["ssh://git@example.org/x", "git@example.org:x", "/srv/x", "https://example.org/x@y", "file:///a:b@c"])
+@pytest.mark.parametrize("repo", ["https://u:pass/word@h/x.git", "ssh://git:pass/word@h/x", "https://h/x.git?token=pass-word", "https://u:pass word@h/x"])
+def test_a_secret_that_can_t_be_taken_out_is_refused(repo: str) -> None:
+    with pytest.raises(BeamError) as caught, own_git.without_credentials(repo):
+        pass
+    assert caught.value.code == "git_url" and "word" not in caught.value.what + caught.value.why
+
+
+@pytest.mark.parametrize("repo", ["ssh://git@example.org/x", "git@example.org:x", "/srv/x", "https://example.org/x@y", "file:///a:b@c", "file:///a b@c"])
 def test_repositories_without_credentials_are_as_they_were(repo: str) -> None:
     with own_git.without_credentials(repo) as said:
         assert said == repo and own_git.command() == ["git"]
