@@ -75,8 +75,8 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes, timeout: fl
     try:
         link.request(method, parts.path + ("?" + parts.query if parts.query else ""), body, headers)
         answer = link.getresponse()
-        return answer.status, answer.headers, answer.read()
-    except (OSError, ValueError, http.client.HTTPException) as exc:
+        return answer.status, answer.headers, answer.read(1 << 26)  # of whatever length it says
+    except (OSError, ValueError, OverflowError, http.client.HTTPException) as exc:
         raise Again("%s://%s did not answer: %s" % (parts.scheme, parts.netloc, str(exc) or type(exc).__name__)) from None
     finally:
         link.close()

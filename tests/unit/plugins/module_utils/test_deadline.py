@@ -208,8 +208,8 @@ def test_the_deadline_of_a_boot_is_over_the_limit_of_its_store(way: str) -> None
         assert "store_timeout" not in error.hint
 
 
-@pytest.mark.parametrize("way", OTHERS)
-def test_the_first_boot_has_its_limit(way: str) -> None:
+@pytest.mark.parametrize("way", [*OTHERS, (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", b"")])
+def test_the_first_boot_has_its_limit(way: t.Any) -> None:
     with drips.dripping(way) as where:
         boot = first_boot.Boot({"metadata_url": "http://" + where})
         begun = time.monotonic()
