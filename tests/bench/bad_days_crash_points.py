@@ -4,7 +4,7 @@
 
 """A SIGKILL before each system call by which publish, promote, install, activate, absent and prune change a file.
 
-    PYTHONPATH=.cache/live python tests/bench/bad_days.py crash_points [--points 1400] [--only WORD]
+    PYTHONPATH=.cache/live python tests/bench/bad_days.py crash_points [--points 1400] [--only PATTERN] [--add]
 
 The calls of all threads are counted together (tests/support/kill_at.py), so a point is the nth change of a file, whoever makes it. A point counts
 when its process was really killed there. After each one the store and the server are looked at, and the operation runs once more.
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from figures import record
+from figures import record, recorded
 from kill_at import kill_at, lacking
 from release_site import State, Work, differs, kept, masked, promote, publish, remove, scraps, state_of, take, torn, tree
 
@@ -136,7 +136,8 @@ def spread(counts: t.Mapping[str, int], wanted: int) -> dict[str, list[int]]:
 def main(arguments: t.Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="bad_days.py crash_points", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=1400)
-    parser.add_argument("--only", default="", help="operations whose name has this in it; records nothing")
+    parser.add_argument("--only", default="", help="operations whose name has this pattern in it; records nothing without --add")
+    parser.add_argument("--add", action="store_true", help="to what is recorded already, of other operations on the same code")
     options = parser.parse_args(arguments)
     why = lacking()
     if why:
@@ -147,7 +148,7 @@ def main(arguments: t.Sequence[str]) -> int:
         trees, site = Path(scratch) / "trees", Site(Path(scratch))
         for version in VERSIONS:
             tree(trees, version, FILES)
-        todo = {name: row for name, row in operations(trees).items() if options.only in name}
+        todo = {name: row for name, row in operations(trees).items() if re.search(options.only, name)}
         counts: dict[str, int] = {}
         for name, (steps, work) in todo.items():
             site.make(steps)
@@ -156,10 +157,15 @@ def main(arguments: t.Sequence[str]) -> int:
             rows.append(one(site, name, *todo[name], places))
     total = {key: sum(getattr(row, key) for row in rows) for key in ("points", "in_threads", "broken", "left_over")}
     print("crash_points %(points)d, %(in_threads)d of them in threads, broken %(broken)d, left over %(left_over)d" % total)
-    if not options.only:
-        record("bad_days", crash_points=total["points"], **{"crash_point_" + key: total[key] for key in ("in_threads", "broken", "left_over")},
-               crash_point_calls=sum(counts.values()), crash_point_seconds=round(time.monotonic() - begun, 1))
+    if options.add or not options.only:
+        note({**total, "calls": sum(counts.values()), "seconds": round(time.monotonic() - begun)}, options.add)
     return 1 if total["broken"] or total["left_over"] else 0
+
+
+def note(total: t.Mapping[str, int], add: bool) -> None:
+    figures = {"crash_points" if key == "points" else "crash_point_" + key: value for key, value in total.items()}
+    before = recorded("bad_days") if add else {}
+    record("bad_days", **{name: value + before.get(name, 0) for name, value in figures.items()})
 
 
 def whole(site: Site, work: Work) -> tuple[str, ...]:

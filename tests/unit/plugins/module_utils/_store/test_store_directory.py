@@ -21,7 +21,10 @@ import typing as t
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._store import directory, flock
+from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
+
+from .conftest import load_support
 
 
 @pytest.fixture
@@ -253,6 +256,42 @@ def test_the_next_change_takes_away_what_a_killed_one_left(root: pathlib.Path) -
     (root / "a" / directory._NEXT).write_text("killed before its rename")
     store.replace("a/x", b"2", store.get("a/x", 1).etag)
     assert store.get("a/x", 1).data == b"2" and files(root) == ["a/x"]
+
+
+def _has_unnamed(place: pathlib.Path) -> bool:
+    try:
+        os.close(os.open(place, os.O_RDWR | os.O_TMPFILE))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("replaces", [False, True], ids=["creates", "replaces"])
+def test_a_writer_that_is_killed_leaves_nothing_that_the_next_one_does_not_take_away(replaces: bool, tmp_path: pathlib.Path) -> None:
+    kill_at = load_support("kill_at")
+    why = kill_at.lacking() or ("" if _has_unnamed(tmp_path) else "the file system has no files without a name")
+    if why:
+        pytest.skip("NOT TESTED: no writer was killed: %s" % why)
+    for at in range(1, 40):
+        root = tmp_path / str(at)
+        root.mkdir()
+        store = DirectoryStore(str(root))
+        store.put_if_absent("a/x", b"1", 1)
+        etag = store.get("a/x", 1).etag
+
+        def write(store: Store = store, etag: str = etag) -> None:
+            if replaces:
+                if store.get("a/x", 1).etag == etag:
+                    store.replace("a/x", b"2", etag)
+            else:
+                store.put_if_absent("a/y/z", b"2", 1)
+
+        if not kill_at.kill_at(write, at).hit:
+            break
+        assert store.get("a/x", 1).data in (b"1", b"2")
+        write()
+        assert files(root) == (["a/x"] if replaces else ["a/x", "a/y/z"]), at
+    assert at > 5
 
 
 def test_less_than_was_announced(root: pathlib.Path) -> None:
