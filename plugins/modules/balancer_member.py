@@ -112,6 +112,7 @@ options:
       - V(drained) takes them out and waits until nothing is in flight.
       - V(joined) brings them in and waits until each place says that they are in and healthy.
       - V(watched) compares them for O(bake) seconds with the rest of O(fleet), and fails as soon as they do worse.
+        With no O(balancers) it waits, and says that nothing was compared.
       - Without it, how it is is only told.
     type: str
     choices: [drained, joined, watched]
@@ -292,7 +293,9 @@ forecast:
   type: dict
 comparison:
   description:
-    - With O(state=watched), C(verdict) (V(same), V(worse), V(not enough traffic), V(not counted)), C(reasons), and the figures of C(canary) and C(rest).
+    - With O(state=watched), C(verdict) (V(same), V(worse), V(not enough traffic), V(not counted)), whether the two were C(compared), the C(reasons)
+      for either, and the C(hosts) and figures of C(canary) and C(rest), with the C(limits).
+    - C(began) and C(seconds) tell when it was. C(began_again) names the places that were restarted meanwhile and counted from nothing.
     - Null in check mode.
   returned: with O(state=watched)
   type: dict

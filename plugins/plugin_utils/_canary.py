@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Whether a canary is fit after it has served for a while: restarts, health and memory. What the balancer tells is judged there. Pure."""
+"""Whether a canary is fit after it has served for a while: restarts, health and memory. What the balancer counted is judged there. Pure."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import PASS, bake_of, check_compared, note
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import host_ended
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, result
 
@@ -18,7 +21,32 @@ MEMORY_FLOOR = 64 * 1048576  # bytes that nobody quarrels about
 
 
 def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None) -> dict[str, t.Any]:
-    """What is to be added to the register of the bake: `failed` and `error` where the canary is not fit, nothing where it is."""
+    """The register of the bake, with the report of it as `bake`; and with `failed` and `error` where the canary is not fit."""
+    limits, baked, parsed = limits or {}, result(hostvars.get(host) or {}, "rollout_baked"), parse_plan(plan)
+    batch = next((hosts for hosts in parsed.batches if host in hosts), (host,))
+    bake = bake_of(parsed, batch, baked, str(limits.get("on_no_traffic") or PASS))
+    refusal = _unfit(hostvars, host, plan, limits)
+    if not refusal:
+        try:
+            check_compared(parsed, bake)
+        except BeamError as exc:
+            refusal = {"failed": True, "msg": exc.message, **exc.as_result()}
+    return {**baked, "bake": bake, **refusal}
+
+
+def bake_report(hostvars: Vars, plan: Vars) -> tuple[dict[str, t.Any] | None, list[str]]:
+    """The report of the bake, and what is to be noted of it; None where there was no canary."""
+    found = [baked for baked in (result(hostvars.get(host) or {}, "rollout_baked") for host in plan.get("order") or ()) if baked.get("bake")]
+    if not found:
+        return None, []
+    bake, refused = dict(found[0]["bake"]), [error(baked) for baked in found if failed(baked)]
+    if refused:
+        return {**bake, "passed": False, "reasons": refused}, []
+    told = note(parse_plan(plan), bake)
+    return {**bake, "passed": True}, [told] if told else []
+
+
+def _unfit(hostvars: Vars, host: str, plan: Vars, limits: Vars) -> dict[str, t.Any]:
     of = hostvars.get(host) or {}
     baked, moved, seen = result(of, "rollout_baked"), result(of, "rollout_restarted"), result(of, "rollout_canary_seen")
     lost = _lost(moved, seen)
@@ -26,7 +54,6 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
     if verdict or failed(baked):
         # What the balancer sees of a server that is gone is no verdict on the release.
         return _refusal("canary_lost", host, "%s; %s" % (lost, error(baked))) if lost and (verdict or {}).get("code") == "canary_worse" else {"failed": True}
-    limits = limits or {}
     reasons: list[str] = []
     expected = (moved.get("after") or {}).get("pid")
     if "running" not in seen:

@@ -14,10 +14,11 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_bake import bake
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_chart import chart
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_style import css
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import STEPS, rows, step_seconds
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import count, duration, escape, line, moment, size
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import count, duration, escape, line, moment, size, table
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_verdict import GOOD, rehearsed, standing, tone, versions
 
 Vars = t.Mapping[str, t.Any]
@@ -139,14 +140,6 @@ def _faults(report: Vars) -> str:
     return "<section><h2>What went wrong</h2>%s%s</section>" % ("".join(found), more)
 
 
-def _table(head: t.Sequence[tuple[str, bool]], lines: t.Sequence[t.Sequence[str]], wide: bool = False) -> str:
-    """head: names, and whether numbers stand below them. A column without a value is left out. Cells are HTML."""
-    used = [index for index in range(len(head)) if any(cells[index] for cells in lines)]
-    top = "".join("<th scope=col%s>%s" % (" class=n" if head[index][1] else "", head[index][0]) for index in used)
-    body = "".join("<tr>%s" % "".join("<td%s>%s" % (" class=n" if head[index][1] else "", cells[index]) for index in used) for cells in lines)
-    return "<div class=scroll><table%s><thead><tr>%s<tbody>%s</table></div>" % (" class=wide" if wide else "", top, body)
-
-
 def _remarks(row: Vars) -> str:
     found = []
     if values.whole(row.get("cut")):
@@ -182,7 +175,7 @@ def _hosts(report: Vars) -> str:
             _remarks(row),
         ])
     return "<section><h2>%s</h2>%s<p class=dim>%s</p></section>" % (
-        "Hosts" if many else "Host", _table(head, lines, wide=True),
+        "Hosts" if many else "Host", table(head, lines, wide=True),
         escape("Now running: %s. Steps and outage in seconds." % versions(report)) if not rehearsal else "Nothing was touched.",
     )
 
@@ -202,7 +195,7 @@ def _requests(report: Vars) -> str:
     head = [("host", False), ("requests", True), ("failed", True), ("answered 5xx", True), ("not connected", True), ("broken off", True)]
     rest = len(hosts) + 1 - len(lines)
     more = "<p class=dim>%s without a failed request.</p>" % values.plural(rest, "host") if rest > 0 else ""
-    return "<section><h2>Requests while it went on, as the balancer counted them</h2>%s%s</section>" % (_table(head, lines), more)
+    return "<section><h2>Requests while it went on, as the balancer counted them</h2>%s%s</section>" % (table(head, lines), more)
 
 
 def _migration(report: Vars) -> str:
@@ -223,7 +216,7 @@ def _drift(report: Vars) -> str:
     if not found:
         return ""
     lines = [[escape(line(d.get("host"), 100)), escape(line(d.get("version"), 60)), escape(line(d.get("note"), 300))] for d in found[:200]]
-    return "<section><h2>Hosts that are on something else</h2>%s</section>" % _table([("host", False), ("runs", False), ("note", False)], lines)
+    return "<section><h2>Hosts that are on something else</h2>%s</section>" % table([("host", False), ("runs", False), ("note", False)], lines)
 
 
 def _origin(report: Vars) -> str:
@@ -252,7 +245,7 @@ def page(report: t.Any) -> str:
     """Any mapping gives a page, also an empty one."""
     report = values.mapping(report)
     title = "%s %s on %s: %s" % (report.get("name") or "rollout", report.get("version") or "", report.get("channel") or "-", standing(report)[1][2:])
-    sections = [_head, _cards, _notes, _faults, chart, _hosts, _requests, _drift, _migration, _origin]
+    sections = [_head, _cards, _notes, _faults, bake, chart, _hosts, _requests, _drift, _migration, _origin]
     if values.mapping(report.get("migration")).get("error"):
         sections.remove(_migration)
         sections.insert(sections.index(_faults), _migration)

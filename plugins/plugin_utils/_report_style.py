@@ -18,6 +18,7 @@ COLOURS: t.Mapping[str, tuple[str, str]] = {
     "boot": ("e", "#0072b2"),
     "gate": ("f", "#56b4e9"),
     "join": ("g", "#009e73"),
+    "bake": ("k", "#7fc9a9"),
     "return": ("h", "#d9c912"),
     "other": ("o", "#7a5fb5"),
 }

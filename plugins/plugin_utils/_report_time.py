@@ -17,8 +17,8 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
 
 # In the order in which they happen. The balancer's steps are stamped on the machine that speaks with it, the others on the server.
-STEPS = ("stage", "drain", "activate", "stop", "boot", "gate", "join", "return")
-BALANCED = ("drain", "join")
+STEPS = ("stage", "drain", "activate", "stop", "boot", "gate", "join", "bake", "return")
+BALANCED = ("drain", "join", "bake")
 # A row's own figures stand in for steps that were not recorded.
 FIGURES = ("drain", "stop", "boot", "gate", "join")
 

@@ -128,6 +128,14 @@ def moment(value: t.Any) -> str:
     return line(value, 40) if found is None else found.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def table(head: t.Sequence[tuple[str, bool]], lines: t.Sequence[t.Sequence[str]], wide: bool = False) -> str:
+    """head: names, and whether numbers stand below them. A column without a value is left out. Cells are HTML."""
+    used = [index for index in range(len(head)) if any(cells[index] for cells in lines)]
+    top = "".join("<th scope=col%s>%s" % (" class=n" if head[index][1] else "", head[index][0]) for index in used)
+    body = "".join("<tr>%s" % "".join("<td%s>%s" % (" class=n" if head[index][1] else "", cells[index]) for index in used) for cells in lines)
+    return "<div class=scroll><table%s><thead><tr>%s<tbody>%s</table></div>" % (" class=wide" if wide else "", top, body)
+
+
 def plain(value: t.Any, depth: int = 0) -> t.Any:
     """What JSON can hold, of plain types: values of Ansible carry tags and may be lazy."""
     if depth > _DEEPEST:

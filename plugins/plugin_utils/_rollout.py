@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import bake_report
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, member_of, next_step, record, result, sentence
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out, not_put_back
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation
@@ -174,6 +175,8 @@ def summarize(
     if plan.get("idle") or check_mode:
         # It took no lock itself, so what it saw may be about to change.
         notes += locked_by(plan.get("lock") or {})
+    bake, unproven = bake_report(hostvars, plan)
+    notes += unproven
     notes += plan.get("advice") or ()
     notes += out_of_rotation(plan.get("aside") or {}, plan.get("hidden") or ())
     if plan.get("arriving"):
@@ -214,6 +217,7 @@ def summarize(
         },
         "batches": [_batch(number, hosts, rows) for number, hosts in enumerate(plan.get("members") or (), 1)],
         "migration": _migration(hostvars),
+        "bake": bake,
         "requests": _requests(plan, ((balanced or {}).get("members") or {})),
         "rows": rows,
     }

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import COUNTING
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import FAIL
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import floor, share, sizes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import check_colors
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES
@@ -43,7 +45,7 @@ def problems(given: Vars, hosts: t.Sequence[str], everyone: t.Sequence[str] = ()
     found += _refusal(_batches, given, hosts) + _refusal(_floor, given, [*hosts, *everyone]) + _refusal(_colors, given, hosts)
     for name in CHECKED:
         found += _shape(name, given.get(name))
-    found += _balancers(given, hosts) + _ready(given.get("ready") or {}) + _hooks(given.get("hooks"), find)
+    found += _canary(given) + _balancers(given, hosts) + _ready(given.get("ready") or {}) + _hooks(given.get("hooks"), find)
     return found + _report(str(given.get("report") or "")) + _known_host(str(given.get("migrate_host") or ""), given.get("inventory") or ())
 
 
@@ -137,9 +139,19 @@ def _shape(name: str, value: t.Any) -> list[str]:
     return []
 
 
+def _canary(given: Vars) -> list[str]:
+    limits = given.get("canary")
+    if given.get("strategy") != "canary" or not isinstance(limits, t.Mapping) or limits.get("on_no_traffic") != FAIL or _kinds(given).intersection(COUNTING):
+        return []
+    return ["beam_canary.on_no_traffic: fail would refuse every version: no balancer of beam_balancers counts requests (kind %s does). Say pass." % COUNTING]
+
+
+def _kinds(given: Vars) -> set[str]:
+    return {str(one.get("kind")) for one in given.get("balancers") or () if isinstance(one, t.Mapping)}
+
+
 def _balancers(given: Vars, hosts: t.Sequence[str]) -> list[str]:
-    kinds = [one.get("kind") for one in given.get("balancers") or () if isinstance(one, t.Mapping)]
-    if "file" not in kinds or len(hosts) < 2:
+    if "file" not in _kinds(given) or len(hosts) < 2:
         return []
     return ["beam_balancers has one of kind file, and %d hosts: such a file is on the server itself. Say it in beam_ready: {path: …, url: …}." % len(hosts)]
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._aws import AWS_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import BALANCERS_SPEC, LIMITS_SPEC, MEMBER
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import ON_NO_TRAFFIC
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import STORE_SPEC
 
@@ -20,7 +21,10 @@ ONCE = ("before_rollout", "before_migrate", "after_migrate", "before_promote", "
 EACH = ("before_batch", "leave", "before_restart", "after_restart", "join", "after_batch", "before_return", "after_return")
 HOOKS = (*ONCE, *EACH)
 READY_SPEC: Spec = {"type": "dict", "options": {"path": {"type": "path", "required": True}, "url": {"type": "str"}}}
-CANARY_SPEC: Spec = {"type": "dict", "options": {**LIMITS_SPEC["options"], "memory_ratio": {"type": "float"}}}
+CANARY_SPEC: Spec = {
+    "type": "dict",
+    "options": {**LIMITS_SPEC["options"], "memory_ratio": {"type": "float"}, "on_no_traffic": {"type": "str", "choices": list(ON_NO_TRAFFIC)}},
+}
 _STORE: Spec = {"type": "dict", "options": STORE_SPEC}
 
 # By the part after the prefix: beam_health and rollout_health are one.

@@ -59,6 +59,9 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
     add("activate", activated.get("began"), seconds(activated, "total"), not failed(activated))
     restart("rollout_restarted")
     member("rollout_joined", "join", side.get("to"))
+    baked = result(of, "rollout_baked")
+    compared = baked.get("comparison") or {}
+    add("bake", compared.get("began"), compared.get("seconds"), not failed(baked))
     if not side:
         member("rollout_back_left", "drain")
         restart("rollout_returned", "return")

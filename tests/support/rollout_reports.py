@@ -37,10 +37,26 @@ def _row(host: str, batch: int, version: str) -> dict[str, t.Any]:
     }  # fmt: skip
 
 
+def _bake(batch: t.Sequence[str], rest: t.Sequence[str], requests: int, reason: str, verdict: str, passed: bool) -> dict[str, t.Any]:
+    def side(names: t.Sequence[str], requests: int, errors: int, mean: float) -> dict[str, t.Any]:
+        rate = round(errors / requests, 5) if requests else 0.0
+        return {"hosts": list(names), "requests": requests, "errors": errors, "error_rate": rate, "response_ms": mean if requests else None}
+
+    limits = {"min_requests": 100, "error_margin": 0.01, "error_ratio": 2.0, "latency_margin": 50.0, "latency_ratio": 2.0}
+    return {
+        "hosts": list(batch), "seconds": 60.0, "compared": verdict in ("same", "worse"), "verdict": verdict, "reasons": [reason] if reason else [],
+        "on_no_traffic": "pass", "canary": side(batch, requests, 0 if passed else requests * 31 // 1000, 41.3), "rest": side(rest, 4 * requests, 0, 38.9),
+        "limits": limits, "began_again": [], "passed": passed,
+    }  # fmt: skip
+
+
 def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on_failure: str = "revert", check: bool = False) -> dict[str, t.Any]:
-    """fails: the host whose node does not come up, "canary" if the first batch bakes badly, or "unreachable" if the last host is lost."""
+    """fails: the host whose node does not come up, "canary" if the first batch bakes badly, "quiet" if it bakes without requests, or "unreachable" if the
+    last host is lost.
+    """
     chance = random.Random(7)
     names = ["web%02d" % number if hosts > 9 else "h%d" % number for number in range(1, hosts + 1)]
+    quiet, fails, bake = fails == "quiet", "" if fails == "quiet" else fails, None
     version = BROKEN if fails and fails != "unreachable" else NEW
     cut, begin, left = [], 0, list(sizes)
     while begin < hosts:
@@ -105,8 +121,13 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
             clock = max(step(name, "join", clock, chance.uniform(1.1, 2.4)) for name in batch)
         if fails == "canary" and number == 1:
             clock = step(batch[0], "bake", clock, 60.0, ok=False)
-            rows[batch[0]]["error"] = "the canary is worse than the rest: it answered 3.1 % of 4211 requests with 5xx, the others 0.0 % of 16702"
-            good = False
+            why = "3.09 % of the canary's 4211 requests failed, and 0.00 % of the rest's 16844 (allowed: 1.00 percentage points more)"
+            rows[batch[0]]["error"] = "%s does worse than the rest: %s" % (batch[0], why)
+            bake, good = _bake(batch, names[len(batch) :], 4211, rows[batch[0]]["error"], "worse", False), False
+        if quiet and number == 1:
+            clock = step(batch[0], "bake", clock, 60.0)
+            why = "the canary had 0 requests, and it takes 100 to judge"
+            bake = _bake(batch, names[len(batch) :], 0, why, "not enough traffic", True)
         waits = "cookies of 30 s at the balancer" if number == 2 else None
         batches[-1].update(begun=iso(begun), ended=iso(clock + 1), state="moved" if good else "failed", waits=waits)
         if not good:
@@ -126,7 +147,7 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
         verdict = "%s was not rolled out. %s: %s. Now running: %s." % (label, bad["host"], bad["error"], now)
     return {
         "schema": 1, "id": "20261122T170505Z-5f0c9a1e", "name": "beacon", "channel": "production", "version": version, "digest": "3f9a" * 16,
-        "kind": "rollout", "strategy": "canary" if fails == "canary" else "rolling", "by": "deploy@ci-3", "begun": iso(BEGUN), "ended": iso(clock + 1.8),
+        "kind": "rollout", "strategy": "canary" if bake else "rolling", "by": "deploy@ci-3", "begun": iso(BEGUN), "ended": iso(clock + 1.8),
         "seconds": round(clock + 1.8 - BEGUN, 2), "succeeded": succeeded, "blame": bool(bad) and fails != "unreachable", "reason": bad["error"] if bad else "",
         "verdict": verdict, "check": check, "notes": [] if succeeded else ["h9 is not in scope; runs 0.0.9."],
         "migration": None if check else {
@@ -141,7 +162,7 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
             "hosts": hosts, "batches": len(cut), "fetched_bytes": sum(r["fetched"] for r in every), "reused_bytes": sum(r["reused"] for r in every),
             "outage_max": max([r["outage"] for r in every if r["outage"]], default=None), "cut": 0,
         },
-        "batches": batches, "rows": every,
+        "batches": batches, "rows": every, "bake": bake,
         "requests": None if check else {
             "total": 20913, "errors": 0,
             "hosts": {name: {"requests": 20913 // hosts, "responses_5xx": 0, "connect_errors": 0, "response_errors": 0} for name in names},
@@ -162,6 +183,7 @@ def all_kinds() -> dict[str, dict[str, t.Any]]:
         "reverted": {**make(fails="h3"), "interrupted": INTERRUPTED},
         "halted": make(fails="h2", on_failure="halt"),
         "canary": make(fails="canary"),
+        "quiet": make(fails="quiet"),
         "rehearsed": make(check=True),
         "unreachable": make(fails="unreachable"),
         "empty": {},

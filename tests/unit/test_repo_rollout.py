@@ -111,3 +111,19 @@ def test_all_that_is_kept_of_a_failure_goes_that_way() -> None:
     playbook = TASKS.parents[2] / "playbooks" / "rollout.yml"
     direct = [path.name for path in [*TASKS.glob("*.yml"), playbook] if "ansible_failed_result" in path.read_text(encoding="utf-8")]
     assert direct == []
+
+
+@pytest.mark.parametrize(
+    ("leaves", "aside", "compared"),
+    [(["a", "b"], {}, ["a", "b"]), (["b"], {"a": ["lb"]}, ["b"]), (["a", "b"], {"a": ["lb"]}, ["b"]), ([], {}, [])],
+    ids=["in", "out", "out of one", "no balancer"],
+)
+def test_a_canary_that_somebody_took_out_is_not_compared(leaves: list[str], aside: dict[str, t.Any], compared: list[str]) -> None:
+    """Nor is it compared with who has moved before it."""
+    task = load("canary.yml")[0]
+    variables = {"ansible_play_batch": ["a", "b"], "localhost": {"rollout_plan": {"leaves": leaves, "aside": aside}}}
+    assert render(task["vars"]["rollout_compared"], **variables) == compared
+    told = task["alchemist.beam.balancer_member"]
+    assert render(told["balancers"], rollout_balancers=[1], rollout_compared=compared) == ([1] if compared else [])
+    fleet = re.sub(r"hostvars \| alchemist\.beam\.rollout_members\((.*)\) \}\}", r"\1 }}", told["fleet"], flags=re.DOTALL)
+    assert render(fleet, localhost={"rollout_plan": {"fleet": ["c", "a", "b"], "recovers": ["c"]}}) == ["a", "b"]

@@ -12,11 +12,12 @@ of the requests (0.01: one in a hundred), times are milliseconds until the head 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from .base import Counters
 
 SAME, WORSE, TOO_FEW, NOT_COUNTED = "same", "worse", "not enough traffic", "not counted"
+COMPARED = (SAME, WORSE)
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,37 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Bake:
+    """Who was watched beside whom, since when (seconds since 1970) and for how long; and the places whose counters began again meanwhile."""
+
+    canary: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+    began: float = 0.0
+    seconds: float = 0.0
+    began_again: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Verdict:
     verdict: str  # same | worse | not enough traffic | not counted
     reasons: tuple[str, ...]
-    canary: Delta
-    rest: Delta
+    canary: Delta = Delta()
+    rest: Delta = Delta()
+    limits: Limits = Limits()
+    bake: Bake = Bake()
 
     def facts(self) -> dict[str, t.Any]:
-        return {"verdict": self.verdict, "reasons": list(self.reasons), "canary": self.canary.facts(), "rest": self.rest.facts()}
+        return {
+            "verdict": self.verdict,
+            "compared": self.verdict in COMPARED,
+            "reasons": list(self.reasons),
+            "canary": {"hosts": list(self.bake.canary), **self.canary.facts()},
+            "rest": {"hosts": list(self.bake.rest), **self.rest.facts()},
+            "limits": asdict(self.limits),
+            "began": round(self.bake.began, 3),
+            "seconds": round(self.bake.seconds, 3),
+            "began_again": list(self.bake.began_again),
+        }
 
 
 def restarted(before: Counters, after: Counters) -> bool:
@@ -114,7 +138,7 @@ def judge(canary: Delta, rest: Delta, limits: Limits) -> Verdict:
         if what.requests < limits.min_requests:
             few.append("%s had %d requests, and it takes %d to judge" % (who, what.requests, limits.min_requests))
     if few:
-        return Verdict(TOO_FEW, tuple(few), canary, rest)
+        return Verdict(TOO_FEW, tuple(few), canary, rest, limits)
     reasons = []
     if canary.error_rate > rest.error_rate + limits.error_margin and canary.error_rate > rest.error_rate * limits.error_ratio:
         reasons.append("%.2f %% of the canary's %d requests failed, and %.2f %% of the rest's %d (allowed: %.2f percentage points more)" % (
@@ -125,4 +149,4 @@ def judge(canary: Delta, rest: Delta, limits: Limits) -> Verdict:
             reasons.append("the canary answers after %.0f ms, the rest after %.0f ms (allowed: %g times as long, and %g ms more)" % (
                 canary.response_ms, rest.response_ms, limits.latency_ratio, limits.latency_margin,
             ))  # fmt: skip
-    return Verdict(WORSE if reasons else SAME, tuple(reasons), canary, rest)
+    return Verdict(WORSE if reasons else SAME, tuple(reasons), canary, rest, limits)

@@ -19,6 +19,7 @@ from .move import PATIENCE, Mover, Timing, unmoved
 from .plan import Plan, capacity, check_capacity, check_known, plan_drain, plan_join, rotation_of, states_of
 from .watch import watch
 
+COUNTING = ("haproxy",)  # kinds whose counters tell requests and errors
 SETTLE = 3.0  # seconds for a place to notice who is back, before min_healthy refuses
 
 BALANCERS_SPEC: dict[str, t.Any] = {
@@ -146,7 +147,9 @@ def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     for key, least in (("timeout", 0.1), ("quiet", 0.0), ("interval", 0.01), ("bake", 0.0), ("min_healthy", 0)):
         if params[key] is not None and params[key] < least:
             raise beam_option("Cannot use %s %s" % (key, params[key]), "it must be at least %g" % least)
-    places = places_of(params["balancers"], members, fleet or {})
+    # Whom nobody balances bakes all the same, and its result says that nothing was compared.
+    alone = params["state"] == "watched" and not params["balancers"]
+    places = [] if alone else places_of(params["balancers"], members, fleet or {})
     for name, own in members.items():
         strange = set(own.get("places", ())) - {place.label for place in places}
         if strange:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 import typing as t
+from dataclasses import replace
 
 from .._errors import BeamError
 from .base import Counters, Looks
-from .compare import NOT_COUNTED, TOO_FEW, WORSE, Delta, Limits, Verdict, delta, judge, restarted, total
+from .compare import NOT_COUNTED, TOO_FEW, WORSE, Bake, Delta, Limits, Verdict, delta, judge, restarted, total
 from .move import Mover
 from .plan import fleet_of, serves, states_of
 
@@ -26,9 +27,11 @@ class Tally:
         self._first: dict[tuple[str, str], Counters] = {}
         self._last: dict[tuple[str, str], Counters] = {}
         self._done: dict[tuple[str, str], list[Delta]] = {}
+        self.labels: dict[str, None] = {}  # of all places
 
     def feed(self, looks: Looks) -> None:
         for label, look in looks.items():
+            self.labels[label] = None
             for name, state in look.items():
                 if state.counters is None:
                     continue
@@ -48,6 +51,10 @@ class Tally:
     def counts(self, names: t.Collection[str]) -> bool:
         return any(key[1] in names for key in self._last)
 
+    @property
+    def began_again(self) -> tuple[str, ...]:
+        return tuple(label for label in self.labels if any(key[0] == label for key in self._done))
+
 
 def watch(
     mover: Mover,
@@ -58,9 +65,14 @@ def watch(
     limits: Limits,
     clock: t.Callable[[], float] = time.monotonic,
     sleep: t.Callable[[float], None] = time.sleep,
+    wall: t.Callable[[], float] = time.time,
 ) -> Verdict:
     """The verdict after `bake` seconds; canary_worse as soon as the members are worse, or no longer in and healthy."""
-    canary, tally, end, row = set(members), Tally(), clock() + bake, {"worse": 0, "sick": 0}
+    canary, tally, began, start, row = set(members), Tally(), wall(), clock(), {"worse": 0, "sick": 0}
+    end = start + bake
+    if not mover.places:
+        sleep(bake)
+        return Verdict(NOT_COUNTED, ("no balancer was asked",), limits=limits, bake=Bake(tuple(sorted(canary)), (), began, clock() - start))
     while True:
         looks = mover.look()
         tally.feed(looks)
@@ -68,7 +80,8 @@ def watch(
         over = clock() >= end
         sick = sorted(name for name in canary if not serves(looks, name))
         row["sick"] = row["sick"] + 1 if sick else 0
-        verdict = judge(tally.of(canary), tally.of(rest), limits)
+        found = judge(tally.of(canary), tally.of(rest), limits)
+        verdict = replace(found, bake=Bake(tuple(sorted(canary)), tuple(sorted(rest)), began, clock() - start, tally.began_again))
         row["worse"] = row["worse"] + 1 if verdict.verdict == WORSE else 0
         if row["sick"] >= ROW or sick and over:
             said = ["%s: %s in %s (%s)" % (name, state.rotation, label, state.note) for name in sick for label, state in states_of(looks, name).items()]
@@ -76,10 +89,19 @@ def watch(
         if row["worse"] >= ROW or row["worse"] and over:
             raise _worse(sorted(canary), "; ".join(verdict.reasons), verdict)
         if over:
-            if verdict.verdict == TOO_FEW and not tally.counts(canary):
-                return Verdict(NOT_COUNTED, ("the balancer tells no counters",), verdict.canary, verdict.rest)
-            return verdict
+            return _uncompared(verdict, tally)
         sleep(min(interval, max(0.01, end - clock())))
+
+
+def _uncompared(verdict: Verdict, tally: Tally) -> Verdict:
+    """The same, with the reason that lies deepest where nothing was compared."""
+    if verdict.verdict != TOO_FEW:
+        return verdict
+    if not tally.counts(verdict.bake.canary):
+        return replace(verdict, verdict=NOT_COUNTED, reasons=("%s tells no counters" % ", ".join(tally.labels),))
+    if not verdict.bake.rest:
+        return replace(verdict, reasons=("no other server was in and healthy",))
+    return verdict
 
 
 def _worse(names: t.Sequence[str], why: str, verdict: Verdict) -> BeamError:

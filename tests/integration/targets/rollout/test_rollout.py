@@ -282,9 +282,10 @@ def test_14_what_can_be_known_to_be_wrong_is_refused_before_anything_is_done(fle
     for playbook in ("deploy", "setup", "status"):
         run = fleet.play(playbook, beam_ref="v0.2.0", beam_heatlh={})
         assert run.code != 0 and "beam_heatlh: did you mean beam_health?" in run.text and run.changed() == 0
-    run = fleet.play("deploy", beam_ref="v0.2.0", beam_batches="abc", beam_min_healthy="100%", beam_hooks={"leav": "/nowhere.yml"})
+    wrong = {"beam_batches": "abc", "beam_min_healthy": "100%", "beam_hooks": {"leav": "/nowhere.yml"}, "beam_canary": {"on_no_traffic": "stop"}}
+    run = fleet.play("deploy", "--check", beam_ref="v0.2.0", **wrong)
     assert run.code != 0 and run.changed() == 0
-    for words in ("can't be 'abc'", "no host could ever be restarted", "beam_hooks.leav: did you mean leave?"):
+    for words in ("can't be 'abc'", "no host could ever be restarted", "beam_hooks.leav: did you mean leave?", "must be one of: pass, fail, got: stop"):
         assert words in run.text
     assert fleet.play("rollout", beam_ticket=7, beam_own_variables=["beam_ticket"]).code == 0
     fleet.same(before)

@@ -148,9 +148,10 @@ def test_hooks_a_migration_and_a_fleet_that_grows(fleet: Fleet) -> None:
     hooks = fleet.hooks(before_batch=[grow])
     begun = time.monotonic()
     expression = 'File.write!("%s", "once\\n", [:append]); Beacon.Release.migrate()' % schema
-    run = fleet.play("rollout", beam_version="0.2.0", beam_hooks=hooks, beam_migrate=expression)
+    run = fleet.play("rollout", beam_version="0.2.0", beam_hooks=hooks, beam_migrate=expression, beam_strategy="canary", beam_bake=1)
     fleet.usual = run.seconds
     assert run.code == 0, run.report.get("reason")
+    _nothing_compared(fleet, run)
     batch = ["before_batch", "leave", "before_restart", "after_restart", "join", "after_batch"]
     assert fleet.noted() == [
         "before_rollout a", "before_migrate a", "after_migrate a", *["%s %s" % (point, host) for host in "ab" for point in batch], "before_promote a",
@@ -161,6 +162,17 @@ def test_hooks_a_migration_and_a_fleet_that_grows(fleet: Fleet) -> None:
     assert [(row["host"], row["outcome"]) for row in run.report["rows"]] == [("a", "moved"), ("b", "moved"), ("c", "moved")]
     assert all(state.startswith("UP") for state in fleet.balancer.states().values())
     assert fleet.witness.lowest(begun) == 1 and fleet.witness.overlaps(begun) == 0
+
+
+def _nothing_compared(fleet: Fleet, run: rollout_site.Run) -> None:
+    """Nobody sends requests: what is shown, the report and its page say so of the canary."""
+    said = "Nothing was compared while the canary a served for 1 s: the canary had 0 requests, and it takes 100 to judge; the rest had 0 requests"
+    bake = run.report["bake"]
+    assert said in run.line and [note for note in run.report["notes"] if note.startswith(said)]
+    assert (bake["compared"], bake["passed"], bake["canary"]["requests"], bake["rest"]["hosts"]) == (False, True, 0, ["b"])
+    assert run.report["rows"][0]["steps"][-1]["step"] == "bake"
+    page = max((fleet.store / "beacon" / "history" / "production").glob("*.html")).read_text()
+    assert "nothing was compared" in page and "a served for 1.0" in page
 
 
 def test_a_version_that_crashes_touches_one_batch(fleet: Fleet) -> None:

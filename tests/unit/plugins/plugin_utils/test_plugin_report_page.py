@@ -20,7 +20,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "rollout" / "report.json"
-KINDS = ("one", "five", "fifty", "reverted", "halted", "canary", "rehearsed", "unreachable", "empty", "fifty_reverted", "fifty_returned")
+KINDS = ("one", "five", "fifty", "reverted", "halted", "canary", "quiet", "rehearsed", "unreachable", "empty", "fifty_reverted", "fifty_returned")
 # HTML lets these end by themselves.
 VOID = {"meta", "br"}
 OPTIONAL = {"tr", "td", "th", "thead", "tbody"}
@@ -105,6 +105,31 @@ def test_page_of_what_the_role_sums_up() -> None:
     assert [attrs["title"] for tag, attrs in seen.found if tag == "i" and "title" in attrs] == ["stop 1.00 s", "boot 2.00 s"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "shown", "hidden"),
+    [
+        ("five", (), ("The canary", "percentage points")),
+        ("quiet", ("nothing was compared", "h1 served for 1 min 00 s. The canary had 0 requests", "h2, h3, h4, h5", "from 100 requests on"), ("refused",)),
+        ("canary", ("refused", "h1 does worse than the rest: 3.09 %", "4\u202f211", "3.09 %", "41 ms", "16\u202f844", "0.00 %", "39 ms"), ("nothing was",)),
+    ],
+)  # fmt: skip
+def test_the_bake_of_a_canary_is_told_with_its_figures(rollout_reports: t.Any, kind: str, shown: tuple[str, ...], hidden: tuple[str, ...]) -> None:
+    text = Seen(page(rollout_reports.all_kinds()[kind])).text
+    assert [said for said in shown if said not in text] == [] and [said for said in hidden if said in text] == []
+
+
+def test_a_good_bake_and_one_without_a_balancer(rollout_reports: t.Any) -> None:
+    report = rollout_reports.all_kinds()["quiet"]
+    report["bake"].update(compared=True, verdict="same", reasons=[], began_again=["haproxy app"])
+    report["bake"]["canary"].update(requests=4211, response_ms=41.3)
+    text = Seen(page(report)).text
+    assert "no worse than the rest" in text and "h1 served for 1 min 00 s.\n" in text and "haproxy app counted from nothing again meanwhile." in text
+    report["bake"].update(compared=False, verdict="not counted", reasons=["there is no balancer (beam_balancers)"], rest={"hosts": [], "requests": 0})
+    report["bake"]["canary"] = {"hosts": ["h1"], "requests": 0}
+    text = Seen(page(report)).text
+    assert "h1 served for 1 min 00 s. There is no balancer (beam_balancers)." in text and "nobody" not in text
+
+
 def test_notes_are_told_once(rollout_reports: t.Any) -> None:
     report = rollout_reports.all_kinds()["reverted"]
     report["notes"] += ["Out of the balancer before, and left out: h4.", "The rollout %s of 0.2.1 had been interrupted; so what." % report["interrupted"]["id"]]
@@ -160,7 +185,8 @@ def test_rehearsal_claims_nothing(rollout_reports: t.Any) -> None:
 def test_every_value_is_escaped(rollout_reports: t.Any) -> None:
     evil = "\"'><script>alert(1)</script><i onclick=x>&amp;"
     plain = Seen(page(rollout_reports.all_kinds()["reverted"]))
-    hostile = every_value(rollout_reports.all_kinds()["reverted"], lambda value: evil if isinstance(value, str) else value)
+    told = {**rollout_reports.all_kinds()["reverted"], "bake": rollout_reports.all_kinds()["canary"]["bake"]}
+    hostile = every_value(told, lambda value: evil if isinstance(value, str) else value)
     hostile["requests"]["hosts"] = {evil: {"requests": 1, "responses_5xx": 0}}
     for step in hostile["rows"][0]["steps"]:
         step["step"] = evil
@@ -174,7 +200,7 @@ def test_every_value_is_escaped(rollout_reports: t.Any) -> None:
 
 
 def test_anything_may_be_missing_or_nonsense(rollout_reports: t.Any) -> None:
-    whole = rollout_reports.all_kinds()["reverted"]
+    whole = {**rollout_reports.all_kinds()["reverted"], "bake": rollout_reports.all_kinds()["canary"]["bake"]}
     for path in list(leaves(whole)):
         for nonsense in (None, "", "x", [], {}, -1, float("nan"), float("inf"), [None], {"x": None}, True, 10**400):
             report = copy.deepcopy(whole)

@@ -261,12 +261,12 @@ PROOF: dict[str, t.Any] = {"boot_id": "one", "running": True, "pid": 9, "restart
 )
 def test_a_canary_is_judged(canary: dict, why: str) -> None:
     found = judge_canary(canary)
-    assert found == {} if not why else (found["failed"] and found["error"]["code"] == "canary_worse" and why in found["msg"])
+    assert "failed" not in found if not why else (found["failed"] and found["error"]["code"] == "canary_worse" and why in found["msg"])
 
 
-def judge_canary(canary: dict, baked: dict | None = None) -> dict:
+def judge_canary(canary: dict, baked: dict | None = None, limits: dict | None = None) -> dict:
     of = {**host(restarted={**ok(), **BOOT}, canary_seen=canary, baked=baked or {}), "rollout_seen": {"running": True, "rss": 100 * 1048576}}
-    return judge({"a": of}, "a", {**PLAN, "order": ["a"]})
+    return judge({"a": of}, "a", {**PLAN, "order": ["a"]}, limits)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,76 @@ def test_a_canary_whose_server_is_gone_can_not_be_judged_whatever_the_balancer_s
 @pytest.mark.parametrize(("code", "canary"), [("canary_worse", PROOF), ("canary_worse", {**PROOF, "running": False}), ("balancer_denied", {})])
 def test_what_the_balancer_said_of_a_canary_stays(code: str, canary: dict) -> None:
     baked = {**bad(code), "failed": False}  # the task may not fail before the canary's server was asked, too
-    assert {**baked, **judge_canary(canary, baked)} == bad(code)
+    found = judge_canary(canary, baked)
+    assert found.pop("bake")["compared"] is False and found == bad(code)
+
+
+def compared(verdict: str, canary: int = 400, rest: int = 900, *reasons: str) -> dict[str, t.Any]:
+    sides = {name: {"hosts": [host], "requests": count, "errors": 0, "error_rate": 0.0, "response_ms": 20.0} for name, host, count in (
+        ("canary", "a", canary), ("rest", "b", rest))}
+    return {"verdict": verdict, "compared": verdict == "same", "reasons": list(reasons), **sides, "limits": {"min_requests": 100}, "began": 9.0,
+            "seconds": 60.0, "began_again": []}  # fmt: skip
+
+
+FEW = compared("not enough traffic", 0, 900, "the canary had 0 requests, and it takes 100 to judge")
+SILENT = compared("not counted", 0, 0, "tg tells no counters")
+ALONE = compared("not counted", 0, 0, "no balancer was asked")
+KNOWN = {"members": {"a": {"before": "in"}}}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "balancers", "plan", "why"),
+    [
+        (compared("same"), ["lb"], {}, ""),
+        (FEW, ["lb"], {}, "the canary had 0 requests, and it takes 100 to judge"),
+        (SILENT, ["tg"], {}, "tg tells no counters"),
+        (ALONE, [], {}, "there is no balancer (beam_balancers)"),
+        (ALONE, [], {"balanced": KNOWN}, "a is out of the balancer, and got no requests"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("given", "stable"), [({}, False), ({"on_no_traffic": "pass"}, False), ({"on_no_traffic": "fail"}, False), ({"on_no_traffic": "fail"}, True)]
+)
+def test_a_canary_that_nothing_was_compared_of_says_so(comparison: dict, balancers: list, plan: dict, why: str, given: dict, stable: bool) -> None:
+    plan = {**PLAN, **plan, "homecoming": stable}
+    of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen=PROOF, baked={"changed": False, "comparison": comparison, "balancers": balancers})
+    of["rollout_baked"] = judge({"a": of}, "a", plan, given)
+    summary = summarize({"a": of, "b": MOVED}, plan)
+    bake, notes = summary["bake"], " ".join(summary["notes"])
+    assert (bake["seconds"], bake["compared"], bake["verdict"], bake["hosts"]) == (60.0, not why, comparison["verdict"], ["a"])
+    assert bake["canary"]["requests"] == comparison["canary"]["requests"] and bake["rest"]["hosts"] == ["b"] and bake["limits"]["min_requests"] == 100
+    if why and given.get("on_no_traffic") == "fail" and not stable:
+        assert not summary["succeeded"] and not bake["passed"] and not summary["blame"] and why in bake["reasons"][0] and not notes
+        assert "Nothing was compared while the canary a served: %s, and beam_canary says on_no_traffic: fail" % why in summary["reason"]
+        assert "beam_bake" in summary["next"] and summary["next"] in summary["verdict"]
+        return
+    assert summary["succeeded"] and bake["passed"] and bake["on_no_traffic"] == given.get("on_no_traffic", "pass")
+    assert notes == "" if not why else ("Nothing was compared while the canary a served for 60 s: %s. It passed on its process" % why) in notes
+    assert not why or ("0.2.0 is stable already" if stable else "say beam_canary: {on_no_traffic: fail}") in notes
+    assert bake["reasons"] == ([why] if why else [])
+    assert summary["rows"][0]["steps"][-1] == {"step": "bake", "start": 9.0, "seconds": 60.0, "ok": True} and summary["rows"][1]["steps"][-1]["step"] != "bake"
+
+
+def test_a_canary_that_was_worse_is_told_with_what_was_compared() -> None:
+    worse = {**compared("worse", 400, 900, "5.00 % of the canary's 400 requests failed"), "compared": True}
+    baked = {**bad("canary_worse"), "failed": False, "comparison": worse, "balancers": ["lb"]}
+    baked["error"] = {**baked["error"], "why": worse["reasons"][0]}
+    of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen=PROOF, baked=baked)
+    of["rollout_baked"] = judge({"a": of}, "a", PLAN, {"on_no_traffic": "fail"})
+    bake = summarize({"a": of, "b": host()}, PLAN)["bake"]
+    assert not bake["passed"] and bake["compared"] and worse["reasons"][0] in bake["reasons"][0] and bake["canary"]["requests"] == 400
+
+
+def test_a_rollout_without_a_canary_tells_of_no_bake() -> None:
+    assert summarize({"a": MOVED, "b": MOVED}, PLAN)["bake"] is None
+
+
+def test_without_a_balancer_too_a_canary_that_dies_speaks_against_its_release() -> None:
+    """What it registers must not look like a task that was skipped."""
+    baked = {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
+    of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen={**PROOF, "running": False}, baked=baked)
+    of["rollout_baked"] = judge({"a": of}, "a", PLAN)
+    assert summarize({"a": of, "b": host()}, PLAN)["blame"]
 
 
 def test_what_speaks_against_a_release_is_its_nodes_end_and_no_others() -> None:

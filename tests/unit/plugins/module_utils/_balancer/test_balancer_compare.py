@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import Counters, MemberState
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.compare import Delta, Limits, delta, judge, mean_since, total
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move import Mover, Timing
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import work
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.watch import Tally, watch
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._balancer.fake_balancer import Clock, FakePlace
@@ -188,3 +189,73 @@ def test_mean_of_uneven_times() -> None:
     mean = mean_since(first, server.counters())
     recent = sum(values[-512:]) / 512
     assert mean is not None and abs(mean - recent) < 25
+
+
+def watched_over(looks: t.Sequence[t.Mapping[str, t.Mapping[str, int | None]]], fleet: t.Collection[str] = "abc") -> t.Any:
+    """looks: of each place what it counted of each host, look by look; None of a host that it does not count. It bakes for as many looks as there are."""
+    clock, told = Clock(), iter(looks)
+
+    class Places(Mover):
+        def look(self) -> t.Any:
+            clock.now += 1
+            return {
+                label: {
+                    name: MemberState("in", True, 0, "", None if number is None else Counters(number, number, response_ms=20))
+                    for name, number in members.items()
+                }
+                for label, members in next(told).items()
+            }
+
+    mover = Places([FakePlace(clock, "abc", label) for label in looks[0]], Timing(), clock, clock.sleep)
+    return watch(mover, {"a"}, fleet, float(len(looks)) - 0.5, 0.01, Limits(), clock, lambda _seconds: None, lambda: 1795367105.0)
+
+
+# What two balancers, or one, say of a, which is the canary, and of b and c: first, and at the end.
+@pytest.mark.parametrize(
+    ("looks", "verdict", "requests", "said"),
+    [
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 500, "b": 500}}], "not enough traffic", (0, 0), "the canary had 0 requests"),
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 500, "b": 900}}], "not enough traffic", (0, 400), "the canary had 0 requests"),
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 900, "b": 500}}], "not enough traffic", (400, 0), "the rest had 0 requests"),
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 599, "b": 900}}], "not enough traffic", (99, 400), "the canary had 99 requests, and it takes 100"),
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 700, "b": 900}}], "same", (200, 400), None),
+        # It was not there before: it came into the inventory with this rollout.
+        ([{"lb": {"a": 0, "b": 500}}, {"lb": {"a": 0, "b": 900}}], "not enough traffic", (0, 400), "the canary had 0 requests"),
+        ([{"lb": {"a": 500}}, {"lb": {"a": 700}}], "not enough traffic", (200, 0), "no other server was in and healthy"),
+        # Each of two balancers saw too few of its own.
+        ([{"lb": {"a": 0, "b": 0}, "lc": {"a": 0, "b": 0}}, {"lb": {"a": 60, "b": 60}, "lc": {"a": 60, "b": 60}}], "same", (120, 120), None),
+        # One that does not count, such as a target group, beside one that does; and alone.
+        ([{"lb": {"a": 0, "b": 0}, "tg": {"a": None, "b": None}}, {"lb": {"a": 60, "b": 900}, "tg": {"a": None, "b": None}}],
+         "not enough traffic", (60, 900), "the canary had 60 requests"),
+        ([{"tg": {"a": None, "b": None}}, {"tg": {"a": None, "b": None}}], "not counted", (0, 0), "tg tells no counters"),
+        # It was reloaded, and counts from nothing: what it counted before and after is added.
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 560, "b": 560}}, {"lb": {"a": 50, "b": 50}}], "same", (110, 110), None),
+        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 0, "b": 0}}, {"lb": {"a": 0, "b": 0}}], "not enough traffic", (0, 0), "the canary had 0 requests"),
+    ],
+)  # fmt: skip
+def test_what_was_compared_while_it_was_watched(looks: t.Any, verdict: str, requests: tuple[int, int], said: str | None) -> None:
+    found = watched_over(looks).facts()
+    assert (found["verdict"], found["compared"]) == (verdict, verdict == "same")
+    assert (found["canary"]["requests"], found["rest"]["requests"]) == requests and found["canary"]["hosts"] == ["a"]
+    assert found["rest"]["hosts"] == [name for name in "bc" if any(name in members for members in looks[0].values())]
+    assert found["reasons"] == [] if said is None else said in found["reasons"][0]
+    assert found["began_again"] == (["lb"] if len(looks) == 3 else [])
+    assert found["limits"]["min_requests"] == 100 and found["began"] == 1795367105.0 and found["seconds"] > 0
+
+
+def test_whom_nobody_balances_bakes_all_the_same() -> None:
+    clock = Clock()
+    found = watch(Mover([], Timing(), clock, clock.sleep), {"a"}, None, 60.0, 1.0, Limits(), clock, clock.sleep).facts()
+    assert (found["verdict"], found["compared"], found["seconds"], found["reasons"]) == ("not counted", False, 60.0, ["no balancer was asked"])
+
+
+def test_a_module_without_balancers_only_watches() -> None:
+    given = {"balancers": [], "members": ["a"], "fleet": ["a", "b"], "timeout": 1.0, "quiet": 0.0, "interval": None, "bake": 0.0, "min_healthy": None}
+    given["limits"] = {}
+    said = work({**given, "state": "watched"}, False)
+    assert said["comparison"]["verdict"] == "not counted" and said["balancers"] == [] and not said["changed"]
+    assert work({**given, "state": "watched"}, True)["comparison"] is None
+    for state in (None, "drained", "joined"):
+        with pytest.raises(BeamError) as caught:
+            work({**given, "state": state}, False)
+        assert caught.value.code == "balancer_option" and "there is none" in caught.value.why
