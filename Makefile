@@ -25,6 +25,10 @@ tools:
 	@$(SETUP) venv && $(SETUP) live
 .PHONY: tools
 
+errors: tools ## writes docs/errors.md, the catalogue of error codes, from the source
+	@PYTHONPATH=.cache/live $(PYTHON) tests/support/error_codes.py > docs/errors.md
+.PHONY: errors
+
 demo: ## the whole line on this machine, three nodes (STORE=file or s3, KEEP=1 leaves them running)
 	@$(SETUP) packages demo && $(SETUP) venv && $(SETUP) live
 	@PATH="$(CURDIR)/.cache/venv/bin:$$PATH" $(PYTHON) examples/demo/demo.py --store $(STORE) $(if $(KEEP),--keep)

@@ -30,7 +30,7 @@ from .._errors import BeamError, foreseen
 from .._flock import describe_holders
 from .._host.files import refuse_foreign_base
 from .._host.lock import open_lock_at, taken_within
-from .._node.ending import Pace
+from .._node.ending import LEAVING, Pace
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
 from .metadata import Metadata
@@ -72,7 +72,14 @@ def main(argv: t.Sequence[str]) -> int:
     except Exception as exc:
         error = foreseen(exc)
         report.tell(error)
-        return UNUSABLE if error.code.startswith("config_") or error.code == "identity_invalid" else FAILED
+        return exit_of(error.code)
+
+
+def exit_of(code: str) -> int:
+    """Of an error. Another try is of no use with a configuration that is wrong, nor on an instance that its group terminates."""
+    if code.startswith("config_") or code == "identity_invalid":
+        return UNUSABLE
+    return GIVEN_UP if code == LEAVING else FAILED
 
 
 def run(config: Config, report: Report, metadata: Metadata | None = None) -> int:
@@ -101,7 +108,7 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
     if named:
         report.say("The node is called %s" % named)
     lifecycle, untold = _attempt(Lifecycle(), lambda: asking.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say))
-    if untold is not None and untold.code == "instance_terminating":
+    if untold is not None and untold.code == LEAVING:
         report.tell(untold)
         return GIVEN_UP
     passed_over = untold if served and untold is not None and untold.code in PASSING | COMING else None
@@ -123,7 +130,7 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
             version = host.serve_current()
             report.say("In service on %s, which was in service here before: the store can't be reached" % version)
             return OFFLINE
-        return GIVEN_UP if host.abandoned or error.code == "instance_terminating" else FAILED
+        return GIVEN_UP if host.abandoned or error.code == LEAVING else FAILED
     finally:
         lifecycle.close()
 

@@ -22,7 +22,7 @@ from .systemd import Systemctl
 
 # What is said of a release because of what its node did. All other codes are about something else.
 VERDICTS = ("unhealthy", "node_died", "boot_timeout")
-# What is said in their place where the settings of the host are at fault: it makes no ghost.
+# A node did not start, or is not well, because of a setting of its host. The message has the reason that the node itself gave. It makes no ghost.
 MISCONFIGURED = "misconfigured"
 # What is said in their place.
 STOPPING, LEAVING, FROZEN = "host_stopping", "instance_terminating", "host_frozen"
