@@ -18,6 +18,8 @@ from ._mask_shapes import credentials_of, strings
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+Options = t.Mapping[str, t.Any]
+
 
 def run(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]]) -> None:
     """Exit with work's result, or fail with its BeamError's message. Anything else is a bug and stays one."""
@@ -38,3 +40,18 @@ def hide_credentials(module: AnsibleModule) -> None:
     """What URLs among the options hold of credentials is not to be repeated by Ansible, which returns all options."""
     for text in strings(module.params):
         module.no_log_values.update(credentials_of(text))
+
+
+def suboptions(module: AnsibleModule, key: str, spec: Options, rules: Options) -> Options | None:
+    """An option that holds all options of another module, checked as that module checks them; None where it was not given."""
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+    from ansible.module_utils.common.parameters import list_no_log_values
+
+    given = module.params[key]
+    if given is None:
+        return None
+    module.no_log_values.update(list_no_log_values(spec, given))
+    found = ArgumentSpecValidator(spec, **rules).validate(given)
+    if found.error_messages:
+        module.fail_json(msg="%s: %s" % (key, "; ".join(found.error_messages)))
+    return t.cast("Options", found.validated_parameters)

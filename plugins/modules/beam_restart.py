@@ -237,53 +237,12 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._host.fence import check_fence, fence_of
-from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import Result, apply, plan, preflight
-from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
-from ansible_collections.alchemist.beam.plugins.module_utils._node.target import rehearse, resolve
+from ansible_collections.alchemist.beam.plugins.module_utils._modules.restart import OPTIONS, RULES, work
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **NODE_SPEC,
-            "state": {"type": "str", "choices": ["restarted", "started", "stopped"], "default": "restarted"},
-            "force": {"type": "bool", "default": False},
-            "expect_version": {"type": "str"},
-            "stop_timeout": {"type": "float", "default": 30.0},
-            "boot_timeout": {"type": "float", "default": 90.0},
-            "lines": {"type": "int", "default": 50},
-            "fence": {"type": "int"},
-            "fence_channel": {"type": "str"},
-            "health": HEALTH_SPEC,
-        },
-        required_together=[("fence", "fence_channel")],
-        supports_check_mode=True,
-    )
-    options = module.params
-
-    def work() -> dict[str, object]:
-        check_fence(options["base"], options["name"], fence_of(options))
-        health = health_of(options["health"])
-        manager = manager_of(options)
-        # In check mode the expected version may be neither installed nor activated yet.
-        rehearsed = module.check_mode and options["expect_version"] is not None
-        if options["state"] == "stopped":
-            target = None
-        elif rehearsed:
-            target = rehearse(options["base"], options["name"], options["expect_version"])
-        else:
-            target = resolve(options["base"], options["name"], options["expect_version"], options["pointer"])
-        what = plan(options["state"], manager.status(), target, options["force"])
-        if module.check_mode:
-            if not rehearsed:
-                preflight(what, manager, rehearsal=True)
-            result = Result(what, after=what.before)
-        else:
-            result = apply(what, manager, health, options["stop_timeout"], options["boot_timeout"], options["lines"])
-        return {**result.facts(), "diff": what.diff()}
-
-    run(module, work)
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, **RULES)
+    run(module, lambda: work(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -266,53 +266,12 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._host.fence import fence_of
-from ansible_collections.alchemist.beam.plugins.module_utils._host.install import Request, install
-from ansible_collections.alchemist.beam.plugins.module_utils._host.resolve import Wanted
-from ansible_collections.alchemist.beam.plugins.module_utils._host.source import open_source
-from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
+from ansible_collections.alchemist.beam.plugins.module_utils._modules.install import OPTIONS, RULES, work
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **store_spec(store={"required": False}),
-            "name": {"type": "str", "required": True},
-            "base": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["staged", "active", "inactive", "absent"], "default": "staged"},
-            "channel": {"type": "str"},
-            "version": {"type": "str"},
-            "digest": {"type": "str"},
-            "presigned": {"type": "dict", "no_log": True},
-            "keep": {"type": "int", "default": 5},
-            "min_free_mb": {"type": "int", "default": 100},
-            "verify": {"type": "bool", "default": False},
-            "allow_ghost": {"type": "bool", "default": False},
-            "allow_older_serial": {"type": "bool", "default": False},
-            "lock_timeout": {"type": "int", "default": 60},
-            "pointer": {"type": "str", "default": "current"},
-            "fence": {"type": "int"},
-            "fence_channel": {"type": "str"},
-            "abi_ignore": {"type": "list", "elements": "str", "default": []},
-        },
-        required_together=[("fence", "fence_channel")],
-        mutually_exclusive=[("channel", "version", "digest")],
-        required_if=[("state", state, ("channel", "version", "digest"), True) for state in ("staged", "active", "absent")],
-        supports_check_mode=True,
-    )
-    options = module.params
-
-    def work() -> dict[str, object]:
-        wanted = Wanted(
-            options["name"], options["channel"], options["version"], options["digest"], options["allow_ghost"], options["allow_older_serial"],
-        )
-        request = Request(
-            wanted, options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
-            fence_of(options), options["pointer"], options["abi_ignore"],
-        )
-        return install(request, lambda: open_source(options), module.check_mode)
-
-    run(module, work)
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, **RULES)
+    run(module, lambda: work(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -28,18 +28,21 @@ STEPS = {
     "rollout_activated": "activate", "rollout_restarted": "restart", "rollout_moved": "note_moved", "rollout_ready_again": "show", "rollout_joined": "join",
     "rollout_baked": "bake", "rollout_switched": "switch", "rollout_enabled": "enable", "rollout_disabled": "disable", "rollout_stopped": "stop",
     "rollout_in": "note_joined", "rollout_confirmed": "confirm", "rollout_returning": "note_returning", "rollout_back_cleared": "back_clear",
-    "rollout_back_left": "back_leave", "rollout_pointed": "back_point", "rollout_returned": "back_restart", "rollout_back_joined": "back_join",
+    "rollout_back_left": "back_leave", "rollout_returned": "back_restart", "rollout_back_joined": "back_join",
     "rollout_back_ready": "back_show", "rollout_back_switched": "back_switch", "rollout_back_enabled": "back_enable",
     "rollout_back_disabled": "back_disable", "rollout_back_stopped": "back_stop", "rollout_back_removed": "back_remove",
     "rollout_back_unlisted": "back_unlist",
 }  # fmt: skip
+# The first of two steps that are one call, by the register of both; the call tells under `pointed` what the first one said.
+FIRST = {"rollout_restarted": "activate", "rollout_returned": "back_point"}
 # Texts that the role keeps of a hook that failed.
 HOOKS = {"rollout_hook_error": "hook", "rollout_back_hook_error": "back_hook"}
 REGISTERS = (*STEPS, *HOOKS)
 
 
 def record(hostvars: Vars) -> HostRecord:
-    found = [_step(step, result(hostvars, name)) for name, step in STEPS.items() if result(hostvars, name)]
+    said = [(step, result(hostvars, name)) for name, step in STEPS.items()] + [(step, pointed(hostvars, name)) for name, step in FIRST.items()]
+    found = [_step(step, told) for step, told in said if told]
     hooks = [StepResult(step, False, text=NOTHING_NAMED.text(str(hostvars[name]))) for name, step in HOOKS.items() if hostvars.get(name)]
     return HostRecord((*found, *hooks))
 
@@ -56,7 +59,23 @@ def _step(step: str, found: Vars) -> StepResult:
 
 
 def result(hostvars: Vars, name: str) -> Vars:
-    """What a task registered; empty where it was skipped or never ran."""
+    """What a task registered; empty where it was skipped or never ran, or where the step before it in the same call failed."""
+    found = _registered(hostvars, name)
+    return {} if name in FIRST and failed(pointed(hostvars, name)) else found
+
+
+def pointed(hostvars: Vars, name: str) -> Vars:
+    """What the first step of a call said; empty where the call had one step only. A call that never came to an answer failed with its first step: whether
+    it came to the second one is not known.
+    """
+    found = _registered(hostvars, name)
+    if isinstance(found.get("pointed"), t.Mapping):
+        return t.cast("Vars", found["pointed"])
+    alone = FIRST[name] == "activate" and _registered(hostvars, "rollout_activated")
+    return found if failed(found) and not found.get("error") and not alone else {}
+
+
+def _registered(hostvars: Vars, name: str) -> Vars:
     found = hostvars.get(name)
     return found if isinstance(found, t.Mapping) and not found.get("skipped") else {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, member_of, parts, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, member_of, parts, pointed, result
 
 Vars = t.Mapping[str, t.Any]
 
@@ -55,7 +55,7 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
     add("stage", staged.get("began"), seconds(staged, "total"), not failed(staged))
     if not side:
         member("rollout_left", "drain")
-    activated = result(of, "rollout_activated")
+    activated = result(of, "rollout_activated") or pointed(of, "rollout_restarted")
     add("activate", activated.get("began"), seconds(activated, "total"), not failed(activated))
     restart("rollout_restarted")
     member("rollout_joined", "join", side.get("to"))

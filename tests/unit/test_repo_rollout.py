@@ -20,6 +20,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import STE
 TASKS = Path(__file__).resolve().parents[2] / "roles" / "rollout" / "tasks"
 MODULES = {
     "alchemist.beam.balancer_member", "alchemist.beam.release_install", "alchemist.beam.beam_restart", "ansible.builtin.systemd_service",
+    "alchemist.beam.rollout_host",
 }  # fmt: skip
 
 
@@ -35,18 +36,21 @@ def flat(tasks: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
             yield task
 
 
-def told(task: dict[str, t.Any]) -> tuple[str, str] | None:
-    """The step that a task is, and where it is done; None: it only remembers something."""
+def told(task: dict[str, t.Any]) -> list[tuple[str, str]]:
+    """The steps that a task is, and where they are done; none: it only remembers something."""
     if "alchemist.beam.rollout_fleet" in task:
         step = task["alchemist.beam.rollout_fleet"]["step"]
         # What an outcome is read from has the name of its step.
         assert step == "note_returned" or STEPS[task["register"]] == step
-        return step, JOURNAL if step.startswith("note_") else BALANCER
+        return [(step, JOURNAL if step.startswith("note_") else BALANCER)]
+    together = task.get("alchemist.beam.rollout_host", {}).get("steps")
+    if isinstance(together, list):
+        return [(step, SERVER) for step in together]
     if MODULES & set(task):
-        return STEPS[task["register"]], SERVER
+        return [(STEPS[task["register"]], SERVER)]
     included = str(task.get("ansible.builtin.include_tasks", ""))
     hook = re.search(r"rollout_hooks\.(\w+)", included)
-    return (hook.group(1), HOOK) if hook else ("bake", BALANCER) if included == "canary.yml" else None
+    return [(hook.group(1), HOOK)] if hook else [("bake", BALANCER)] if included == "canary.yml" else []
 
 
 @pytest.mark.parametrize(
@@ -59,14 +63,25 @@ def told(task: dict[str, t.Any]) -> tuple[str, str] | None:
 def test_the_role_takes_the_steps_of_the_table(strategy: str, way: str, file: str) -> None:
     groups: tuple[Group, ...] = getattr(STRATEGIES[strategy], way)
     table = [(step.name, step.where) for group in groups for step in group.steps]
-    assert [step for step in map(told, flat(load(file))) if step] == table
+    assert [step for task in flat(load(file)) for step in told(task)] == table
+
+
+@pytest.mark.parametrize(("hooks", "check"), list(itertools.product(({}, {"before_restart": "x.yml"}), (False, True))))
+def test_a_hook_between_two_steps_makes_two_calls_of_one(hooks: dict[str, str], check: bool) -> None:
+    variables = {"rollout_hooks": hooks, "ansible_check_mode": check}
+    for name in ("rolling.yml", "green.yml"):
+        calls = [task for task in flat(load(name)) if "alchemist.beam.rollout_host" in task]
+        alone = [bool(render("{{ %s }}" % task["when"], **variables)) if "when" in task else True for task in calls]
+        moving = yaml.safe_load((TASKS.parent / "vars" / "main.yml").read_text(encoding="utf-8"))["rollout_moving"]
+        steps = [render(moving, **variables) if isinstance(found, str) else found for found in (task["alchemist.beam.rollout_host"]["steps"] for task in calls)]
+        assert [step for there, found in zip(alone, steps) if there for step in found] == ["activate", "restart"]
+        assert sum(alone) == (2 if hooks and not check else 1)
 
 
 def test_what_is_done_once_is_done_once() -> None:
     for name in ("rolling.yml", "green.yml", "back.yml", "green_back.yml"):
         for task in flat(load(name)):
-            step = told(task)
-            if step and step[1] in (JOURNAL, BALANCER) and "ansible.builtin.include_tasks" not in task:
+            if {where for _step, where in told(task)} & {JOURNAL, BALANCER} and "ansible.builtin.include_tasks" not in task:
                 assert task.get("run_once") is True, "%s: %s" % (name, task["name"])
 
 

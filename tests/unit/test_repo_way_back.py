@@ -29,12 +29,13 @@ def main():
     for name, wanted, answer in %(script)r:
         if name == %(name)r and all(said.get(key) == value for key, value in wanted.items()):
             module.exit_json(**answer)
-    version = said.get("expect_version")
-    module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}})
+    version = (said.get("restart") or said).get("expect_version")
+    pointed = {"pointed": {"changed": True}} if said.get("point") else {}
+    module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}}, **pointed)
 if __name__ == "__main__":
     main()
 '''
-MODULES = ("release_install", "beam_restart", "balancer_member", "rollout_journal", "rollout_info", "release_channel")
+MODULES = ("rollout_host", "release_install", "beam_restart", "balancer_member", "rollout_journal", "rollout_info", "release_channel")
 SIDE = {"live": "blue", "to": "green", "back": "blue", "from": "0.1.0", "others": ["blue"], "starts": True, "action": "switch"}
 PLAN = {
     "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d", "strategy": "blue_green", "colors": ["blue", "green"], "order": ["h1", "h2"],
@@ -73,7 +74,8 @@ def way_back(path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]
         text = STUB % {"name": name, "log": str(log), "script": script}
         (home / "plugins" / "modules" / (name + ".py")).write_text(text, encoding="utf-8")
     (home / "plugins" / "action").mkdir()
-    (home / "plugins" / "action" / "rollout_fleet.py").symlink_to(ROOT / "plugins" / "action" / "rollout_fleet.py")
+    for action in ("rollout_fleet.py", "rollout_host.py"):
+        (home / "plugins" / "action" / action).symlink_to(ROOT / "plugins" / "action" / action)
     (path / "ansible.cfg").touch()
     (path / "play.yml").write_text(json.dumps(PLAY), encoding="utf-8")
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

@@ -157,7 +157,7 @@ def test_rows_tell_of_both_nodes() -> None:
     bad = {"failed": True, "msg": "One or more items failed", "results": [{"failed": True, "error": {"code": "x", "what": "blue is masked"}}]}
     kept = {**done, "rollout_disabled": bad}
     assert summarize({"a": kept}, plan)["rows"][0]["outcome"] == "failed" and "blue is masked" in summarize({"a": kept}, plan)["reason"]
-    back = {**kept, "rollout_pointed": {"changed": False}, "rollout_returned": process("0.1.0", "none", 7)}
+    back = {**kept, "rollout_returned": {**process("0.1.0", "none", 7), "pointed": {"changed": False}}}
     row = summarize({"a": back}, plan)["rows"][0]
     assert [row[key] for key in ("outcome", "color", "now", "pid")] == ["returned", "blue", "0.1.0", 7]
     both = {**back, "rollout_back_left": {"failed": True, "msg": "the balancer does not answer"}}

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BLAMING
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ENDINGS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, record, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
@@ -32,6 +32,8 @@ def bad(code: str = "unhealthy", **more: t.Any) -> dict[str, t.Any]:
 
 def host(**registers: t.Any) -> dict[str, t.Any]:
     seen = {"running": True, "version": "0.1.0", "pid": 7}
+    if "pointed" in registers:  # is a part of what the call that returns says
+        registers["returned"] = {**registers.get("returned", {}), "pointed": registers.pop("pointed")}
     return {"rollout_seen": seen, **{"rollout_" + name: value for name, value in registers.items()}}
 
 
@@ -72,7 +74,7 @@ def test_success_needs_every_host_on_the_version() -> None:
         (host(activated={}, restarted=ok(None)), "would move"),
         (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0")), "returned"),
         (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=bad()), "stranded"),
-        (host(activated={"changed": True}, restarted=bad(), pointed=LOST), "unreachable"),
+        (host(activated={"changed": True}, restarted=bad(), returned=LOST), "unreachable"),
         (host(activated={"changed": True}, restarted=ok(), returning={"changed": True}, back_left=bad("capacity_floor")), "kept"),
         (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"), back_joined=bad("not_joined")), "stranded"),
         # What runs is the version before, but the next boot would start the one that failed.
@@ -213,6 +215,31 @@ def test_who_takes_no_lock_says_who_has_it() -> None:
     assert summarize(home, plan)["notes"] == ["Locked by deploy@build1 since 12:00 for a rollout of 0.3.0; last sign of life 12:01."]
     assert not summarize(home, {**plan, "lock": {**held, "held": False}})["notes"]
     assert not summarize({"a": MOVED, "b": MOVED}, {**PLAN, "lock": held})["notes"]  # taken by this one meanwhile
+
+
+FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full"}}
+
+
+@pytest.mark.parametrize(
+    ("registers", "steps"),
+    [
+        ({"rollout_restarted": {**ok(), "pointed": {"changed": True}}}, {"activate": True, "restart": True}),
+        ({"rollout_restarted": {**bad(), "pointed": {"changed": True}}}, {"activate": True, "restart": False}),
+        ({"rollout_restarted": {**FULL, "pointed": FULL}}, {"activate": False}),
+        # Without an answer of the call nobody knows how far it came.
+        ({"rollout_restarted": LOST}, {"activate": False}),
+        ({"rollout_restarted": {"failed": True, "msg": "MODULE FAILURE"}}, {"activate": False}),
+        # A hook between them makes two calls.
+        ({"rollout_activated": {"changed": True}, "rollout_restarted": bad()}, {"activate": True, "restart": False}),
+        ({"rollout_activated": {"changed": True}, "rollout_restarted": LOST}, {"activate": True, "restart": False}),
+        ({"rollout_activated": {"skipped": True}, "rollout_restarted": {**ok(), "pointed": {"changed": True}}}, {"activate": True, "restart": True}),
+        ({"rollout_returned": {**ok("0.1.0"), "pointed": {"changed": True}}}, {"back_point": True, "back_restart": True}),
+        ({"rollout_returned": {**FULL, "pointed": FULL}}, {"back_point": False}),
+        ({"rollout_returned": LOST}, {"back_point": False}),
+    ],
+)
+def test_two_steps_in_one_call_are_told_apart(registers: dict, steps: dict) -> None:
+    assert {found.step: found.ok for found in record(registers).results} == steps
 
 
 def test_a_batch_is_read_from_its_hosts() -> None:

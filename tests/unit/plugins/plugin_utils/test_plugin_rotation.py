@@ -33,6 +33,11 @@ def ran(version: str) -> dict[str, t.Any]:
     return {"changed": True, "after": {"version": version}}
 
 
+def back(restarted: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Of the call that points back, and then restarts."""
+    return {**restarted, "pointed": {"changed": True}}
+
+
 def joined(*hosts: str) -> dict[str, t.Any]:
     return {"changed": True, "members": {host: {"after": "in"} for host in hosts}}
 
@@ -46,24 +51,24 @@ def balanced(**states: str) -> dict[str, t.Any]:
 
 
 PLAN = {**DRAFT, "froms": dict.fromkeys(HOSTS), "leaves": HOSTS, "moves": HOSTS, "order": HOSTS, "members": [HOSTS], "rows": [], "ready": False}
-TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}}, "rollout_activated": {"changed": True}, "rollout_pointed": {"changed": True}}
+TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}}, "rollout_activated": {"changed": True}}
 
 
 @pytest.mark.parametrize(
     ("registers", "plan", "step", "out"),
     [
         # Nothing ran there before, so nothing could join again: it is still out.
-        ({"rollout_restarted": BAD, "rollout_returned": NOTHING}, {}, "returned", None),
-        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_joined": joined("a")}, {}, "returned", False),
-        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_joined": joined("b")}, {}, "returned", None),
-        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_joined": BAD}, {}, "stranded", None),
-        ({"rollout_restarted": BAD, "rollout_returned": NOTHING}, {"leaves": []}, "returned", False),
+        ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {}, "returned", None),
+        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("a")}, {}, "returned", False),
+        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("b")}, {}, "returned", None),
+        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": BAD}, {}, "stranded", None),
+        ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": []}, "returned", False),
         # A readiness file hides a server as well.
-        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_ready": joined("a")}, {"leaves": [], "ready": True}, "returned", False),
-        ({"rollout_restarted": BAD, "rollout_returned": NOTHING}, {"leaves": [], "ready": True}, "returned", None),
-        ({"rollout_restarted": BAD, "rollout_returned": ran("0.1.0"), "rollout_back_ready": BAD}, {"leaves": [], "ready": True}, "stranded", None),
+        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": joined("a")}, {"leaves": [], "ready": True}, "returned", False),
+        ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": [], "ready": True}, "returned", None),
+        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": BAD}, {"leaves": [], "ready": True}, "stranded", None),
         # A word that the journal does not have would cost the notes of the whole batch.
-        ({"rollout_restarted": ran("0.2.0"), "rollout_pointed": {}, "rollout_back_left": BAD}, {}, "failed", None),
+        ({"rollout_restarted": ran("0.2.0"), "rollout_back_left": BAD}, {}, "failed", None),
     ],
 )
 def test_out_until_it_was_seen_in_again(registers: dict, plan: dict, step: str, out: t.Any) -> None:
@@ -142,7 +147,7 @@ class World:
         healed = [host for host in batch if plan["froms"][host] and self.random.random() < 0.7]
         for host in batch:
             before = plan["froms"][host]
-            hostvars[host].update(rollout_pointed={"changed": True}, rollout_returned=ran(before) if host in healed else BAD if before else NOTHING)
+            hostvars[host].update(rollout_returned=back(ran(before) if host in healed else BAD if before else NOTHING))
             self.runs[host] = before if host in healed else None
         again = [host for host in healed if host in leavers]
         for host in batch if again else []:
@@ -198,7 +203,7 @@ def test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in() -> 
 
 
 def test_a_failed_rollout_says_who_is_left_out() -> None:
-    hostvars = {"a": {**home(), **TAKEN, "rollout_restarted": BAD, "rollout_returned": NOTHING}, "b": home(), "c": home()}
+    hostvars = {"a": {**home(), **TAKEN, "rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, "b": home(), "c": home()}
     report = summarize(hostvars, {**PLAN, "rows": [{"host": host} for host in HOSTS]})
     assert any(note.startswith("Out of service, because nothing proven runs there: a. The next rollout brings") for note in report["notes"])
 
