@@ -45,13 +45,22 @@ def hide_credentials(module: AnsibleModule) -> None:
 def suboptions(module: AnsibleModule, key: str, spec: Options, rules: Options) -> Options | None:
     """An option that holds all options of another module, checked as that module checks them; None where it was not given."""
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-    from ansible.module_utils.common.parameters import list_no_log_values
 
     given = module.params[key]
     if given is None:
         return None
-    module.no_log_values.update(list_no_log_values(spec, given))
+    module.no_log_values.update(_secrets(spec, given))
     found = ArgumentSpecValidator(spec, **rules).validate(given)
     if found.error_messages:
         module.fail_json(msg="%s: %s" % (key, "; ".join(found.error_messages)))
     return t.cast("Options", found.validated_parameters)
+
+
+def _secrets(spec: Options, given: Options) -> t.Iterator[str]:
+    """What is given in options that are not to be shown."""
+    for name, option in spec.items():
+        value = given.get(name)
+        if option.get("no_log"):
+            yield from strings(value)
+        elif "options" in option and isinstance(value, t.Mapping):
+            yield from _secrets(option["options"], value)

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 pytest.importorskip("ansible")
-from ansible_collections.alchemist.beam.plugins.modules import balancer_member, beam_info, release_channel_info, release_install
+from ansible_collections.alchemist.beam.plugins.modules import balancer_member, beam_info, release_channel_info, release_install, rollout_host
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
 
 READY = {"kind": "file", "path": "/nowhere"}
@@ -36,3 +36,29 @@ def test_credentials_of_an_url_are_nowhere_in_a_result(module: t.Any, arguments:
     result = call(module, arguments)
     assert result["failed"] and result["error"]["code"] == code
     assert "pass-word" not in json.dumps(result) and "kkey" not in json.dumps(result)
+
+
+SHOP = {"name": "shop", "base": "/nowhere"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"point": {**SHOP, "state": "gone"}}, "point: value of state must be one of: staged, active, inactive, absent, got: gone"),
+        ({"point": {**SHOP, "state": "active"}}, "point: state is active but any of the following are missing: channel, version, digest"),
+        ({"point": {**SHOP, "state": "active", "version": "1", "fence": 7}}, "point: parameters are required together: fence, fence_channel"),
+        ({"restart": {**SHOP, "boot_timeout": "soon"}}, "restart: argument 'boot_timeout' is of type"),
+        ({"restart": {**SHOP, "health": {"http": {"adress": "x"}}}}, "health.http.adress"),
+        ({}, "one of the following is required: point, restart"),
+    ],
+)
+def test_options_of_other_modules_are_checked_as_there(arguments: dict[str, t.Any], said: str) -> None:
+    result = call(rollout_host, arguments)
+    assert result["failed"] and said in result["msg"]
+
+
+def test_secrets_among_them_are_nowhere_in_a_result() -> None:
+    store = {"store": "s3://bucket/x", "secret_key": "canary-key", "presigned": {"GET x": "https://h/x?sig=canary-url"}}
+    health = {"http": {"url": "http://127.0.0.1/h", "headers": {"authorization": "canary-header"}}}
+    result = call(rollout_host, {"point": {**SHOP, "state": "staged", "version": "1", **store}, "restart": {**SHOP, "health": health, "boot_timeout": "soon"}})
+    assert result["failed"] and "canary" not in json.dumps(result)
