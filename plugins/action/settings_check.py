@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import OWN, strays, told
 from ansible_collections.alchemist.beam.plugins.plugin_utils._settings import problems
 from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import strange_in
@@ -43,6 +44,7 @@ class ActionModule(ActionBase):
             more = problems({**given["rollout"], "inventory": [*groups, "localhost"]}, list(everyone), list(servers or ()), self._file)
             wrong += [said for said in more if said not in told_already]
         unread = [stray.name for stray in found if not stray.refused]
+        wrong = NOTHING_NAMED.each(wrong)  # a setting that is refused may be a URL with a password
         if wrong:
             return {"failed": True, "changed": False, "msg": " ".join(wrong), "problems": wrong}
         for stray in found:

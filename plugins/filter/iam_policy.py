@@ -52,13 +52,14 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.policies import documents
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 
 
 def iam_policy(config: t.Mapping[str, t.Any], kind: str = "host") -> dict[str, t.Any]:
     try:
         return documents(config, kind)
     except BeamError as exc:
-        raise AnsibleFilterError(exc.message) from exc
+        raise AnsibleFilterError(NOTHING_NAMED.text(exc.message)) from exc
 
 
 class FilterModule:

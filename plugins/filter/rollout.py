@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch
@@ -32,7 +33,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         try:
             return work(*args, **kwargs)
         except BeamError as exc:
-            raise AnsibleFilterError(exc.message) from exc
+            raise AnsibleFilterError(NOTHING_NAMED.text(exc.message)) from exc
 
     return wrapped
 

@@ -13,6 +13,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import PASS, bake_of, check_compared, note
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import host_ended
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, result
 
 Vars = t.Mapping[str, t.Any]
@@ -30,7 +31,8 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
         try:
             check_compared(parsed, bake)
         except BeamError as exc:
-            refusal = {"failed": True, "msg": exc.message, **exc.as_result()}
+            shown = NOTHING_NAMED.error(exc)
+            refusal = {"failed": True, "msg": shown.message, **shown.as_result()}
     return {**baked, "bake": bake, **refusal}
 
 

@@ -24,6 +24,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import
     target_of,
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars, lock, unlock
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
@@ -51,7 +52,8 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
         aimed = aim(known, asked)
         check_aim(asked, aimed, fleet.ask("rollout_channel"))
     except BeamError as exc:
-        return {"failed": True, "msg": exc.message, **exc.as_result()}
+        shown = NOTHING_NAMED.error(exc)
+        return {"failed": True, "msg": shown.message, **shown.as_result()}
     wanted, target = proposal(known, asked, aimed), aimed.target or known.stable
     if wanted:
         # Resolves the version, and is refused for a ghost, before anything moves.

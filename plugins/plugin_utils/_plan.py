@@ -18,6 +18,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors impor
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import Side, side_doc
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Past, Sight, came_from, doubt, parse_past
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advice
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, member_of, sight
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import places_out, unready
@@ -150,7 +151,7 @@ def planned(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
     try:
         plan = make(draft, hostvars)
     except BeamError as exc:
-        return {**draft, "refused": exc.message, "unsettled": unsettled(draft, exc.code)}
+        return {**draft, "refused": NOTHING_NAMED.text(exc.message), "unsettled": unsettled(draft, exc.code)}
     return {**plan, "refused": "", "unsettled": unsettled(plan)}
 
 

@@ -15,10 +15,13 @@ import json
 import re
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("ansible")
+from ansible.plugins.action import ActionBase
+from ansible_collections.alchemist.beam.plugins.action import settings_check
 from ansible_collections.alchemist.beam.plugins.filter import rollout_html
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._build import git
@@ -161,6 +164,17 @@ def history(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
     return [path.read_text() for path in sorted(at.rglob("*")) if path.is_file() and "history" in str(path)]
 
 
+def settings(_at: Path, patch: pytest.MonkeyPatch) -> t.Any:
+    """No application's output; but what the module refuses before the others see it is not masked by them."""
+    patch.setattr(ActionBase, "run", lambda *_given: {})
+    action = settings_check.ActionModule.__new__(settings_check.ActionModule)
+    action._task = SimpleNamespace(args={"rollout": {"health": {"http": {"url": "http://shop:%s/@127.0.0.1/h" % PASSWORD}}}})
+    action._templar = SimpleNamespace(template=lambda value: value)
+    said = action.run(None, {})
+    assert said["failed"]
+    return said
+
+
 PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "beam_restart: a node that does not start": lambda at, patch: start(at, patch, False),
     "beam_restart: a health check that fails": lambda at, patch: start(at, patch, True),
@@ -177,6 +191,7 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "rollout: report and page": lambda at, patch: [data.decode() for data in render_files(REPORT).values()],
     "rollout: page of a report that was kept": lambda at, patch: rollout_html.rollout_html(REPORT),
     "rollout: history": history,
+    "settings_check: a URL that is refused": settings,
     "callback rollout: progress": lambda at, patch: Progress().failed("h1", "restart", HOOK),
     "callback quiet: a task that fails": lambda at, patch: Screen().failed("h1", "A hook", HOOK),
 }  # fmt: skip
