@@ -64,6 +64,10 @@ class Line:
         (self.directory / "line.yml").write_text(json.dumps(inventory), encoding="utf-8")
         (self.directory / "line.yml").chmod(0o600)  # it holds the keys of the store
 
+    def variables_of(self, name: str) -> t.Any:
+        """A variable of the inventory that playbooks are run with."""
+        return json.loads((self.directory / "line.yml").read_text(encoding="utf-8"))["all"]["vars"][name]
+
     def playbook(self, name: str, *words: str, expect: int = 0) -> str:
         self.report_file.unlink(missing_ok=True)
         inventories = ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]

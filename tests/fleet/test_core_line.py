@@ -9,9 +9,7 @@ The tests of this file are one story and run in this order. What is believed is 
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import sys
 import typing as t
 from pathlib import Path
@@ -138,10 +136,3 @@ def test_status_names_what_runs(line: Line) -> None:
     said = line.playbook("status")
     for host in HOSTS:
         assert re.search(r"%s\b.*0\.1\.0" % host, said), said
-
-
-def test_keys_of_the_store_are_in_no_log(line: Line) -> None:
-    secret = json.loads((line.directory / "line.yml").read_text(encoding="utf-8"))["all"]["vars"]["beam_store_options"]["secret_key"]
-    for host in HOSTS:
-        assert secret not in line.hosts.on(host, "journalctl", "--no-pager", "--output=cat")
-        assert line.hosts.shell(host, "grep -rsalF %s /srv /etc /var /tmp /root || true" % shlex.quote(secret)).strip() == ""

@@ -25,7 +25,7 @@ FIRST: dict[str, tuple[str, ...]] = {
 # These begin first, so that none of them is left alone at the end.
 LONG: dict[str, tuple[str, ...]] = {
     "integration": ("autoscaling", "autoscaling_rollout", "example_awx", "mix_release", "rollout", "rollout_faults", "rollout_lock"),
-    "fleet": ("test_blue_green", "test_bootstrap", "test_journey", "test_journey_scale", "test_rollout", "test_rollout_alb", "test_zero"),
+    "fleet": ("test_blue_green", "test_bootstrap", "test_journey", "test_journey_scale", "test_rollout", "test_rollout_alb", "test_secrets", "test_zero"),
 }
 WHICH = ("--first", "--rest")
 
