@@ -64,7 +64,10 @@ TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}},
         ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": BAD}, {}, "stranded", None),
         ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": []}, "returned", False),
         # A readiness file hides a server as well.
-        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": joined("a")}, {"leaves": [], "ready": True}, "returned", False),
+        (
+            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": joined("a")}, {"leaves": [], "ready": True},
+            "returned", False,
+        ),
         ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": [], "ready": True}, "returned", None),
         ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": BAD}, {"leaves": [], "ready": True}, "stranded", None),
         # A word that the journal does not have would cost the notes of the whole batch.
