@@ -19,6 +19,7 @@ TESTS = Path(__file__).resolve().parents[1]
 _NODE = "unit/plugins/module_utils/_node/test_node_%s.py"
 _HOST = "unit/plugins/module_utils/_host/test_host_%s.py"
 _PLUGIN = "unit/plugins/plugin_utils/test_plugin_%s.py"
+_BATCHES = "unit/plugins/module_utils/_fleet/test_fleet_batches.py"
 _REPO = "unit/test_repo_%s.py"
 _PROJECT = "unit/plugins/module_utils/_project/test_project_%s.py"
 _BOOTSTRAP = "unit/plugins/module_utils/_bootstrap/test_bootstrap_%s.py"
@@ -150,8 +151,8 @@ CASES = (
         (_REPO % "hints", "test_a_hint_begins_a_sentence"),
     ),
     _case(
-        "3.6", "batches and a floor that can't hold", (_PLUGIN % "batches", "test_batches_that_make_no_sense_are_named"),
-        (_PLUGIN % "batches", "test_a_floor_that_no_restart_could_hold_is_refused"),
+        "3.6", "batches and a floor that can't hold", (_BATCHES, "test_batches_that_make_no_sense_are_named"),
+        (_BATCHES, "test_a_floor_that_no_restart_could_hold_is_refused"),
         ("integration/targets/rollout/test_rollout.py", "test_14_what_can_be_known_to_be_wrong_is_refused_before_anything_is_done"),
     ),
     _case(
