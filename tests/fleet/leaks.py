@@ -56,7 +56,7 @@ MUST_BE = (
     MustBe("/srv/daemon/shared/run/beacon/.erlang.cookie", (COOKIE,), "runner", 0o400, "the VM reads its cookie here"),
     MustBe("/srv/daemon/shared/log/beacon.log", OF_THE_NODE, "runner", 0o600, "what the application itself writes to its standard output"),
     MustBe("/home/deploy/.ansible/tmp/*", (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED), "deploy", 0o700, _KEPT, "/home/deploy/.ansible/tmp"),
-    MustBe("/home/runner/.ansible/tmp/*", (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED), "runner", 0o700, _KEPT, "/home/runner/.ansible/tmp"),
+    MustBe("/opt/runner/.ansible/tmp/*", (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED), "runner", 0o700, _KEPT, "/opt/runner/.ansible/tmp"),
     MustBe("/var/log/journal/*", OF_THE_NODE, "root", 0o640, "what the application itself writes to its standard output"),
     MustBe("/run/log/journal/*", OF_THE_NODE, "root", 0o640, "the same, where the journal does not outlive a boot"),
 )  # fmt: skip

@@ -182,7 +182,7 @@ def prepare_host(desk: Desk) -> None:
     shell("h1", "usermod -p '%s' deploy; echo 'deploy ALL=(ALL) ALL' > /etc/sudoers.d/deploy" % hashed)
     shell("h1", "mkdir -p /etc/systemd/system.conf.d; printf '[Manager]\\nDefaultLimitCORE=infinity\\n' > /etc/systemd/system.conf.d/core.conf")
     shell("h1", "systemctl daemon-reexec")
-    shell("h1", "useradd --create-home --shell /bin/bash runner; cp -r /home/deploy/.ssh /home/runner/; chown -R runner: /home/runner")
+    shell("h1", "useradd --create-home --home-dir /opt/runner --shell /bin/bash runner; cp -r /home/deploy/.ssh /opt/runner/; chown -R runner: /opt/runner")
     shell("h1", "mkdir /srv/daemon; chown runner: /srv/daemon")
     argv = [str(ROOT / "tests/fleet/fleet"), "--name", desk.hosts.name, "ssh", "h1", "cat > " + LOOK]
     subprocess.run(argv, input=Path(__file__).with_name("leaks_look.py").read_bytes(), check=True)
