@@ -51,9 +51,9 @@ class Files:
         if self.sizes[path] > LARGEST:
             self.notes.append("%s is not read: it has %d bytes" % (path, self.sizes[path]))
             return ""
-        # There is no AnsibleModule here. pylint: disable-next=ansible-bad-function
         words = ["git", "-C", self.directory, "cat-file", "blob", "%s:%s" % (self.commit, path)]
         try:
+            # There is no AnsibleModule here. pylint: disable-next=ansible-bad-function
             done = subprocess.run(words, check=False, env=git.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=git.ASK_SECONDS)
         except subprocess.TimeoutExpired:
             raise BeamError("git_failed", "%s can't be read" % path, "git did not give it within %g s" % git.ASK_SECONDS,
