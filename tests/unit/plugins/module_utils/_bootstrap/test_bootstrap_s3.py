@@ -140,7 +140,7 @@ def test_a_region_that_nobody_names_is_told_at_once(server: Server) -> None:
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "SlowDown"])
 def test_credentials_that_come_late_are_waited_for(server: Server, code: str) -> None:
     server.bucket.refuse = [code] * 2
-    assert server.start() == main.DONE, server.output
+    assert server.start(deadline=60) == main.DONE, server.output
     assert "Trying again" in server.output or code == "SlowDown"
 
 
