@@ -17,6 +17,7 @@ import fcntl
 import os
 import pwd
 import stat as st
+import time
 import typing as t
 
 from ._proc import read_stat
@@ -60,6 +61,16 @@ def take(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def taken_within(fd: int, seconds: float, kind: int = fcntl.LOCK_EX, pause: float = 0.1) -> bool:
+    """Whether it became ours in that time. pause: seconds between two tries."""
+    deadline = time.monotonic() + seconds
+    while not take(fd, kind):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
     return True
 
 

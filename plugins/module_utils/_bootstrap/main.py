@@ -19,7 +19,6 @@ instance; 75 in service on what was here, as the store (or the group) can't be a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import posixpath
 import sys
@@ -27,9 +26,9 @@ import typing as t
 
 from .._aws import shared_sessions
 from .._errors import BeamError, foreseen
-from .._flock import describe_holders
+from .._flock import describe_holders, taken_within
 from .._host.files import refuse_foreign_base
-from .._host.lock import open_lock_at, taken_within
+from .._host.lock import open_lock_at
 from .._node.ending import LEAVING, Pace
 from .config import Config, load_config
 from .identify import Identity, for_this_instance, needs_metadata, who
@@ -153,9 +152,9 @@ def _alone(config: Config, report: Report) -> t.Iterator[None]:
     except OSError as exc:
         raise BeamError("base_denied", "%s can't be used" % config.base, exc.strerror or str(exc), "Run as the owner of the base directory") from None
     try:
-        if not taken_within(handle, fcntl.LOCK_EX, 0):
+        if not taken_within(handle, 0):
             report.say("Waiting for the lock file %s: %s" % (path, describe_holders(handle)))
-            if not taken_within(handle, fcntl.LOCK_EX, config.deadline):
+            if not taken_within(handle, config.deadline):
                 raise BeamError(
                     "bootstrap_locked", "the bootstrap of %s can't begin" % config.name,
                     "%s is locked for longer than its deadline of %d s: %s" % (path, config.deadline, describe_holders(handle)),

@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
 import typing as t
 
 from .._errors import BeamError
-from .._flock import describe_holders, holders, open_lock, stopped, strangers, take
+from .._flock import describe_holders, holders, open_lock, stopped, strangers, taken_within
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -57,22 +56,13 @@ def open_lock_at(path: str) -> int:
 
 
 def _acquire(handle: int, kind: int, path: str, seconds: float) -> None:
-    if not taken_within(handle, kind, seconds):
+    if not taken_within(handle, seconds, kind):
         pids = holders(handle)
         raise BeamError(
             "install_locked", "%s is busy" % os.path.dirname(path),
             "its lock file %s has been locked for more than %g seconds: %s" % (os.path.basename(path), seconds, describe_holders(handle)),
             _hint(pids), holders=pids,
         )
-
-
-def taken_within(handle: int, kind: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not take(handle, kind):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _hint(pids: t.Sequence[int]) -> str:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat as st
-import time
 import typing as t
 
 from .._errors import BeamError
-from .._flock import describe_holders, holders, open_lock, stopped, take
+from .._flock import describe_holders, holders, open_lock, stopped, taken_within
 
 LOCK_SECONDS = 30
 _LOCK = ".lock"
@@ -30,14 +29,11 @@ def locked(directory: int, where: str) -> t.Iterator[None]:
             "Run the task as that user or as root (become); or give the directory and the lock file to a group of all who write there (chmod 2775 and 660)",
         ) from exc
     try:
-        end = time.monotonic() + LOCK_SECONDS
-        while not take(fd):
-            if time.monotonic() > end:
-                raise BeamError(
-                    "store_busy", "%s can't be written" % where,
-                    "its lock file %s was locked for %d seconds: %s" % (_LOCK, LOCK_SECONDS, describe_holders(fd)), _busy_hint(fd),
-                )
-            time.sleep(0.002)
+        if not taken_within(fd, LOCK_SECONDS, pause=0.002):
+            raise BeamError(
+                "store_busy", "%s can't be written" % where,
+                "its lock file %s was locked for %d seconds: %s" % (_LOCK, LOCK_SECONDS, describe_holders(fd)), _busy_hint(fd),
+            )
         yield
     finally:
         os.close(fd)
