@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -25,3 +26,15 @@ def read_note(path: str) -> bytes:
         return os.read(handle, LARGEST) if ours else b""
     finally:
         os.close(handle)
+
+
+def write_note(path: str, data: bytes) -> None:
+    """It takes the place of the one before at once, and nothing that was put in its way is followed."""
+    new = path + ".new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "wb") as stream:
+        os.fchmod(stream.fileno(), 0o644)
+        stream.write(data)
+    os.replace(new, path)

@@ -9,13 +9,12 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import typing as t
 from dataclasses import asdict, dataclass
 
 from .._json import parse_json
-from .._notes import read_note
+from .._notes import read_note, write_note
 
 FILE = ".bootstrap.json"
 SCHEMA = 1
@@ -45,15 +44,5 @@ def write_notes(base: str, notes: Notes) -> bool:
     """False, and nothing written, where they say the same already."""
     if read_notes(base, notes.instance) == notes:
         return False
-    path = posixpath.join(base, FILE)
-    new = path + ".new"
-    try:
-        os.unlink(new)
-    except FileNotFoundError:
-        pass
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(handle, "wb") as stream:
-        os.fchmod(stream.fileno(), 0o644)
-        stream.write((json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"))
-    os.replace(new, path)
+    write_note(posixpath.join(base, FILE), (json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"))
     return True

@@ -10,14 +10,13 @@ Nor does a server that stood still: while it was frozen, the time that a node ha
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 import typing as t
 
 from .._errors import BeamError
-from .._notes import read_note
+from .._notes import read_note, write_note
 from .systemd import Systemctl
 
 # What is said of a release because of what its node did. All other codes are about something else.
@@ -91,14 +90,7 @@ def judged(error: BeamError, base: str, pace: t.Optional[Pace] = None) -> BeamEr
 
 def mark_leaving(base: str, why: str) -> None:
     """From now on what happens to the node here is nobody's fault. It holds until the next boot: an image that is made of this server has it, too."""
-    new = os.path.join(base, FILE + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), 0o644)
-        stream.write("%s %s\n" % (boot_id(), " ".join(why.split())))
-    os.replace(new, os.path.join(base, FILE))
+    write_note(os.path.join(base, FILE), ("%s %s\n" % (boot_id(), " ".join(why.split()))).encode("utf-8"))
 
 
 def boot_id() -> str:
