@@ -50,6 +50,10 @@ class BeamError(Exception):
         """What a module returns beside `msg`: the key `error`, and the details."""
         return {"error": {"code": self.code, "what": self.what, "why": self.why, "next": self.hint}, **self.details}
 
+    def as_failure(self) -> dict[str, t.Any]:
+        """What a task that fails with it has for a result."""
+        return {"failed": True, "msg": self.message, **self.as_result()}
+
 
 class NotFound(BeamError):
     """A thing that was asked for by name is not there."""

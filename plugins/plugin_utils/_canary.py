@@ -31,8 +31,7 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
         try:
             check_compared(parsed, bake)
         except BeamError as exc:
-            shown = NOTHING_NAMED.error(exc)
-            refusal = {"failed": True, "msg": shown.message, **shown.as_result()}
+            refusal = NOTHING_NAMED.error(exc).as_failure()
     return {**baked, "bake": bake, **refusal}
 
 

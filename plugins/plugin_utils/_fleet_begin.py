@@ -52,8 +52,7 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
         aimed = aim(known, asked)
         check_aim(asked, aimed, fleet.ask("rollout_channel"))
     except BeamError as exc:
-        shown = NOTHING_NAMED.error(exc)
-        return {"failed": True, "msg": shown.message, **shown.as_result()}
+        return NOTHING_NAMED.error(exc).as_failure()
     wanted, target = proposal(known, asked, aimed), aimed.target or known.stable
     if wanted:
         # Resolves the version, and is refused for a ghost, before anything moves.

@@ -18,16 +18,14 @@ Call = t.Callable[[], Result]
 def in_turn(point: t.Optional[Call], restart: t.Optional[Call]) -> dict[str, t.Any]:
     """What the restart answered, and under `pointed` what the call before it answered. Nothing is restarted where that failed.
 
-    Without a restart, what the only call answered.
+    Of one call alone, what that answered.
     """
-    if restart is None:
-        return dict(point()) if point is not None else {"changed": False}
-    if point is None:
-        return dict(restart())
+    if point is None or restart is None:
+        return dict(t.cast("Call", point or restart)())
     try:
         pointed = dict(point())
     except BeamError as exc:
-        raise _with(exc, {"failed": True, "msg": exc.message, **exc.as_result()}) from exc
+        raise _with(exc, exc.as_failure()) from exc
     try:
         done = dict(restart())
     except BeamError as exc:
