@@ -91,22 +91,22 @@ class Game:
                 raise SystemExit("the site can't be made:\n" + run.text)
         self.usual = run.seconds
 
-    def round(self, number: int, way: str, after: t.Optional[float] = None) -> t.Optional[Point]:
-        """None where the rollout had ended before."""
+    def round(self, number: int, way: str, hook: str = "") -> t.Optional[Point]:
+        """The controller is lost in this hook of the rollout; without one, at any moment. None where the rollout had ended before."""
         site = self.site
         before = site.stable()
         target = VERSIONS[before == VERSIONS[0]]
-        share = self.dice.random() if after is None else after
-        point = Point(number, way, share * self.usual, self.dice.choice((target, before, "")))
+        hook = hook or ("before_batch" if way == "brink" else "")
+        point = Point(number, way, self.dice.random() * self.usual, self.dice.choice((target, before, "")))
         store = self.stores / str(number)
         store.symlink_to(site.store)
         begun = time.monotonic()
         log = site.directory / ("lost-%d.log" % number)
-        variables = self._brink(number) if way == "brink" else {}
+        variables = self._stop_in(hook, number) if hook else {}
         lost = site.start("rollout", log, beam_version=target, beam_force=True, beam_store="file://%s" % store, **variables)
         try:
-            if way == "brink":
-                self._reach_brink(lost.pid, number)
+            if hook:
+                self._reach(lost.pid, number)
             else:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     lost.wait(point.after)
@@ -134,16 +134,16 @@ class Game:
                 lost.wait()
         return point
 
-    def _brink(self, number: int) -> dict[str, t.Any]:
+    def _stop_in(self, point: str, number: int) -> dict[str, t.Any]:
         """A hook that tells us that it is reached, and goes on when it is told."""
         hook, there, go = (self.stores / ("%d.%s" % (number, end)) for end in ("yml", "there", "go"))
         hook.write_text(json.dumps([
             {"ansible.builtin.file": {"path": str(there), "state": "touch", "mode": "0600"}},
             {"ansible.builtin.wait_for": {"path": str(go), "timeout": 60, "sleep": 1}},
         ]))
-        return {"beam_hooks": {"before_batch": str(hook)}}
+        return {"beam_hooks": {point: str(hook)}}
 
-    def _reach_brink(self, pid: int, number: int) -> None:
+    def _reach(self, pid: int, number: int) -> None:
         until(lambda: (self.stores / ("%d.there" % number)).exists() or not os.path.exists("/proc/%d" % pid), "the hook is not reached", 200)
 
     def _hit(self, pid: int, way: str, store: Path) -> bool:

@@ -126,7 +126,7 @@ def layers(line: Line) -> dict[str, set[str]]:
 def given(line: Line, host: str) -> list[set[str]]:
     """Of each release_install that ran on the host since, the layers that it got URLs for: what Ansible sent is kept there."""
     each = "grep -Eo '/layers/[0-9a-f]{64}' $f | sort -u | tr '\\n' ' '; echo"
-    script = "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py); do %s; done" % each
+    script = "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py -o -name AnsiballZ_rollout_host.py); do %s; done" % each
     return [{word.rpartition("/")[2] for word in found.split()} for found in line.hosts.shell(host, script).splitlines()]
 
 

@@ -49,8 +49,6 @@ class Fleet(rollout_site.Site):
     def play(self, name: str, *arguments: str, **variables: t.Any) -> rollout_site.Run:  # type: ignore[override]
         return super().play(name, *arguments, **{"inventory": self.script, **variables})
 
-    usual = 40.0  # seconds of a whole rollout
-
     def hooks(self, **tasks: t.Any) -> dict[str, str]:
         """A task file for each point: it notes that it ran, and where, and then does more."""
         found = {}
@@ -149,7 +147,6 @@ def test_hooks_a_migration_and_a_fleet_that_grows(fleet: Fleet) -> None:
     begun = time.monotonic()
     expression = 'File.write!("%s", "once\\n", [:append]); Beacon.Release.migrate()' % schema
     run = fleet.play("rollout", beam_version="0.2.0", beam_hooks=hooks, beam_migrate=expression, beam_strategy="canary", beam_bake=1)
-    fleet.usual = run.seconds
     assert run.code == 0, run.report.get("reason")
     _nothing_compared(fleet, run)
     batch = ["before_batch", "leave", "before_restart", "after_restart", "join", "after_batch"]
@@ -289,11 +286,9 @@ def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
     assert "Nobody held the lock" in fleet.play("unlock").line
 
 
-@pytest.mark.parametrize(("way", "after"), [("kill", 0.45), ("brink", 0)])
-def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way: str, after: float) -> None:
-    game = kills.Game(fleet, random.Random(1))
-    game.usual = fleet.usual
-    point = game.round(kills.WAYS.index(way), way, after)
+@pytest.mark.parametrize(("way", "hook"), [("kill", "after_restart"), ("brink", "before_batch")])
+def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way: str, hook: str) -> None:
+    point = kills.Game(fleet, random.Random(1)).round(kills.WAYS.index(way), way, hook)
     assert point and point.wrong == []
     assert bool(point.stale_out) == (way == "brink"), "a frozen one that comes back takes out what it was about to take out, and puts it back"
 
