@@ -57,7 +57,18 @@ def main() -> None:
         vendor(os.path.join(args.dest, "vendor"))
     run("git", "init", "--quiet", "--initial-branch=main", where=args.dest)
     run("git", "add", "--all", where=args.dest)
-    run("git", "-c", "user.name=shop", "-c", "user.email=shop@example.org", "commit", "--quiet", "--message", "A new shop", where=args.dest)
+    run(
+        "git",
+        "-c",
+        "user.name=shop",
+        "-c",
+        "user.email=shop@example.org",
+        "commit",
+        "--quiet",
+        "--message",
+        "A new shop",
+        where=args.dest,
+    )
     print(args.dest)
 
 

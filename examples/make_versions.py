@@ -71,15 +71,27 @@ CHANGES = {
 
 SETTING = 'System.get_env("BEACON_FAULT", "none")'
 SETTINGS = {
-    "never-healthy": "never_healthy", "crash-loop": "crash_loop", "exits-0": "exit0", "flapping": "flap", "hangs-on-stop": "hang_on_stop",
-    "ignores-term": "ignore_term", "port-in-use": "port_in_use", "errors": "errors", "slow": "slow", "migration-fails": "migration_fails",
-}  # fmt: skip
+    "never-healthy": "never_healthy",
+    "crash-loop": "crash_loop",
+    "exits-0": "exit0",
+    "flapping": "flap",
+    "hangs-on-stop": "hang_on_stop",
+    "ignores-term": "ignore_term",
+    "port-in-use": "port_in_use",
+    "errors": "errors",
+    "slow": "slow",
+    "migration-fails": "migration_fails",
+}
 
 # name -> [(file, old text, new text)], on top of v0.2.0: what goes wrong on any server, without a setting there.
 FAULTS = {name: [("config/runtime.exs", SETTING, SETTING.replace("none", fault))] for name, fault in SETTINGS.items()}
 FAULTS["missing-env"] = [("config/runtime.exs", SETTING, SETTING + ',\n  licence: System.fetch_env!("BEACON_LICENCE")')]
 FAULTS["wrong-abi"] = [
-    ("mix.exs", "[include_executables_for: [:unix]]", "[include_executables_for: [:unix], steps: [:assemble, &newer_libc/1]]"),
+    (
+        "mix.exs",
+        "[include_executables_for: [:unix]]",
+        "[include_executables_for: [:unix], steps: [:assemble, &newer_libc/1]]",
+    ),
     (
         "mix.exs",
         "  # No package from hex.pm",
@@ -104,7 +116,11 @@ def write(path: str, text: str) -> None:
 def module_source(name: str, rng: random.Random, size: int) -> str:
     """A module with a few functions and a table of size bytes that does not compress to nothing, as real code does not."""
     alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
-    lines = [NOTICE + "defmodule %s do" % name, '  @moduledoc "Generated, to give the example the size of a real application."', ""]
+    lines = [
+        NOTICE + "defmodule %s do" % name,
+        '  @moduledoc "Generated, to give the example the size of a real application."',
+        "",
+    ]
     lines += ["  def step(%d, value), do: value + %d" % (number, rng.randrange(1 << 40)) for number in range(10)]
     lines += ["", '  def table, do: "%s"' % "".join(rng.choices(alphabet, k=size)), "end", ""]
     return "\n".join(lines)
@@ -119,15 +135,24 @@ def grow(dest: str, modules: int, deps: int, dep_modules: int, size: int) -> Non
         app = "dep%03d" % number
         write(
             os.path.join(dest, "vendor", app, "mix.exs"),
-            NOTICE + 'defmodule Dep%03d.MixProject do\n  use Mix.Project\n\n  def project, do: [app: :%s, version: "1.0.0"]\n'
+            NOTICE
+            + 'defmodule Dep%03d.MixProject do\n  use Mix.Project\n\n  def project, do: [app: :%s, version: "1.0.0"]\n'
             "  def application, do: []\nend\n" % (number, app),
         )
         for module in range(1, dep_modules + 1):
             path = "vendor/%s/lib/table%04d.ex" % (app, module)
-            write(os.path.join(dest, path), module_source("Dep%03d.Table%04d" % (number, module), random.Random(path), size))
+            write(
+                os.path.join(dest, path),
+                module_source("Dep%03d.Table%04d" % (number, module), random.Random(path), size),
+            )
         entries.append('{:%s, path: "vendor/%s"}' % (app, app))
     if entries:
-        edit(dest, "mix.exs", "  defp deps do\n    []\n", "  defp deps do\n    [\n      %s\n    ]\n" % ",\n      ".join(entries))
+        edit(
+            dest,
+            "mix.exs",
+            "  defp deps do\n    []\n",
+            "  defp deps do\n    [\n      %s\n    ]\n" % ",\n      ".join(entries),
+        )
 
 
 def edit(dest: str, name: str, old: str, new: str) -> None:
@@ -141,11 +166,18 @@ def edit(dest: str, name: str, old: str, new: str) -> None:
 
 def git(dest: str, *arguments: str) -> None:
     identity = {
-        "GIT_AUTHOR_NAME": "beacon", "GIT_AUTHOR_EMAIL": "beacon@example.org", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-        "GIT_COMMITTER_NAME": "beacon", "GIT_COMMITTER_EMAIL": "beacon@example.org", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-        "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "beacon",
+        "GIT_AUTHOR_EMAIL": "beacon@example.org",
+        "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+        "GIT_COMMITTER_NAME": "beacon",
+        "GIT_COMMITTER_EMAIL": "beacon@example.org",
+        "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
     }
-    subprocess.run(["git", "-C", dest, *arguments], check=True, stdin=subprocess.DEVNULL, env={**os.environ, **identity})
+    subprocess.run(
+        ["git", "-C", dest, *arguments], check=True, stdin=subprocess.DEVNULL, env={**os.environ, **identity}
+    )
 
 
 def commit(dest: str, version: str) -> None:
@@ -161,7 +193,9 @@ def main() -> None:
     parser.add_argument("--modules", type=int, default=0, help="extra modules of the application itself")
     parser.add_argument("--deps", type=int, default=0, help="extra dependencies (by path)")
     parser.add_argument("--dep-modules", type=int, default=30, help="modules in each of them (30)")
-    parser.add_argument("--module-bytes", type=int, default=16000, help="size of the table in each generated module (16000)")
+    parser.add_argument(
+        "--module-bytes", type=int, default=16000, help="size of the table in each generated module (16000)"
+    )
     args = parser.parse_args()
     if os.path.exists(args.dest):
         sys.exit("%s is there already: remove it or name another place" % args.dest)

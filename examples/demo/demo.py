@@ -60,17 +60,34 @@ class Demo:
         report = os.path.join(self.directory, "report.json")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(report)
-        variables = {"demo_dir": self.directory, "demo_store": self.store, "beam_store_options": self.options, "beam_report": report, **variables}
+        variables = {
+            "demo_dir": self.directory,
+            "demo_store": self.store,
+            "beam_store_options": self.options,
+            "beam_report": report,
+            **variables,
+        }
         command = [
-            os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", os.path.join(HERE, "inventory.yml"),
-            "-e", "@" + self._variables(variables), "alchemist.beam." + name,
+            os.path.join(os.path.dirname(sys.executable), "ansible-playbook"),
+            "-i",
+            os.path.join(HERE, "inventory.yml"),
+            "-e",
+            "@" + self._variables(variables),
+            "alchemist.beam." + name,
         ]
         began = time.monotonic()
         with open(self.log, "ab") as log:
             log.write(("\n$ %s\n" % " ".join(command)).encode())
             log.flush()
             at = log.tell()
-            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self._environment(), check=False).returncode
+            code = subprocess.run(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=self._environment(),
+                check=False,
+            ).returncode
         seconds = time.monotonic() - began
         if (code == 0) != (expect == 0):
             with open(self.log, "rb") as log:
@@ -113,13 +130,29 @@ class Demo:
 def show_rollout(seconds: float, report: dict[str, t.Any]) -> None:
     build, published = report.get("build") or {}, report.get("published") or {}
     if build:
-        say("    build     %6.1f s   commit %s" % ((build.get("seconds") or {}).get("total", 0), (build.get("git_sha") or "")[:10]))
+        say(
+            "    build     %6.1f s   commit %s"
+            % ((build.get("seconds") or {}).get("total", 0), (build.get("git_sha") or "")[:10])
+        )
     if published:
         sent, release = published["bytes"]["sent"], published["bytes"]["release"]
-        say("    publish   %6.1f s   %d of %d layers, %s sent of %s (%.1f %%)" % (
-            published["seconds"], published["layers"]["sent"], published["layers"]["total"], human(sent), human(release), 100.0 * sent / release))
+        say(
+            "    publish   %6.1f s   %d of %d layers, %s sent of %s (%.1f %%)"
+            % (
+                published["seconds"],
+                published["layers"]["sent"],
+                published["layers"]["total"],
+                human(sent),
+                human(release),
+                100.0 * sent / release,
+            )
+        )
     for row in report["rows"]:
-        moved = "" if row.get("outage") is None else "outage %.1f s (stop %.1f, boot %.1f)" % (row["outage"], row["stop"] or 0, row["boot"] or 0)
+        moved = (
+            ""
+            if row.get("outage") is None
+            else "outage %.1f s (stop %.1f, boot %.1f)" % (row["outage"], row["stop"] or 0, row["boot"] or 0)
+        )
         fetched = "" if row.get("fetched") is None else "fetched %s" % human(row["fetched"])
         way = [row["before"] or "nothing", report["version"], row["now"] or "nothing"]
         if row["outcome"] == "skipped":
@@ -132,8 +165,15 @@ def show_rollout(seconds: float, report: dict[str, t.Any]) -> None:
 
 def run(demo: Demo) -> None:
     repo = os.path.join(demo.directory, "repo")
-    subprocess.run([sys.executable, os.path.join(ROOT, "examples", "make_versions.py"), repo], check=True, stdout=subprocess.DEVNULL)
-    say("A git repository with v0.1.0, v0.2.0 and v0.3.0; the store %s; three nodes on 127.0.0.1:%s" % (demo.store, "/".join(map(str, PORTS.values()))))
+    subprocess.run(
+        [sys.executable, os.path.join(ROOT, "examples", "make_versions.py"), repo],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    say(
+        "A git repository with v0.1.0, v0.2.0 and v0.3.0; the store %s; three nodes on 127.0.0.1:%s"
+        % (demo.store, "/".join(map(str, PORTS.values())))
+    )
 
     demo.step("1  The servers are made ready")
     seconds, _report = demo.playbook("setup")
@@ -165,14 +205,20 @@ def run(demo: Demo) -> None:
 
 def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return "%d cores, %.0f GB, %s" % (os.cpu_count() or 0, memory, platform.freedesktop_os_release().get("PRETTY_NAME", platform.system()))
+    return "%d cores, %.0f GB, %s" % (
+        os.cpu_count() or 0,
+        memory,
+        platform.freedesktop_os_release().get("PRETTY_NAME", platform.system()),
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=("file", "s3"), default="file")
     parser.add_argument("--directory", default=DIRECTORY)
-    parser.add_argument("--keep", action="store_true", help="leave the nodes running, to play with them (with the file store)")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the nodes running, to play with them (with the file store)"
+    )
     parser.add_argument("--stop", action="store_true", help="only end the nodes that --keep left running")
     arguments = parser.parse_args()
     if arguments.keep and arguments.store == "s3":

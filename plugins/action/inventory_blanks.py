@@ -22,7 +22,10 @@ class ActionModule(ActionBase):
         hostvars, groups = task_vars["hostvars"], task_vars["groups"]
         raw = {host: hostvars.raw_get(host) for host in dict.fromkeys(groups.get("all") or ("localhost",))}
         # Only what the inventory says counts, and none of it is evaluated but what may be blank.
-        inventory = {host: {name: value for name, value in values.items() if name not in ("hostvars", "groups", "vars")} for host, values in raw.items()}
+        inventory = {
+            host: {name: value for name, value in values.items() if name not in ("hostvars", "groups", "vars")}
+            for host, values in raw.items()
+        }
 
         def is_defined(host: str, text: str) -> bool:
             templar = self._templar.copy_with_new_env(available_variables=raw[host])

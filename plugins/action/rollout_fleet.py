@@ -7,15 +7,23 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.alchemist.beam.plugins.modules import balancer_member, release_channel, rollout_info, rollout_journal
+from ansible_collections.alchemist.beam.plugins.modules import (
+    balancer_member,
+    release_channel,
+    rollout_info,
+    rollout_journal,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
 
 # The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.
 IN_PROCESS = {
-    "balancer_member": balancer_member, "release_channel": release_channel, "rollout_info": rollout_info, "rollout_journal": rollout_journal,
-}  # fmt: skip
+    "balancer_member": balancer_member,
+    "release_channel": release_channel,
+    "rollout_info": rollout_info,
+    "rollout_journal": rollout_journal,
+}
 
 
 class ActionModule(Here):
@@ -23,7 +31,10 @@ class ActionModule(Here):
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         variables = task_vars or {}
-        step, given = STEPS[self._task.args["step"]], {key: value for key, value in self._task.args.items() if key != "step"}
+        step, given = (
+            STEPS[self._task.args["step"]],
+            {key: value for key, value in self._task.args.items() if key != "step"},
+        )
         told: dict[str, list[t.Any]] = {}
 
         def call(name: str, arguments: dict[str, t.Any], rehearse: bool = False) -> dict[str, t.Any]:
@@ -39,6 +50,11 @@ class ActionModule(Here):
                 told.setdefault(key, []).extend(found.pop(key, None) or ())
             return found
 
-        fleet = Fleet(lambda name: self._templar.template(variables.get(name)), variables["hostvars"], call, bool(self._task.check_mode))
+        fleet = Fleet(
+            lambda name: self._templar.template(variables.get(name)),
+            variables["hostvars"],
+            call,
+            bool(self._task.check_mode),
+        )
         found = step(fleet, **given)
         return {**found, **{key: values for key, values in told.items() if values}}

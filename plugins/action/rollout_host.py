@@ -33,12 +33,24 @@ class ActionModule(ActionBase):
         plan, held = (self._templar.template(here[name]) for name in ("rollout_plan", "rollout_held"))
         rehearsed = self._task.check_mode and "activate" in steps
         return Server(
-            name=value("name"), base=value("base"), channel=value("channel"), digest=plan["digest"], version=value("expected_version") or "",
-            color=value("color"), manager=value("manager"), unit=value("color_unit"), keep=value("keep"), abi_ignore=value("abi_ignore"),
-            allow_ghost=value("force"), force=plan.get("kind") == "restart" and plan.get("strategy") != "blue_green", stop_timeout=value("stop_timeout"),
-            boot_timeout=value("boot_timeout"), health=value("gate"), fence=held.get("fence") if held.get("mine") else None,
+            name=value("name"),
+            base=value("base"),
+            channel=value("channel"),
+            digest=plan["digest"],
+            version=value("expected_version") or "",
+            color=value("color"),
+            manager=value("manager"),
+            unit=value("color_unit"),
+            keep=value("keep"),
+            abi_ignore=value("abi_ignore"),
+            allow_ghost=value("force"),
+            force=plan.get("kind") == "restart" and plan.get("strategy") != "blue_green",
+            stop_timeout=value("stop_timeout"),
+            boot_timeout=value("boot_timeout"),
+            health=value("gate"),
+            fence=held.get("fence") if held.get("mine") else None,
             reach=value("reach") if rehearsed else {},
-        )  # fmt: skip
+        )
 
     def _defaults(self, module: str) -> dict[str, t.Any]:
         """What a play sets in module_defaults for the module that is called."""

@@ -28,27 +28,45 @@ class ActionModule(ActionBase):
         given = dict(self._task.args)
         variables = _variables(task_vars or {})
         own = self._templar.template((task_vars or {}).get(OWN) or [])
-        found = strays(variables, [part.strip() for part in own.split(",")] if isinstance(own, str) else [str(name) for name in own])
+        found = strays(
+            variables,
+            [part.strip() for part in own.split(",")] if isinstance(own, str) else [str(name) for name in own],
+        )
         wrong = [told(stray, len(variables)) for stray in found if stray.refused]
         if wrong:
-            wrong = ["Nothing reads these variables, so they would be ignored.", *wrong, WAY_OUT % (OWN, ", ".join(s.name for s in found if s.refused))]
+            wrong = [
+                "Nothing reads these variables, so they would be ignored.",
+                *wrong,
+                WAY_OUT % (OWN, ", ".join(s.name for s in found if s.refused)),
+            ]
         wrong += _once("%s (of %s)" % (said, host) for host, each in variables.items() for said in strange_in(each))
         servers = given.get("servers")
         if not wrong and servers is not None and not servers:
             pattern = given.get("pattern") or "beam"
-            wrong.append("The pattern %s matches no host. Put the servers into the group `beam` of the inventory, or say beam_hosts." % pattern)
+            wrong.append(
+                "The pattern %s matches no host. Put the servers into the group `beam` of the inventory, or say beam_hosts."
+                % pattern
+            )
         if given.get("rollout") is not None:
             everyone = (task_vars or {}).get("ansible_play_hosts_all") or []
             groups = ((task_vars or {}).get("groups") or {}).get("all") or []
             told_already = {said.rpartition(" (of ")[0] for said in wrong}
-            more = problems({**given["rollout"], "inventory": [*groups, "localhost"]}, list(everyone), list(servers or ()), self._file)
+            more = problems(
+                {**given["rollout"], "inventory": [*groups, "localhost"]},
+                list(everyone),
+                list(servers or ()),
+                self._file,
+            )
             wrong += [said for said in more if said not in told_already]
         unread = [stray.name for stray in found if not stray.refused]
         wrong = NOTHING_NAMED.each(wrong)  # a setting that is refused may be a URL with a password
         if wrong:
             return {"failed": True, "changed": False, "msg": " ".join(wrong), "problems": wrong}
         for stray in found:
-            Display().warning("nothing here reads the variable %s" % told(stray, len(variables)).replace("there is nothing like it.", "it is ignored"))
+            Display().warning(
+                "nothing here reads the variable %s"
+                % told(stray, len(variables)).replace("there is nothing like it.", "it is ignored")
+            )
         return {"changed": False, "unread": unread}
 
     def _file(self, path: str) -> str:
@@ -69,8 +87,13 @@ def _variables(task_vars: Vars) -> dict[str, Vars]:
     pattern = task_vars.get("beam_hosts")
     names = re.split(r"[:,&!]+", pattern) if isinstance(pattern, str) else []
     here = str(task_vars.get("inventory_hostname") or "localhost")
-    found: dict[str, Vars] = {here: {key: value for key, value in task_vars.items() if key not in ("hostvars", "vars", "groups")}}
-    wanted = [*(task_vars.get("ansible_play_hosts_all") or ()), *(host for name in ("beam", "build", "image", *names) for host in groups.get(name) or ())]
+    found: dict[str, Vars] = {
+        here: {key: value for key, value in task_vars.items() if key not in ("hostvars", "vars", "groups")}
+    }
+    wanted = [
+        *(task_vars.get("ansible_play_hosts_all") or ()),
+        *(host for name in ("beam", "build", "image", *names) for host in groups.get(name) or ()),
+    ]
     for host in dict.fromkeys([*wanted, *(name for name in names if name in (groups.get("all") or ())), "localhost"]):
         raw = getattr(hostvars, "raw_get", None)
         if host != here and raw is not None:

@@ -52,7 +52,9 @@ def _quietly(method: Method) -> Method:
                 return
             except Exception as exc:
                 self._quiet = False
-                self._display.warning("the callback alchemist.beam.quiet could not go on in %s: %s: %s" % (name, type(exc).__name__, exc))
+                self._display.warning(
+                    "the callback alchemist.beam.quiet could not go on in %s: %s: %s" % (name, type(exc).__name__, exc)
+                )
         getattr(super(CallbackModule, self), name)(*args, **kwargs)
 
     return t.cast("Method", chosen)
@@ -108,7 +110,9 @@ class CallbackModule(Default):
             said = self._progress.begins(host.get_name(), step, bool(task.check_mode))
             self._show([said] if said else [], constants.COLOR_HIGHLIGHT)
         else:
-            begun = self._screen.begins(host.get_name(), task.get_name().strip(), str(task.resolved_action or task.action), task._uuid)
+            begun = self._screen.begins(
+                host.get_name(), task.get_name().strip(), str(task.resolved_action or task.action), task._uuid
+            )
             self._show(begun, constants.COLOR_HIGHLIGHT)
 
     def _learn(self, result: t.Any) -> None:
@@ -130,7 +134,15 @@ class CallbackModule(Default):
         self._warn(result)
         task = result.task
         step = bool(task.get_vars().get("rollout_step"))
-        self._show(self._screen.ok(result.host.get_name(), task.get_name().strip(), str(task.resolved_action or task.action), result.result, step))
+        self._show(
+            self._screen.ok(
+                result.host.get_name(),
+                task.get_name().strip(),
+                str(task.resolved_action or task.action),
+                result.result,
+                step,
+            )
+        )
 
     @_quietly
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
@@ -142,7 +154,10 @@ class CallbackModule(Default):
         self._progress.failing = True
         self._warn(result)
         host, task = result.host.get_name(), result.task.get_name().strip()
-        self._show(self._screen.failed(host, task, result.result, ignore_errors), constants.COLOR_SKIP if ignore_errors else constants.COLOR_ERROR)
+        self._show(
+            self._screen.failed(host, task, result.result, ignore_errors),
+            constants.COLOR_SKIP if ignore_errors else constants.COLOR_ERROR,
+        )
 
     @_quietly
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
@@ -151,7 +166,13 @@ class CallbackModule(Default):
     @_quietly
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._settle()
-        said = self._screen.failed(result.host.get_name(), result.task.get_name().strip(), result.result, result.task.ignore_unreachable, "unreachable")
+        said = self._screen.failed(
+            result.host.get_name(),
+            result.task.get_name().strip(),
+            result.result,
+            result.task.ignore_unreachable,
+            "unreachable",
+        )
         self._show(said, constants.COLOR_UNREACHABLE)
 
     @_quietly
@@ -179,7 +200,9 @@ class CallbackModule(Default):
         self._settle()
         found = result.result.get("results") if result.task.loop else [result.result]
         diffs = [self._get_diff(one["diff"]) for one in found or () if one.get("diff") and one.get("changed")]
-        self._show(self._screen.diffs(result.host.get_name(), result.task.get_name().strip(), [diff for diff in diffs if diff]))
+        self._show(
+            self._screen.diffs(result.host.get_name(), result.task.get_name().strip(), [diff for diff in diffs if diff])
+        )
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._settle()

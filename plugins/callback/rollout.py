@@ -83,7 +83,10 @@ def _harmless(method: Method) -> Method:
             method(self, *args, **kwargs)
         except Exception as exc:
             # What a rollout does is worth more than what is said about it.
-            self._warn("the callback alchemist.beam.rollout could not go on in %s: %s: %s" % (method.__name__, type(exc).__name__, exc))
+            self._warn(
+                "the callback alchemist.beam.rollout could not go on in %s: %s: %s"
+                % (method.__name__, type(exc).__name__, exc)
+            )
 
     return t.cast("Method", guarded)
 
@@ -185,4 +188,6 @@ class CallbackModule(CallbackBase):
             for path in self._written.get(key, []):
                 self._display.display("report: %s" % path)
         if self._progress.moving and not self._reports:
-            self._warn("this rollout ended without a verdict. alchemist.beam.status tells what it left, and the next rollout goes on from there")
+            self._warn(
+                "this rollout ended without a verdict. alchemist.beam.status tells what it left, and the next rollout goes on from there"
+            )

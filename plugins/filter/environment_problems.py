@@ -53,7 +53,10 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._environment import
 def environment_problems(values: t.Any, option: str, reserved: t.Sequence[str] = ()) -> list[str]:
     found = problems(values, option, reserved)
     for text in doubtful(values):
-        Display().warning("%s: %s is what the node gets of this number. If it was written otherwise, put it in quotes." % (option, text))
+        Display().warning(
+            "%s: %s is what the node gets of this number. If it was written otherwise, put it in quotes."
+            % (option, text)
+        )
     return found
 
 

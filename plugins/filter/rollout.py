@@ -42,6 +42,9 @@ class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found: dict[str, t.Callable[..., t.Any]] = {
             "rollout_batch": batch,
-            "rollout_members": members_of, "rollout_urls": rollout_urls, "rollout_canary": judge, "rollout_summary": summarize,
+            "rollout_members": members_of,
+            "rollout_urls": rollout_urls,
+            "rollout_canary": judge,
+            "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

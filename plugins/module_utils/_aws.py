@@ -30,28 +30,79 @@ AWS_SPEC: dict[str, dict[str, t.Any]] = {
 }
 INSTALL = "Install boto3 where the task runs; a virtual environment that ansible_python_interpreter names will do"
 
-BUSY, CREDENTIALS, DENIED, REFUSED, UNREACHABLE, OPTION = "busy", "credentials", "denied", "refused", "unreachable", "option"
+BUSY, CREDENTIALS, DENIED, REFUSED, UNREACHABLE, OPTION = (
+    "busy",
+    "credentials",
+    "denied",
+    "refused",
+    "unreachable",
+    "option",
+)
 _CODES: dict[str, frozenset[str]] = {
-    BUSY: frozenset((
-        "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout",
-        "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalError", "InternalServerError", "InternalServiceError",
-        "ResourceContention", "ResourceContentionFault",
-    )),
-    CREDENTIALS: frozenset((
-        "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidToken", "SignatureDoesNotMatch", "InvalidSignatureException",
-        "UnrecognizedClientException", "MissingAuthenticationToken", "InvalidAccessKeyId", "AuthFailure", "RequestExpired", "RequestTimeTooSkewed",
-        "IncompleteSignature",
-    )),
-    DENIED: frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted", "Forbidden")),
-}  # fmt: skip
+    BUSY: frozenset(
+        (
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "RequestTimeout",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "InternalFailure",
+            "InternalError",
+            "InternalServerError",
+            "InternalServiceError",
+            "ResourceContention",
+            "ResourceContentionFault",
+        )
+    ),
+    CREDENTIALS: frozenset(
+        (
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "InvalidToken",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "UnrecognizedClientException",
+            "MissingAuthenticationToken",
+            "InvalidAccessKeyId",
+            "AuthFailure",
+            "RequestExpired",
+            "RequestTimeTooSkewed",
+            "IncompleteSignature",
+        )
+    ),
+    DENIED: frozenset(
+        ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted", "Forbidden")
+    ),
+}
 # Of botocore's exceptions, by their classes or one of the parents': botocore need not be there to be understood.
 _CLASSES: dict[str, frozenset[str]] = {
-    CREDENTIALS: frozenset(("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError")),
-    UNREACHABLE: frozenset((
-        "HTTPClientError", "ConnectionError", "OSError", "ConnectionClosedError", "ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError",
-    )),
+    CREDENTIALS: frozenset(
+        (
+            "NoCredentialsError",
+            "PartialCredentialsError",
+            "CredentialRetrievalError",
+            "TokenRetrievalError",
+            "UnauthorizedSSOTokenError",
+        )
+    ),
+    UNREACHABLE: frozenset(
+        (
+            "HTTPClientError",
+            "ConnectionError",
+            "OSError",
+            "ConnectionClosedError",
+            "ReadTimeoutError",
+            "ConnectTimeoutError",
+            "ResponseParserError",
+        )
+    ),
     OPTION: frozenset(("BotoCoreError",)),
-}  # fmt: skip
+}
 
 # Whatever these raise about an answer that has come is the answer's fault.
 _PARSERS = frozenset(("botocore", "dateutil", "xml", "http", "urllib3", "email", "json", "datetime"))
@@ -125,8 +176,12 @@ def _within(limits: Limits) -> t.Iterator[_deadline.Limit]:
 
 
 def ask(
-    client: t.Any, operation: str, limits: Limits, parameters: t.Mapping[str, t.Any], refuse: t.Callable[[Exception], t.Optional[BeamError]],
-) -> t.Any:  # fmt: skip
+    client: t.Any,
+    operation: str,
+    limits: Limits,
+    parameters: t.Mapping[str, t.Any],
+    refuse: t.Callable[[Exception], t.Optional[BeamError]],
+) -> t.Any:
     """The answer to one call. refuse: makes the caller's own error of a NoAnswer, where a part is missing that is asked for later."""
     with _within(limits) as limit:
         try:
@@ -146,7 +201,9 @@ class NoAnswer(ConnectionError):
 class _Answer(dict[str, t.Any]):
     """A part of an answer. One that is not there is an error that names the server."""
 
-    def __init__(self, parts: t.Mapping[str, t.Any], server: str, refuse: t.Callable[[Exception], t.Optional[BeamError]]) -> None:
+    def __init__(
+        self, parts: t.Mapping[str, t.Any], server: str, refuse: t.Callable[[Exception], t.Optional[BeamError]]
+    ) -> None:
         super().__init__(parts)
         self._server, self._refuse = server, refuse
 
@@ -163,7 +220,20 @@ def _checked(answer: t.Any, server: str, refuse: t.Callable[[Exception], t.Optio
 
 def refused_by_parser(exc: BaseException) -> str:
     """Why a library could not make sense of an answer; "" for what went wrong elsewhere, that is: a bug of ours."""
-    if not isinstance(exc, (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, IndexError, AssertionError, RuntimeError)):
+    if not isinstance(
+        exc,
+        (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+            IndexError,
+            AssertionError,
+            RuntimeError,
+        ),
+    ):
         return ""
     trace: t.Optional[types.TracebackType] = exc.__traceback__
     names = []
@@ -219,7 +289,9 @@ def guard_connections() -> None:
             this = t.cast(t.Any, self)
             timeout = this.timeout if isinstance(this.timeout, (int, float)) else None
             try:
-                return _deadline.connect(this._dns_host, this.port, timeout, this.source_address, this.socket_options or ())
+                return _deadline.connect(
+                    this._dns_host, this.port, timeout, this.source_address, this.socket_options or ()
+                )
             except _deadline.TIMEOUTS as exc:
                 raise exceptions.ConnectTimeoutError(this, "Connection to %s timed out" % this.host) from exc
             except OSError as exc:
@@ -240,9 +312,14 @@ def guard_connections() -> None:
 
 
 def make_client(
-    service: str, options: t.Mapping[str, t.Any], limits: Limits, what: str, code: str = "aws_option", hint: str = "Check profile, region and endpoint_url",
+    service: str,
+    options: t.Mapping[str, t.Any],
+    limits: Limits,
+    what: str,
+    code: str = "aws_option",
+    hint: str = "Check profile, region and endpoint_url",
     install: str = INSTALL,
-) -> t.Any:  # fmt: skip
+) -> t.Any:
     """options: those of AWS_SPEC. what: what can't be done where they can't be used (then with this code and hint), or boto3 is not there.
     TooLate where what gives the credentials does not answer in time.
     """
@@ -251,14 +328,23 @@ def make_client(
         from botocore.exceptions import BotoCoreError
     except ImportError as exc:
         raise BeamError("boto3_missing", what, "boto3 is not installed for %s" % sys.executable, install) from exc
-    config = Config(connect_timeout=limits.connect, read_timeout=limits.read, retries={"total_max_attempts": limits.attempts, "mode": "standard"})
+    config = Config(
+        connect_timeout=limits.connect,
+        read_timeout=limits.read,
+        retries={"total_max_attempts": limits.attempts, "mode": "standard"},
+    )
     with _within(limits) as limit:
         try:
             client = client_of(
-                service, options.get("profile") or None, region_name=options.get("region") or None, endpoint_url=options.get("endpoint_url") or None,
-                config=config, aws_access_key_id=options.get("access_key") or None, aws_secret_access_key=options.get("secret_key") or None,
+                service,
+                options.get("profile") or None,
+                region_name=options.get("region") or None,
+                endpoint_url=options.get("endpoint_url") or None,
+                config=config,
+                aws_access_key_id=options.get("access_key") or None,
+                aws_secret_access_key=options.get("secret_key") or None,
                 aws_session_token=options.get("session_token") or None,
-            )  # fmt: skip
+            )
         except (BotoCoreError, ValueError) as exc:
             raise BeamError(code, what, str(exc), hint) from exc
     if limit.cut:  # botocore goes on without the credentials that it was waiting for

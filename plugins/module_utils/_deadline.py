@@ -217,8 +217,12 @@ def _resolve(host: str, port: int) -> list[t.Any]:
 
 
 def connect(
-    host: str, port: int, timeout: t.Optional[float] = None, source: t.Optional[tuple[str, int]] = None, options: t.Iterable[tuple[t.Any, ...]] = (),
-) -> Socket:  # fmt: skip
+    host: str,
+    port: int,
+    timeout: t.Optional[float] = None,
+    source: t.Optional[tuple[str, int]] = None,
+    options: t.Iterable[tuple[t.Any, ...]] = (),
+) -> Socket:
     """A connection to the first address of host that takes one; timeout: for each of them, and of the socket afterwards."""
     limit, server = _current.get(), "%s:%d" % (host, port)
     if limit is not None:
@@ -263,7 +267,9 @@ class HTTPConnection(http.client.HTTPConnection):
 
 
 class HTTPSConnection(http.client.HTTPSConnection):
-    def __init__(self, host: str, port: t.Optional[int], context: ssl.SSLContext, timeout: t.Optional[float] = None) -> None:
+    def __init__(
+        self, host: str, port: t.Optional[int], context: ssl.SSLContext, timeout: t.Optional[float] = None
+    ) -> None:
         context.sslsocket_class = TlsSocket
         super().__init__(host, port, context=context, timeout=timeout)
         self._tls = context
@@ -301,8 +307,12 @@ def http_parts(url: str) -> SplitResult:
 
 
 def http_connection(
-    scheme: str, host: str, port: t.Optional[int], timeout: t.Optional[float], context: t.Optional[ssl.SSLContext],
-) -> http.client.HTTPConnection:  # fmt: skip
+    scheme: str,
+    host: str,
+    port: t.Optional[int],
+    timeout: t.Optional[float],
+    context: t.Optional[ssl.SSLContext],
+) -> http.client.HTTPConnection:
     """context: of https alone."""
     if scheme == "https":
         return HTTPSConnection(host, port, t.cast(ssl.SSLContext, context), timeout)

@@ -72,5 +72,14 @@ def foreseen(exc: Exception) -> BeamError:
     trace = exc.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = " (%s:%d)" % (trace.tb_frame.f_code.co_filename.rpartition("/")[2], trace.tb_lineno) if trace is not None else ""
-    return BeamError("internal", "Something unforeseen went wrong", "%s: %s%s" % (type(exc).__name__, exc, where), "It is a bug: report it, with this line")
+    where = (
+        " (%s:%d)" % (trace.tb_frame.f_code.co_filename.rpartition("/")[2], trace.tb_lineno)
+        if trace is not None
+        else ""
+    )
+    return BeamError(
+        "internal",
+        "Something unforeseen went wrong",
+        "%s: %s%s" % (type(exc).__name__, exc, where),
+        "It is a bug: report it, with this line",
+    )

@@ -36,7 +36,9 @@ class Mask:
 
     def __init__(self, named: t.Union[t.Mapping[str, str], t.Iterable[tuple[str, str]]] = (), least: int = 8) -> None:
         """named: variables and their values. least: the letters from which on a value counts whose name does not say that it is secret."""
-        self._named = tuple((str(name), str(value)) for name, value in (named.items() if isinstance(named, t.Mapping) else named))
+        self._named = tuple(
+            (str(name), str(value)) for name, value in (named.items() if isinstance(named, t.Mapping) else named)
+        )
         self._least = least
         self._made: t.Optional[_Forms] = None
 

@@ -37,15 +37,20 @@ _HOST = r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,}(?::\d+)?"
 # Where no name says that it is a secret, these are none: paths, addresses, hosts, URLs that are only a place, nodes, modules, versions, regions, numbers.
 _PLAIN = re.compile(
     r"/[\w./@-]*|%s|%s|[a-z][a-z0-9+.-]*://[\w.\[\]:-]*(?:/[\w.~-]{0,24}){0,8}|[\w.+-]+@[\w.-]+|[A-Z]\w*(?:\.[A-Z]\w*)+|v?\d+(?:\.\d+){1,3}(?:[-+][\w.]+)?"
-    r"|[a-z]{2}(?:-[a-z]+)+-\d|[-+]?\d{1,15}(?:\.\d*)?\s*(?:ms|s|m|h|d|[kKMGT]i?B?|%%)?|[A-Za-z_]{1,8}\.UTF-?8|[A-Z][a-z]+/[A-Z]\w+" % (_ADDRESS, _HOST)
+    r"|[a-z]{2}(?:-[a-z]+)+-\d|[-+]?\d{1,15}(?:\.\d*)?\s*(?:ms|s|m|h|d|[kKMGT]i?B?|%%)?|[A-Za-z_]{1,8}\.UTF-?8|[A-Z][a-z]+/[A-Z]\w+"
+    % (_ADDRESS, _HOST)
 )
 _PATH = re.compile(r"(?:/[a-z0-9._][a-z0-9._-]{0,30}){2,}/?")
 _SHORT_NUMBER = re.compile(r"[-+]?\d{0,5}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s/?#\"'<>]*)@([^\s/?#@\"'<>]*)([^\s?#\"'<>]*)")
 # A password with a slash in it, which it should not have. What is a port and a path with an @ in it is none.
-_BAD_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s:/?#@\[\]\"'<>]*:(?!\d+/)[^\s@\"'<>]*)@([^\s/?#@\"'<>]*)([^\s?#\"'<>]*)")
+_BAD_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s:/?#@\[\]\"'<>]*:(?!\d+/)[^\s@\"'<>]*)@([^\s/?#@\"'<>]*)([^\s?#\"'<>]*)"
+)
 _QUERY = re.compile(r"[?&;]([\w.-]+)=([^&;\s\"'<>#]+)")
-_DSN = re.compile(r"\b(?:password|passwd|pwd|sslpassword)\s*=\s*(?:'([^']+)'|\"([^\"]+)\"|([^\s;&\"']+))", re.IGNORECASE)
+_DSN = re.compile(
+    r"\b(?:password|passwd|pwd|sslpassword)\s*=\s*(?:'([^']+)'|\"([^\"]+)\"|([^\s;&\"']+))", re.IGNORECASE
+)
 _LINE = 8  # letters of one line, or of one part of a list
 _FEWEST = 4
 _MOST = 1 << 16  # letters of a value that is taken apart
@@ -75,7 +80,12 @@ def _of(name: str, value: str, least: int) -> t.Iterator[str]:
             yield value
             if value != value.strip():
                 yield value.strip()
-    elif len(value) >= least and not name.startswith(("RELEASE_", "ERL_")) and not _PLAIN.fullmatch(value) and not all(map(_is_plain, value.split(","))):
+    elif (
+        len(value) >= least
+        and not name.startswith(("RELEASE_", "ERL_"))
+        and not _PLAIN.fullmatch(value)
+        and not all(map(_is_plain, value.split(",")))
+    ):
         yield value
     if len(value) > _MOST:
         return
@@ -84,7 +94,9 @@ def _of(name: str, value: str, least: int) -> t.Iterator[str]:
         yield "".join(filter(None, match.groups()))
     if "\n" in value:
         # A log shows it line by line.
-        yield from (line.strip() for line in value.split("\n") if len(line.strip()) >= _LINE and not line.startswith("-----"))
+        yield from (
+            line.strip() for line in value.split("\n") if len(line.strip()) >= _LINE and not line.startswith("-----")
+        )
     if value.lstrip()[:1] in ("{", "["):
         yield from _of_json(name, value, least)
     elif sure and "://" not in value:
@@ -137,14 +149,25 @@ def forms(piece: str) -> set[str]:
     """How a text may hold it; base64 is told by `base64_cores`."""
     data = piece.encode("utf-8", "surrogatepass")
     found = {piece, data.hex(), data.hex().upper()}
-    quoted = {quote(piece, safe=safe, errors="replace") for safe in ("", "/", "!*'()~", ":/?#[]@!$&'()*+,;=~")} | {quote_plus(piece, errors="replace")}
+    quoted = {quote(piece, safe=safe, errors="replace") for safe in ("", "/", "!*'()~", ":/?#[]@!$&'()*+,;=~")} | {
+        quote_plus(piece, errors="replace")
+    }
     found |= quoted | {re.sub(r"%[0-9A-F]{2}", lambda code: code.group().lower(), one) for one in quoted}
     inner = {json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1]}
     # As Elixir inspects, JSON within JSON, a list of a single quoted text.
-    inner |= {one.replace("#{", "\\#{") for one in inner} | {json.dumps(one)[1:-1] for one in inner} | {one.replace("/", "\\/") for one in inner}
+    inner |= (
+        {one.replace("#{", "\\#{") for one in inner}
+        | {json.dumps(one)[1:-1] for one in inner}
+        | {one.replace("/", "\\/") for one in inner}
+    )
     found |= inner | {piece.replace("\\", "\\\\").replace("'", "\\'"), repr(piece)[1:-1]}
     # A shell, YAML, the environment files of the role service.
-    found |= {piece.replace("'", "'\\''"), piece.replace("'", "'\"'\"'"), piece.replace("'", "''"), re.sub(r'([\\"$`])', r"\\\1", piece)}
+    found |= {
+        piece.replace("'", "'\\''"),
+        piece.replace("'", "'\"'\"'"),
+        piece.replace("'", "''"),
+        re.sub(r'([\\"$`])', r"\\\1", piece),
+    }
     escaped = html.escape(piece)
     found |= {escaped, html.escape(piece, quote=False), escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")}
     if not piece.isascii():

@@ -17,7 +17,9 @@ from ._mask_forms import common, says_secret
 
 _WHOLE_USERINFO = ("http", "https", "s3", "git+https", "git+http")  # the user may be a token, or a key
 _USERINFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s/?#\"'<>\\]{1,2000})@")
-_BAD_USERINFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s:/?#@\[\]\"'<>]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s@\"'<>]{1,2000})@")
+_BAD_USERINFO = re.compile(
+    r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s:/?#@\[\]\"'<>]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s@\"'<>]{1,2000})@"
+)
 _QUOTED_USERINFO = re.compile(r"(%3A%2F%2F)((?:[^\s%&\"'<>]|%(?!40|2F)[0-9A-F]{2}){1,2000})(%40)", re.IGNORECASE)
 _QUERY = re.compile(
     r"((?:[?&;]|\\u0026|%26|%3F)(?:X-Amz-(?:Signature|Security-Token|Credential)|Signature|AWSAccessKeyId|sig|token|[a-z]+_token|api_?key|key|"
@@ -42,14 +44,18 @@ _MARKS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox"
 _WEBHOOK = re.compile(
     r"\b(https?://(?:hooks\.[\w.-]{1,200}|[\w.-]{1,200}\.webhook\.office\.com|[\w.:-]{1,200}(?:/[\w.-]{1,40}){0,4}/webhooks?))/[^\s\"'<>]{6,4000}"
 )
-_SET = re.compile(r"(?<![A-Za-z0-9_])([A-Z][A-Z0-9_]{2,100})=(\"[^\"\n]{1,8000}\"|'[^'\n]{1,8000}'|[^\s\"'$<{(][^\s\"']{3,8000})")
+_SET = re.compile(
+    r"(?<![A-Za-z0-9_])([A-Z][A-Z0-9_]{2,100})=(\"[^\"\n]{1,8000}\"|'[^'\n]{1,8000}'|[^\s\"'$<{(][^\s\"']{3,8000})"
+)
 _SAID = re.compile(
     r"((?:password|passwd|passphrase|secret_key_base|secret_access_key|private_key|api_key|client_secret)[\"']?\s{0,2}(?::|=>|=)\s{0,2})"
     r"(?:\"(?:[^\"\\\n]|\\.){1,8000}\"|(?:<<)?\\\"(?:[^\"\\\n]){1,8000}\\\")",
     re.IGNORECASE,
 )
 _DSN = re.compile(r"\b((?:ssl)?password=)(?:'[^'\n]{1,2000}'|[^\s;&\"'*]{1,2000})", re.IGNORECASE)
-_COOKIE = re.compile(r"((?:-setcookie|--cookie)(?:\s{1,4}|\"?,\s{0,2}\"?)(?:\S{1,200}@\S{1,200}\s{1,4})?[\"']?)(?!unused\b)[^\s\"'$,]{1,255}")
+_COOKIE = re.compile(
+    r"((?:-setcookie|--cookie)(?:\s{1,4}|\"?,\s{0,2}\"?)(?:\S{1,200}@\S{1,200}\s{1,4})?[\"']?)(?!unused\b)[^\s\"'$,]{1,255}"
+)
 
 
 def shapeless(text: str, hidden: str) -> str:
@@ -90,12 +96,19 @@ def _userinfo(found: re.Match[str], hidden: str) -> str:
 def _set(found: re.Match[str], hidden: str) -> str:
     name, value = found.groups()
     bare = value.strip("\"'")
-    return "%s=%s" % (name, hidden) if says_secret(name) and not common(bare) and not bare.startswith(("$", "<", "{", "/")) else found.group()
+    return (
+        "%s=%s" % (name, hidden)
+        if says_secret(name) and not common(bare) and not bare.startswith(("$", "<", "{", "/"))
+        else found.group()
+    )
 
 
 def has_userinfo(text: str) -> bool:
     """Whether there is a URL with a password, or with what may be a token."""
-    return any(":" in found.group(2) or found.group(1).lower() in _WHOLE_USERINFO for found in [*_USERINFO.finditer(text), *_BAD_USERINFO.finditer(text)])
+    return any(
+        ":" in found.group(2) or found.group(1).lower() in _WHOLE_USERINFO
+        for found in [*_USERINFO.finditer(text), *_BAD_USERINFO.finditer(text)]
+    )
 
 
 def credentials_of(text: str) -> list[str]:
@@ -109,7 +122,11 @@ def credentials_of(text: str) -> list[str]:
         found += [userinfo if colon else "", password, user if scheme.lower() in _WHOLE_USERINFO else ""]
     found += [match.group().partition(match.group(1))[2] for match in _QUERY.finditer(text)]
     # A word that stands everywhere would be taken out of everything.
-    return sorted({part for part in found if len(part) > 3 and not common(part)} | {part for part in found if ":" in part}, key=len, reverse=True)
+    return sorted(
+        {part for part in found if len(part) > 3 and not common(part)} | {part for part in found if ":" in part},
+        key=len,
+        reverse=True,
+    )
 
 
 def strings(value: t.Any) -> t.Iterator[str]:

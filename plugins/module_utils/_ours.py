@@ -77,7 +77,11 @@ def _objection(place: str, info: os.stat_result) -> Foreign | None:
         acl = _has_acl(place)
         who = _others_of(info.st_gid) or ("others (by an access control list)" if acl else "")
         if who:
-            return Foreign(place, "%s may write to it (mode %04o)" % (who, mode), "%s %s" % ("setfacl -b" if acl else "chmod g-w", place))
+            return Foreign(
+                place,
+                "%s may write to it (mode %04o)" % (who, mode),
+                "%s %s" % ("setfacl -b" if acl else "chmod g-w", place),
+            )
     return None
 
 

@@ -25,7 +25,9 @@ def read_stat(pid: int) -> Stat:
     # The command may hold blanks and parentheses: the fields begin after the last one.
     left, right = data.index(b"("), data.rindex(b")")
     fields = data[right + 2 :].split()
-    return Stat(int(fields[1]), int(fields[19]), fields[0].decode("ascii"), data[left + 1 : right].decode("utf-8", "replace"))
+    return Stat(
+        int(fields[1]), int(fields[19]), fields[0].decode("ascii"), data[left + 1 : right].decode("utf-8", "replace")
+    )
 
 
 def open_files(pid: int) -> list[str]:

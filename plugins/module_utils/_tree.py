@@ -72,7 +72,10 @@ def _remove(top: str, parent: int, label: str) -> None:
                 name = level.left.pop()
                 try:
                     handle = _instead(handle, _open_to_empty(name, handle))
-                except (NotADirectoryError, FileNotFoundError):  # somebody has put something else there meanwhile, such as a link
+                except (
+                    NotADirectoryError,
+                    FileNotFoundError,
+                ):  # somebody has put something else there meanwhile, such as a link
                     _unlink(name, handle, label)
                     continue
                 if _mount_of(handle) != mount:
@@ -83,8 +86,12 @@ def _remove(top: str, parent: int, label: str) -> None:
             if levels:
                 handle = _instead(handle, os.open("..", _DIRECTORY, dir_fd=handle))
                 if _identity(handle) != levels[-1].identity:
-                    raise BeamError("tree_moved", "%s can't be removed" % label, "somebody moves directories in it meanwhile",
-                                    "End what works there, and run it again")
+                    raise BeamError(
+                        "tree_moved",
+                        "%s can't be removed" % label,
+                        "somebody moves directories in it meanwhile",
+                        "End what works there, and run it again",
+                    )
             _rmdir(level.name, handle if levels else parent, label)
     finally:
         os.close(handle)
@@ -129,7 +136,9 @@ def _named(label: str, name: str) -> t.Iterator[None]:
 
 
 def _mounted(label: str, name: str) -> BeamError:
-    return BeamError("mount_below", "%s can't be removed" % label, "%s in it is a mount point" % name, "Unmount it first")
+    return BeamError(
+        "mount_below", "%s can't be removed" % label, "%s in it is a mount point" % name, "Unmount it first"
+    )
 
 
 def _identity(handle: int) -> tuple[int, int]:
@@ -182,13 +191,21 @@ def walk(root: str) -> t.Iterator[tuple[str, list[str], list[str]]]:
                     (names if _leads_to_directory(entry) else files).append(entry.name)
         except OSError:
             continue
-        if len(directory) > _PATH_MAX // 8 and any(len(os.fsencode(os.path.join(directory, name))) >= _PATH_MAX for name in names + files):
+        if len(directory) > _PATH_MAX // 8 and any(
+            len(os.fsencode(os.path.join(directory, name))) >= _PATH_MAX for name in names + files
+        ):
             raise BeamError(
-                "tree_too_deep", "%s can't be read" % root, "directories in it are so deep that they have no path any more: %.*s..." % (_SHOWN, directory),
+                "tree_too_deep",
+                "%s can't be read" % root,
+                "directories in it are so deep that they have no path any more: %.*s..." % (_SHOWN, directory),
                 "Find out what made them, and remove them (rm -rf)",
             )
         yield directory, names, files
-        left += [os.path.join(directory, name) for name in reversed(names) if not os.path.islink(os.path.join(directory, name))]
+        left += [
+            os.path.join(directory, name)
+            for name in reversed(names)
+            if not os.path.islink(os.path.join(directory, name))
+        ]
 
 
 def _leads_to_directory(entry: os.DirEntry[str]) -> bool:

@@ -181,7 +181,10 @@ def main() -> None:
         argument_spec={
             **AWS_SPEC,
             "name": {"type": "str", "required": True},
-            "launch_template": {"type": "dict", "options": {"name": {"type": "str", "required": True}, "version": {"type": "str", "required": True}}},
+            "launch_template": {
+                "type": "dict",
+                "options": {"name": {"type": "str", "required": True}, "version": {"type": "str", "required": True}},
+            },
             "keep_template": {"type": "bool", "default": False},
             "subnets": {"type": "list", "elements": "str", "default": []},
             "min_size": {"type": "int", "required": True},

@@ -148,7 +148,10 @@ from ansible_collections.alchemist.beam.plugins.module_utils._aws import AWS_SPE
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**AWS_SPEC, "groups": {"type": "list", "elements": "str", "required": True, "aliases": ["group", "name"]}},
+        argument_spec={
+            **AWS_SPEC,
+            "groups": {"type": "list", "elements": "str", "required": True, "aliases": ["group", "name"]},
+        },
         supports_check_mode=True,
     )
     run(module, lambda: run_info(module.params))

@@ -201,7 +201,11 @@ def main() -> None:
             "state": {"type": "str", "choices": ["refreshed", "cancelled", "rolled_back"], "default": "refreshed"},
             "launch_template": {
                 "type": "dict",
-                "options": {"id": {"type": "str"}, "name": {"type": "str"}, "version": {"type": "str", "default": "$Latest"}},
+                "options": {
+                    "id": {"type": "str"},
+                    "name": {"type": "str"},
+                    "version": {"type": "str", "default": "$Latest"},
+                },
             },
             "min_healthy": {"type": "int", "default": 90},
             "max_healthy": {"type": "int"},

@@ -264,7 +264,13 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.explain impor
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import foresee
-from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of, managers_of
+from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import (
+    HEALTH_SPEC,
+    NODE_SPEC,
+    health_of,
+    manager_of,
+    managers_of,
+)
 
 
 def main() -> None:
@@ -291,14 +297,34 @@ def main() -> None:
             manager = managers[serving]
         status = manager.status()
         mask = manager.mask()
-        facts = gather(options["base"], options["name"], status, options["crash_dumps"], options["timeout"], options["pointer"], mask)
+        facts = gather(
+            options["base"],
+            options["name"],
+            status,
+            options["crash_dumps"],
+            options["timeout"],
+            options["pointer"],
+            mask,
+        )
         answer = ask_once(health, status.process, mask) if status.process and options["health"] else None
         well = status.process is not None and (answer is None or answer["passed"])
         end = None if well else ending(options["base"])
-        restart = foresee(options["base"], options["name"], options["expect_version"], status) if options["expect_version"] else None
+        restart = (
+            foresee(options["base"], options["name"], options["expect_version"], status)
+            if options["expect_version"]
+            else None
+        )
         reason = why_down(manager, status)
         why = {"why": reason.text if reason else None, "misconfigured": reason is not None and reason.setting}
-        return {"changed": False, **facts, **colors, "health": answer, **why, "restart": restart, "ending": end and end.why}
+        return {
+            "changed": False,
+            **facts,
+            **colors,
+            "health": answer,
+            **why,
+            "restart": restart,
+            "ending": end and end.why,
+        }
 
     run(module, work)
 

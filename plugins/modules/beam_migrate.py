@@ -169,8 +169,14 @@ def main() -> None:
     def work() -> dict[str, object]:
         check_fence(options["base"], options["name"], fence_of(options))
         request = Request(
-            options["base"], options["name"], options["version"], options["expression"],
-            installed_digest(options["base"], options["name"], options["version"]), options["timeout"], options["lines"], options["force"],
+            options["base"],
+            options["name"],
+            options["version"],
+            options["expression"],
+            installed_digest(options["base"], options["name"], options["version"]),
+            options["timeout"],
+            options["lines"],
+            options["force"],
         )
         return migrate(request, manager_of(options), module.check_mode)
 

@@ -265,7 +265,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **store_spec(),
-            "state": {"type": "str", "choices": ["present", "absent", "exported", "verified", "pruned"], "default": "present"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent", "exported", "verified", "pruned"],
+                "default": "present",
+            },
             "name": {"type": "str"},
             "version": {"type": "str"},
             "path": {"type": "path"},

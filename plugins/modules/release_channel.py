@@ -139,7 +139,8 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "channel": {"type": "str", "required": True},
             "state": {
-                "type": "str", "default": "promoted",
+                "type": "str",
+                "default": "promoted",
                 "choices": ["promoted", "rolled_back", "ghosted", "unghosted", "proposed", "withdrawn"],
             },
             "version": {"type": "str"},
@@ -150,7 +151,9 @@ def main() -> None:
             "fence": {"type": "int"},
             "by": {"type": "str"},
         },
-        required_if=[("state", state, ("version", "digest"), True) for state in ("promoted", "ghosted", "unghosted", "proposed")],
+        required_if=[
+            ("state", state, ("version", "digest"), True) for state in ("promoted", "ghosted", "unghosted", "proposed")
+        ],
         supports_check_mode=True,
     )
     run(module, lambda: run_channel(module.params, module.check_mode))

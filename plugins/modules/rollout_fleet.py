@@ -153,10 +153,32 @@ unwritten:
 from ansible.module_utils.basic import AnsibleModule
 
 STEPS = [
-    "read", "wait", "draft", "foresee", "foresee_again", "plan", "roll_back", "begin", "note_leaving", "rejoin", "clear", "leave", "note_moved",
-    "join", "note_joined", "note_returning", "back_clear", "back_leave", "back_join", "note_returned", "give_way", "propose", "promote", "newcomers",
+    "read",
+    "wait",
+    "draft",
+    "foresee",
+    "foresee_again",
+    "plan",
+    "roll_back",
+    "begin",
+    "note_leaving",
+    "rejoin",
+    "clear",
+    "leave",
+    "note_moved",
+    "join",
+    "note_joined",
+    "note_returning",
+    "back_clear",
+    "back_leave",
+    "back_join",
+    "note_returned",
+    "give_way",
+    "propose",
+    "promote",
+    "newcomers",
     "verdict",
-]  # fmt: skip
+]
 
 
 def main() -> None:

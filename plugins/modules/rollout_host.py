@@ -85,7 +85,11 @@ def main() -> None:
         argument_spec={
             "point": {"type": "dict"},
             "restart": {"type": "dict"},
-            "steps": {"type": "list", "elements": "str", "choices": ["activate", "restart", "back_point", "back_restart"]},
+            "steps": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["activate", "restart", "back_point", "back_restart"],
+            },
         },
         required_one_of=[("point", "restart")],
         supports_check_mode=True,

@@ -203,7 +203,11 @@ def main() -> None:
             "html": {"type": "str"},
             "by": {"type": "str"},
         },
-        required_if=[("state", "opened", ("kind", "version", "digest")), ("state", "recorded", ("hosts",)), ("state", "closed", ("outcome", "report"))],
+        required_if=[
+            ("state", "opened", ("kind", "version", "digest")),
+            ("state", "recorded", ("hosts",)),
+            ("state", "closed", ("outcome", "report")),
+        ],
         supports_check_mode=True,
     )
     run(module, lambda: run_journal(module.params, module.check_mode))

@@ -116,9 +116,15 @@ def main() -> None:
     def work() -> dict[str, object]:
         instances = [options["unit"] + suffix for suffix in options["suffixes"] or [""]]
         wanted = of_service(
-            options["unit"], instances, options["user"], options["group"], options["base"], options["create_user"], options["adopt"],
+            options["unit"],
+            instances,
+            options["user"],
+            options["group"],
+            options["base"],
+            options["create_user"],
+            options["adopt"],
             options["ports"],
-        )  # fmt: skip
+        )
         return claim(wanted, module.check_mode)
 
     run(module, work)

@@ -35,9 +35,14 @@ def _settings(hosts: t.Sequence[str], hostvars: Vars) -> list[str]:
             unknown.setdefault(error(bad)[:300].rstrip("."), []).append(host)
         elif said:
             same.setdefault("; ".join(said), []).append(host)
-    found = ["The settings on %s could not be compared with the inventory: %s." % (", ".join(on), why) for why, on in unknown.items()]
+    found = [
+        "The settings on %s could not be compared with the inventory: %s." % (", ".join(on), why)
+        for why, on in unknown.items()
+    ]
     for text, on in same.items():
         found.append(
             "Settings of the inventory that are not on %s: %s. The nodes go on with what is there. To apply them: ansible-playbook -i INVENTORY"
-            " alchemist.beam.setup --limit %s, and then a rollout, which restarts whoever they changed for." % (", ".join(on), text, ",".join(on)))
+            " alchemist.beam.setup --limit %s, and then a rollout, which restarts whoever they changed for."
+            % (", ".join(on), text, ",".join(on))
+        )
     return found

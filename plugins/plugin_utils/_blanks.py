@@ -56,7 +56,12 @@ def empty(groups: t.Mapping[str, t.Sequence[str]], wanted: t.Mapping[str, str]) 
 
 
 def message(found: t.Sequence[Blank]) -> str:
-    lines = ["%s: %s" % (one.name, one.hint[len(one.name) + 2:] if one.hint.startswith(one.name + ": ") else one.hint) for one in found]
+    lines = [
+        "%s: %s" % (one.name, one.hint[len(one.name) + 2 :] if one.hint.startswith(one.name + ": ") else one.hint)
+        for one in found
+    ]
     return "The inventory has %d %s that only you can fill in:\n%s" % (
-        len(found), "blank" if len(found) == 1 else "blanks", "\n".join("  - %s." % line.rstrip(".") for line in lines),
+        len(found),
+        "blank" if len(found) == 1 else "blanks",
+        "\n".join("  - %s." % line.rstrip(".") for line in lines),
     )

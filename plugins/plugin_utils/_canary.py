@@ -37,7 +37,11 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
 
 def bake_report(hostvars: Vars, plan: Vars) -> tuple[dict[str, t.Any] | None, list[str]]:
     """The report of the bake, and what is to be noted of it; None where there was no canary."""
-    found = [baked for baked in (result(hostvars.get(host) or {}, "rollout_baked") for host in plan.get("order") or ()) if baked.get("bake")]
+    found = [
+        baked
+        for baked in (result(hostvars.get(host) or {}, "rollout_baked") for host in plan.get("order") or ())
+        if baked.get("bake")
+    ]
     if not found:
         return None, []
     bake, refused = dict(found[0]["bake"]), [error(baked) for baked in found if failed(baked)]
@@ -54,7 +58,11 @@ def _unfit(hostvars: Vars, host: str, plan: Vars, limits: Vars) -> dict[str, t.A
     verdict = baked.get("error")
     if verdict or failed(baked):
         # What the balancer sees of a server that is gone is no verdict on the release.
-        return _refusal("canary_lost", host, "%s; %s" % (lost, error(baked))) if lost and (verdict or {}).get("code") == "canary_worse" else {"failed": True}
+        return (
+            _refusal("canary_lost", host, "%s; %s" % (lost, error(baked)))
+            if lost and (verdict or {}).get("code") == "canary_worse"
+            else {"failed": True}
+        )
     reasons: list[str] = []
     expected = (moved.get("after") or {}).get("pid")
     if "running" not in seen:
@@ -72,7 +80,11 @@ def _unfit(hostvars: Vars, host: str, plan: Vars, limits: Vars) -> dict[str, t.A
         reasons += _memory(hostvars, host, plan, seen, float(limits.get("memory_ratio") or MEMORY_RATIO))
     if not reasons:
         return {}
-    return _refusal("canary_lost", host, "; ".join([lost, *reasons])) if lost else _refusal("canary_worse", host, "; ".join(reasons))
+    return (
+        _refusal("canary_lost", host, "; ".join([lost, *reasons]))
+        if lost
+        else _refusal("canary_worse", host, "; ".join(reasons))
+    )
 
 
 def _lost(moved: Vars, seen: Vars) -> str:
@@ -82,7 +94,11 @@ def _lost(moved: Vars, seen: Vars) -> str:
 
 def _refusal(code: str, host: str, why: str) -> dict[str, t.Any]:
     what = "the canary %s %s" % (host, "is worse than what ran before" if code == "canary_worse" else "can't be judged")
-    return {"failed": True, "msg": "%s: %s." % (what, why), "error": {"code": code, "what": what, "why": why, "next": "Look at its log"}}
+    return {
+        "failed": True,
+        "msg": "%s: %s." % (what, why),
+        "error": {"code": code, "what": what, "why": why, "next": "Look at its log"},
+    }
 
 
 def _memory(hostvars: Vars, host: str, plan: Vars, seen: Vars, ratio: float) -> list[str]:

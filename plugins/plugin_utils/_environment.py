@@ -43,7 +43,9 @@ def _problem(name: str, value: t.Any, reserved: t.Collection[str]) -> str:
     if value is None:
         return "has no value: leave it out, or write '' for an empty one"
     if isinstance(value, (t.Mapping, list, tuple, set)):
-        return "is a %s and no text: write what the application reads, such as by to_json" % ("dictionary" if isinstance(value, t.Mapping) else "list")
+        return "is a %s and no text: write what the application reads, such as by to_json" % (
+            "dictionary" if isinstance(value, t.Mapping) else "list"
+        )
     if "\0" in as_text(value):
         return "has a zero byte, which no environment can hold: encode it (b64encode), or put it into a file (service_files)"
     return ""
@@ -52,7 +54,11 @@ def _problem(name: str, value: t.Any, reserved: t.Collection[str]) -> str:
 def doubtful(values: t.Any) -> list[str]:
     """Numbers that may have been written otherwise, as NAME=text."""
     items = values.items() if isinstance(values, t.Mapping) else ()
-    return sorted("%s=%s" % (name, _number(value)) for name, value in items if isinstance(value, float) and _as_written(value) is None and _unlike(value))
+    return sorted(
+        "%s=%s" % (name, _number(value))
+        for name, value in items
+        if isinstance(value, float) and _as_written(value) is None and _unlike(value)
+    )
 
 
 def _unlike(value: float) -> bool:
@@ -62,7 +68,10 @@ def _unlike(value: float) -> bool:
 
 def lines(values: t.Mapping[str, t.Any]) -> str:
     """The lines of an environment file, which systemd and `_node/envfile.py` read alike."""
-    return "\n".join("%s=%s" % (name, quoted(as_text(value))) for name, value in sorted(values.items(), key=lambda item: str(item[0]).lower()))
+    return "\n".join(
+        "%s=%s" % (name, quoted(as_text(value)))
+        for name, value in sorted(values.items(), key=lambda item: str(item[0]).lower())
+    )
 
 
 def as_text(value: t.Any) -> str:
@@ -74,7 +83,13 @@ def as_text(value: t.Any) -> str:
 
 
 def _number(value: t.Any) -> str:
-    return float.__repr__(value) if isinstance(value, float) else int.__repr__(value) if isinstance(value, int) else str(value)
+    return (
+        float.__repr__(value)
+        if isinstance(value, float)
+        else int.__repr__(value)
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
 def _as_written(value: t.Any) -> str | None:

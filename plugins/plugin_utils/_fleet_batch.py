@@ -10,7 +10,12 @@ from __future__ import annotations
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import turns
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BACKWARD, LOCK_LOST
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Options, Progress, Scene, participants
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import (
+    Options,
+    Progress,
+    Scene,
+    participants,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, code, record, steps
@@ -21,10 +26,16 @@ DRAINS = ("clear", "leave", "back_clear", "back_leave")
 def _of_batch(fleet: Fleet, name: str) -> tuple[str, ...]:
     """Who takes part in a step of the table of the strategy."""
     hosts = tuple(fleet.ask("ansible_play_batch"))
-    now = Progress(parse_plan(fleet.plan), Options(fleet.ask("rollout_on_failure")), {host: record(fleet.hostvars.get(host) or {}) for host in hosts})
+    now = Progress(
+        parse_plan(fleet.plan),
+        Options(fleet.ask("rollout_on_failure")),
+        {host: record(fleet.hostvars.get(host) or {}) for host in hosts},
+    )
     back = fleet.ask("rollout_back") if name in BACKWARD or name == "note_returned" else None
     # Who returns was kept: going back changes what it is read from.
-    return participants(now, Scene(hosts, True, tuple(back["hosts"]), tuple(back.get("serving") or ())) if back else Scene(hosts), name)
+    return participants(
+        now, Scene(hosts, True, tuple(back["hosts"]), tuple(back.get("serving") or ())) if back else Scene(hosts), name
+    )
 
 
 def note(fleet: Fleet, name: str) -> Result:
@@ -51,19 +62,40 @@ def balance(fleet: Fleet, name: str) -> Result:
     # Who leaves serves, unless an interrupted rollout took it out. Who joins was taken out by this one.
     members = members_of(fleet.hostvars, chosen, plan["recovers"] if name == "leave" else chosen, colors)
     if name in DRAINS:
-        everyone = members_of(fleet.hostvars, plan["order"], plan["order"], colors) if colors else members_of(fleet.hostvars, plan["fleet"])
+        everyone = (
+            members_of(fleet.hostvars, plan["order"], plan["order"], colors)
+            if colors
+            else members_of(fleet.hostvars, plan["fleet"])
+        )
         # In a rehearsal the new nodes have not joined, so nobody would be left.
         floor = 0 if colors and name == "leave" and fleet.check_mode else plan["floor"]
-        return _rotate(fleet, members, "drained", {"fleet": everyone, "min_healthy": floor, "quiet": fleet.ask("rollout_drain_quiet")})
+        return _rotate(
+            fleet,
+            members,
+            "drained",
+            {"fleet": everyone, "min_healthy": floor, "quiet": fleet.ask("rollout_drain_quiet")},
+        )
     return _rotate(fleet, members, "joined")
 
 
 def _rotate(fleet: Fleet, members: Vars, state: str, more: Vars | None = None) -> Result:
     timeout = fleet.ask("rollout_drain_timeout" if state == "drained" else "rollout_join_timeout")
-    return fleet.call("balancer_member", {"balancers": fleet.ask("rollout_balancers"), "members": members, "state": state, "timeout": timeout, **(more or {})})
+    return fleet.call(
+        "balancer_member",
+        {
+            "balancers": fleet.ask("rollout_balancers"),
+            "members": members,
+            "state": state,
+            "timeout": timeout,
+            **(more or {}),
+        },
+    )
 
 
 def give_way(fleet: Fleet) -> Result:
     """What was taken out of a balancer when another deployer had taken over already is put back. Where that fails, the report says it."""
     taken = batch(fleet.hostvars, fleet.ask("ansible_play_batch"))["taken"]
-    return {**_rotate(fleet, members_of(fleet.hostvars, taken, taken, fleet.ask("rollout_colors") or ()), "joined"), "failed": False}
+    return {
+        **_rotate(fleet, members_of(fleet.hostvars, taken, taken, fleet.ask("rollout_colors") or ()), "joined"),
+        "failed": False,
+    }

@@ -56,7 +56,9 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     wanted, target = proposal(known, asked, aimed), aimed.target or known.stable
     if wanted:
         # Resolves the version, and is refused for a ghost, before anything moves.
-        proposed = fleet.run("release_channel", rehearse=True, state="proposed", force=fleet.ask("rollout_force"), **wanted)
+        proposed = fleet.run(
+            "release_channel", rehearse=True, state="proposed", force=fleet.ask("rollout_force"), **wanted
+        )
         if failed(proposed):
             return proposed
         target = target_of(proposed["channel"]["candidate"])
@@ -68,25 +70,43 @@ def _draft(fleet: Fleet, said: Vars, known: Known, why: str, target: Target, eve
     hosts, channel = list(fleet.ask("ansible_play_hosts_all")), said["channel"]
     settings = ("name", "channel", "kind", "strategy", "colors", "min_healthy")
     return {
-        **{key: fleet.ask("rollout_" + key) for key in settings}, "version": target.version, "digest": target.digest, "why": why,
-        "homecoming": homecoming(known, target), "stable": channel["stable"], "candidate": channel["candidate"], "ghosts": channel.get("ghosts") or [],
+        **{key: fleet.ask("rollout_" + key) for key in settings},
+        "version": target.version,
+        "digest": target.digest,
+        "why": why,
+        "homecoming": homecoming(known, target),
+        "stable": channel["stable"],
+        "candidate": channel["candidate"],
+        "ghosts": channel.get("ghosts") or [],
         # Of somebody else: a rollback holds it already.
-        "lock": {} if fleet.held.get("mine") else said.get("lock") or {}, "interrupted": left_behind(known, hosts),
+        "lock": {} if fleet.held.get("mine") else said.get("lock") or {},
+        "interrupted": left_behind(known, hosts),
         # What has to be the same once the lock is taken, or others have rolled out meanwhile.
-        "journal": decisions.journal_key(known.journal), "hosts": hosts, "order": hosts, "batches": [1], "batch_sizes": fleet.ask("rollout_batches"),
-        "balanced": {}, "ready": bool(fleet.ask("rollout_ready")), "begun": fleet.now(), "idle": False,
+        "journal": decisions.journal_key(known.journal),
+        "hosts": hosts,
+        "order": hosts,
+        "batches": [1],
+        "batch_sizes": fleet.ask("rollout_batches"),
+        "balanced": {},
+        "ready": bool(fleet.ask("rollout_ready")),
+        "begun": fleet.now(),
+        "idle": False,
         # Whether the gate asks what a user of the application would notice.
         "watched": bool({"http", "tcp"} & set(fleet.ask("rollout_health") or ())),
         # What --limit leaves out is told, not forgotten.
         "everyone": everyone,
-    }  # fmt: skip
+    }
 
 
 def roll_back(fleet: Fleet) -> Result:
     """The channel goes back first, under the lock that the rollout after it goes on with."""
     move = functools.partial(
-        fleet.run, "release_channel", state="rolled_back", version=fleet.ask("rollout_version") or None, force=fleet.ask("rollout_force"),
-    )  # fmt: skip
+        fleet.run,
+        "release_channel",
+        state="rolled_back",
+        version=fleet.ask("rollout_version") or None,
+        force=fleet.ask("rollout_force"),
+    )
     # What would be refused is refused before anybody is kept waiting for a lock.
     rehearsed = move(rehearse=True)
     if failed(rehearsed):
@@ -113,13 +133,21 @@ def begin(fleet: Fleet) -> Result:
     if refused or failed(opened):
         return {**(refused or opened), **kept}
     migrates = decisions.migrates(parse_plan(plan), fleet.ask("rollout_migrate") or "")
-    return {"changed": not fleet.check_mode, "machinery": True, **kept, "migrates": migrates, **({"journal": opened["journal"]} if opened else {})}
+    return {
+        "changed": not fleet.check_mode,
+        "machinery": True,
+        **kept,
+        "migrates": migrates,
+        **({"journal": opened["journal"]} if opened else {}),
+    }
 
 
 def _other_rollout(fleet: Fleet, now: Vars) -> Result | None:
     """The refusal, where somebody else rolled out between the plan and the lock."""
     stable, planned = (now.get("channel") or {}).get("stable") or {}, fleet.plan.get("stable") or {}
-    if decisions.plan_holds(planned.get("digest") or "", fleet.plan["journal"], stable.get("digest") or "", now.get("journal")):
+    if decisions.plan_holds(
+        planned.get("digest") or "", fleet.plan["journal"], stable.get("digest") or "", now.get("journal")
+    ):
         return None
     text = "Another rollout went on while this one was being staged: %s is stable on the channel %s now. Run it again."
     return {"failed": True, "msg": text % (stable.get("version") or "nothing", fleet.plan["channel"])}

@@ -41,9 +41,13 @@ def verdict(fleet: Fleet) -> Result:
     """What is said in the end: the fate of the candidate, the journal with its report, the lock. Each is tried, and the verdict is told in any case."""
     report, promoted = _report(fleet), fleet.told("rollout_promoted")
     fate = decisions.candidate_fate(
-        parse_plan(fleet.plan), report["succeeded"], report["blame"],
-        fenced=bool(fleet.known("rollout_fenced")), promoted="channel" in promoted, named="channel" in fleet.told("rollout_candidate"),
-    )  # fmt: skip
+        parse_plan(fleet.plan),
+        report["succeeded"],
+        report["blame"],
+        fenced=bool(fleet.known("rollout_fenced")),
+        promoted="channel" in promoted,
+        named="channel" in fleet.told("rollout_candidate"),
+    )
     said = []
     if fate == decisions.GHOST:
         said.append(fleet.move("ghosted", digest=fleet.plan["digest"], reason=report["reason"]))
@@ -60,13 +64,22 @@ def verdict(fleet: Fleet) -> Result:
     diffs = [one["diff"] for one in said if "diff" in one]
     lines = [*render(report["rows"], COLUMNS), *report["notes"], report["verdict"]]
     return {
-        "changed": any(one.get("changed") for one in said), "machinery": fate == decisions.STAY, "rollout_result": report, "lines": lines,
-        "unwritten": [one["msg"] for one in said if "error" in one or one.get("unreachable")], **({"diff": diffs} if diffs else {}),
-    }  # fmt: skip
+        "changed": any(one.get("changed") for one in said),
+        "machinery": fate == decisions.STAY,
+        "rollout_result": report,
+        "lines": lines,
+        "unwritten": [one["msg"] for one in said if "error" in one or one.get("unreachable")],
+        **({"diff": diffs} if diffs else {}),
+    }
 
 
 def _report(fleet: Fleet) -> Result:
     return summarize(
-        fleet.hostvars, fleet.plan, fleet.check_mode, outside=fleet.told("rollout_outside").get("results") or (), refused=fleet.known("rollout_refused") or {},
-        closing=fleet.told("rollout_promoted"), balanced=fleet.told("rollout_balanced_after"),
+        fleet.hostvars,
+        fleet.plan,
+        fleet.check_mode,
+        outside=fleet.told("rollout_outside").get("results") or (),
+        refused=fleet.known("rollout_refused") or {},
+        closing=fleet.told("rollout_promoted"),
+        balanced=fleet.told("rollout_balanced_after"),
     )

@@ -18,8 +18,12 @@ def _in_service(fleet: Fleet) -> Result:
     balancers, hosts = fleet.ask("rollout_balancers"), fleet.ask("ansible_play_hosts_all")
     if not balancers:
         return {}
-    members = members_of(fleet.hostvars, list(dict.fromkeys((*hosts, *fleet.plan["everyone"]))), (), fleet.ask("rollout_colors") or ())
-    return fleet.call("balancer_member", {"balancers": balancers, "members": members, "timeout": fleet.ask("rollout_join_timeout")})
+    members = members_of(
+        fleet.hostvars, list(dict.fromkeys((*hosts, *fleet.plan["everyone"]))), (), fleet.ask("rollout_colors") or ()
+    )
+    return fleet.call(
+        "balancer_member", {"balancers": balancers, "members": members, "timeout": fleet.ask("rollout_join_timeout")}
+    )
 
 
 def foresee(fleet: Fleet) -> Result:
@@ -51,4 +55,9 @@ def make_plan(fleet: Fleet) -> Result:
         return balanced
     plan = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
     again = plan["unsettled"] and fleet.known("rollout_looks") < fleet.ask("rollout_most_looks")
-    return {"changed": False, "plan": plan, "again": bool(again), "lines": [] if plan["refused"] else preview_lines(plan)}
+    return {
+        "changed": False,
+        "plan": plan,
+        "again": bool(again),
+        "lines": [] if plan["refused"] else preview_lines(plan),
+    }

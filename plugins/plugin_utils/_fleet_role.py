@@ -48,7 +48,11 @@ class Fleet:
 
     def run(self, module: str, rehearse: bool = False, **options: t.Any) -> Result:
         """A module that works in the store, on the channel. An option that is None is left to its default."""
-        where = {"store": self.ask("rollout_store"), "name": self.ask("rollout_name"), "channel": self.ask("rollout_channel")}
+        where = {
+            "store": self.ask("rollout_store"),
+            "name": self.ask("rollout_name"),
+            "channel": self.ask("rollout_channel"),
+        }
         given = {**(self.ask("rollout_store_options") or {}), **where, **options}
         return self.call(module, {key: value for key, value in given.items() if value is not None}, rehearse)
 
@@ -63,7 +67,9 @@ class Fleet:
 
 def lock(fleet: Fleet, purpose: str) -> tuple[Result, Result]:
     """What was said, and the lock as it is remembered. A rehearsal holds none."""
-    found = fleet.run("rollout_lock", state="held", purpose=purpose, wait=fleet.ask("rollout_wait"), ttl=fleet.ask("rollout_lock_ttl"))
+    found = fleet.run(
+        "rollout_lock", state="held", purpose=purpose, wait=fleet.ask("rollout_wait"), ttl=fleet.ask("rollout_lock_ttl")
+    )
     if failed(found) or fleet.check_mode:
         return found, dict(NO_LOCK)
     return found, {"mine": True, "token": found["lock"]["token"], "fence": found["lock"]["serial"]}

@@ -13,7 +13,14 @@ import functools
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_batch import balance, give_way, note
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_begin import begin, make_draft, propose, read, roll_back, wait
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_begin import (
+    begin,
+    make_draft,
+    propose,
+    read,
+    roll_back,
+    wait,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_end import newcomers, promote, verdict
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import foresee, foresee_again, make_plan
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Result
@@ -21,8 +28,19 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import 
 NOTES = ("note_leaving", "note_moved", "note_joined", "note_returning", "note_returned")
 BALANCES = ("rejoin", "clear", "leave", "join", "back_clear", "back_leave", "back_join")
 STEPS: t.Mapping[str, t.Callable[..., Result]] = {
-    "read": read, "wait": wait, "draft": make_draft, "foresee": foresee, "foresee_again": foresee_again, "plan": make_plan, "roll_back": roll_back,
-    "begin": begin, "propose": propose,
-    **{name: functools.partial(note, name=name) for name in NOTES}, **{name: functools.partial(balance, name=name) for name in BALANCES},
-    "give_way": give_way, "promote": promote, "newcomers": newcomers, "verdict": verdict,
-}  # fmt: skip
+    "read": read,
+    "wait": wait,
+    "draft": make_draft,
+    "foresee": foresee,
+    "foresee_again": foresee_again,
+    "plan": make_plan,
+    "roll_back": roll_back,
+    "begin": begin,
+    "propose": propose,
+    **{name: functools.partial(note, name=name) for name in NOTES},
+    **{name: functools.partial(balance, name=name) for name in BALANCES},
+    "give_way": give_way,
+    "promote": promote,
+    "newcomers": newcomers,
+    "verdict": verdict,
+}

@@ -37,12 +37,16 @@ class Here(Normal):
 
     module: types.ModuleType
 
-    def _execute_module(self, *words: t.Any, task_vars: t.Any = None, wrap_async: t.Any = False, **more: t.Any) -> t.Any:
+    def _execute_module(
+        self, *words: t.Any, task_vars: t.Any = None, wrap_async: t.Any = False, **more: t.Any
+    ) -> t.Any:
         if words or more or wrap_async or not self._is_here(task_vars or {}):
             return super()._execute_module(*words, task_vars=task_vars, wrap_async=wrap_async, **more)
         return self._run_module(self.module, self._task.action, self._task.args, task_vars)
 
-    def _run_module(self, module: types.ModuleType | None, name: str, arguments: dict[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def _run_module(
+        self, module: types.ModuleType | None, name: str, arguments: dict[str, t.Any], task_vars: t.Mapping[str, t.Any]
+    ) -> dict[str, t.Any]:
         """For an action that runs other modules. module: to be run in this process if it can be."""
         if module is None or not self._is_here(task_vars):
             return dict(super()._execute_module(module_name=name, module_args=arguments, task_vars=task_vars))
@@ -52,7 +56,12 @@ class Here(Normal):
 
     def _is_here(self, task_vars: t.Mapping[str, t.Any]) -> bool:
         """Whether it would run on this machine, by this user and with this very Python."""
-        if self._connection.transport != "local" or self._connection.become or self._task.async_val or any(self._task.environment or ()):
+        if (
+            self._connection.transport != "local"
+            or self._connection.become
+            or self._task.async_val
+            or any(self._task.environment or ())
+        ):
             return False
         of = task_vars
         if self._task.delegate_to:

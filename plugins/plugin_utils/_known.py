@@ -62,15 +62,25 @@ def options() -> frozenset[str]:
     """What a person may set: beam_ variables, and the documented options of the roles."""
     found = {name for name in known() if name.startswith("beam_")}
     for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
-        found.update(re.findall(r"^      (%s_[a-z0-9_]+):" % path.parents[1].name, path.read_text(encoding="utf-8"), re.MULTILINE))
+        found.update(
+            re.findall(
+                r"^      (%s_[a-z0-9_]+):" % path.parents[1].name, path.read_text(encoding="utf-8"), re.MULTILINE
+            )
+        )
     return frozenset(found)
 
 
 def nearest(name: str, among: t.Iterable[str], cutoff: float = 0.6) -> str:
     """Of names with the same prefix, judged by what comes after it; empty where none is like it."""
     prefix, _line, rest = name.partition("_")
-    same = {other.partition("_")[2]: other for other in among if other.startswith(prefix + "_")} if rest else {other: other for other in among}
-    swapped = [other for other in sorted(same) if sorted(other) == sorted(rest or name)]  # of a short word, two letters are half of it
+    same = (
+        {other.partition("_")[2]: other for other in among if other.startswith(prefix + "_")}
+        if rest
+        else {other: other for other in among}
+    )
+    swapped = [
+        other for other in sorted(same) if sorted(other) == sorted(rest or name)
+    ]  # of a short word, two letters are half of it
     found = swapped or difflib.get_close_matches(rest or name, sorted(same), 1, cutoff)
     return same[found[0]] if found else ""
 
@@ -82,7 +92,12 @@ def strays(variables: t.Mapping[str, Raw], own: t.Iterable[str] = ()) -> list[St
     where: dict[str, list[str]] = {}
     for host, given in variables.items():
         for name in given:
-            if isinstance(name, str) and ours.fullmatch(name) and name not in allowed and not any(fnmatch.fnmatchcase(name, pattern) for pattern in mine):
+            if (
+                isinstance(name, str)
+                and ours.fullmatch(name)
+                and name not in allowed
+                and not any(fnmatch.fnmatchcase(name, pattern) for pattern in mine)
+            ):
                 where.setdefault(name, []).append(host)
     found = []
     for name in sorted(where):
@@ -111,5 +126,13 @@ def _holds(value: t.Any, word: t.Pattern[str], depth: int = 0) -> bool:
 
 def told(stray: Stray, everyone: int) -> str:
     """One sentence about it."""
-    on = "" if len(stray.hosts) >= everyone else " (of %s)" % ", ".join(stray.hosts[:3] + (("…",) if len(stray.hosts) > 3 else ()))
-    return "%s%s: did you mean %s?" % (stray.name, on, stray.near) if stray.near else "%s%s: there is nothing like it." % (stray.name, on)
+    on = (
+        ""
+        if len(stray.hosts) >= everyone
+        else " (of %s)" % ", ".join(stray.hosts[:3] + (("…",) if len(stray.hosts) > 3 else ()))
+    )
+    return (
+        "%s%s: did you mean %s?" % (stray.name, on, stray.near)
+        if stray.near
+        else "%s%s: there is nothing like it." % (stray.name, on)
+    )

@@ -16,7 +16,9 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import mem
 Vars = t.Mapping[str, t.Any]
 
 
-def members_of(hostvars: Vars, hosts: t.Any, left: t.Iterable[str] = (), colors: t.Sequence[str] = (), live: bool = False) -> dict[str, t.Any]:
+def members_of(
+    hostvars: Vars, hosts: t.Any, left: t.Iterable[str] = (), colors: t.Sequence[str] = (), live: bool = False
+) -> dict[str, t.Any]:
     """hosts: a list, or {host: [node]}. left: those that this or an interrupted rollout took out. live: of two nodes, the one that serves."""
     out = set(left)
     if colors:
@@ -30,7 +32,11 @@ def _member(of: Vars, host: str, left: bool) -> dict[str, t.Any]:
     found = {**(of.get("beam_member") or {}), **({"left": True} if left else {})}
     # Where it was out of some of its balancers before, and by no rollout, it comes back into the others.
     first = member_of(result(of, "rollout_left"), host)
-    return {**found, "places": list(first["taken"])} if left and first.get("before") == "partly" and first.get("taken") else found
+    return (
+        {**found, "places": list(first["taken"])}
+        if left and first.get("before") == "partly" and first.get("taken")
+        else found
+    )
 
 
 def _nodes(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Sequence[str]) -> dict[str, t.Any]:
@@ -41,7 +47,11 @@ def _nodes(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Seque
         given = of.get("beam_member") or {}
         common = {key: value for key, value in given.items() if key not in colors}
         for color in hosts[host] if isinstance(hosts, t.Mapping) else nodes(sight(of), colors):
-            own = common if color == CURRENT else {**{key: value for key, value in common.items() if key != "server"}, **(given.get(color) or {})}
+            own = (
+                common
+                if color == CURRENT
+                else {**{key: value for key, value in common.items() if key != "server"}, **(given.get(color) or {})}
+            )
             # A node that does not serve has been taken out by us, now or with an earlier version.
             out = host in left or color != live_of(result(of, "rollout_live"))
             found[member_name(host, color)] = {**own, **({"left": True} if out else {})}

@@ -24,15 +24,36 @@ Vars = t.Mapping[str, t.Any]
 
 # The registers of a rollout, and the steps that they are of; tasks/stage.yml of the role resets them before each.
 STEPS = {
-    "rollout_leaving": "note_leaving", "rollout_rejoined": "rejoin", "rollout_cleared": "clear", "rollout_left": "leave", "rollout_unready": "hide",
-    "rollout_activated": "activate", "rollout_restarted": "restart", "rollout_moved": "note_moved", "rollout_ready_again": "show", "rollout_joined": "join",
-    "rollout_baked": "bake", "rollout_switched": "switch", "rollout_enabled": "enable", "rollout_disabled": "disable", "rollout_stopped": "stop",
-    "rollout_in": "note_joined", "rollout_confirmed": "confirm", "rollout_returning": "note_returning", "rollout_back_cleared": "back_clear",
-    "rollout_back_left": "back_leave", "rollout_returned": "back_restart", "rollout_back_joined": "back_join",
-    "rollout_back_ready": "back_show", "rollout_back_switched": "back_switch", "rollout_back_enabled": "back_enable",
-    "rollout_back_disabled": "back_disable", "rollout_back_stopped": "back_stop", "rollout_back_removed": "back_remove",
+    "rollout_leaving": "note_leaving",
+    "rollout_rejoined": "rejoin",
+    "rollout_cleared": "clear",
+    "rollout_left": "leave",
+    "rollout_unready": "hide",
+    "rollout_activated": "activate",
+    "rollout_restarted": "restart",
+    "rollout_moved": "note_moved",
+    "rollout_ready_again": "show",
+    "rollout_joined": "join",
+    "rollout_baked": "bake",
+    "rollout_switched": "switch",
+    "rollout_enabled": "enable",
+    "rollout_disabled": "disable",
+    "rollout_stopped": "stop",
+    "rollout_in": "note_joined",
+    "rollout_confirmed": "confirm",
+    "rollout_returning": "note_returning",
+    "rollout_back_cleared": "back_clear",
+    "rollout_back_left": "back_leave",
+    "rollout_returned": "back_restart",
+    "rollout_back_joined": "back_join",
+    "rollout_back_ready": "back_show",
+    "rollout_back_switched": "back_switch",
+    "rollout_back_enabled": "back_enable",
+    "rollout_back_disabled": "back_disable",
+    "rollout_back_stopped": "back_stop",
+    "rollout_back_removed": "back_remove",
     "rollout_back_unlisted": "back_unlist",
-}  # fmt: skip
+}
 # The first of two steps that are one call, by the register of both; the call tells under `pointed` what the first one said.
 FIRST = {"rollout_restarted": "activate", "rollout_returned": "back_point"}
 # Texts that the role keeps of a hook that failed.
@@ -41,9 +62,15 @@ REGISTERS = (*STEPS, *HOOKS)
 
 
 def record(hostvars: Vars) -> HostRecord:
-    said = [(step, result(hostvars, name)) for name, step in STEPS.items()] + [(step, pointed(hostvars, name)) for name, step in FIRST.items()]
+    said = [(step, result(hostvars, name)) for name, step in STEPS.items()] + [
+        (step, pointed(hostvars, name)) for name, step in FIRST.items()
+    ]
     found = [_step(step, told) for step, told in said if told]
-    hooks = [StepResult(step, False, text=NOTHING_NAMED.text(str(hostvars[name]))) for name, step in HOOKS.items() if hostvars.get(name)]
+    hooks = [
+        StepResult(step, False, text=NOTHING_NAMED.text(str(hostvars[name])))
+        for name, step in HOOKS.items()
+        if hostvars.get(name)
+    ]
     return HostRecord((*found, *hooks))
 
 
@@ -52,8 +79,14 @@ def _step(step: str, found: Vars) -> StepResult:
     # The last look does not fail, so that all are asked.
     bad = failed(found) or bool(found.get("error")) or step == "confirm" and "running" not in found
     return StepResult(
-        step, ok=not failed(found), code=code(found), text=error(found) if bad else "", hint=next_step(found),
-        lost=bool(found.get("unreachable")), began=found.get("began"), seconds=(seconds or {}).get("total") if isinstance(seconds, t.Mapping) else seconds,
+        step,
+        ok=not failed(found),
+        code=code(found),
+        text=error(found) if bad else "",
+        hint=next_step(found),
+        lost=bool(found.get("unreachable")),
+        began=found.get("began"),
+        seconds=(seconds or {}).get("total") if isinstance(seconds, t.Mapping) else seconds,
         facts=found,
     )
 
@@ -127,7 +160,13 @@ def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
     """
     found = batch_state({host: record(hostvars.get(host) or {}) for host in hosts}, hosts)
     lists = {name: list(getattr(found, name)) for name in ("moved", "unsettled", "serving", "healed")}
-    return {"failed": found.failed, "fenced": found.fenced, "states": dict(found.states), "taken": _nodes(found.taken, hosts), **lists}
+    return {
+        "failed": found.failed,
+        "fenced": found.fenced,
+        "states": dict(found.states),
+        "taken": _nodes(found.taken, hosts),
+        **lists,
+    }
 
 
 def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[str]]:
@@ -142,7 +181,9 @@ def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[s
 
 def sight(hostvars: Vars) -> Sight:
     """What the tasks of the role saw of a host before anything moved."""
-    return Sight(*(result(hostvars, name) for name in ("rollout_staged", "rollout_seen", "rollout_live", "rollout_foreseen")))
+    return Sight(
+        *(result(hostvars, name) for name in ("rollout_staged", "rollout_seen", "rollout_live", "rollout_foreseen"))
+    )
 
 
 def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:

@@ -17,7 +17,13 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches impo
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import check_colors, kept, rotation, side
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import Side, side_doc
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Past, Sight, came_from, doubt, parse_past
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import (
+    Past,
+    Sight,
+    came_from,
+    doubt,
+    parse_past,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import advice
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, member_of, sight
@@ -39,8 +45,15 @@ def _colored(row: Vars, host: str, sight: Sight, draft: Vars, mine: Side) -> dic
     balanced = rotation(host, sight, draft["colors"], mine, draft.get("balanced") or {})
     reason = row["reason"] if failed(sight.foreseen) else kept(sight).get("reason") or row["reason"]
     return {
-        **row, "from": mine.before or None, "action": mine.action, "reason": reason, "rotation": balanced.state or None, "strange": list(balanced.strange),
-        "serves": balanced.serves if draft.get("balanced") else row["serves"], "live": mine.live, "to": mine.to,
+        **row,
+        "from": mine.before or None,
+        "action": mine.action,
+        "reason": reason,
+        "rotation": balanced.state or None,
+        "strange": list(balanced.strange),
+        "serves": balanced.serves if draft.get("balanced") else row["serves"],
+        "live": mine.live,
+        "to": mine.to,
     }
 
 
@@ -91,55 +104,94 @@ def make(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
         rest.sort(key=lambda host: bool(found[host]["serves"]))
     order = first + rest
     rows = [found[host] for host in order]
-    sides = {host: side(host, sights[host], past, colors, draft.get("kind") or "rollout") for host in order} if colors else {}
+    sides = (
+        {host: side(host, sights[host], past, colors, draft.get("kind") or "rollout") for host in order}
+        if colors
+        else {}
+    )
     if colors:
         rows = [_colored(row, row["host"], sights[row["host"]], draft, sides[row["host"]]) for row in rows]
-    lengths = ([len(first)] if first else []) + (sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else [])
+    lengths = ([len(first)] if first else []) + (
+        sizes(draft["strategy"], draft["batch_sizes"], len(rest)) if rest or not first else []
+    )
     batches = cut(order, lengths)
     # What --limit leaves out carries load, too. Without a balancer nobody has asked those hosts: they are taken to serve.
     beside = [h for h in draft.get("everyone") or () if h not in hosts]
     carrying = set(beside)
     if draft.get("balanced"):
         beside = [h for h in beside if _rotation(draft, h).get("before") not in (None, "unknown")]
-        carrying = {h for h in beside if _rotation(draft, h).get("before") == "in" and _rotation(draft, h).get("healthy")}
+        carrying = {
+            h for h in beside if _rotation(draft, h).get("before") == "in" and _rotation(draft, h).get("healthy")
+        }
     lowest = floor(draft["min_healthy"], draft["strategy"], len(order) + len(beside))
     if not any(row["serves"] for row in rows) and not (draft.get("balanced") and carrying):
         lowest = 0  # a first deploy, or everything is down: there is no capacity to hold
     moves = [row["host"] for row in rows if row["action"] != "none" or row["activate"]]
     idle = (
-        not draft.get("interrupted") and draft["homecoming"] and not draft.get("candidate") and not moves
-        and all(row["healthy"] for row in rows) and all(not sights[h].staged.get("changed") for h in order)
+        not draft.get("interrupted")
+        and draft["homecoming"]
+        and not draft.get("candidate")
+        and not moves
+        and all(row["healthy"] for row in rows)
+        and all(not sights[h].staged.get("changed") for h in order)
     )
     # Hosts that somebody took out before us stay out. Those that an interrupted rollout took out come back.
-    absent = [row["host"] for row in rows if row["rotation"] in ("out", "draining") and not (broken.get(row["host"]) or {}).get("out")]
+    absent = [
+        row["host"]
+        for row in rows
+        if row["rotation"] in ("out", "draining") and not (broken.get(row["host"]) or {}).get("out")
+    ]
     unknown = [row for row in rows if row["rotation"] == "unknown" and not (broken.get(row["host"]) or {}).get("out")]
     strangers = [name for row in unknown for name in row.get("strange") or [row["host"]]]
     if strangers:
         raise BeamError(
-            "member_unknown", "%s can't be taken out of the balancer" % ", ".join(strangers), "%s does not know them"
-            % " and ".join(draft["balanced"].get("balancers") or ["the balancer"]),
+            "member_unknown",
+            "%s can't be taken out of the balancer" % ", ".join(strangers),
+            "%s does not know them" % " and ".join(draft["balanced"].get("balancers") or ["the balancer"]),
             "Add them there, or say in beam_member what it calls them (server, target, port). A target that was taken out of its group by hand comes back with"
             " alchemist.beam.join",
         )
-    halves = [row["host"] for row in rows if row["rotation"] == "partly" and not (broken.get(row["host"]) or {}).get("out")]
+    halves = [
+        row["host"] for row in rows if row["rotation"] == "partly" and not (broken.get(row["host"]) or {}).get("out")
+    ]
     aside = {
         host: places_out(member_of(draft.get("balanced") or {}, host, sides[host].live if host in sides else None))
-        for host in order if host in absent or host in halves
+        for host in order
+        if host in absent or host in halves
     }
-    leaves = [row["host"] for row in rows if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent]
+    leaves = [
+        row["host"]
+        for row in rows
+        if draft.get("balanced") and row["rotation"] is not None and row["host"] not in absent
+    ]
     if not idle and draft["strategy"] != "blue_green":
         # Those that were left half way serve again before anybody else leaves.
         serving = {row["host"] for row in rows if row["serves"]}.union(first, carrying)
-        refuse_below(lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving, absent)
+        refuse_below(
+            lowest, [[h for h in batch if h in moves and h not in first] for batch in batches], serving, absent
+        )
     known = {**draft, "order": order, "idle": idle}
     doubts = [told for told in (doubt(sights[host], past, host) for host in order) if told]
     return {
-        **draft, "advice": [*doubts, *advice(known, hostvars)], "order": order,
+        **draft,
+        "advice": [*doubts, *advice(known, hostvars)],
+        "order": order,
         # Whose variables say how it went: newcomers, for whom there is a plan of their own, have not heard what was said to these.
-        "judges": list(draft.get("judges") or order), "fleet": order + beside,
-        "batches": lengths, "members": batches, "floor": lowest, "idle": idle, "moves": moves, "leaves": leaves, "absent": absent,
-        "aside": aside, "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
-        "recovers": first, "rows": rows, "sides": {host: side_doc(one) for host, one in sides.items()}, "colors": colors,
+        "judges": list(draft.get("judges") or order),
+        "fleet": order + beside,
+        "batches": lengths,
+        "members": batches,
+        "floor": lowest,
+        "idle": idle,
+        "moves": moves,
+        "leaves": leaves,
+        "absent": absent,
+        "aside": aside,
+        "hidden": [host for host in order if idle and unready(hostvars.get(host) or {})],
+        "recovers": first,
+        "rows": rows,
+        "sides": {host: side_doc(one) for host, one in sides.items()},
+        "colors": colors,
         "froms": {row["host"]: row["from"] for row in rows},
         "origins": {row["host"]: {"from": row["from"]} for row in rows},
         "canary": rest[0] if draft["strategy"] == "canary" and rest else "",
@@ -181,7 +233,11 @@ def preview(plan: Vars) -> list[dict[str, t.Any]]:
     for number, batch in enumerate(plan["members"], 1):
         for host in batch:
             row = next(r for r in plan["rows"] if r["host"] == host)
-            will = [] if row["action"] == "none" and not row["activate"] else [row["action"] if row["action"] != "none" else "activate"]
+            will = (
+                []
+                if row["action"] == "none" and not row["activate"]
+                else [row["action"] if row["action"] != "none" else "activate"]
+            )
             if row["action"] == "switch":
                 will = _switch(row, host in plan["leaves"])
             elif host in plan["leaves"] and will:
@@ -190,12 +246,21 @@ def preview(plan: Vars) -> list[dict[str, t.Any]]:
                 will.append("left half way by %s" % plan["interrupted"]["id"])
             if host in plan["absent"]:
                 will.append("stays out of the balancer")
-            found.append({
-                "batch": number, "host": host, "running": row["running"], "target": row["target"], "fetch": row["fetch"],
-                "does": ", ".join(will) or "nothing", "because": row["reason"],
-            })
+            found.append(
+                {
+                    "batch": number,
+                    "host": host,
+                    "running": row["running"],
+                    "target": row["target"],
+                    "fetch": row["fetch"],
+                    "does": ", ".join(will) or "nothing",
+                    "because": row["reason"],
+                }
+            )
     return found
 
 
 def preview_lines(plan: Vars) -> list[str]:
-    return render(preview(plan), ("batch", "host", "running", "target", "fetch", "does", "because")) + list(plan.get("advice") or ())
+    return render(preview(plan), ("batch", "host", "running", "target", "fetch", "does", "because")) + list(
+        plan.get("advice") or ()
+    )

@@ -23,16 +23,26 @@ def bake(report: Vars) -> str:
     if not told:
         return ""
     colour, word = _standing(told)
-    served = "%s served for %s" % (_hosts(told.get("hosts")), duration(told["seconds"])) if values.number(told.get("seconds")) is not None else ""
+    served = (
+        "%s served for %s" % (_hosts(told.get("hosts")), duration(told["seconds"]))
+        if values.number(told.get("seconds")) is not None
+        else ""
+    )
     reasons = "; ".join(line(reason, 400) for reason in values.sequence(told.get("reasons"))[:10])
     sides = [(name, values.mapping(told.get(name))) for name in ("canary", "rest")]
     # Where no balancer was asked, zeros are no figures.
-    shown = bool(values.sequence(sides[1][1].get("hosts"))) or any(values.whole(side.get("requests")) for _name, side in sides)
+    shown = bool(values.sequence(sides[1][1].get("hosts"))) or any(
+        values.whole(side.get("requests")) for _name, side in sides
+    )
     figures = table(_HEAD, [_side(name, side) for name, side in sides if side]) if shown else ""
     said = ". ".join(filter(None, (served, reasons[:1].upper() + reasons[1:])))
     return "<section><h2>The canary <span class='tag %s'>%s</span></h2><p>%s</p>%s%s</section>" % (
-        colour, word, escape(said + "." if said else ""), figures, "<p class=dim>%s</p>" % escape(_limits(told)) if _limits(told) else "",
-    )  # fmt: skip
+        colour,
+        word,
+        escape(said + "." if said else ""),
+        figures,
+        "<p class=dim>%s</p>" % escape(_limits(told)) if _limits(told) else "",
+    )
 
 
 def _standing(told: Vars) -> tuple[str, str]:
@@ -49,9 +59,13 @@ def _hosts(found: t.Any) -> str:
 def _side(name: str, side: Vars) -> list[str]:
     share, mean = values.number(side.get("error_rate")), values.number(side.get("response_ms"))
     return [
-        name, escape(_hosts(side["hosts"])) if values.sequence(side.get("hosts")) else "nobody", count(side.get("requests")), count(side.get("errors")),
-        "" if share is None or not values.whole(side.get("requests")) else "%.2f %%" % (100 * share), "" if mean is None else "%.0f ms" % mean,
-    ]  # fmt: skip
+        name,
+        escape(_hosts(side["hosts"])) if values.sequence(side.get("hosts")) else "nobody",
+        count(side.get("requests")),
+        count(side.get("errors")),
+        "" if share is None or not values.whole(side.get("requests")) else "%.2f %%" % (100 * share),
+        "" if mean is None else "%.0f ms" % mean,
+    ]
 
 
 def _limits(told: Vars) -> str:
@@ -64,6 +78,10 @@ def _limits(told: Vars) -> str:
         "Compared from %d requests on each side. Worse is a share of failed requests that is more than %g times as high and %g percentage points"
         " above the rest's, or a mean answer that takes more than %g times as long and %g ms longer.%s"
     ) % (
-        limits["min_requests"], limits["error_ratio"], 100 * limits["error_margin"], limits["latency_ratio"], limits["latency_margin"],
+        limits["min_requests"],
+        limits["error_ratio"],
+        100 * limits["error_margin"],
+        limits["latency_ratio"],
+        limits["latency_margin"],
         " %s counted from nothing again meanwhile." % again if again else "",
-    )  # fmt: skip
+    )

@@ -26,19 +26,42 @@ def _lane(lane: Lane, of: Timeline) -> str:
     spans = []
     for span in lane.spans:
         left = of.at(span.start)
-        spans.append('<i class="%s%s" style=left:%s%%;width:%s%% title="%s %s%s"></i>' % (
-            letter(span.step), "" if span.ok else " x", _percent(left), _percent(of.at(span.end) - left), escape(span.step), duration(span.seconds),
-            "" if span.ok else ": failed",
-        ))
+        spans.append(
+            '<i class="%s%s" style=left:%s%%;width:%s%% title="%s %s%s"></i>'
+            % (
+                letter(span.step),
+                "" if span.ok else " x",
+                _percent(left),
+                _percent(of.at(span.end) - left),
+                escape(span.step),
+                duration(span.seconds),
+                "" if span.ok else ": failed",
+            )
+        )
     # A host that was lost has no failed step to mark: the outcome itself stands where its steps end.
     lost = tone(lane.row) == "bad" and all(span.ok for span in lane.spans)
     after = " style=left:%s%%" % _percent(min(of.at(lane.spans[-1].end) + 0.5, 85)) if spans else ""
-    empty = "<em%s>%s%s</em>" % (after, "✕ " if lost else "", escape(line(lane.row.get("outcome"), 30) or "no data")) if lost or not spans else ""
+    empty = (
+        "<em%s>%s%s</em>" % (after, "✕ " if lost else "", escape(line(lane.row.get("outcome"), 30) or "no data"))
+        if lost or not spans
+        else ""
+    )
     bad = tone(lane.row) == "bad" or bool(line(lane.row.get("error")))
     label = escape(lane.host, 60)
-    shifted = ' title="its clock is off: moved by %+.0f s"' % lane.shift if lane.shift else ' title="%s"' % label if len(lane.host) > 16 else ""
+    shifted = (
+        ' title="its clock is off: moved by %+.0f s"' % lane.shift
+        if lane.shift
+        else ' title="%s"' % label
+        if len(lane.host) > 16
+        else ""
+    )
     return "<div class=lane><b%s%s>%s%s</b><div aria-hidden=true>%s%s</div></div>" % (
-        " class=bad" if bad else "", shifted, label, " ≈" if lane.shift else "", "".join(spans), empty,
+        " class=bad" if bad else "",
+        shifted,
+        label,
+        " ≈" if lane.shift else "",
+        "".join(spans),
+        empty,
     )
 
 
@@ -54,12 +77,21 @@ def _band(band: Band, of: Timeline, total: int) -> str:
     if waited:
         parts.append("waited %s" % duration(waited))
     elif waited is None and waits:
-        parts.append("; ".join(line(w, 120) for w in (values.sequence(waits) or values.mapping(waits).values() or [waits])))
+        parts.append(
+            "; ".join(line(w, 120) for w in (values.sequence(waits) or values.mapping(waits).values() or [waits]))
+        )
     area = ""
     if band.start is not None and band.end is not None and band.end > band.start:
         left = of.at(band.start)
-        area = "<div class=band aria-hidden=true><i style=left:%s%%;width:%s%%></i></div>" % (_percent(left), _percent(of.at(band.end) - left))
-    return "<div class=batch>%s<p>%s</p>%s</div>" % (area, escape(" · ".join(parts)), "".join(_lane(lane, of) for lane in band.lanes))
+        area = "<div class=band aria-hidden=true><i style=left:%s%%;width:%s%%></i></div>" % (
+            _percent(left),
+            _percent(of.at(band.end) - left),
+        )
+    return "<div class=batch>%s<p>%s</p>%s</div>" % (
+        area,
+        escape(" · ".join(parts)),
+        "".join(_lane(lane, of) for lane in band.lanes),
+    )
 
 
 def _tick(seconds: float) -> str:
@@ -73,7 +105,9 @@ def chart(report: Vars) -> str:
     if of is None:
         return ""
     taken = {span.step for band in of.bands for lane in band.lanes for span in lane.spans}
-    legend = [(step, step) for step in STEPS if step in taken] + [("other", step) for step in sorted(taken - set(STEPS))[:4]]
+    legend = [(step, step) for step in STEPS if step in taken] + [
+        ("other", step) for step in sorted(taken - set(STEPS))[:4]
+    ]
     keys = "".join("<li><i class=%s></i>%s</li>" % (COLOURS[key][0], escape(name)) for key, name in legend)
     if any(not span.ok for band in of.bands for lane in band.lanes for span in lane.spans):
         keys += "<li><b style=color:var(--bad)>✕</b> failed</li>"
@@ -81,8 +115,15 @@ def chart(report: Vars) -> str:
         keys += "<li><i style=background:var(--band)></i>its batch was being moved</li>"
     if any(lane.shift for band in of.bands for lane in band.lanes):
         keys += "<li>≈ a clock that is off: placed where it fits</li>"
-    ticks = "".join("<i style=left:%s%%>%s</i>" % (_percent(of.at(of.start + tick)), _tick(tick)) for tick in of.ticks if tick < of.length * 0.97)
-    total = max([band.index for band in of.bands if band.index is not None] + [values.whole(values.mapping(report.get("totals")).get("batches")) or 0])
+    ticks = "".join(
+        "<i style=left:%s%%>%s</i>" % (_percent(of.at(of.start + tick)), _tick(tick))
+        for tick in of.ticks
+        if tick < of.length * 0.97
+    )
+    total = max(
+        [band.index for band in of.bands if band.index is not None]
+        + [values.whole(values.mapping(report.get("totals")).get("batches")) or 0]
+    )
     return (
         "<section><h2>Timeline</h2><ul class=legend>%s</ul><div class=chart><div class=grid aria-hidden=true>%s</div>%s</div>"
         "<p class=dim>The table below has the same figures in seconds.</p></section>"

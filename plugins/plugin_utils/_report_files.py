@@ -21,7 +21,9 @@ def stem(report: t.Mapping[str, t.Any]) -> str:
     """A name that no report can use to leave the directory, or to hide in it."""
     last = report.get("id") or re.sub("[^0-9TZ]", "", line(report.get("begun"))) or "report"
     parts = [report.get("name") or "rollout", report.get("channel"), last, "check" if rehearsed(report) else ""]
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(line(part, 60) for part in parts if part)).lstrip("._-") or "rollout"
+    return (
+        re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(line(part, 60) for part in parts if part)).lstrip("._-") or "rollout"
+    )
 
 
 def render_files(report: t.Mapping[str, t.Any]) -> dict[str, bytes]:

@@ -37,12 +37,31 @@ WHOLE = ("stage", "lock", "migrate", "sweep")
 # What found a batch on its way, and so may have to go back.
 FORWARD = ("drain", "activate", "restart")
 _SHOWN = 6
-COLUMNS = ("batch", "host", "outcome", "before", "now", "fetched", "drain", "stop", "boot", "gate", "join", "return", "outage", "error")
+COLUMNS = (
+    "batch",
+    "host",
+    "outcome",
+    "before",
+    "now",
+    "fetched",
+    "drain",
+    "stop",
+    "boot",
+    "gate",
+    "join",
+    "return",
+    "outage",
+    "error",
+)
 
 
 def names(hosts: t.Sequence[str]) -> str:
     shown = [line(host, 60) for host in hosts]
-    return " ".join(shown) if len(shown) <= _SHOWN + 1 else "%s and %d more" % (" ".join(shown[:_SHOWN]), len(shown) - _SHOWN)
+    return (
+        " ".join(shown)
+        if len(shown) <= _SHOWN + 1
+        else "%s and %d more" % (" ".join(shown[:_SHOWN]), len(shown) - _SHOWN)
+    )
 
 
 class Progress:
@@ -50,7 +69,9 @@ class Progress:
 
     def __init__(self, plan: t.Optional[Vars] = None) -> None:
         self._plan = values.mapping(plan)
-        self._members = [[str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))]
+        self._members = [
+            [str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))
+        ]
         self._said: set[tuple[t.Optional[int], str]] = set()
         self.halted = False
         self.failing = False
@@ -71,7 +92,13 @@ class Progress:
     def _concerned(self, step: str, hosts: t.Sequence[str]) -> list[str]:
         """Without those for whom the step is a word only: who leaves no balancer is not drained."""
         # A readiness file is for everyone, balancers only for those that they know.
-        keys = {"drain": ("leaves", "moves"), "join": ("leaves",), "activate": ("moves",), "restart": ("moves",), "gate": ("moves",)}.get(step, ())
+        keys = {
+            "drain": ("leaves", "moves"),
+            "join": ("leaves",),
+            "activate": ("moves",),
+            "restart": ("moves",),
+            "gate": ("moves",),
+        }.get(step, ())
         lists = [self._plan.get(key) for key in keys if not (key == "leaves" and self._plan.get("ready"))]
         return [host for host in hosts if all(host in found for found in lists if isinstance(found, (list, tuple)))]
 
@@ -81,10 +108,17 @@ class Progress:
     def begins(self, host: str, step: str, rehearsal: bool = False) -> t.Optional[str]:
         """The line to show when a task of this step begins on this host; None where that was said, or where the step is not going to happen."""
         number = None if step in WHOLE else self._batch(host)
-        if step not in WAITS or (number, step) in self._said or (self.halted and step != "return") or self._plan.get("idle"):
+        if (
+            step not in WAITS
+            or (number, step) in self._said
+            or (self.halted and step != "return")
+            or self._plan.get("idle")
+        ):
             return None
         # A batch goes back that was on its way, and only after something failed.
-        if step == "return" and not ((self.halted or self.failing) and any((number, before) in self._said for before in FORWARD)):
+        if step == "return" and not (
+            (self.halted or self.failing) and any((number, before) in self._said for before in FORWARD)
+        ):
             return None
         hosts = self._concerned(step, self._members[number - 1]) if number is not None else []
         if number is not None and not hosts:
@@ -99,7 +133,11 @@ class Progress:
         number = None if step in WHOLE else self._batch(host)
         hosts = self._members[number - 1] if number is not None and whole_batch else [host]
         error = values.mapping(result.get("error"))
-        said = ": ".join(line(error[key]) for key in ("what", "why") if error.get(key)) or line(result.get("msg")) or "failed without a message"
+        said = (
+            ": ".join(line(error[key]) for key in ("what", "why") if error.get(key))
+            or line(result.get("msg"))
+            or "failed without a message"
+        )
         said = ". ".join(filter(None, (line(NOTHING_NAMED.text(said), 400), line(error.get("next"), 300))))
         return "%s | failed while %s: %s" % (self._label(number, hosts), WAITS.get(step, line(step, 40)), said)
 
@@ -117,9 +155,19 @@ def find_report(result: t.Any) -> t.Optional[dict[str, t.Any]]:
 def summary(report: Vars) -> list[str]:
     lines = []
     for row in rows(report):
-        shown: dict[str, t.Any] = {key: line(row.get(key), 160) for key in ("host", "outcome", "before", "now", "error")}
+        shown: dict[str, t.Any] = {
+            key: line(row.get(key), 160) for key in ("host", "outcome", "before", "now", "error")
+        }
         shown.update({step: seconds for step, seconds in step_seconds(row).items() if step in COLUMNS})
-        shown.update(batch=values.whole(row.get("batch")), outage=values.number(row.get("outage")), fetched=values.size(row.get("fetched")))
+        shown.update(
+            batch=values.whole(row.get("batch")),
+            outage=values.number(row.get("outage")),
+            fetched=values.size(row.get("fetched")),
+        )
         lines.append(shown)
     notes = [line(note, 400) for note in values.sequence(report.get("notes"))]
-    return (render(lines, COLUMNS) if lines else []) + notes + [line(report.get("verdict"), 1500) or "The rollout gave no verdict."]
+    return (
+        (render(lines, COLUMNS) if lines else [])
+        + notes
+        + [line(report.get("verdict"), 1500) or "The rollout gave no verdict."]
+    )

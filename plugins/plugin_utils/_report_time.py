@@ -99,7 +99,14 @@ def _spans(row: t.Mapping[str, t.Any]) -> list[Span]:
     for step in values.mappings(row.get("steps"))[:_MOST_STEPS]:
         start, seconds = values.number(step.get("start")), values.number(step.get("seconds"))
         if start is not None and start > 0:
-            found.append(Span(values.line(step.get("step"), 20) or "step", start, max(seconds or 0.0, 0.0), step.get("ok") is not False))
+            found.append(
+                Span(
+                    values.line(step.get("step"), 20) or "step",
+                    start,
+                    max(seconds or 0.0, 0.0),
+                    step.get("ok") is not False,
+                )
+            )
     return sorted(found, key=lambda span: span.start)
 
 
@@ -132,7 +139,9 @@ def _batch_of(row: t.Mapping[str, t.Any], batches: t.Sequence[t.Mapping[str, t.A
     index = values.whole(row.get("batch"))
     if index is not None:
         return index
-    return next((values.whole(b.get("index")) for b in batches if row.get("host") in values.sequence(b.get("hosts"))), None)
+    return next(
+        (values.whole(b.get("index")) for b in batches if row.get("host") in values.sequence(b.get("hosts"))), None
+    )
 
 
 def timeline(report: t.Mapping[str, t.Any]) -> t.Optional[Timeline]:

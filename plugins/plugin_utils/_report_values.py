@@ -113,7 +113,11 @@ def instant(value: t.Any) -> t.Optional[datetime.datetime]:
             return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
         # Python before 3.11 knows neither Z nor fractions of other lengths.
         found = datetime.datetime.fromisoformat(re.sub(r"\.[0-9]+", "", text(value).strip()).replace("Z", "+00:00"))
-        return found.replace(tzinfo=datetime.timezone.utc) if found.tzinfo is None else found.astimezone(datetime.timezone.utc)
+        return (
+            found.replace(tzinfo=datetime.timezone.utc)
+            if found.tzinfo is None
+            else found.astimezone(datetime.timezone.utc)
+        )
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -132,8 +136,15 @@ def table(head: t.Sequence[tuple[str, bool]], lines: t.Sequence[t.Sequence[str]]
     """head: names, and whether numbers stand below them. A column without a value is left out. Cells are HTML."""
     used = [index for index in range(len(head)) if any(cells[index] for cells in lines)]
     top = "".join("<th scope=col%s>%s" % (" class=n" if head[index][1] else "", head[index][0]) for index in used)
-    body = "".join("<tr>%s" % "".join("<td%s>%s" % (" class=n" if head[index][1] else "", cells[index]) for index in used) for cells in lines)
-    return "<div class=scroll><table%s><thead><tr>%s<tbody>%s</table></div>" % (" class=wide" if wide else "", top, body)
+    body = "".join(
+        "<tr>%s" % "".join("<td%s>%s" % (" class=n" if head[index][1] else "", cells[index]) for index in used)
+        for cells in lines
+    )
+    return "<div class=scroll><table%s><thead><tr>%s<tbody>%s</table></div>" % (
+        " class=wide" if wide else "",
+        top,
+        body,
+    )
 
 
 def plain(value: t.Any, depth: int = 0) -> t.Any:

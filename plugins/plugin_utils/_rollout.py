@@ -14,7 +14,14 @@ import datetime
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import bake_report
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, member_of, next_step, record, result, sentence
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
+    error,
+    member_of,
+    next_step,
+    record,
+    result,
+    sentence,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out, not_put_back
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import notes as out_of_rotation
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import locked_by
@@ -23,7 +30,22 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._timeline import fo
 SCHEMA = 1
 ERRORS = ("responses_5xx", "connect_errors", "response_errors")
 # Of the table in the end.
-COLUMNS = ("host", "outcome", "color", "before", "now", "fetched", "drain", "stop", "boot", "gate", "join", "outage", "cut", "error")
+COLUMNS = (
+    "host",
+    "outcome",
+    "color",
+    "before",
+    "now",
+    "fetched",
+    "drain",
+    "stop",
+    "boot",
+    "gate",
+    "join",
+    "outage",
+    "cut",
+    "error",
+)
 Vars = t.Mapping[str, t.Any]
 
 
@@ -68,13 +90,26 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
         stop = seconds(stopped(result(of, "rollout_stopped")), "stop")
         outage = 0.0 if outcome == "moved" and side["live"] and result(of, "rollout_switched") else outage
     return {
-        "host": host, "batch": batch, "outcome": outcome, **colors,
-        "before": planned.get("from") or planned.get("current"), "now": after.get("version"), "pid": after.get("pid"),
-        "fetched": size.get("fetched"), "reused": size.get("reused"),
-        "stop": stop, "boot": seconds(moved, "boot"), "gate": _gate(moved), "outage": outage,
-        "drain": _round(member.get("seconds")), "join": _round(joined.get("seconds")),
-        "cut": member.get("cut"), "escalated": moved.get("escalated") if moved.get("escalated") != "none" else None,
-        "error": record(of).reason, "log": list(failure.get("log") or ())[-20:], "steps": steps(host, of, side),
+        "host": host,
+        "batch": batch,
+        "outcome": outcome,
+        **colors,
+        "before": planned.get("from") or planned.get("current"),
+        "now": after.get("version"),
+        "pid": after.get("pid"),
+        "fetched": size.get("fetched"),
+        "reused": size.get("reused"),
+        "stop": stop,
+        "boot": seconds(moved, "boot"),
+        "gate": _gate(moved),
+        "outage": outage,
+        "drain": _round(member.get("seconds")),
+        "join": _round(joined.get("seconds")),
+        "cut": member.get("cut"),
+        "escalated": moved.get("escalated") if moved.get("escalated") != "none" else None,
+        "error": record(of).reason,
+        "log": list(failure.get("log") or ())[-20:],
+        "steps": steps(host, of, side),
     }
 
 
@@ -96,8 +131,14 @@ def _drift(outside: t.Iterable[Vars], plan: Vars) -> list[dict[str, t.Any]]:
         if item.get("unreachable") or "running" not in item:
             found.append({"host": host, "version": None, "note": "not in scope, and could not be asked"})
         elif not item["running"] or item.get("version") != plan["version"]:
-            found.append({"host": host, "version": item.get("version"), "note": "not in scope; %s" % (
-                "runs %s" % item.get("version") if item["running"] else "does not run")})
+            found.append(
+                {
+                    "host": host,
+                    "version": item.get("version"),
+                    "note": "not in scope; %s"
+                    % ("runs %s" % item.get("version") if item["running"] else "does not run"),
+                }
+            )
     return found
 
 
@@ -143,13 +184,21 @@ def _verdict(plan: Vars, rows: t.Sequence[Vars], bad: t.Sequence[Vars], why: str
     idle, aside = "; there was nothing to do" if plan.get("idle") else "", ""
     if absent:
         aside = ". %s of the balancer, and %s no requests" % (
-            "%s is out" % absent[0] if len(absent) == 1 else "%d of them are out" % len(absent), "gets" if len(absent) == 1 else "get")
+            "%s is out" % absent[0] if len(absent) == 1 else "%d of them are out" % len(absent),
+            "gets" if len(absent) == 1 else "get",
+        )
     return "%s runs on %d of %d hosts%s%s" % (label, len(rows), len(rows), idle, aside)
 
 
 def summarize(
-    hostvars: Vars, plan: Vars, check_mode: bool = False, outside: t.Iterable[Vars] = (), refused: t.Optional[Vars] = None,
-    closing: t.Optional[Vars] = None, balanced: t.Optional[Vars] = None, now: t.Optional[datetime.datetime] = None,
+    hostvars: Vars,
+    plan: Vars,
+    check_mode: bool = False,
+    outside: t.Iterable[Vars] = (),
+    refused: t.Optional[Vars] = None,
+    closing: t.Optional[Vars] = None,
+    balanced: t.Optional[Vars] = None,
+    now: t.Optional[datetime.datetime] = None,
 ) -> dict[str, t.Any]:
     """The report. outside: what beam_info said of hosts that are not in scope. refused: the result of what ended the rollout before or after its batches."""
     rows = [_row(host, hostvars.get(host) or {}, plan) for host in plan.get("order") or plan["hosts"]]
@@ -159,7 +208,11 @@ def summarize(
     why, way = (error(refused), next_step(refused)) if refused else ("", "")
     told = why
     if not why and bad:
-        why = "%s: %s" % (failed[0]["host"], failed[0]["error"]) if failed else "hosts were lost: " + ", ".join(r["host"] for r in bad)
+        why = (
+            "%s: %s" % (failed[0]["host"], failed[0]["error"])
+            if failed
+            else "hosts were lost: " + ", ".join(r["host"] for r in bad)
+        )
         told = "on %s" % why if failed else why
         way = record(hostvars.get(failed[0]["host"]) or {}).way_out if failed else ""
     here = hostvars.get("localhost") or {}
@@ -168,7 +221,14 @@ def summarize(
     ended = now or datetime.datetime.now(datetime.timezone.utc)
     begun = plan.get("begun") or ended.timestamp()
     drift = _drift(outside, plan)
-    opened: Vars = next((x["journal"] for x in (result(hostvars.get(row["host"]) or {}, "rollout_opened") for row in rows) if x.get("journal")), {})
+    opened: Vars = next(
+        (
+            x["journal"]
+            for x in (result(hostvars.get(row["host"]) or {}, "rollout_opened") for row in rows)
+            if x.get("journal")
+        ),
+        {},
+    )
     channel = (closing or {}).get("channel") or {}
     succeeded = bool(rows) and not bad and not why
     notes = ["%s is %s." % (d["host"], d["note"]) for d in drift]
@@ -180,39 +240,67 @@ def summarize(
     notes += plan.get("advice") or ()
     notes += out_of_rotation(plan.get("aside") or {}, plan.get("hidden") or ())
     if plan.get("arriving"):
-        notes.append("Still on the way into the auto scaling group, where each looks at the channel itself: %s." % ", ".join(plan["arriving"]))
+        notes.append(
+            "Still on the way into the auto scaling group, where each looks at the channel itself: %s."
+            % ", ".join(plan["arriving"])
+        )
     if plan.get("interrupted"):
         old = plan["interrupted"]
         how = "had left servers out of the balancer" if old.get("state") == "finished" else "had been interrupted"
-        notes.append("The rollout %s of %s %s; this one dealt with what it left." % (old.get("id"), old.get("version"), how))
+        notes.append(
+            "The rollout %s of %s %s; this one dealt with what it left." % (old.get("id"), old.get("version"), how)
+        )
     notes += [*left_out(hostvars, plan), *not_put_back(hostvars, plan)] if bad else []
     notes += _noted(hostvars, rows)
     stranded = [row["host"] for row in rows if row["outcome"] == "stranded"]
     back = [host for host in stranded if record(hostvars.get(host) or {}).serves_again]
     if len(back) < len(stranded):
         dark = ", ".join(host for host in stranded if host not in back)
-        notes.append("Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again." % dark)
+        notes.append(
+            "Neither the new nor the former version serves on %s. Look at the log; alchemist.beam.rollout tries again."
+            % dark
+        )
     if back:
         notes.append(
             "The former version serves on %s, but the way back did not come to its end there, so a reboot may start the version that failed."
             " Look at the error; alchemist.beam.rollout tries again." % ", ".join(back)
         )
     return {
-        "schema": SCHEMA, "id": opened.get("id") or "", "name": plan["name"], "channel": plan["channel"], "version": plan["version"], "digest": plan["digest"],
-        "kind": plan.get("kind") or "rollout", "strategy": plan.get("strategy"), "by": opened.get("by") or "",
-        "begun": _iso(begun), "ended": ended.strftime("%Y-%m-%dT%H:%M:%SZ"), "seconds": round(ended.timestamp() - float(begun), 1),
+        "schema": SCHEMA,
+        "id": opened.get("id") or "",
+        "name": plan["name"],
+        "channel": plan["channel"],
+        "version": plan["version"],
+        "digest": plan["digest"],
+        "kind": plan.get("kind") or "rollout",
+        "strategy": plan.get("strategy"),
+        "by": opened.get("by") or "",
+        "begun": _iso(begun),
+        "ended": ended.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(ended.timestamp() - float(begun), 1),
         "build": {key: build.get(key) for key in ("changed", "git_sha", "fingerprint", "seconds")} if build else None,
         "published": published or None,  # None where this run published nothing
-        "succeeded": succeeded, "check": check_mode,
+        "succeeded": succeeded,
+        "check": check_mode,
         "blame": any(record(hostvars.get(row["host"]) or {}).blames for row in bad),
-        "reason": why, "verdict": _verdict(plan, rows, bad, told, way, check_mode) + ".", "next": way, "notes": notes,
-        "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")} if plan.get("interrupted") else None,
+        "reason": why,
+        "verdict": _verdict(plan, rows, bad, told, way, check_mode) + ".",
+        "next": way,
+        "notes": notes,
+        "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")}
+        if plan.get("interrupted")
+        else None,
         "drift": drift,
-        "stable_before": plan.get("stable"), "stable_after": channel.get("stable") or (plan.get("stable") if not succeeded or plan.get("homecoming") else None),
+        "stable_before": plan.get("stable"),
+        "stable_after": channel.get("stable")
+        or (plan.get("stable") if not succeeded or plan.get("homecoming") else None),
         "balancers": list((plan.get("balanced") or {}).get("balancers") or ()),
         "totals": {
-            "hosts": len(rows), "batches": len(plan.get("members") or ()), "fetched_bytes": sum(row["fetched"] or 0 for row in rows),
-            "reused_bytes": sum(row["reused"] or 0 for row in rows), "outage_max": max((row["outage"] or 0 for row in rows), default=0),
+            "hosts": len(rows),
+            "batches": len(plan.get("members") or ()),
+            "fetched_bytes": sum(row["fetched"] or 0 for row in rows),
+            "reused_bytes": sum(row["reused"] or 0 for row in rows),
+            "outage_max": max((row["outage"] or 0 for row in rows), default=0),
             "cut": sum(row["cut"] or 0 for row in rows),
         },
         "batches": [_batch(number, hosts, rows) for number, hosts in enumerate(plan.get("members") or (), 1)],
@@ -227,7 +315,12 @@ def disclaim(report: Vars, why: str) -> dict[str, t.Any]:
     """The report of a deployer who was frozen, or cut off, after the promotion: another one owns the fleet now, so success is not claimed."""
     text = "%s when this deployer last looked. Another one took over before that was written down: %s"
     verdict = str(report["verdict"])
-    return {**report, "succeeded": False, "reason": why, "verdict": text % (verdict[:-1] if verdict.endswith(".") else verdict, why)}
+    return {
+        **report,
+        "succeeded": False,
+        "reason": why,
+        "verdict": text % (verdict[:-1] if verdict.endswith(".") else verdict, why),
+    }
 
 
 def _batch(number: int, hosts: t.Sequence[str], rows: t.Sequence[Vars]) -> dict[str, t.Any]:
@@ -235,8 +328,11 @@ def _batch(number: int, hosts: t.Sequence[str], rows: t.Sequence[Vars]) -> dict[
     times = [(s["start"], s["start"] + s["seconds"]) for row in mine for s in row["steps"] if s["step"] != "stage"]
     outcomes = sorted({row["outcome"] for row in mine})
     return {
-        "index": number, "hosts": list(hosts), "state": outcomes[0] if len(outcomes) == 1 else "mixed",
-        "begun": _iso(min(x[0] for x in times)) if times else None, "ended": _iso(max(x[1] for x in times)) if times else None,
+        "index": number,
+        "hosts": list(hosts),
+        "state": outcomes[0] if len(outcomes) == 1 else "mixed",
+        "begun": _iso(min(x[0] for x in times)) if times else None,
+        "ended": _iso(max(x[1] for x in times)) if times else None,
     }
 
 
@@ -244,9 +340,17 @@ def _migration(hostvars: Vars) -> dict[str, t.Any] | None:
     for host, of in hostvars.items():
         found = result(of, "rollout_migrated")
         if found:
-            return {"host": host, "changed": bool(found.get("changed")), "seconds": _round((found.get("seconds") or {}).get("total") if isinstance(
-                found.get("seconds"), t.Mapping) else found.get("seconds")), "error": error(found) if found.get("failed") else "",
-                "output": list(found.get("output") or ())[-20:]}
+            return {
+                "host": host,
+                "changed": bool(found.get("changed")),
+                "seconds": _round(
+                    (found.get("seconds") or {}).get("total")
+                    if isinstance(found.get("seconds"), t.Mapping)
+                    else found.get("seconds")
+                ),
+                "error": error(found) if found.get("failed") else "",
+                "output": list(found.get("output") or ())[-20:],
+            }
     return None
 
 

@@ -15,7 +15,14 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import in_again
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, error, failed, member_of, record, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
+    batch,
+    error,
+    failed,
+    member_of,
+    record,
+    result,
+)
 
 Vars = t.Mapping[str, t.Any]
 ASIDE = ("out", "draining", "partly")  # as balancer_member says `before`; a place says the first two
@@ -47,9 +54,14 @@ def notes(aside: t.Mapping[str, t.Sequence[str]], hidden: t.Sequence[str] = ()) 
     for host, places in aside.items():
         where.setdefault(" and ".join(places) or "the balancer", []).append(host)
     for place, hosts in where.items():
-        found.append("Out of %s, by no rollout: %s. Nothing was done about it. %s" % (place, ", ".join(hosts), command(hosts)))
+        found.append(
+            "Out of %s, by no rollout: %s. Nothing was done about it. %s" % (place, ", ".join(hosts), command(hosts))
+        )
     if hidden:
-        found.append("Their readiness file is missing, by no rollout: %s. Nothing was done about it. %s" % (", ".join(hidden), command(hidden)))
+        found.append(
+            "Their readiness file is missing, by no rollout: %s. Nothing was done about it. %s"
+            % (", ".join(hidden), command(hidden))
+        )
     return found
 
 
@@ -60,7 +72,11 @@ def left_out(hostvars: Vars, plan: Vars) -> list[str]:
         of = hostvars.get(host) or {}
         left = result(of, "rollout_left")
         names = [host, *(member_name(host, color) for color in plan.get("colors") or ())]
-        gone = not failed(left) and any(name in (left.get("members") or {}) for name in names) or bool(result(of, "rollout_unready"))
+        gone = (
+            not failed(left)
+            and any(name in (left.get("members") or {}) for name in names)
+            or bool(result(of, "rollout_unready"))
+        )
         if gone and record(of).outcome not in ("moved", "kept") and not in_again(record(of), host, parsed):
             found.append(host)
     said = "Out of service, because nothing proven runs there: %s. The next rollout brings them back, once they are healthy."
@@ -80,7 +96,10 @@ def not_put_back(hostvars: Vars, plan: Vars) -> list[str]:
 
 
 def command(hosts: t.Sequence[str]) -> str:
-    return "To bring %s in: ansible-playbook -i INVENTORY alchemist.beam.join --limit %s" % ("them" if len(hosts) > 1 else "it", ",".join(hosts))
+    return "To bring %s in: ansible-playbook -i INVENTORY alchemist.beam.join --limit %s" % (
+        "them" if len(hosts) > 1 else "it",
+        ",".join(hosts),
+    )
 
 
 def column(hostvars: Vars, host: str, balanced: Vars) -> tuple[str, str]:
@@ -112,9 +131,18 @@ def standing(hostvars: Vars, hosts: t.Sequence[str], known: Vars, balanced: Vars
             aside[host] = places_out(member)
         elif unready(of):
             hidden.append(host)
-    found = ["Taken out by the rollout %s and not brought back yet: %s. The next alchemist.beam.rollout brings them back." % (
-        (known.get("journal") or {}).get("id"), ", ".join(ours))] if ours else []
+    found = (
+        [
+            "Taken out by the rollout %s and not brought back yet: %s. The next alchemist.beam.rollout brings them back."
+            % ((known.get("journal") or {}).get("id"), ", ".join(ours))
+        ]
+        if ours
+        else []
+    )
     if strangers:
         text = "No member of %s: %s. A target group gets one back by alchemist.beam.join --limit %s; what HAProxy calls a server is said in beam_member."
-        found.append(text % (" and ".join(balanced.get("balancers") or ["the balancer"]), ", ".join(strangers), ",".join(strangers)))
+        found.append(
+            text
+            % (" and ".join(balanced.get("balancers") or ["the balancer"]), ", ".join(strangers), ",".join(strangers))
+        )
     return found + [note.replace(" Nothing was done about it.", "") for note in notes(aside, hidden)]

@@ -14,7 +14,14 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.decisions im
 Vars = t.Mapping[str, t.Any]
 # What AWS knows a machine by, and where an inventory may have it: amazon.aws.aws_ec2 sets the first ones.
 _MEMBER = ("instance_id", "private_ip", "public_ip", "private_dns")
-_HOST = ("instance_id", "ec2_instance_id", "ansible_host", "private_ip_address", "public_ip_address", "private_dns_name")
+_HOST = (
+    "instance_id",
+    "ec2_instance_id",
+    "ansible_host",
+    "private_ip_address",
+    "public_ip_address",
+    "private_dns_name",
+)
 
 
 def names_of(host: str, of: Vars) -> set[str]:

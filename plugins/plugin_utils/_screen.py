@@ -15,14 +15,26 @@ from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHIN
 Vars = t.Mapping[str, t.Any]
 # Their changes are the machinery of a rollout, which tells itself what it does.
 SILENT = (
-    "alchemist.beam.rollout_journal", "alchemist.beam.rollout_lock", "ansible.builtin.set_fact", "ansible.builtin.include_tasks",
-    "ansible.builtin.include_role", "ansible.builtin.meta", "ansible.builtin.add_host",
-)  # fmt: skip
+    "alchemist.beam.rollout_journal",
+    "alchemist.beam.rollout_lock",
+    "ansible.builtin.set_fact",
+    "ansible.builtin.include_tasks",
+    "ansible.builtin.include_role",
+    "ansible.builtin.meta",
+    "ansible.builtin.add_host",
+)
 # What may take minutes says that it began; what a rollout waits for says so itself.
 SLOW = (
-    "alchemist.beam.mix_release", "alchemist.beam.release_artifact", "alchemist.beam.bootstrap_bundle", "alchemist.beam.autoscaling_refresh",
-    "ansible.builtin.apt", "ansible.builtin.dnf", "ansible.builtin.package", "ansible.builtin.pip", "ansible.builtin.get_url",
-)  # fmt: skip
+    "alchemist.beam.mix_release",
+    "alchemist.beam.release_artifact",
+    "alchemist.beam.bootstrap_bundle",
+    "alchemist.beam.autoscaling_refresh",
+    "ansible.builtin.apt",
+    "ansible.builtin.dnf",
+    "ansible.builtin.package",
+    "ansible.builtin.pip",
+    "ansible.builtin.get_url",
+)
 MOST = 12  # lines of what a program wrote before it failed
 _INTERPRETER = re.compile(r"discovered Python interpreter|interpreter discovery", re.IGNORECASE)
 
@@ -66,22 +78,38 @@ class Screen:
 
     def _message(self, result: Vars) -> list[str]:
         said = result.get("msg")
-        lines = [str(line) for line in said] if isinstance(said, (list, tuple)) else str(said).splitlines() if said is not None else []
-        shown = {key: value for key, value in result.items() if not str(key).startswith("_") and key not in ("changed", "failed", "msg")}
+        lines = (
+            [str(line) for line in said]
+            if isinstance(said, (list, tuple))
+            else str(said).splitlines()
+            if said is not None
+            else []
+        )
+        shown = {
+            key: value
+            for key, value in result.items()
+            if not str(key).startswith("_") and key not in ("changed", "failed", "msg")
+        }
         lines += ["%s: %s" % item for item in shown.items()] if said is None else []
         self._told.update(lines)
         return lines
 
     def failed(self, host: str, task: str, result: Vars, ignored: bool = False, word: str = "failed") -> list[str]:
         bad = next((one for one in result.get("results") or () if isinstance(one, t.Mapping) and one.get("failed")), {})
-        said = NOTHING_NAMED.text(str(bad.get("msg") or result.get("msg") or result.get("censored") or "without a message").strip())
+        said = NOTHING_NAMED.text(
+            str(bad.get("msg") or result.get("msg") or result.get("censored") or "without a message").strip()
+        )
         head = "%s: [%s] %s" % ("ignored" if ignored else word, host, _role_less(task))
         if said in self._told:
             return [head]
         self._told.add(said)
-        found = ["%s: %s" % (head, line) if number == 0 else "    " + line for number, line in enumerate(said.splitlines())]
+        found = [
+            "%s: %s" % (head, line) if number == 0 else "    " + line for number, line in enumerate(said.splitlines())
+        ]
         # Of a command that failed, and of a module that never came to its answer.
-        error = NOTHING_NAMED.text(str(bad.get("stderr") or result.get("stderr") or result.get("module_stderr") or "").strip())
+        error = NOTHING_NAMED.text(
+            str(bad.get("stderr") or result.get("stderr") or result.get("module_stderr") or "").strip()
+        )
         if error and not ignored:
             found += ["    " + line for line in error.splitlines()[-MOST:]]
         return found

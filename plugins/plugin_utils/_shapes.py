@@ -18,12 +18,25 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import 
 
 Spec = t.Mapping[str, t.Any]
 ONCE = ("before_rollout", "before_migrate", "after_migrate", "before_promote", "after_rollout")
-EACH = ("before_batch", "leave", "before_restart", "after_restart", "join", "after_batch", "before_return", "after_return")
+EACH = (
+    "before_batch",
+    "leave",
+    "before_restart",
+    "after_restart",
+    "join",
+    "after_batch",
+    "before_return",
+    "after_return",
+)
 HOOKS = (*ONCE, *EACH)
 READY_SPEC: Spec = {"type": "dict", "options": {"path": {"type": "path", "required": True}, "url": {"type": "str"}}}
 CANARY_SPEC: Spec = {
     "type": "dict",
-    "options": {**LIMITS_SPEC["options"], "memory_ratio": {"type": "float"}, "on_no_traffic": {"type": "str", "choices": list(ON_NO_TRAFFIC)}},
+    "options": {
+        **LIMITS_SPEC["options"],
+        "memory_ratio": {"type": "float"},
+        "on_no_traffic": {"type": "str", "choices": list(ON_NO_TRAFFIC)},
+    },
 }
 _STORE: Spec = {"type": "dict", "options": STORE_SPEC}
 
@@ -64,7 +77,11 @@ def strange_keys(where: str, value: t.Any, spec: Spec, besides: t.Collection[str
                 yield from strange_keys("%s.%s" % (where, key), inner, options.get(key) or {})
                 continue
             near = difflib.get_close_matches(key, sorted(names), 1)
-            yield "%s.%s: %s" % (where, key, "did you mean %s?" % near[0] if near else "there are only %s." % ", ".join(sorted(options)))
+            yield "%s.%s: %s" % (
+                where,
+                key,
+                "did you mean %s?" % near[0] if near else "there are only %s." % ", ".join(sorted(options)),
+            )
 
 
 def strange_in(variables: t.Mapping[str, t.Any]) -> t.Iterator[str]:

@@ -13,7 +13,20 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import co
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 Vars = t.Mapping[str, t.Any]
-COLUMNS = ("host", "color", "running", "current", "channel", "since", "health", "balancer", "ready", "restarts", "memory MiB", "note")
+COLUMNS = (
+    "host",
+    "color",
+    "running",
+    "current",
+    "channel",
+    "since",
+    "health",
+    "balancer",
+    "ready",
+    "restarts",
+    "memory MiB",
+    "note",
+)
 
 
 def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
@@ -31,7 +44,9 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
         notes.append("runs another version than current")
     if info["running"] and stable and info.get("version") != stable:
         notes.append("not what the channel says")
-    beside = [color for color, node in (info.get("colors") or {}).items() if node.get("running") and color != info.get("live")]
+    beside = [
+        color for color, node in (info.get("colors") or {}).items() if node.get("running") and color != info.get("live")
+    ]
     beside += ["the node without a colour"] if info.get("live") and (info.get("plain") or {}).get("running") else []
     if beside:
         notes.append("%s runs beside it" % " and ".join(beside))
@@ -61,7 +76,11 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
 
 
 def fleet_status(
-    hostvars: Vars, hosts: t.Sequence[str], channel: t.Optional[Vars], known: t.Optional[Vars] = None, balanced: t.Optional[Vars] = None,
+    hostvars: Vars,
+    hosts: t.Sequence[str],
+    channel: t.Optional[Vars],
+    known: t.Optional[Vars] = None,
+    balanced: t.Optional[Vars] = None,
 ) -> list[str]:
     """balanced: what balancer_member said of all of them, where there are balancers."""
     stable = ((channel or {}).get("stable") or {}).get("version") or ""
@@ -71,7 +90,12 @@ def fleet_status(
         row, added = _row(host, of.get("rollout_info") or {}, stable), of.get("rollout_added")
         row["balancer"], row["ready"] = column(hostvars, host, balanced or {})
         if added:
-            row["note"] = "; ".join(filter(None, ["not in the inventory, %s in %s" % (added["lifecycle_state"], added["group"]), row.get("note")]))
+            row["note"] = "; ".join(
+                filter(
+                    None,
+                    ["not in the inventory, %s in %s" % (added["lifecycle_state"], added["group"]), row.get("note")],
+                )
+            )
         rows.append(row)
     return render(rows, COLUMNS) + _notes(known or {}) + standing(hostvars, hosts, known or {}, balanced or {})
 
@@ -82,8 +106,15 @@ def _notes(known: Vars) -> list[str]:
     found = locked_by(lock)
     if known.get("unfinished") and (not lock.get("held") or lock.get("dead")):
         left = known.get("interrupted_hosts") or []
-        found.append("The %s %s of %s was interrupted%s. alchemist.beam.rollout goes on with it, or brings the hosts back." % (
-            journal.get("kind") or "rollout", journal.get("id"), journal.get("version"), "; left half way: %s" % ", ".join(left) if left else ""))
+        found.append(
+            "The %s %s of %s was interrupted%s. alchemist.beam.rollout goes on with it, or brings the hosts back."
+            % (
+                journal.get("kind") or "rollout",
+                journal.get("id"),
+                journal.get("version"),
+                "; left half way: %s" % ", ".join(left) if left else "",
+            )
+        )
     return found
 
 
@@ -92,4 +123,7 @@ def locked_by(lock: Vars) -> list[str]:
     if not lock.get("held"):
         return []
     gone = ", and is known to be gone" if lock.get("dead") else ""
-    return ["Locked by %s since %s for a %s; last sign of life %s%s." % (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone)]
+    return [
+        "Locked by %s since %s for a %s; last sign of life %s%s."
+        % (lock.get("owner"), lock.get("since"), lock.get("purpose"), lock.get("renewed"), gone)
+    ]

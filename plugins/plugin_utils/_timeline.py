@@ -15,7 +15,9 @@ Vars = t.Mapping[str, t.Any]
 
 
 def seconds(found: Vars, key: str) -> float | None:
-    value = (found.get("seconds") or {}).get(key) if isinstance(found.get("seconds"), t.Mapping) else found.get("seconds")
+    value = (
+        (found.get("seconds") or {}).get(key) if isinstance(found.get("seconds"), t.Mapping) else found.get("seconds")
+    )
     return None if value is None else round(float(value), 2)
 
 
@@ -41,7 +43,11 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
         if label:
             add(label, start, seconds(done, "total"), not failed(done))
             return
-        parts = [("stop", seconds(done, "stop")), ("boot", seconds(done, "boot")), ("gate", (done.get("health") or {}).get("seconds"))]
+        parts = [
+            ("stop", seconds(done, "stop")),
+            ("boot", seconds(done, "boot")),
+            ("gate", (done.get("health") or {}).get("seconds")),
+        ]
         known = [(step, float(length)) for step, length in parts if length is not None]
         for number, (step, length) in enumerate(known):
             add(step, start, length, not failed(done) or number < len(known) - 1)

@@ -32,11 +32,33 @@ def honest(files: int = 3, layers: int = 1) -> Document:
     rows = [["d%d/f%d" % (i % 50, i), "644", 1, SHA] for i in range(files)]
     size = -(-files // layers)
     return {
-        "schema": 1, "name": "shop", "version": "1.0.0",
-        "abi": {"arch": "", "libc": "", "libc_version": "", "openssl": "", "erts": "", "needs": {}, "interpreter": "", "runpath": []},
-        "provenance": {"git_sha": "", "git_dirty": False, "lock_sha256": "", "fingerprint": "", "mix_env": "", "elixir": "", "otp": ""},
+        "schema": 1,
+        "name": "shop",
+        "version": "1.0.0",
+        "abi": {
+            "arch": "",
+            "libc": "",
+            "libc_version": "",
+            "openssl": "",
+            "erts": "",
+            "needs": {},
+            "interpreter": "",
+            "runpath": [],
+        },
+        "provenance": {
+            "git_sha": "",
+            "git_dirty": False,
+            "lock_sha256": "",
+            "fingerprint": "",
+            "mix_env": "",
+            "elixir": "",
+            "otp": "",
+        },
         "directories": [],
-        "layers": [{"sha256": "%064x" % i, "size": 1, "prefix": "l%d" % i, "files": rows[i * size:(i + 1) * size]} for i in range(layers)],
+        "layers": [
+            {"sha256": "%064x" % i, "size": 1, "prefix": "l%d" % i, "files": rows[i * size : (i + 1) * size]}
+            for i in range(layers)
+        ],
     }
 
 
@@ -72,12 +94,30 @@ BOMBS: dict[str, tuple[t.Callable[[], bytes], bool]] = {
     "the most empty directories": (lambda: changed(directories=["e%d/x" % i for i in range(20_000)]), True),
     "too many files": (lambda: canonical(honest(250_000, 500)), False),
     "100,000 layers": (lambda: canonical(honest(100_000, 100_000)), False),
-    "layers without files": (lambda: canonical({**honest(), "layers": [{**honest()["layers"][0], "files": []}] * 200_000}), False),
+    "layers without files": (
+        lambda: canonical({**honest(), "layers": [{**honest()["layers"][0], "files": []}] * 200_000}),
+        False,
+    ),
     "directories": (lambda: changed(directories=["d%d" % i for i in range(1_000_000)]), False),
     "deep directories": (lambda: changed(directories=["%d/%s" % (i, deep(500)) for i in range(30_000)]), False),
-    "deep directories below the caps": (lambda: changed(directories=["%d/%s" % (i, deep(62)) for i in range(20_000)]), False),
-    "deep files": (lambda: canonical({**honest(), "layers": [{**honest()["layers"][0], "files": [
-        ["%d/%s" % (i, deep(62)), "644", 1, SHA] for i in range(150_000)]}]}), False),
+    "deep directories below the caps": (
+        lambda: changed(directories=["%d/%s" % (i, deep(62)) for i in range(20_000)]),
+        False,
+    ),
+    "deep files": (
+        lambda: canonical(
+            {
+                **honest(),
+                "layers": [
+                    {
+                        **honest()["layers"][0],
+                        "files": [["%d/%s" % (i, deep(62)), "644", 1, SHA] for i in range(150_000)],
+                    }
+                ],
+            }
+        ),
+        False,
+    ),
     "directories twice": (lambda: twice("directories"), False),
     "lists": (lambda: filled(b"[]"), False),
     "dictionaries": (lambda: filled(b"{}"), False),
@@ -94,7 +134,10 @@ BOMBS: dict[str, tuple[t.Callable[[], bytes], bool]] = {
     "nested dictionaries": (lambda: b'{"a":' * 500_000, False),
     "unknown keys": (lambda: canonical({**honest(), **{"k%d" % i: 0 for i in range(400_000)}}), False),
     "libraries that are needed": (lambda: abi(needs={"lib%d.so" % i: [] for i in range(100_000)}), False),
-    "symbol versions": (lambda: abi(needs={"lib%d.so" % i: ["V%d" % j for j in range(500)] for i in range(1_000)}), False),
+    "symbol versions": (
+        lambda: abi(needs={"lib%d.so" % i: ["V%d" % j for j in range(500)] for i in range(1_000)}),
+        False,
+    ),
     "runpaths": (lambda: abi(runpath=["/r%d" % i for i in range(500_000)]), False),
     "optional libraries": (lambda: abi(optional={"l%d" % i: "x" for i in range(300_000)}), False),
     "long provenance": (lambda: changed(provenance={**honest()["provenance"], "otp": "x" * 30_000_000}), False),
@@ -119,14 +162,26 @@ def read(path: str, digest: str) -> dict[str, t.Any]:
     except BeamError as exc:
         code = exc.code + ": " + exc.why
     seconds = time.perf_counter() - begun
-    return {"code": code, "seconds": round(seconds, 3), "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
+    return {
+        "code": code,
+        "seconds": round(seconds, 3),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
 
 
 def measure(name: str) -> dict[str, t.Any]:
     with tempfile.NamedTemporaryFile() as stream:
         # Made by another process: what it took would count as the peak of a fork.
-        made = subprocess.run([sys.executable, __file__, "--make", name, stream.name], check=True, capture_output=True, text=True)
-        done = subprocess.run([sys.executable, __file__, "--read", stream.name, made.stdout.strip()], check=False, capture_output=True, text=True, timeout=300)
+        made = subprocess.run(
+            [sys.executable, __file__, "--make", name, stream.name], check=True, capture_output=True, text=True
+        )
+        done = subprocess.run(
+            [sys.executable, __file__, "--read", stream.name, made.stdout.strip()],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         if done.returncode:
             return {"code": "DIED: " + done.stderr.strip()[-300:], "seconds": 0.0, "peak_mib": 0.0}
         return dict(json.loads(done.stdout))
@@ -138,11 +193,18 @@ def main(_arguments: list[str]) -> int:
     rows = {name: measure(name) for name in BOMBS}
     for name, row in rows.items():
         print("  %-34s %7.1f MiB %7.3f s  %s" % (name, row["peak_mib"], row["seconds"], row["code"][:90]))
-    wrong = [name for name, row in rows.items() if (row["code"] == "taken") != BOMBS[name][1] or row["code"].startswith("DIED")]
+    wrong = [
+        name
+        for name, row in rows.items()
+        if (row["code"] == "taken") != BOMBS[name][1] or row["code"].startswith("DIED")
+    ]
     peak = max(row["peak_mib"] for row in rows.values())
     slowest = max(row["seconds"] for row in rows.values())
     figures = {"manifest_bombs": len(BOMBS), "peak_mib": peak, "slowest_seconds": slowest, "wrong": wrong}
-    print("manifest_bombs %d, peak_mib %.1f, slowest %.2f s, wrong: %s" % (len(BOMBS), peak, slowest, ", ".join(wrong) or "none"))
+    print(
+        "manifest_bombs %d, peak_mib %.1f, slowest %.2f s, wrong: %s"
+        % (len(BOMBS), peak, slowest, ", ".join(wrong) or "none")
+    )
     record("bad_days", bombs=figures)
     return int(bool(wrong) or peak > MAX_MIB)
 

@@ -30,7 +30,21 @@ from pathlib import Path
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from figures import record, recorded
 from kill_at import kill_at, lacking
-from release_site import State, Work, differs, kept, masked, promote, publish, remove, scraps, state_of, take, torn, tree
+from release_site import (
+    State,
+    Work,
+    differs,
+    kept,
+    masked,
+    promote,
+    publish,
+    remove,
+    scraps,
+    state_of,
+    take,
+    torn,
+    tree,
+)
 
 VERSIONS = ("1.0.0", "2.0.0", "3.0.0")
 FILES = 40  # a point costs what its operation costs, and more files of the same kind show nothing new
@@ -130,21 +144,31 @@ def spread(counts: t.Mapping[str, int], wanted: int) -> dict[str, list[int]]:
     for place, name in enumerate(sorted(counts, key=lambda name: counts[name])):
         share[name] = min(counts[name], -(-wanted // (len(counts) - place)))
         wanted -= share[name]
-    return {name: sorted({1 + number * counts[name] // share[name] for number in range(share[name])}) for name in counts}
+    return {
+        name: sorted({1 + number * counts[name] // share[name] for number in range(share[name])}) for name in counts
+    }
 
 
 def main(arguments: t.Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bad_days.py crash_points", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bad_days.py crash_points", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--points", type=int, default=1400)
-    parser.add_argument("--only", default="", help="operations whose name has this pattern in it; records nothing without --add")
-    parser.add_argument("--add", action="store_true", help="to what is recorded already, of other operations on the same code")
+    parser.add_argument(
+        "--only", default="", help="operations whose name has this pattern in it; records nothing without --add"
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="to what is recorded already, of other operations on the same code"
+    )
     options = parser.parse_args(arguments)
     why = lacking()
     if why:
         print("NOT TRIED: nothing can be killed at a system call here: %s" % why)
         return 1
     begun, rows = time.monotonic(), []
-    with tempfile.TemporaryDirectory(prefix="bad-days-crash-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix="bad-days-crash-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+    ) as scratch:
         trees, site = Path(scratch) / "trees", Site(Path(scratch))
         for version in VERSIONS:
             tree(trees, version, FILES)
@@ -156,7 +180,9 @@ def main(arguments: t.Sequence[str]) -> int:
         for name, places in spread(counts, options.points).items():
             rows.append(one(site, name, *todo[name], places))
     total = {key: sum(getattr(row, key) for row in rows) for key in ("points", "in_threads", "broken", "left_over")}
-    print("crash_points %(points)d, %(in_threads)d of them in threads, broken %(broken)d, left over %(left_over)d" % total)
+    print(
+        "crash_points %(points)d, %(in_threads)d of them in threads, broken %(broken)d, left over %(left_over)d" % total
+    )
     if options.add or not options.only:
         note({**total, "calls": sum(counts.values()), "seconds": round(time.monotonic() - begun)}, options.add)
     return 1 if total["broken"] or total["left_over"] else 0
@@ -185,8 +211,11 @@ def one(site: Site, name: str, steps: t.Sequence[Work], work: Work, places: t.Se
     for at in places:
         point(site, work, at, before, after, said, row)
     kinds = Counter(re.sub(r"[0-9a-f]{16,}", "…", line.partition(": ")[2]) for line in row.wrong)
-    print("%-28s %5d calls, %4d killed (%d in threads): broken %d, left over %d" % (
-        name, row.calls, row.points, row.in_threads, row.broken, row.left_over), flush=True)
+    print(
+        "%-28s %5d calls, %4d killed (%d in threads): broken %d, left over %d"
+        % (name, row.calls, row.points, row.in_threads, row.broken, row.left_over),
+        flush=True,
+    )
     for line, times in kinds.most_common(6):
         print("    %d x %s" % (times, line))
     return row

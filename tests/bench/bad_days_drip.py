@@ -41,7 +41,9 @@ LIMIT = 3.0
 WAYS = ("nothing", "status", "header", "body", "chunks")
 PARTS = ("/versions/", "/manifests/", "/layers/")  # of a store, for what reads more than one
 KEYS = {"region": "us-east-1", "access_key": "a", "secret_key": "b"}
-_spec = importlib.util.spec_from_file_location("drips", Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "drips.py")
+_spec = importlib.util.spec_from_file_location(
+    "drips", Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "drips.py"
+)
 assert _spec is not None and _spec.loader is not None
 drips = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(drips)
@@ -52,7 +54,10 @@ def s3(where: str) -> dict[str, t.Any]:
 
 
 def _promote(where: str) -> None:
-    run_channel({**s3(where), "name": "shop", "channel": "production", "state": "promoted", "version": "1.0.0", "by": "bench"}, False)
+    run_channel(
+        {**s3(where), "name": "shop", "channel": "production", "state": "promoted", "version": "1.0.0", "by": "bench"},
+        False,
+    )
 
 
 def _aws(where: str) -> dict[str, t.Any]:
@@ -66,8 +71,22 @@ def _install(options: dict[str, t.Any]) -> None:
 
 def _verify(where: str) -> None:
     """The reading half of release_artifact: what it publishes takes the same way."""
-    run_artifact({**s3(where), "state": "verified", "name": "shop", "version": "1.0.0", "keep": 3, "keep_days": 0, "min_layer_age": 24, "pinned": None,
-                  "path": None, "exclude": [], "dest": None}, False)  # fmt: skip
+    run_artifact(
+        {
+            **s3(where),
+            "state": "verified",
+            "name": "shop",
+            "version": "1.0.0",
+            "keep": 3,
+            "keep_days": 0,
+            "min_layer_age": 24,
+            "pinned": None,
+            "path": None,
+            "exclude": [],
+            "dest": None,
+        },
+        False,
+    )
 
 
 def _alb(where: str) -> None:
@@ -99,15 +118,27 @@ WHAT: dict[str, t.Callable[[str], t.Any]] = {
     "alb": _alb,
     "refresh": lambda where: refresh.wait(groups.Aws(_aws(where)), "shop", "r-1", LIMIT),
     "health": lambda where: probe_http(HttpCheck("http://%s/" % where, timeout=LIMIT)),
-    "gate": lambda where: gate(Health(within=LIMIT), {"http": lambda: probe_http(HttpCheck("http://%s/" % where, timeout=60))}, lambda: ""),
-}  # fmt: skip
+    "gate": lambda where: gate(
+        Health(within=LIMIT), {"http": lambda: probe_http(HttpCheck("http://%s/" % where, timeout=60))}, lambda: ""
+    ),
+}
 
 
 def _published(place: Path) -> None:
     tree = trees.make_tree(place / "tree", modules=2, dependencies=1)
-    options = {"state": "present", "name": "shop", "version": None, "path": str(tree), "exclude": [], "pinned": None, "dest": None}
+    options = {
+        "state": "present",
+        "name": "shop",
+        "version": None,
+        "path": str(tree),
+        "exclude": [],
+        "pinned": None,
+        "dest": None,
+    }
     (place / "store").mkdir()
-    run_artifact({"store": "file://%s" % (place / "store"), **options, "keep": 3, "keep_days": 0, "min_layer_age": 24}, False)
+    run_artifact(
+        {"store": "file://%s" % (place / "store"), **options, "keep": 3, "keep_days": 0, "min_layer_age": 24}, False
+    )
 
 
 @contextlib.contextmanager
@@ -128,7 +159,9 @@ def _late(place: Path, part: str) -> t.Iterator[str]:
         def log_message(self, *_words: t.Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(place / "store")))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Handler, directory=str(place / "store"))
+    )
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -160,6 +193,10 @@ def main(_arguments: list[str]) -> int:
                 late += [_overrun(work, _late(Path(place), part)) for part in PARTS]
             most[name] = round(max(late), 2)
             cases += len(late)
-            print("%-16s at most %.2f s beyond a limit of %g s (%s)" % (name, most[name], LIMIT, ", ".join("%.2f" % one for one in late)), flush=True)
+            print(
+                "%-16s at most %.2f s beyond a limit of %g s (%s)"
+                % (name, most[name], LIMIT, ", ".join("%.2f" % one for one in late)),
+                flush=True,
+            )
     record("bad_days", drip_cases=cases, drip_overrun_seconds=max(most.values()), drip_overruns=most)
     return int(max(most.values()) > 1)

@@ -26,7 +26,15 @@ from pathlib import Path
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from figures import record
 
-ARTIFACT = {"state": "present", "exclude": [], "pinned": None, "keep": 10, "keep_days": 0, "min_layer_age": 24, "dest": None}
+ARTIFACT = {
+    "state": "present",
+    "exclude": [],
+    "pinned": None,
+    "keep": 10,
+    "keep_days": 0,
+    "min_layer_age": 24,
+    "dest": None,
+}
 PROGRAM = """
 import json, sys, time
 from ansible_collections.alchemist.beam.plugins.module_utils._host import verify
@@ -54,14 +62,25 @@ def make(root: Path, version: str, files: int, size: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     shell, data = "#!/bin/sh\n", "13.1 " + version
-    for path, text in (("bin/shop", shell), ("erts-13.1/bin/erl", shell), ("releases/start_erl.data", data), ("releases/%s/env.sh" % version, shell)):
+    for path, text in (
+        ("bin/shop", shell),
+        ("erts-13.1/bin/erl", shell),
+        ("releases/start_erl.data", data),
+        ("releases/%s/env.sh" % version, shell),
+    ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
 
 
 def run(base: Path, store: str, version: str, how: str) -> tuple[float, dict[str, t.Any]]:
     begun = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(base), store, version, how], check=True, capture_output=True, text=True, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(base), store, version, how],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ,
+    )
     return time.perf_counter() - begun, json.loads(done.stdout)
 
 
@@ -77,7 +96,9 @@ def main(arguments: list[str]) -> int:
         (top / "store").mkdir()
         for version in ("1.0.0", "1.1.0"):
             make(top / version, version, options.files, options.bytes)
-            run_artifact({"store": store, **ARTIFACT, "name": "shop", "version": version, "path": str(top / version)}, False)
+            run_artifact(
+                {"store": store, **ARTIFACT, "name": "shop", "version": version, "path": str(top / version)}, False
+            )
         run(top / "base", store, "1.0.0", "read")
         seconds: dict[str, list[float]] = {"read": [], "trust": []}
         reading: list[float] = []
@@ -94,11 +115,25 @@ def main(arguments: list[str]) -> int:
                     reading.append(sum(said["reading"]))
                 shutil.rmtree(base)
     with_it, without = statistics.median(seconds["read"]), statistics.median(seconds["trust"])
-    print("a second version of %d files, %.1f MB (%d layers reused, %d fetched); medians of %d rounds, load %.1f" % (
-        options.files, options.files * options.bytes / 1e6, result["reused"], result["fetched"], options.rounds, os.getloadavg()[0]))
+    print(
+        "a second version of %d files, %.1f MB (%d layers reused, %d fetched); medians of %d rounds, load %.1f"
+        % (
+            options.files,
+            options.files * options.bytes / 1e6,
+            result["reused"],
+            result["fetched"],
+            options.rounds,
+            os.getloadavg()[0],
+        )
+    )
     print("  layers read, then linked      %6.3f s" % with_it)
     print("  layers linked without a look  %6.3f s" % without)
     print("  reading and hashing           %6.3f s" % statistics.median(reading))
     print("  reading costs                 %6.1f %% of the install" % (100 * (with_it - without) / without))
-    record("bad_days", reread_seconds=statistics.median(reading), reread_install_seconds=with_it, reread_share_of_install=(with_it - without) / without)
+    record(
+        "bad_days",
+        reread_seconds=statistics.median(reading),
+        reread_install_seconds=with_it,
+        reread_share_of_install=(with_it - without) / without,
+    )
     return 0

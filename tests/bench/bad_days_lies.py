@@ -39,12 +39,19 @@ def but(name: str, *values: str) -> list[tuple[str, str]]:
     return [pair for pair in TRUE if pair[0] != name] + [(name, value) for value in values]
 
 
-def row(key: str = "<Key>x/k</Key>", size: str = "<Size>10</Size>", date: str = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>") -> str:
+def row(
+    key: str = "<Key>x/k</Key>",
+    size: str = "<Size>10</Size>",
+    date: str = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>",
+) -> str:
     return "<Contents>%s%s%s<ETag>%s</ETag></Contents>" % (key, size, date, ETAG.replace('"', "&quot;"))
 
 
 def listing(rows: str = "", end: str = "<IsTruncated>false</IsTruncated>") -> bytes:
-    text = '<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>%s%s</ListBucketResult>' % (rows, end)
+    text = (
+        '<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>%s%s</ListBucketResult>'
+        % (rows, end)
+    )
     return http(headers=[("Content-Type", "application/xml"), ("Content-Length", "%d" % len(text))], body=text.encode())
 
 
@@ -53,9 +60,44 @@ def xml(text: str, status: str = "200 OK") -> bytes:
 
 
 MORE = "<IsTruncated>true</IsTruncated>"
-NUMBERS = ("abc", "-1", "-99999999999999999999", "9" * 30, "9223372036854775807", "0x10", "1e3", "", " ", "10, 11", "+10", "NaN", "\xb2")
-DATES = ("never", "", "0", "99999999999999999999", "Thu, 99 Foo 2026 99:99:99 GMT", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "\xff")
-LOCATIONS = ("http://[::1", "//[bad", "", "http://", "\x00", "ftp://x/", "//", "http://a..b/", "http://127.0.0.1:99999/", "?", "http://" + "a" * 300 + "/")
+NUMBERS = (
+    "abc",
+    "-1",
+    "-99999999999999999999",
+    "9" * 30,
+    "9223372036854775807",
+    "0x10",
+    "1e3",
+    "",
+    " ",
+    "10, 11",
+    "+10",
+    "NaN",
+    "\xb2",
+)
+DATES = (
+    "never",
+    "",
+    "0",
+    "99999999999999999999",
+    "Thu, 99 Foo 2026 99:99:99 GMT",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00",
+    "\xff",
+)
+LOCATIONS = (
+    "http://[::1",
+    "//[bad",
+    "",
+    "http://",
+    "\x00",
+    "ftp://x/",
+    "//",
+    "http://a..b/",
+    "http://127.0.0.1:99999/",
+    "?",
+    "http://" + "a" * 300 + "/",
+)
 HTML = "<html><head><title>502</title></head><body><p>Proxy<br></body></html>"
 
 # Lies about one object, for each transport and each operation on it.
@@ -72,7 +114,9 @@ HEADS: dict[str, bytes] = {
     **{"Last-Modified %r" % value[:12]: http(headers=but("Last-Modified", value), body=BODY) for value in DATES},
     "chunks without a number": http(headers=[("Transfer-Encoding", "chunked"), ("ETag", ETAG)], body=b"zz\r\nab\r\n"),
     "chunks of a negative size": http(headers=[("Transfer-Encoding", "chunked"), ("ETag", ETAG)], body=b"-5\r\nab\r\n"),
-    "chunks of a huge size": http(headers=[("Transfer-Encoding", "chunked"), ("ETag", ETAG)], body=b"ffffffffffffffffffff\r\nab\r\n"),
+    "chunks of a huge size": http(
+        headers=[("Transfer-Encoding", "chunked"), ("ETag", ETAG)], body=b"ffffffffffffffffffff\r\nab\r\n"
+    ),
     "gzip that is none": http(headers=[*TRUE, ("Content-Encoding", "gzip")], body=BODY),
     "an encoding that nobody knows": http(headers=[*TRUE, ("Content-Encoding", "x, gzip, br, \xff")], body=BODY),
     "a body that is cut": http(headers=TRUE, body=BODY[:3]),
@@ -96,7 +140,9 @@ HEADS: dict[str, bytes] = {
     "an error of numbers": xml("<Error><Code>1</Code><Message/></Error>", "400 Bad"),
     "an error in an error": xml("<Error><Code><Code>x</Code></Code></Error>", "403 No"),
     "an error with 200": xml("<Error><Code>InternalError</Code></Error>"),
-    **{"a redirect to %r" % to[:14]: http("301 Moved", [("Location", to), ("Content-Length", "0")]) for to in LOCATIONS},
+    **{
+        "a redirect to %r" % to[:14]: http("301 Moved", [("Location", to), ("Content-Length", "0")]) for to in LOCATIONS
+    },
     "a region that is none": http("301 Moved", [("x-amz-bucket-region", "\xff .."), ("Content-Length", "0")]),
 }
 LISTS: dict[str, bytes] = {
@@ -109,7 +155,11 @@ LISTS: dict[str, bytes] = {
     "no Size": listing(row(size="")),
     **{"Size %r" % value[:12]: listing(row(size="<Size>%s</Size>" % value)) for value in NUMBERS if value.isascii()},
     "no LastModified": listing(row(date="")),
-    **{"LastModified %r" % value[:12]: listing(row(date="<LastModified>%s</LastModified>" % value)) for value in DATES if value.isascii()},
+    **{
+        "LastModified %r" % value[:12]: listing(row(date="<LastModified>%s</LastModified>" % value))
+        for value in DATES
+        if value.isascii()
+    },
     "no IsTruncated": listing(row(), ""),
     "IsTruncated maybe": listing(row(), "<IsTruncated>maybe</IsTruncated>"),
     "more, and no token": listing(row(), MORE),
@@ -126,7 +176,7 @@ LISTS: dict[str, bytes] = {
     "deep XML": xml("<a>" * 20_000 + "</a>" * 20_000),
     "entities": xml('<!DOCTYPE x [<!ENTITY a "aaaa">]><ListBucketResult>&a;</ListBucketResult>'),
     "no status": b"\r\n\r\n",
-}  # fmt: skip
+}
 
 
 class Liar:
@@ -171,28 +221,54 @@ def _stream(store: t.Any) -> bytes:
         return b"".join(iter(lambda: stream.read(100), b""))
 
 
-OBJECT: dict[str, t.Callable[[t.Any], t.Any]] = {"get": lambda store: store.get("k", 1000).data, "open": _stream, "stat": lambda store: store.stat("k")}
-WRITE: dict[str, t.Callable[[t.Any], t.Any]] = {"replace": lambda store: store.replace("k", BODY, None), "delete": lambda store: store.delete("k")}
+OBJECT: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "get": lambda store: store.get("k", 1000).data,
+    "open": _stream,
+    "stat": lambda store: store.stat("k"),
+}
+WRITE: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "replace": lambda store: store.replace("k", BODY, None),
+    "delete": lambda store: store.delete("k"),
+}
 Case = tuple[str, str, str, bytes, t.Callable[[t.Any], t.Any]]
 
 
 def cases() -> list[Case]:
     """(transport, operation, lie, the answer, the work)"""
-    found = [(way, verb, name, answer, work) for way in ("s3", "http") for verb, work in OBJECT.items() for name, answer in HEADS.items()]
+    found = [
+        (way, verb, name, answer, work)
+        for way in ("s3", "http")
+        for verb, work in OBJECT.items()
+        for name, answer in HEADS.items()
+    ]
     # What is written is answered without a body: botocore takes one for an error that came late.
     found += [("s3", verb, name, _bare(answer), work) for verb, work in WRITE.items() for name, answer in HEADS.items()]
-    found += [("s3", "list", name, answer, lambda store: [one.key for one in store.list("")]) for name, answer in LISTS.items()]
+    found += [
+        ("s3", "list", name, answer, lambda store: [one.key for one in store.list("")])
+        for name, answer in LISTS.items()
+    ]
     return found
 
 
 def _bare(answer: bytes) -> bytes:
-    return answer[: -len(BODY)].replace(b"Content-Length: 10\r\n", b"Content-Length: 0\r\n") if answer.endswith(BODY) else answer
+    return (
+        answer[: -len(BODY)].replace(b"Content-Length: 10\r\n", b"Content-Length: 0\r\n")
+        if answer.endswith(BODY)
+        else answer
+    )
 
 
 def open_ways(address: str) -> dict[str, t.Callable[[], t.Any]]:
-    s3 = open_store({
-        "store": "s3://lies/x", "endpoint_url": "http://" + address, "region": "us-east-1", "access_key": "a", "secret_key": "b", "store_timeout": SECONDS,
-    })  # fmt: skip
+    s3 = open_store(
+        {
+            "store": "s3://lies/x",
+            "endpoint_url": "http://" + address,
+            "region": "us-east-1",
+            "access_key": "a",
+            "secret_key": "b",
+            "store_timeout": SECONDS,
+        }
+    )
 
     def fresh() -> t.Any:
         s3.start_clock()
@@ -216,7 +292,11 @@ def judge(case: Case, liar: Liar, ways: t.Mapping[str, t.Callable[[], t.Any]]) -
     else:
         said = repr(result)
         # Who sends other bytes is found by their hash; who sends fewer than it said, here.
-        true = verb not in ("get", "open", "list") or result in (BODY, ["k"]) or (verb in ("get", "open") and _whole(answer, result))
+        true = (
+            verb not in ("get", "open", "list")
+            or result in (BODY, ["k"])
+            or (verb in ("get", "open") and _whole(answer, result))
+        )
         kind = "right" if true else "wrong"
     return ("late", said) if time.monotonic() - begun > SECONDS + 1 else (kind, said)
 
@@ -247,7 +327,12 @@ def main(arguments: list[str]) -> int:
     print("%d cases: %s" % (len(found), dict(count)))
     ways = collections.Counter(case[0] for case, _kind, _said in found)
     record(
-        "bad_days", lying_s3_cases=ways["s3"], lying_http_cases=ways["http"],
-        lies_refused=count["refused"], tracebacks=count["traceback"], wrong=count["wrong"], lies_late=count["late"],
-    )  # fmt: skip
+        "bad_days",
+        lying_s3_cases=ways["s3"],
+        lying_http_cases=ways["http"],
+        lies_refused=count["refused"],
+        tracebacks=count["traceback"],
+        wrong=count["wrong"],
+        lies_late=count["late"],
+    )
     return int(bool(count["traceback"] or count["wrong"] or count["late"]))

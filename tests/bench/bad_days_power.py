@@ -76,7 +76,9 @@ def operations(trees: Path) -> dict[str, tuple[list[Work], Work]]:
 def run(*words: str, good: t.Container[int] = (0,)) -> int:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode not in good:
-        raise RuntimeError("%s ended with %d: %s" % (" ".join(words), done.returncode, (done.stdout + done.stderr)[-500:]))
+        raise RuntimeError(
+            "%s ended with %d: %s" % (" ".join(words), done.returncode, (done.stdout + done.stderr)[-500:])
+        )
     return done.returncode
 
 
@@ -138,7 +140,15 @@ def record_one(place: Path, before: t.Sequence[Work], work: Work, flushes: bool)
                 raise RuntimeError(problem)
     fuse.mkdir(exist_ok=True)
     log.touch()
-    server = subprocess.Popen([sys.executable, str(Path(__file__).parents[1] / "support" / "recording_disk.py"), str(fuse), str(image), str(log)])
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            str(Path(__file__).parents[1] / "support" / "recording_disk.py"),
+            str(fuse),
+            str(image),
+            str(log),
+        ]
+    )
     try:
         until = time.monotonic() + 20
         while not os.path.ismount(fuse):
@@ -212,7 +222,9 @@ class Row:
     wrong: list[str] = field(default_factory=list)
 
 
-def one(place: Path, recording: Recording, before: State, work: Work, at: int, lose: random.Random | None, row: Row) -> None:
+def one(
+    place: Path, recording: Recording, before: State, work: Work, at: int, lose: random.Random | None, row: Row
+) -> None:
     image, directory = place / "point", place / "disk"
     image.write_bytes(cut(recording, at, lose))
     row.points += 1
@@ -262,10 +274,14 @@ def lacking() -> str:
 
 
 def main(arguments: t.Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bad_days.py power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bad_days.py power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--points", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--no-flush", action="store_true", help="the operations flush nothing: whether this program sees what that does")
+    parser.add_argument(
+        "--no-flush", action="store_true", help="the operations flush nothing: whether this program sees what that does"
+    )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON, and record nothing")
     options = parser.parse_args(arguments)
     why = lacking()
@@ -273,10 +289,21 @@ def main(arguments: t.Sequence[str]) -> int:
         print("NOT TRIED: power cuts can't be made here: %s" % why)
         return 1
     if INSIDE not in os.environ:
-        command = ["unshare", "--mount", "--propagation", "private", sys.executable, str(Path(__file__).with_name("bad_days.py")), "power", *arguments]
+        command = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            sys.executable,
+            str(Path(__file__).with_name("bad_days.py")),
+            "power",
+            *arguments,
+        ]
         return subprocess.run(command, check=False, env={**os.environ, INSIDE: "1"}).returncode
     rows, begun = [], time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bad-days-power-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix="bad-days-power-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    ) as scratch:
         place = Path(scratch)
         for version in ("1.0.0", "2.0.0"):
             tree(place / "trees", version)
@@ -296,15 +323,37 @@ def main(arguments: t.Sequence[str]) -> int:
                 one(place, recording, before, work, at, lose, row)
             rows.append(row)
             if not options.json:
-                print("%-22s %5d writes, %4d flushes, %3d cuts: torn %d, mismatches %d, forgotten %d, left over %d" % (
-                    name, row.writes, row.flushes, row.points, row.torn, row.mismatches, row.forgotten, row.left_over), flush=True)
+                print(
+                    "%-22s %5d writes, %4d flushes, %3d cuts: torn %d, mismatches %d, forgotten %d, left over %d"
+                    % (
+                        name,
+                        row.writes,
+                        row.flushes,
+                        row.points,
+                        row.torn,
+                        row.mismatches,
+                        row.forgotten,
+                        row.left_over,
+                    ),
+                    flush=True,
+                )
                 for line in row.wrong[:8]:
                     print("    " + line)
-    total = {key: sum(getattr(row, key) for row in rows) for key in ("points", "torn", "mismatches", "forgotten", "left_over")}
+    total = {
+        key: sum(getattr(row, key) for row in rows)
+        for key in ("points", "torn", "mismatches", "forgotten", "left_over")
+    }
     if options.json or options.no_flush:
         print(json.dumps({**total, "wrong": [line for row in rows for line in row.wrong]}))
     else:
-        print("power_cuts %(points)d, mismatches %(mismatches)d (torn %(torn)d), forgotten %(forgotten)d, left over %(left_over)d" % total)
-        record("bad_days", power_cuts=total["points"], **{"power_cut_" + key: total[key] for key in ("mismatches", "forgotten", "left_over")},
-               power_cut_seconds=round(time.monotonic() - begun, 1))
+        print(
+            "power_cuts %(points)d, mismatches %(mismatches)d (torn %(torn)d), forgotten %(forgotten)d, left over %(left_over)d"
+            % total
+        )
+        record(
+            "bad_days",
+            power_cuts=total["points"],
+            **{"power_cut_" + key: total[key] for key in ("mismatches", "forgotten", "left_over")},
+            power_cut_seconds=round(time.monotonic() - begun, 1),
+        )
     return 1 if total["mismatches"] or total["forgotten"] else 0

@@ -24,7 +24,11 @@ import s3_server
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Channel, promote
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
-from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import apply_channel, make_stamp, plan_channel
+from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import (
+    apply_channel,
+    make_stamp,
+    plan_channel,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import read_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
 from figures import record
@@ -50,12 +54,16 @@ def attempt(store: Store, version: str) -> Row:
     (target,) = publish(store, version)
     begun, planned, error = time.monotonic(), Channel(NAME, CHANNEL), ""
     try:
-        plan = plan_channel(store, NAME, CHANNEL, lambda channel, stamp: promote(channel, target, stamp), make_stamp("bench"))
+        plan = plan_channel(
+            store, NAME, CHANNEL, lambda channel, stamp: promote(channel, target, stamp), make_stamp("bench")
+        )
         planned = plan.after
         apply_channel(store, plan)
     except BeamError as exc:
         error = exc.code
-    return Row(version, planned.serial, planned.previous.version if planned.previous else "", begun, time.monotonic(), error)
+    return Row(
+        version, planned.serial, planned.previous.version if planned.previous else "", begun, time.monotonic(), error
+    )
 
 
 def _work(params: dict[str, t.Any], index: int, count: int, sender: t.Any) -> None:
@@ -74,7 +82,10 @@ def _work(params: dict[str, t.Any], index: int, count: int, sender: t.Any) -> No
 
 def at_once(params: dict[str, t.Any], first: int, wide: int, count: int) -> list[Row]:
     pipes = [_FORK.Pipe(duplex=False) for _index in range(wide)]
-    workers = [_FORK.Process(target=_work, args=(params, first + index, count, pipes[index][1]), daemon=True) for index in range(wide)]
+    workers = [
+        _FORK.Process(target=_work, args=(params, first + index, count, pipes[index][1]), daemon=True)
+        for index in range(wide)
+    ]
     for worker in workers:
         worker.start()
     for _receiver, sender in pipes:  # one that dies is noticed
@@ -99,7 +110,9 @@ def faults_of(last: Channel, rows: t.Sequence[Row]) -> list[str]:
         bad.append("the first document took the place of %s" % version)
     done = [row for row in rows if not row.error]
     lost = [row for row in done if chain.get(row.serial) != row.version]
-    bad += ["%s was done with serial %d, which is of %s" % (row.version, row.serial, chain.get(row.serial)) for row in lost]
+    bad += [
+        "%s was done with serial %d, which is of %s" % (row.version, row.serial, chain.get(row.serial)) for row in lost
+    ]
     return bad + ["%s ended before %s began, and is not before it" % pair for pair in _disorder(done)]
 
 
@@ -126,14 +139,29 @@ def unreliable(dice: random.Random) -> fault_proxy.Fault:
     return fault
 
 
-def measure(params: dict[str, t.Any], plain: dict[str, t.Any], wide: int, count: int, turns: int) -> tuple[list[Row], list[str]]:
+def measure(
+    params: dict[str, t.Any], plain: dict[str, t.Any], wide: int, count: int, turns: int
+) -> tuple[list[Row], list[str]]:
     begun = time.monotonic()
     rows = at_once(params, 1, wide, count) + at_once(params, 100, 1, turns)
     last, _etag = read_channel(open_store(plain), NAME, CHANNEL)
     bad = faults_of(last, rows)
     done = sum(not row.error for row in rows)
-    print("%-4s %d promotes said done (%d by %d writers at once, %d in turn), %d were refused or told nothing, serial %d, %d wrong, %.0f s" % (
-        params["store"].partition(":")[0], done, wide * count, wide, turns, len(rows) - done, last.serial, len(bad), time.monotonic() - begun), flush=True)
+    print(
+        "%-4s %d promotes said done (%d by %d writers at once, %d in turn), %d were refused or told nothing, serial %d, %d wrong, %.0f s"
+        % (
+            params["store"].partition(":")[0],
+            done,
+            wide * count,
+            wide,
+            turns,
+            len(rows) - done,
+            last.serial,
+            len(bad),
+            time.monotonic() - begun,
+        ),
+        flush=True,
+    )
     return rows, bad
 
 
@@ -151,7 +179,13 @@ def main(arguments: list[str]) -> int:
         server = stack.enter_context(s3_server.running(place / "s3"))
         proxy = stack.enter_context(fault_proxy.running(server.endpoint))
         rule = proxy.add(unreliable(random.Random(1)), method="PUT", path="/channels/")
-        more, worse = measure({**server.params, "endpoint_url": proxy.endpoint}, server.params, options.wide, options.count // 2, options.turns // 2)
+        more, worse = measure(
+            {**server.params, "endpoint_url": proxy.endpoint},
+            server.params,
+            options.wide,
+            options.count // 2,
+            options.turns // 2,
+        )
         print("s3: the proxy saw %d writes of the channel" % rule.applied)
     rows, bad = rows + more, bad + worse
     for line in bad[:20]:

@@ -53,7 +53,9 @@ def _ready(endpoint: str, process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _process(command: list[str], server: Server, cwd: str) -> t.Iterator[Server]:
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd
+    ) as process:
         try:
             _ready(server[0], process)
             yield server
@@ -75,7 +77,9 @@ def moto(directory: str) -> t.Iterator[Server]:
 
     (port,) = free_ports(1, "127.0.0.1")
     program = str(ROOT / ".cache/venvaws/bin/moto_server")
-    with _process([program, "-H", "127.0.0.1", "-p", str(port)], ("http://127.0.0.1:%d" % port, "test", "testtest"), directory) as server:
+    with _process(
+        [program, "-H", "127.0.0.1", "-p", str(port)], ("http://127.0.0.1:%d" % port, "test", "testtest"), directory
+    ) as server:
         yield server
 
 
@@ -93,13 +97,25 @@ def s3rver(directory: str) -> t.Iterator[Server]:
         yield server
 
 
-SERVERS: dict[str, t.Callable[[str], t.ContextManager[Server]]] = {"SeaweedFS": seaweedfs, "moto": moto, "s3rver": s3rver}
+SERVERS: dict[str, t.Callable[[str], t.ContextManager[Server]]] = {
+    "SeaweedFS": seaweedfs,
+    "moto": moto,
+    "s3rver": s3rver,
+}
 
 
 def try_one(name: str) -> dict[str, t.Any]:
-    with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as directory, SERVERS[name](directory) as (endpoint, access, secret):
+    with (
+        tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as directory,
+        SERVERS[name](directory) as (endpoint, access, secret),
+    ):
         params = {
-            "store": "s3://releases/check", "endpoint_url": endpoint, "region": "us-east-1", "access_key": access, "secret_key": secret, "store_timeout": 20,
+            "store": "s3://releases/check",
+            "endpoint_url": endpoint,
+            "region": "us-east-1",
+            "access_key": access,
+            "secret_key": secret,
+            "store_timeout": 20,
         }
         store = open_store(params)
         with contextlib.suppress(Exception):  # made already
@@ -111,12 +127,20 @@ def try_one(name: str) -> dict[str, t.Any]:
         except BeamError as exc:
             verdict = exc.code
         environment = {
-            **os.environ, "S3_ENDPOINT": endpoint, "S3_BUCKET": "releases", "S3_ACCESS_KEY": access, "S3_SECRET_KEY": secret,
-            "S3_READER_ACCESS_KEY": access, "S3_READER_SECRET_KEY": secret,
+            **os.environ,
+            "S3_ENDPOINT": endpoint,
+            "S3_BUCKET": "releases",
+            "S3_ACCESS_KEY": access,
+            "S3_SECRET_KEY": secret,
+            "S3_READER_ACCESS_KEY": access,
+            "S3_READER_SECRET_KEY": secret,
         }
         suite = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(SUITE)]
         done = subprocess.run(suite, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-        counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])}
+        counts = {
+            word: int(number)
+            for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])
+        }
         failed = sorted(set(re.findall(r"FAILED [^:]*::(\w+)", done.stdout)))
         return {"verdict": verdict, "checks": rows, "suite": counts, "suite_failed": failed}
 
@@ -137,6 +161,15 @@ def main(arguments: list[str]) -> int:
             print("  %-7s %-18s %s" % ("ok" if check["ok"] else "LACKS", check["name"], check["detail"]))
         for test in row["suite_failed"]:
             print("  failed  %s" % test)
-    record("bad_days", s3_servers={name: {"verdict": row["verdict"], "lacks": [c["name"] for c in row["checks"] if not c["ok"]], **row["suite"]}
-                                   for name, row in found.items()})
+    record(
+        "bad_days",
+        s3_servers={
+            name: {
+                "verdict": row["verdict"],
+                "lacks": [c["name"] for c in row["checks"] if not c["ok"]],
+                **row["suite"],
+            }
+            for name, row in found.items()
+        },
+    )
     return 0

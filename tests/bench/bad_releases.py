@@ -31,7 +31,11 @@ from rollout_site import BAD, ROOT, Run, Site, build
 GOOD = "0.2.0"
 # What a rollout of each needs beside the version.
 CANARY = {"beam_strategy": "canary", "beam_bake": 12, "beam_canary": {"min_requests": 30}}
-EXTRA: dict[str, dict[str, t.Any]] = {"errors": CANARY, "slow": CANARY, "migration-fails": {"beam_migrate": "Beacon.Release.migrate()"}}
+EXTRA: dict[str, dict[str, t.Any]] = {
+    "errors": CANARY,
+    "slow": CANARY,
+    "migration-fails": {"beam_migrate": "Beacon.Release.migrate()"},
+}
 STUBBORN = ("hangs-on-stop", "ignores-term")
 # Whose fault no rollout of another configuration could change: they must not be tried again. The others were refused before a node ran them, or they said
 # that a setting is at fault: missing-env wants a variable, and of port-in-use nobody can tell from outside that it is the release that has the port twice.
@@ -91,7 +95,11 @@ def attempt(site: Site, kind: str) -> Tried:
         tried.wrong.append("old and new ran at a time")
     if site.witness.lowest(begun) < len(site.hosts) - 1:
         tried.wrong.append("only %d servers were in and healthy" % site.witness.lowest(begun))
-    if site.document("locks").get("holder") or site.document("journal").get("state") not in (None, "finished") or site.document("channels").get("candidate"):
+    if (
+        site.document("locks").get("holder")
+        or site.document("journal").get("state") not in (None, "finished")
+        or site.document("channels").get("candidate")
+    ):
         tried.wrong.append("the lock, the journal or the candidate is left behind")
     tried.seconds = time.monotonic() - begun
     return tried
@@ -121,7 +129,9 @@ def _bad(site: Site, version: str, tried: Tried) -> None:
     if tried.ghost != (tried.kind in GHOSTS):
         tried.wrong.append("it is %s" % ("a ghost" if tried.ghost else "no ghost"))
     if run.report and any(row["before"] != GOOD or row["now"] != GOOD for row in run.report["rows"]):
-        tried.wrong.append("the report says %s" % [(row["host"], row["before"], row["now"]) for row in run.report["rows"]])
+        tried.wrong.append(
+            "the report says %s" % [(row["host"], row["before"], row["now"]) for row in run.report["rows"]]
+        )
     if tried.touched and not any(row["error"] and row["outcome"] == "returned" for row in run.report.get("rows", ())):
         tried.wrong.append("the report does not say why a host returned")
     _home(site, tried)
@@ -153,8 +163,11 @@ def _stubborn(site: Site, version: str, tried: Tried) -> None:
 
 def summary(found: t.Sequence[Tried]) -> dict[str, t.Any]:
     return {
-        "bad_releases": len(found), "bad_false_successes": sum(x.false_success for x in found), "bad_batches_touched_max": max(x.touched for x in found),
-        "bad_wrong": sum(bool(x.wrong) for x in found), "hung_stop_overrun_seconds": max((x.overrun for x in found), default=0.0),
+        "bad_releases": len(found),
+        "bad_false_successes": sum(x.false_success for x in found),
+        "bad_batches_touched_max": max(x.touched for x in found),
+        "bad_wrong": sum(bool(x.wrong) for x in found),
+        "hung_stop_overrun_seconds": max((x.overrun for x in found), default=0.0),
         "overlaps": sum(x.overlaps for x in found),
     }
 
@@ -175,8 +188,11 @@ def main() -> int:
             found.append(one := attempt(site, kind))
             shutil.copy(site.directory / "play.log", site.directory / (kind + ".log"))
             verdict = "WRONG: " + "; ".join(one.wrong) if one.wrong else "ok"
-            print("BAD %-16s %d touched, %-8s %5.1f s  %s  %s" % (
-                kind, one.touched, "ghost" if one.ghost else "no ghost", one.seconds, verdict, one.why), flush=True)
+            print(
+                "BAD %-16s %d touched, %-8s %5.1f s  %s  %s"
+                % (kind, one.touched, "ghost" if one.ghost else "no ghost", one.seconds, verdict, one.why),
+                flush=True,
+            )
             if one.wrong and site.play("rollout", beam_version=GOOD, beam_force=True).code:
                 print("the site can't be mended", flush=True)
                 break

@@ -50,9 +50,17 @@ def machine() -> str:
     with open("/proc/meminfo", encoding="ascii") as stream:
         memory = int(stream.readline().split()[1]) / 1024**2
     with open("/etc/os-release", encoding="utf-8") as stream:
-        system = dict(line.strip().split("=", 1) for line in stream if "=" in line).get("PRETTY_NAME", "Linux").strip('"')
+        system = (
+            dict(line.strip().split("=", 1) for line in stream if "=" in line).get("PRETTY_NAME", "Linux").strip('"')
+        )
     return "%d cores, %.0f GB, %s, Linux %s, Python %s, load %s" % (
-        os.cpu_count() or 0, memory, system, platform.release().split("-")[0], platform.python_version(), " ".join("%.1f" % n for n in os.getloadavg()))
+        os.cpu_count() or 0,
+        memory,
+        system,
+        platform.release().split("-")[0],
+        platform.python_version(),
+        " ".join("%.1f" % n for n in os.getloadavg()),
+    )
 
 
 def keep(figures: t.Mapping[str, float]) -> None:

@@ -117,9 +117,16 @@ def _values(services: t.Mapping[str, t.Any]) -> dict[str, str]:
     s3, cloud = services["s3"], services["cloud"]
     indented = "".join("          %s\n" % line if line else "\n" for line in _UNIT.splitlines()).rstrip("\n")
     return {
-        "web": WEB, "control": CONTROL, "metadata": cloud["metadata_url"] + "/", "region": s3["region"], "endpoint": s3["endpoint_url"], "bucket": s3["bucket"],
-        "tarball": TARBALL, "unit": _UNIT, "indented": indented,
-    }  # fmt: skip
+        "web": WEB,
+        "control": CONTROL,
+        "metadata": cloud["metadata_url"] + "/",
+        "region": s3["region"],
+        "endpoint": s3["endpoint_url"],
+        "bucket": s3["bucket"],
+        "tarball": TARBALL,
+        "unit": _UNIT,
+        "indented": indented,
+    }
 
 
 def mirrors(kept: Path, web: Path, base: Path, services: t.Mapping[str, t.Any]) -> None:
@@ -127,7 +134,19 @@ def mirrors(kept: Path, web: Path, base: Path, services: t.Mapping[str, t.Any]) 
     _apt(kept / "apt", base)
     wheels = kept / "wheels"
     if not list(wheels.glob("ansible_core-*.whl")):
-        _here(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(wheels), "ansible-core", "boto3")
+        _here(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--only-binary",
+            ":all:",
+            "--dest",
+            str(wheels),
+            "ansible-core",
+            "boto3",
+        )
     web.mkdir()
     for name in ("apt", "wheels"):
         (web / name).symlink_to(kept / name)
@@ -136,7 +155,19 @@ def mirrors(kept: Path, web: Path, base: Path, services: t.Mapping[str, t.Any]) 
     (play / "site.yml").write_text(_PLAY.format(**_values(services)), encoding="utf-8")
     _here("git", "init", "--quiet", "--initial-branch=main", str(play))
     _here("git", "-C", str(play), "add", "site.yml")
-    _here("git", "-C", str(play), "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "--quiet", "-m", "The play")
+    _here(
+        "git",
+        "-C",
+        str(play),
+        "-c",
+        "user.name=bench",
+        "-c",
+        "user.email=bench@localhost",
+        "commit",
+        "--quiet",
+        "-m",
+        "The play",
+    )
     _here("git", "clone", "--quiet", "--bare", str(play), str(web / "play.git"))
     _here("git", "-C", str(web / "play.git"), "update-server-info")
 
@@ -145,9 +176,29 @@ def _apt(packages: Path, base: Path) -> None:
     """A flat repository of what a host lacks for awscli, without what is only recommended."""
     if not (packages / "Packages").exists():
         (packages / "partial").mkdir(parents=True, exist_ok=True)
-        options = ["Dir::State::status=%s" % (base / "var/lib/dpkg/status"), "Dir::Cache::archives=%s" % packages, "Debug::NoLocking=1"]
+        options = [
+            "Dir::State::status=%s" % (base / "var/lib/dpkg/status"),
+            "Dir::Cache::archives=%s" % packages,
+            "Debug::NoLocking=1",
+        ]
         words = [word for option in options for word in ("-o", option)]
-        _here("apt-get", "--assume-yes", "--quiet", "--no-install-recommends", "--download-only", *words, "install", "awscli")
+        _here(
+            "apt-get",
+            "--assume-yes",
+            "--quiet",
+            "--no-install-recommends",
+            "--download-only",
+            *words,
+            "install",
+            "awscli",
+        )
         with (packages / "Packages.new").open("w", encoding="utf-8") as index:
-            subprocess.run(["dpkg-scanpackages", "."], cwd=packages, stdin=subprocess.DEVNULL, stdout=index, stderr=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                ["dpkg-scanpackages", "."],
+                cwd=packages,
+                stdin=subprocess.DEVNULL,
+                stdout=index,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
         (packages / "Packages.new").rename(packages / "Packages")

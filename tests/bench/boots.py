@@ -86,9 +86,13 @@ class Boot:
     beam: float  # to the first answer that says ready
     gate: float  # to in service: the gate, the second look at the channel, the group that is told. Others have no such thing
     total: float
-    own: float | None = None  # of the bootstrap's own time, what is neither fetching and unpacking nor the BEAM nor the gate's prescribed time
+    own: float | None = (
+        None  # of the bootstrap's own time, what is neither fetching and unpacking nor the BEAM nor the gate's prescribed time
+    )
     install: float | None = None
-    cpu: float | None = None  # of the bootstrap and what it starts to find out; says more than `own` on a machine with other work
+    cpu: float | None = (
+        None  # of the bootstrap and what it starts to find out; says more than `own` on a machine with other work
+    )
 
 
 class Bench:
@@ -102,22 +106,44 @@ class Bench:
         s3, cloud = self.services["s3"], self.services["cloud"]
         options = {name: s3[name] for name in ("endpoint_url", "region", "access_key", "secret_key")}
         self.publish({**options, "store": "s3://%s/boots" % s3["bucket"], "store_timeout": 30}, s3, tree)
-        boot_ways.mirrors(ROOT / ".cache" / "bench" / "boots", place / "web", base.ready(base.own_release(), cloud=True), self.services)
-        serve = "exec python -m http.server --bind %s --directory %s %d >/dev/null 2>&1 &" % (boot_ways.CONTROL, place / "web", boot_ways.PORT)
+        boot_ways.mirrors(
+            ROOT / ".cache" / "bench" / "boots",
+            place / "web",
+            base.ready(base.own_release(), cloud=True),
+            self.services,
+        )
+        serve = "exec python -m http.server --bind %s --directory %s %d >/dev/null 2>&1 &" % (
+            boot_ways.CONTROL,
+            place / "web",
+            boot_ways.PORT,
+        )
         hosts.control("sh", "-c", serve)
-        answer = {"url": "http://127.0.0.1:4000/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}}
+        answer = {
+            "url": "http://127.0.0.1:4000/health",
+            "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+        }
         variables = {
-            "beam_name": NAME, "beam_base": "/srv/" + NAME, "beam_store": "s3://%s/boots" % s3["bucket"], "beam_store_options": options,
-            "beam_env": {"PORT": "4000", "BEACON_IP": "0.0.0.0"}, "bootstrap_user_data_path": str(place / "user-data"),
+            "beam_name": NAME,
+            "beam_base": "/srv/" + NAME,
+            "beam_store": "s3://%s/boots" % s3["bucket"],
+            "beam_store_options": options,
+            "beam_env": {"PORT": "4000", "BEACON_IP": "0.0.0.0"},
+            "bootstrap_user_data_path": str(place / "user-data"),
             "beam_health": {"http": answer, "within": 60},
-            "bootstrap_aws": {"endpoint_url": self.services["aws"]["endpoint_url"], "metadata_url": cloud["metadata_url"]},
+            "bootstrap_aws": {
+                "endpoint_url": self.services["aws"]["endpoint_url"],
+                "metadata_url": cloud["metadata_url"],
+            },
             "bootstrap_jitter": 0,  # what is measured is one server
-        }  # fmt: skip
+        }
         self.bake(variables)
         self.aws = Aws(hosts, "ec2")
         images = hosts.services()["cloud"]["images"]
         bare = self.services["aws"]["image"]
-        data = {"bare": (place / "user-data").read_text(encoding="utf-8"), **{way: boot_ways.user_data(way, self.services) for way in WAYS[3:]}}
+        data = {
+            "bare": (place / "user-data").read_text(encoding="utf-8"),
+            **{way: boot_ways.user_data(way, self.services) for way in WAYS[3:]},
+        }
         for way in WAYS:
             started = template(self.aws, way, images.get(way, bare), data.get(way, ""))
             group(self.aws, way, started, ["launching"] if way in OURS else [])
@@ -130,16 +156,41 @@ class Bench:
         inventory, play = self.place / "site.yml", self.place / "play.yml"
         inventory.touch(mode=0o600)  # it holds the keys of the store
         inventory.write_text(json.dumps({"all": {"vars": variables}}), encoding="utf-8")
-        images = [{"role": "alchemist.beam.image", "image_release": True}], [{"role": "alchemist.beam.image", "image_release": False}]
+        images = (
+            [{"role": "alchemist.beam.image", "image_release": True}],
+            [{"role": "alchemist.beam.image", "image_release": False}],
+        )
         plays = [("localhost", [{"role": "alchemist.beam.bootstrap"}]), ("h1", images[0]), ("h2", images[1])]
-        play.write_text(json.dumps([{"name": name, "hosts": name, "gather_facts": False, "roles": roles} for name, roles in plays]), encoding="utf-8")
-        self.hosts.control("ansible-playbook", "-i", str(self.hosts.directory / "inventory.yml"), "-i", str(inventory), str(play), timeout=580)
+        play.write_text(
+            json.dumps([{"name": name, "hosts": name, "gather_facts": False, "roles": roles} for name, roles in plays]),
+            encoding="utf-8",
+        )
+        self.hosts.control(
+            "ansible-playbook",
+            "-i",
+            str(self.hosts.directory / "inventory.yml"),
+            "-i",
+            str(inventory),
+            str(play),
+            timeout=580,
+        )
         for host, way in (("h1", "baked"), ("h2", "baked-empty")):
             self.hosts.fleet("poweroff", host)
             self.hosts.fleet("bake", host, way)
 
     def boot(self, way: str) -> Boot:
-        witness = [str(ROOT / "tests/fleet/fleet"), "--name", self.hosts.name, "run", "--", sys.executable, "-c", WITNESS, address(HOST), str(SECONDS)]
+        witness = [
+            str(ROOT / "tests/fleet/fleet"),
+            "--name",
+            self.hosts.name,
+            "run",
+            "--",
+            sys.executable,
+            "-c",
+            WITNESS,
+            address(HOST),
+            str(SECONDS),
+        ]
         process = subprocess.Popen(witness, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         try:
             self.aws.scaling("set_desired_capacity", AutoScalingGroupName=way, DesiredCapacity=1)
@@ -157,7 +208,9 @@ class Bench:
     def times(self, way: str, ready: float) -> Boot:
         begun, node = self.stamp("UserspaceTimestampMonotonic"), self.stamp("ExecMainStartTimestampMonotonic", NAME)
         unit = "beam-bootstrap@" + NAME
-        brought = node - self.stamp("ExecMainStartTimestampMonotonic", unit if way.startswith("baked") else "cloud-final")
+        brought = node - self.stamp(
+            "ExecMainStartTimestampMonotonic", unit if way.startswith("baked") else "cloud-final"
+        )
         if way not in OURS:
             return Boot(node - begun, brought, ready - node, 0.0, ready - begun)
         eventually(lambda: self.stamp("ExecMainExitTimestampMonotonic", unit), 60)
@@ -175,7 +228,16 @@ class Bench:
             raise AssertionError("The layers were not in the image: %s" % installed[0])
         # The gate asks three times, half a second apart: that is prescribed, and what it is slower than that is its own.
         own = done - self.stamp("ExecMainStartTimestampMonotonic", unit) - install - beam - 1.0
-        return Boot(node - begun, brought, beam, done - ready, done - begun, own, install, int(self.shown("CPUUsageNSec", unit)) / 1e9)
+        return Boot(
+            node - begun,
+            brought,
+            beam,
+            done - ready,
+            done - begun,
+            own,
+            install,
+            int(self.shown("CPUUsageNSec", unit)) / 1e9,
+        )
 
     def stamp(self, name: str, *unit: str) -> float:
         """0 while it has not happened."""
@@ -204,14 +266,21 @@ def figures(boots: t.Mapping[str, t.Sequence[Boot]]) -> dict[str, t.Any]:
         if owns:
             found["boot_%s_own_seconds" % way.replace("-", "_")] = statistics.median(owns)
             for part in ("install", "cpu"):
-                found["boot_%s_%s_seconds" % (way.replace("-", "_"), part)] = statistics.median(getattr(boot, part) for boot in many)
+                found["boot_%s_%s_seconds" % (way.replace("-", "_"), part)] = statistics.median(
+                    getattr(boot, part) for boot in many
+                )
         if way in OURS and boots.get("pull"):
             for part, name in (("before_beam", "vs_pull_ratio"), ("way", "vs_pull_way_ratio")):
-                ours, theirs = (statistics.median(getattr(boot, part) for boot in some) for some in (many, boots["pull"]))
+                ours, theirs = (
+                    statistics.median(getattr(boot, part) for boot in some) for some in (many, boots["pull"])
+                )
                 found["boot_%s_%s" % (way.replace("-", "_"), name)] = ours / theirs
     owns = [boot.own for way in OURS for boot in boots.get(way, ()) if boot.own is not None]
     if owns:
-        found["boot_own_overhead_seconds"], found["boot_own_overhead_worst_seconds"] = statistics.median(owns), max(owns)
+        found["boot_own_overhead_seconds"], found["boot_own_overhead_worst_seconds"] = (
+            statistics.median(owns),
+            max(owns),
+        )
     return found
 
 

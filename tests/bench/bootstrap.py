@@ -64,24 +64,51 @@ class Server:
         self.port, epmd = free_ports(2)
         env = self.base / "shared" / (NAME + ".env")
         env.touch(mode=0o600)
-        env.write_text("RELEASE_NODE=b%s\nRELEASE_COOKIE=%s\nERL_EPMD_PORT=%d\nERL_EPMD_ADDRESS=127.0.0.1\nPORT=%d\n" % (
-            secrets.token_hex(6), secrets.token_hex(12), epmd, self.port))
+        env.write_text(
+            "RELEASE_NODE=b%s\nRELEASE_COOKIE=%s\nERL_EPMD_PORT=%d\nERL_EPMD_ADDRESS=127.0.0.1\nPORT=%d\n"
+            % (secrets.token_hex(6), secrets.token_hex(12), epmd, self.port)
+        )
         options = {name: bench.store[name] for name in ("endpoint_url", "region", "store_timeout")}
         self.config = place / (self.base.name + ".json")
-        self.config.write_text(json.dumps({
-            "schema": 1, "name": NAME, "base": str(self.base), "store": bench.store["store"], "store_options": options, "channel": CHANNEL, "manager": "daemon",
-            "health": {"http": {"url": "http://127.0.0.1:%d/health" % self.port, "json": {"ready": True, "version": "{version}"}},
-                       "passes": 2, "interval": 0.1, "within": within, "stable": 0},
-            "boot_timeout": within, "lifecycle": "none", "identify": ["file"], "jitter": 0,
-        }))  # fmt: skip
+        self.config.write_text(
+            json.dumps(
+                {
+                    "schema": 1,
+                    "name": NAME,
+                    "base": str(self.base),
+                    "store": bench.store["store"],
+                    "store_options": options,
+                    "channel": CHANNEL,
+                    "manager": "daemon",
+                    "health": {
+                        "http": {
+                            "url": "http://127.0.0.1:%d/health" % self.port,
+                            "json": {"ready": True, "version": "{version}"},
+                        },
+                        "passes": 2,
+                        "interval": 0.1,
+                        "within": within,
+                        "stable": 0,
+                    },
+                    "boot_timeout": within,
+                    "lifecycle": "none",
+                    "identify": ["file"],
+                    "jitter": 0,
+                }
+            )
+        )
 
     def run(self) -> float:
         """Seconds; what it printed if it failed."""
         began = time.monotonic()
         argv = [sys.executable, str(self.bench.pyz), "run", str(self.config)]
-        done = subprocess.run(argv, env=self.bench.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv, env=self.bench.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         if done.returncode:
-            raise AssertionError("%s: exit %d\n%s%s" % (self.base.name, done.returncode, done.stdout[-2000:], done.stderr[-2000:]))
+            raise AssertionError(
+                "%s: exit %d\n%s%s" % (self.base.name, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+            )
         return time.monotonic() - began
 
     def version(self) -> str:
@@ -94,7 +121,11 @@ class Server:
 
     def files(self) -> dict[str, int]:
         """All that the bootstrap may write to; the node's own log is the node's."""
-        return {str(p): p.lstat().st_mtime_ns for p in self.base.rglob("*") if "/shared/" not in str(p) and "/tmp/" not in str(p)}
+        return {
+            str(p): p.lstat().st_mtime_ns
+            for p in self.base.rglob("*")
+            if "/shared/" not in str(p) and "/tmp/" not in str(p)
+        }
 
     def end(self) -> None:
         for link in map(Path, glob.glob("/proc/[0-9]*/exe")):
@@ -108,11 +139,19 @@ class Bench:
         self.place = place
         server = stack.enter_context(s3_server.running(place / "s3"))
         self.proxy = stack.enter_context(fault_proxy.running(server.endpoint))
-        self.store = {**server.params, "store": "s3://%s/bootstrap" % server.bucket, "endpoint_url": self.proxy.endpoint}
+        self.store = {
+            **server.params,
+            "store": "s3://%s/bootstrap" % server.bucket,
+            "endpoint_url": self.proxy.endpoint,
+        }
         self.pyz = place / "beam-bootstrap.pyz"
         self.pyz.write_bytes(make_pyz())  # botocore comes from the Python that runs it
         # A server may read; the reader's keys stand for its instance role.
-        self.environment = {**os.environ, "AWS_ACCESS_KEY_ID": server.reader_access_key, "AWS_SECRET_ACCESS_KEY": server.reader_secret_key}
+        self.environment = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": server.reader_access_key,
+            "AWS_SECRET_ACCESS_KEY": server.reader_secret_key,
+        }
         self.environment.pop("PYTHONPATH", None)
         trees = build(_made(place / "trees"), *VERSIONS)
         for tree in trees.values():
@@ -122,7 +161,9 @@ class Bench:
         stack.callback(self.end)
 
     def move(self, state: str, version: str | None = None) -> None:
-        run_channel({**self.store, "name": NAME, "channel": CHANNEL, "state": state, "version": version, "by": "bench"}, False)
+        run_channel(
+            {**self.store, "name": NAME, "channel": CHANNEL, "state": state, "version": version, "by": "bench"}, False
+        )
 
     def stable(self) -> str:
         return str(run_channel_info({**self.store, "name": NAME, "channel": CHANNEL})["channel"]["stable"]["version"])
@@ -142,7 +183,9 @@ def outcome(futures: t.Sequence[concurrent.futures.Future[float]]) -> tuple[list
     for future in futures:
         if future.exception():
             print(future.exception())
-    return [future.result() for future in futures if not future.exception()], sum(bool(future.exception()) for future in futures)
+    return [future.result() for future in futures if not future.exception()], sum(
+        bool(future.exception()) for future in futures
+    )
 
 
 def again(bench: Bench, options: argparse.Namespace) -> dict[str, t.Any]:
@@ -154,7 +197,9 @@ def again(bench: Bench, options: argparse.Namespace) -> dict[str, t.Any]:
     after = server.files()
     methods = Counter(method for method, _target in bench.proxy.seen)
     return {
-        "again_first_seconds": first, "again_seconds": statistics.median(seconds), "again_worst_seconds": max(seconds),
+        "again_first_seconds": first,
+        "again_seconds": statistics.median(seconds),
+        "again_worst_seconds": max(seconds),
         "again_files_written": len({path for path in {*before, *after} if before.get(path) != after.get(path)}),
         "again_store_writes": sum(count for method, count in methods.items() if method not in ("GET", "HEAD")),
         "again_requests": sum(methods.values()) / options.rounds,
@@ -174,9 +219,13 @@ def storm(bench: Bench, options: argparse.Namespace) -> dict[str, t.Any]:
         seconds, failed = outcome([pool.submit(start, server) for server in servers])
     wrong = sum(server.version() != bench.stable() for server in servers)
     return {
-        "storm_starts": len(servers), "storm_failed": failed, "storm_wrong": wrong, "storm_median_seconds": statistics.median(seconds),
-        "storm_worst_seconds": max(seconds), "storm_requests_per_start": len(bench.proxy.seen) / len(servers),
-    }  # fmt: skip
+        "storm_starts": len(servers),
+        "storm_failed": failed,
+        "storm_wrong": wrong,
+        "storm_median_seconds": statistics.median(seconds),
+        "storm_worst_seconds": max(seconds),
+        "storm_requests_per_start": len(bench.proxy.seen) / len(servers),
+    }
 
 
 def launches(bench: Bench, options: argparse.Namespace) -> dict[str, t.Any]:
@@ -207,15 +256,23 @@ def launches(bench: Bench, options: argparse.Namespace) -> dict[str, t.Any]:
         stable = bench.stable()
         stray = [(server.base.name, server.version()) for server in wave if server.version() != stable]
         wrong += len(stray)
-        print("%-14s stable %s, born %d%s" % (story, stable, len(wave), ", WRONG: %s" % stray if stray else ""), flush=True)
+        print(
+            "%-14s stable %s, born %d%s" % (story, stable, len(wave), ", WRONG: %s" % stray if stray else ""),
+            flush=True,
+        )
         for server in wave:
             server.end()
     return {
-        "launches": len(boots) + failed, "launches_failed": failed, "launches_wrong": wrong, "launches_stories": dict(stories), "launches_seed": options.seed,
-        "launches_boot_median_seconds": statistics.median(boots), "launches_boot_worst_seconds": max(boots),
+        "launches": len(boots) + failed,
+        "launches_failed": failed,
+        "launches_wrong": wrong,
+        "launches_stories": dict(stories),
+        "launches_seed": options.seed,
+        "launches_boot_median_seconds": statistics.median(boots),
+        "launches_boot_worst_seconds": max(boots),
         "launches_converge_median_seconds": statistics.median(converged) if converged else None,
         "launches_converge_worst_seconds": max(converged) if converged else None,
-    }  # fmt: skip
+    }
 
 
 def _move(bench: Bench, story: str, wave: t.Sequence[Server]) -> float:
@@ -254,7 +311,9 @@ def main() -> int:
     record("bootstrap", **found, **{options.what + "_shape": shape})
     for name, value in found.items():
         print("%-34s %s" % (name, "%.3f" % value if isinstance(value, float) else value))
-    bad = sum(int(value) for name, value in found.items() if name.endswith(("_failed", "_wrong", "_written", "_writes")))
+    bad = sum(
+        int(value) for name, value in found.items() if name.endswith(("_failed", "_wrong", "_written", "_writes"))
+    )
     return 1 if bad else 0
 
 

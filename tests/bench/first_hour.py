@@ -33,29 +33,52 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         ports = free_ports(2 * len(HOSTS))
-        health = {"http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {"version": "{{ rollout_expected_version }}"}}, "stable": 1}
+        health = {
+            "http": {
+                "url": "http://127.0.0.1:{{ beam_port }}/health",
+                "json": {"version": "{{ rollout_expected_version }}"},
+            },
+            "stable": 1,
+        }
         variables = {
-            "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}", "beam_name": "beacon",
-            "beam_repo": str(directory / "repo"), "beam_build_dir": str(directory / "build"), "beam_store": "file://%s" % (directory / "store"),
-            "beam_manager": "daemon", "beam_health": health,
-        }  # fmt: skip
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "beam_name": "beacon",
+            "beam_repo": str(directory / "repo"),
+            "beam_build_dir": str(directory / "build"),
+            "beam_store": "file://%s" % (directory / "store"),
+            "beam_manager": "daemon",
+            "beam_health": health,
+        }
         hosts = {
             host: {
-                "beam_base": str(directory / "nodes" / host), "beam_port": ports[index], "beam_env": {"PORT": str(ports[index])},
-                "service_node": "beacon_%s@127.0.0.1" % host, "service_dist_port": ports[len(HOSTS) + index],
+                "beam_base": str(directory / "nodes" / host),
+                "beam_port": ports[index],
+                "beam_env": {"PORT": str(ports[index])},
+                "service_node": "beacon_%s@127.0.0.1" % host,
+                "service_dist_port": ports[len(HOSTS) + index],
             }
             for index, host in enumerate(HOSTS)
-        }  # fmt: skip
+        }
         (directory / "inventory.json").write_text(json.dumps({"all": {"vars": variables}, "beam": {"hosts": hosts}}))
-        subprocess.run([sys.executable, str(ROOT / "examples" / "make_versions.py"), str(directory / "repo")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(ROOT / "examples" / "make_versions.py"), str(directory / "repo")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     def play(self, name: str, *words: str) -> str:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "alchemist.beam." + name, *words], cwd=self.directory,
-            env={**kept, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"), "HOME": str(self.directory)}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "alchemist.beam." + name, *words],
+            cwd=self.directory,
+            env={**kept, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"), "HOME": str(self.directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             sys.exit("%s ended with %d\n%s" % (name, done.returncode, done.stdout))
         return done.stdout
@@ -84,7 +107,12 @@ def cases() -> dict[str, t.Any]:
     print("%d of %d cases have a test" % (len(there), len(CASES)))
     tests = {test for case in there for test in case.tests}
     record("first_hour", cases_in_no_test=list(UNCOVERED))
-    return {"cases": len(CASES), "cases_with_a_test": len(there), "cases_tests": len(tests), "cases_in_no_test_count": len(UNCOVERED)}
+    return {
+        "cases": len(CASES),
+        "cases_with_a_test": len(there),
+        "cases_tests": len(tests),
+        "cases_in_no_test_count": len(UNCOVERED),
+    }
 
 
 PARTS: dict[str, t.Callable[[], dict[str, t.Any]]] = {"cases": cases, "lines": lines}

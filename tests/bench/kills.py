@@ -85,7 +85,11 @@ class Game:
         self.stores.mkdir(exist_ok=True)
 
     def begin(self) -> None:
-        for name, variables in (("setup", {}), ("rollout", {"beam_version": VERSIONS[0]}), ("rollout", {"beam_version": VERSIONS[1]})):
+        for name, variables in (
+            ("setup", {}),
+            ("rollout", {"beam_version": VERSIONS[0]}),
+            ("rollout", {"beam_version": VERSIONS[1]}),
+        ):
             run = self.site.play(name, **variables)
             if run.code:
                 raise SystemExit("the site can't be made:\n" + run.text)
@@ -103,7 +107,9 @@ class Game:
         begun = time.monotonic()
         log = site.directory / ("lost-%d.log" % number)
         variables = self._stop_in(hook, number) if hook else {}
-        lost = site.start("rollout", log, beam_version=target, beam_force=True, beam_store="file://%s" % store, **variables)
+        lost = site.start(
+            "rollout", log, beam_version=target, beam_force=True, beam_store="file://%s" % store, **variables
+        )
         try:
             if hook:
                 self._reach(lost.pid, number)
@@ -137,14 +143,22 @@ class Game:
     def _stop_in(self, point: str, number: int) -> dict[str, t.Any]:
         """A hook that tells us that it is reached, and goes on when it is told."""
         hook, there, go = (self.stores / ("%d.%s" % (number, end)) for end in ("yml", "there", "go"))
-        hook.write_text(json.dumps([
-            {"ansible.builtin.file": {"path": str(there), "state": "touch", "mode": "0600"}},
-            {"ansible.builtin.wait_for": {"path": str(go), "timeout": 60, "sleep": 1}},
-        ]))
+        hook.write_text(
+            json.dumps(
+                [
+                    {"ansible.builtin.file": {"path": str(there), "state": "touch", "mode": "0600"}},
+                    {"ansible.builtin.wait_for": {"path": str(go), "timeout": 60, "sleep": 1}},
+                ]
+            )
+        )
         return {"beam_hooks": {point: str(hook)}}
 
     def _reach(self, pid: int, number: int) -> None:
-        until(lambda: (self.stores / ("%d.there" % number)).exists() or not os.path.exists("/proc/%d" % pid), "the hook is not reached", 200)
+        until(
+            lambda: (self.stores / ("%d.there" % number)).exists() or not os.path.exists("/proc/%d" % pid),
+            "the hook is not reached",
+            200,
+        )
 
     def _hit(self, pid: int, way: str, store: Path) -> bool:
         """Whether it had the lock then."""
@@ -179,7 +193,11 @@ class Game:
     def _everything(self) -> dict[str, t.Any]:
         site = self.site
         files = {str(path): path.read_bytes() for path in sorted((site.store / NAME).rglob("*.json"))}
-        return {**files, "nodes": site.answers(), "balancer": {host: state.split()[0] for host, state in site.balancer.states().items()}}
+        return {
+            **files,
+            "nodes": site.answers(),
+            "balancer": {host: state.split()[0] for host, state in site.balancer.states().items()},
+        }
 
     def _thaw(self, lost: t.Any, point: Point, held: bool) -> None:
         """Whoever had the lock must write nothing more, if the next run took it. Who had not got it yet may take it now, as anybody else, and who still has
@@ -234,12 +252,23 @@ class Game:
         """After a point that went wrong: whether the site can be played on."""
         for _time in range(2):
             run = self.site.play("rollout", beam_force=True, beam_version=self.site.stable() or VERSIONS[0])
-            if run.code == 0 and len(set(self.site.versions().values())) == 1 and all(s.startswith("UP") for s in self.site.balancer.states().values()):
+            if (
+                run.code == 0
+                and len(set(self.site.versions().values())) == 1
+                and all(s.startswith("UP") for s in self.site.balancer.states().values())
+            ):
                 return True
         return False
 
 
-def play(directory: Path, trees: t.Mapping[str, Path], points: t.Iterator[tuple[int, str]], seed: int, found: list[Point], end: float) -> None:
+def play(
+    directory: Path,
+    trees: t.Mapping[str, Path],
+    points: t.Iterator[tuple[int, str]],
+    seed: int,
+    found: list[Point],
+    end: float,
+) -> None:
     site = Site(directory, trees)
     site.inventory["all"]["vars"]["beam_health"]["stable"] = 0.4
     site.write(site.inventory)
@@ -252,8 +281,19 @@ def play(directory: Path, trees: t.Mapping[str, Path], points: t.Iterator[tuple[
                 (game.stores / str(number)).unlink(missing_ok=True)
                 point = game.round(number, way)
             found.append(point)
-            print("%3d %-6s after %5.1f s, next %-6s back %5.1f s, %5.1f s in all  %s" % (
-                point.number, point.way, point.after, point.named or "-", point.returned, point.seconds, "; ".join(point.wrong) or "ok"), flush=True)
+            print(
+                "%3d %-6s after %5.1f s, next %-6s back %5.1f s, %5.1f s in all  %s"
+                % (
+                    point.number,
+                    point.way,
+                    point.after,
+                    point.named or "-",
+                    point.returned,
+                    point.seconds,
+                    "; ".join(point.wrong) or "ok",
+                ),
+                flush=True,
+            )
             if point.wrong and not game.mend():
                 print("the site can't be mended; see %s" % directory, flush=True)
                 break
@@ -265,17 +305,24 @@ def play(directory: Path, trees: t.Mapping[str, Path], points: t.Iterator[tuple[
 
 def summary(found: t.Sequence[Point]) -> dict[str, t.Any]:
     return {
-        "kill_points": len(found), "kill_left_out": sum(p.left_out for p in found), "kill_mixed_versions": sum(p.mixed for p in found),
-        "kill_floor_crossed": sum(p.floor_crossed for p in found), "kill_stale_writes": sum(p.stale_writes for p in found),
+        "kill_points": len(found),
+        "kill_left_out": sum(p.left_out for p in found),
+        "kill_mixed_versions": sum(p.mixed for p in found),
+        "kill_floor_crossed": sum(p.floor_crossed for p in found),
+        "kill_stale_writes": sum(p.stale_writes for p in found),
         "kill_stale_out_seconds": max((p.stale_out for p in found), default=0.0),
-        "kill_overlaps": sum(p.overlaps for p in found), "kill_wrong": sum(bool(p.wrong) for p in found),
+        "kill_overlaps": sum(p.overlaps for p in found),
+        "kill_wrong": sum(bool(p.wrong) for p in found),
         "kill_worst_return_seconds": max((p.returned for p in found), default=0.0),
     }
 
 
 def together(one: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Two runs as one: counts are added, of seconds the worst counts."""
-    return {name: (max if name.endswith("_seconds") else int.__add__)(value, other.get(name, 0)) for name, value in one.items()}
+    return {
+        name: (max if name.endswith("_seconds") else int.__add__)(value, other.get(name, 0))
+        for name, value in one.items()
+    }
 
 
 def main() -> int:
@@ -284,8 +331,12 @@ def main() -> int:
     parser.add_argument("--fleets", type=int, default=1, help="at a time")
     parser.add_argument("--seconds", type=float, default=86400, help="no point begins after that")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--add", action="store_true", help="to the points that are recorded already, of earlier runs of the same code")
-    parser.add_argument("--keep", type=Path, help="a directory for all logs; without it they are removed when all went well")
+    parser.add_argument(
+        "--add", action="store_true", help="to the points that are recorded already, of earlier runs of the same code"
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="a directory for all logs; without it they are removed when all went well"
+    )
     args = parser.parse_args()
     top = args.keep or Path(tempfile.mkdtemp(prefix="beam-kills-"))
     top.mkdir(parents=True, exist_ok=True)
@@ -306,7 +357,10 @@ def main() -> int:
 
     ended = threading.Event()
     end = time.monotonic() + args.seconds
-    threads = [threading.Thread(target=play, args=(top / ("fleet-%d" % n), trees, turns(), args.seed + n, found, end)) for n in range(args.fleets)]
+    threads = [
+        threading.Thread(target=play, args=(top / ("fleet-%d" % n), trees, turns(), args.seed + n, found, end))
+        for n in range(args.fleets)
+    ]
     for thread in threads:
         thread.start()
     try:

@@ -27,7 +27,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict
-from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp, Target, add_ghost, promote, propose, roll_back, withdraw
+from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import (
+    Stamp,
+    Target,
+    add_ghost,
+    promote,
+    propose,
+    roll_back,
+    withdraw,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.fences import raise_fences
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import hold
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Lease, Want, give_back, renew
@@ -35,7 +43,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process im
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
 from ansible_collections.alchemist.beam.plugins.module_utils._store import flock
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
-from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import apply_channel, make_stamp, plan_channel
+from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import (
+    apply_channel,
+    make_stamp,
+    plan_channel,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import Version
 from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import version_key
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
@@ -97,7 +109,8 @@ def race(params: Params, races: int, wide: int, pause: float = 0.002) -> dict[st
     barrier = _FORK.Barrier(wide)
     pipes = [_FORK.Pipe(duplex=False) for _index in range(wide)]
     workers = [
-        _FORK.Process(target=_contend, args=(params, pause, index, races, barrier, pipes[index][1]), daemon=True) for index in range(wide)
+        _FORK.Process(target=_contend, args=(params, pause, index, races, barrier, pipes[index][1]), daemon=True)
+        for index in range(wide)
     ]
     for worker in workers:
         worker.start()
@@ -170,7 +183,11 @@ def lose_answers(params: Params, count: int, proxy: t.Any = None) -> dict[str, t
                 died += 1
                 lease = take(plain, "next")
             else:
-                store = LostAnswers(plain, key, timeout=False) if proxy is None else open_store({**params, "endpoint_url": proxy.endpoint})
+                store = (
+                    LostAnswers(plain, key, timeout=False)
+                    if proxy is None
+                    else open_store({**params, "endpoint_url": proxy.endpoint})
+                )
                 rule = proxy and proxy.add(fault_proxy.drop_answer(), method="PUT", path=key, times=1)
                 lease = take(store, "lucky")
                 dropped += rule.applied if rule else 1 - store.left  # type: ignore[attr-defined]
@@ -194,8 +211,28 @@ def publish(store: Store, *versions: str) -> list[Target]:
 
 
 def _journal(params: Params, lease: Lease, **options: t.Any) -> t.Any:
-    defaults = {"by": "former", "hosts": {}, "reverting": False, "report": {}, "html": "", "outcome": "", "stable": None, "strategy": "rolling"}
-    return run_journal({**params, **defaults, "name": NAME, "channel": CHANNEL, "fence": lease.lock.serial, "token": lease.lock.token, **options}, False)
+    defaults = {
+        "by": "former",
+        "hosts": {},
+        "reverting": False,
+        "report": {},
+        "html": "",
+        "outcome": "",
+        "stable": None,
+        "strategy": "rolling",
+    }
+    return run_journal(
+        {
+            **params,
+            **defaults,
+            "name": NAME,
+            "channel": CHANNEL,
+            "fence": lease.lock.serial,
+            "token": lease.lock.token,
+            **options,
+        },
+        False,
+    )
 
 
 def attempts(params: Params, lease: Lease, targets: t.Sequence[Target]) -> dict[str, t.Callable[[], t.Any]]:
@@ -205,15 +242,24 @@ def attempts(params: Params, lease: Lease, targets: t.Sequence[Target]) -> dict[
     def move(transition: t.Callable[..., t.Any], *arguments: t.Any) -> t.Callable[[], t.Any]:
         def go() -> None:
             stamp = Stamp("former", "2026-01-01T00:00:00Z", os.urandom(8).hex(), lease.lock.serial)
-            apply_channel(store, plan_channel(store, NAME, CHANNEL, lambda channel, stamp: transition(channel, *arguments, stamp), stamp))
+            apply_channel(
+                store,
+                plan_channel(
+                    store, NAME, CHANNEL, lambda channel, stamp: transition(channel, *arguments, stamp), stamp
+                ),
+            )
 
         return go
 
     old, new = targets
     opening = {"kind": "rollout", "version": new.version, "digest": new.digest}
     return {
-        "recorded": lambda: _journal(params, lease, state="recorded", hosts={"a": {"step": "moving", "seconds": random.random(), "out": True}}),
-        "opened": lambda: _journal(params, lease, state="opened", id=None, hosts={"a": {"from": old.version}}, **opening),
+        "recorded": lambda: _journal(
+            params, lease, state="recorded", hosts={"a": {"step": "moving", "seconds": random.random(), "out": True}}
+        ),
+        "opened": lambda: _journal(
+            params, lease, state="opened", id=None, hosts={"a": {"from": old.version}}, **opening
+        ),
         "closed": lambda: _journal(params, lease, state="closed", outcome="moved"),
         "reverting": lambda: _journal(params, lease, state="recorded", reverting=True),
         "proposed": move(propose, old),
@@ -285,9 +331,13 @@ def steal(params: Params, count: int, ttl: float = 0.3) -> dict[str, t.Any]:
             former.join(10)
         after = documents(store)
         result["stolen"] += 1
-        result["stale"] += ["turn %d: %s" % (turn, key) for key in sorted(set(before) | set(after)) if before.get(key) != after.get(key)]
+        result["stale"] += [
+            "turn %d: %s" % (turn, key) for key in sorted(set(before) | set(after)) if before.get(key) != after.get(key)
+        ]
         result["attempts"] += len(refused)
-        result["not_refused"] += ["turn %d: %s: %s" % (turn, name, code) for name, code in refused.items() if code != "lock_lost"]
+        result["not_refused"] += [
+            "turn %d: %s: %s" % (turn, name, code) for name, code in refused.items() if code != "lock_lost"
+        ]
         give_back(store, NAME, CHANNEL, thief.lock.token)
     return result
 
@@ -299,21 +349,51 @@ def _measure(options: argparse.Namespace, params: t.Callable[[str], Params], pro
     suffix = "" if options.store == "file" else "_s3"
     begun = time.monotonic()
     raced = race(params("races"), options.races, options.wide)
-    print("races: %d x %d, acquired %d times, held by two at once %d times, %d other failures, %.0f s" % (
-        options.races, options.wide, raced["acquired"], raced["double"], len(raced["odd"]), time.monotonic() - begun), flush=True)
+    print(
+        "races: %d x %d, acquired %d times, held by two at once %d times, %d other failures, %.0f s"
+        % (
+            options.races,
+            options.wide,
+            raced["acquired"],
+            raced["double"],
+            len(raced["odd"]),
+            time.monotonic() - begun,
+        ),
+        flush=True,
+    )
     begun = time.monotonic()
     lost = lose_answers(params("lost"), options.lost, proxy)
-    print("lost answers: %d of %d, blocked by ourselves %d times, %.0f s" % (
-        lost["lost"], options.lost, len(lost["blocked"]), time.monotonic() - begun), flush=True)
+    print(
+        "lost answers: %d of %d, blocked by ourselves %d times, %.0f s"
+        % (lost["lost"], options.lost, len(lost["blocked"]), time.monotonic() - begun),
+        flush=True,
+    )
     begun = time.monotonic()
     stolen = steal(params("stolen"), options.stolen)
-    print("stolen locks: %d (%d more: the former holder was frozen inside a directory's own lock), %d stale attempts, %d writes came through, %.0f s" % (
-        stolen["stolen"], stolen["frozen_inside"], stolen["attempts"], len(stolen["stale"]), time.monotonic() - begun), flush=True)
-    record("rollout", **{
-        "lock_races" + suffix: options.races * options.wide, "lock_acquired" + suffix: raced["acquired"], "lock_double_holders" + suffix: raced["double"],
-        "lock_lost_answers" + suffix: lost["lost"], "lock_self_blocks" + suffix: len(lost["blocked"]),
-        "lock_stolen" + suffix: stolen["stolen"], "lock_stale_attempts" + suffix: stolen["attempts"], "lock_stale_writes" + suffix: len(stolen["stale"]),
-    })
+    print(
+        "stolen locks: %d (%d more: the former holder was frozen inside a directory's own lock), %d stale attempts, %d writes came through, %.0f s"
+        % (
+            stolen["stolen"],
+            stolen["frozen_inside"],
+            stolen["attempts"],
+            len(stolen["stale"]),
+            time.monotonic() - begun,
+        ),
+        flush=True,
+    )
+    record(
+        "rollout",
+        **{
+            "lock_races" + suffix: options.races * options.wide,
+            "lock_acquired" + suffix: raced["acquired"],
+            "lock_double_holders" + suffix: raced["double"],
+            "lock_lost_answers" + suffix: lost["lost"],
+            "lock_self_blocks" + suffix: len(lost["blocked"]),
+            "lock_stolen" + suffix: stolen["stolen"],
+            "lock_stale_attempts" + suffix: stolen["attempts"],
+            "lock_stale_writes" + suffix: len(stolen["stale"]),
+        },
+    )
     bad = raced["odd"] + lost["blocked"] + stolen["stale"] + stolen["not_refused"]
     for line in bad[:20]:
         print("  " + line)
@@ -335,7 +415,9 @@ def main(arguments: t.Sequence[str]) -> int:
         if options.store == "s3":
             server = stack.enter_context(s3_server.running(place / "s3"))
             proxy = stack.enter_context(fault_proxy.running(server.endpoint))
-            return _measure(options, lambda part: {**server.params, "store": "%s/%s" % (server.params["store"], part)}, proxy)
+            return _measure(
+                options, lambda part: {**server.params, "store": "%s/%s" % (server.params["store"], part)}, proxy
+            )
         for part in ("races", "lost", "stolen"):
             (place / part).mkdir()
         return _measure(options, lambda part: {"store": "file://%s" % (place / part)}, None)

@@ -46,5 +46,8 @@ def measure_node(first: Release, place: Path, figures: dict[str, float]) -> None
         for _round in range(ROUNDS):
             seconds = site.run(force=True, stop_timeout=30, boot_timeout=60).facts()["seconds"]
             added.append(1000 * (seconds["outage"] - seconds["stop"] - seconds["boot"]))
-            say("  restart: outage %.3f s, of which stop %.3f s and boot %.3f s" % (seconds["outage"], seconds["stop"], seconds["boot"]))
+            say(
+                "  restart: outage %.3f s, of which stop %.3f s and boot %.3f s"
+                % (seconds["outage"], seconds["stop"], seconds["boot"])
+            )
         figures["restart_overhead_ms"] = statistics.median(added)

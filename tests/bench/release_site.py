@@ -25,7 +25,15 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact imp
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
 
-OPTIONS = {"state": "present", "exclude": [], "pinned": None, "keep": 10, "keep_days": 0, "min_layer_age": 24, "dest": None}
+OPTIONS = {
+    "state": "present",
+    "exclude": [],
+    "pinned": None,
+    "keep": 10,
+    "keep_days": 0,
+    "min_layer_age": 24,
+    "dest": None,
+}
 Work = t.Callable[[Path], t.Any]
 State = dict[str, str]
 
@@ -38,7 +46,12 @@ def tree(root: Path, version: str, files: int = 150) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(random.Random("%d%s" % (index, version if index < 3 else "")).randbytes(3000 + 97 * index))
     shell = "#!/bin/sh\n"
-    texts = {"bin/shop": shell, "erts-13.1/bin/erl": shell, "releases/start_erl.data": "13.1 " + version, "releases/%s/env.sh" % version: shell}
+    texts = {
+        "bin/shop": shell,
+        "erts-13.1/bin/erl": shell,
+        "releases/start_erl.data": "13.1 " + version,
+        "releases/%s/env.sh" % version: shell,
+    }
     for name, text in texts.items():
         path = root / version / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +64,15 @@ def tree(root: Path, version: str, files: int = 150) -> Path:
 
 
 def publish(version: str, trees: Path) -> Work:
-    return lambda root: run_artifact({**OPTIONS, "store": "file://%s/store" % root, "path": str(trees / version), "name": "shop"}, False)
+    return lambda root: run_artifact(
+        {**OPTIONS, "store": "file://%s/store" % root, "path": str(trees / version), "name": "shop"}, False
+    )
 
 
 def remove(**options: t.Any) -> Work:
-    return lambda root: run_artifact({**OPTIONS, "store": "file://%s/store" % root, "name": "shop", "min_layer_age": 0, **options}, False)
+    return lambda root: run_artifact(
+        {**OPTIONS, "store": "file://%s/store" % root, "name": "shop", "min_layer_age": 0, **options}, False
+    )
 
 
 def promote(version: str) -> Work:
@@ -126,15 +143,26 @@ def torn(found: State, before: State, after: State) -> list[str]:
     wrong = []
     whole = {**before, **after}
     for name, value in kept(found).items():
-        passing = (name.startswith("store/") and name.endswith("/") and name not in before and value == "700") or (name == STATE and value != UNREADABLE)
+        passing = (name.startswith("store/") and name.endswith("/") and name not in before and value == "700") or (
+            name == STATE and value != UNREADABLE
+        )
         if value not in (before.get(name), after.get(name)) and not passing:
             wrong.append("%s is %s" % (name, value))
     for name in whole:
         parts = name.split("/")
-        if parts[:2] in (["base", "releases"], ["base", "layers"]) and len(parts) > 3 and "/".join(parts[:3]) + "/" in found and name not in found:
+        if (
+            parts[:2] in (["base", "releases"], ["base", "layers"])
+            and len(parts) > 3
+            and "/".join(parts[:3]) + "/" in found
+            and name not in found
+        ):
             wrong.append("%s lacks" % name)
     needed = ("store/shop/layers/", "store/shop/manifests/")
-    for version in [name for name in found if name.startswith("store/shop/versions/") and name not in before and not name.endswith("/")]:
+    for version in [
+        name
+        for name in found
+        if name.startswith("store/shop/versions/") and name not in before and not name.endswith("/")
+    ]:
         wrong += ["%s lacks %s" % (version, name) for name in after if name.startswith(needed) and name not in found]
     link = found.get("base/current")
     if link and "base/" + link[3:] + "/" not in found:

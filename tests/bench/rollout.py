@@ -33,7 +33,16 @@ def shape() -> str:
 
 
 def load(line: Line, options: argparse.Namespace) -> int:
-    words = ["--rate", str(options.rate), "--slow", "%d:5000" % options.slow, "--stream", "%d:10000" % options.streams, "--drain-ms", "30000"]
+    words = [
+        "--rate",
+        str(options.rate),
+        "--slow",
+        "%d:5000" % options.slow,
+        "--stream",
+        "%d:10000" % options.streams,
+        "--drain-ms",
+        "30000",
+    ]
     found = measure(line, words, least=options.requests)
     figures = found.figures()
     record("rollout", **figures, load_shape=shape())
@@ -46,7 +55,11 @@ def timed(line: Line, _options: argparse.Namespace) -> int:
     begun = time.monotonic()
     line.playbook("rollout", "-e", "beam_version=0.1.0", "-e", '{"beam_force": true}')
     found = cost(line.report(), time.monotonic() - begun)
-    record("rollout", **{"time_%d_hosts_%s" % (len(line.names), name): round(value, 2) for name, value in found.items()}, time_shape=shape())
+    record(
+        "rollout",
+        **{"time_%d_hosts_%s" % (len(line.names), name): round(value, 2) for name, value in found.items()},
+        time_shape=shape(),
+    )
     for name, value in found.items():
         print("%-22s %.2f" % (name, value))
     return 0 if found["whole_ratio"] <= 1.3 else 1
@@ -69,7 +82,13 @@ def main() -> int:
             line.prepare()
             line.playbook("setup")
             for version in ("v0.1.0", "v0.2.0"):
-                line.playbook("deploy", "-e", "beam_ref=" + version, "-e", '{"beam_batches": ["100%"], "beam_strategy": "all_at_once"}')
+                line.playbook(
+                    "deploy",
+                    "-e",
+                    "beam_ref=" + version,
+                    "-e",
+                    '{"beam_batches": ["100%"], "beam_strategy": "all_at_once"}',
+                )
             return (load if options.what == "load" else timed)(line, options)
         finally:
             hosts.fleet("down")

@@ -22,7 +22,15 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.location imp
 from common import ROOT, Release, rounds, say
 
 HERE = Path(__file__).resolve().parent
-ARTIFACT = {"state": "present", "exclude": [], "pinned": None, "keep": 10, "keep_days": 0, "min_layer_age": 24, "dest": None}
+ARTIFACT = {
+    "state": "present",
+    "exclude": [],
+    "pinned": None,
+    "keep": 10,
+    "keep_days": 0,
+    "min_layer_age": 24,
+    "dest": None,
+}
 REPUBLISH = (
     "import json, sys\nfrom ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact\n"
     "print(json.dumps(run_artifact(json.loads(sys.stdin.read()), False)))\n"
@@ -46,7 +54,17 @@ class Shop:
         return open_store(self.params)
 
     def artifact(self, release: Release, **changes: t.Any) -> dict[str, t.Any]:
-        return run_artifact({**self.params, **ARTIFACT, "name": "beacon", "version": release.version, "path": str(release.tree), **changes}, False)
+        return run_artifact(
+            {
+                **self.params,
+                **ARTIFACT,
+                "name": "beacon",
+                "version": release.version,
+                "path": str(release.tree),
+                **changes,
+            },
+            False,
+        )
 
     def publish(self, release: Release) -> None:
         self.published[release.version] = self.artifact(release)
@@ -66,7 +84,9 @@ class Shop:
         return str(path)
 
     def presign(self, version: str) -> dict[str, str]:
-        info = run_artifact_info({**self.params, "name": "beacon", "version": version, "digest": None, "channel": None, "presign": 900})
+        info = run_artifact_info(
+            {**self.params, "name": "beacon", "version": version, "digest": None, "channel": None, "presign": 900}
+        )
         return t.cast("dict[str, str]", info["presigned"])
 
     def url(self, version: str) -> str:
@@ -85,7 +105,9 @@ def environment() -> dict[str, str]:
 def run(argv: t.Sequence[str], cwd: Path | None = None, env: t.Mapping[str, str] | None = None, text: str = "") -> str:
     """Its output. Where we are told to end meanwhile, it ends with all that it started."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(argv, cwd=cwd, env=dict(env or environment()), text=True, start_new_session=True, **pipes) as process:
+    with subprocess.Popen(
+        argv, cwd=cwd, env=dict(env or environment()), text=True, start_new_session=True, **pipes
+    ) as process:
         try:
             output, errors = process.communicate(text)
         except BaseException:
@@ -101,9 +123,20 @@ def measure_publish(shop: Shop, first: Release, second: Release, figures: dict[s
     shop.publish(second)
     sent = [shop.published[release.version]["bytes"]["sent"] for release in (first, second)]
     figures["publish_delta_bytes_ratio"] = sent[1] / sent[0]
-    say("published %s: %d bytes in %d layers; %s: %d bytes in %d layers" % (
-        first.version, sent[0], shop.published[first.version]["layers"]["sent"], second.version, sent[1], shop.published[second.version]["layers"]["sent"]))
-    params = json.dumps({**shop.params, **ARTIFACT, "name": "beacon", "version": second.version, "path": str(second.tree)})
+    say(
+        "published %s: %d bytes in %d layers; %s: %d bytes in %d layers"
+        % (
+            first.version,
+            sent[0],
+            shop.published[first.version]["layers"]["sent"],
+            second.version,
+            sent[1],
+            shop.published[second.version]["layers"]["sent"],
+        )
+    )
+    params = json.dumps(
+        {**shop.params, **ARTIFACT, "name": "beacon", "version": second.version, "path": str(second.tree)}
+    )
     writes: list[int] = []
 
     def republish() -> None:
@@ -117,7 +150,9 @@ def measure_publish(shop: Shop, first: Release, second: Release, figures: dict[s
     figures["republish_writes"] = max(writes)
 
 
-def measure_fetch(shop: Shop, tools: t.Mapping[str, str], first: Release, second: Release, figures: dict[str, float]) -> None:
+def measure_fetch(
+    shop: Shop, tools: t.Mapping[str, str], first: Release, second: Release, figures: dict[str, float]
+) -> None:
     # Every work gets a new directory, and all of them are removed at the end: for some minutes after a large tree was
     # removed, ext4 takes several times as long to create a file (it passes over inodes that were freed recently).
     numbers = itertools.count()
@@ -132,39 +167,80 @@ def measure_fetch(shop: Shop, tools: t.Mapping[str, str], first: Release, second
         target.mkdir()
 
     def install(version: str, presigned: bool = True) -> None:
-        results[version] = json.loads(run([sys.executable, str(HERE / "install_once.py"), str(base), version, shop.options_cache[version, presigned]]))
+        results[version] = json.loads(
+            run(
+                [
+                    sys.executable,
+                    str(HERE / "install_once.py"),
+                    str(base),
+                    version,
+                    shop.options_cache[version, presigned],
+                ]
+            )
+        )
 
     def with_first() -> None:
         empty()
         install(first.version)
 
-    shop.options_cache = {(release.version, kind): shop.options(release.version, kind) for release in (first, second) for kind in (True, False)}
+    shop.options_cache = {
+        (release.version, kind): shop.options(release.version, kind)
+        for release in (first, second)
+        for kind in (True, False)
+    }
     key = "s3://%s/bench/%s" % (shop.server.bucket, shop.tarballs[second.version].name)
     works: dict[str, tuple[t.Callable[[], None], t.Callable[[], None]]] = {
-        "curl | tar xz": (empty, lambda: void(run(["sh", "-c", "curl -sSf \"$URL\" | tar xzf -"], target, {**environment(), "URL": shop.url(second.version)}))),
+        "curl | tar xz": (
+            empty,
+            lambda: void(
+                run(
+                    ["sh", "-c", 'curl -sSf "$URL" | tar xzf -'],
+                    target,
+                    {**environment(), "URL": shop.url(second.version)},
+                )
+            ),
+        ),
     }
     if "s5cmd" in tools:
-        env = {**environment(), "AWS_ACCESS_KEY_ID": shop.server.access_key, "AWS_SECRET_ACCESS_KEY": shop.server.secret_key, "AWS_REGION": "us-east-1"}
+        env = {
+            **environment(),
+            "AWS_ACCESS_KEY_ID": shop.server.access_key,
+            "AWS_SECRET_ACCESS_KEY": shop.server.secret_key,
+            "AWS_REGION": "us-east-1",
+        }
         script = '"$0" --endpoint-url "$1" cp "$2" r.tgz && tar xzf r.tgz'
-        works["s5cmd cp, tar xzf"] = (empty, lambda: void(run(["sh", "-c", script, tools["s5cmd"], shop.server.endpoint, key], target, env)))
+        works["s5cmd cp, tar xzf"] = (
+            empty,
+            lambda: void(run(["sh", "-c", script, tools["s5cmd"], shop.server.endpoint, key], target, env)),
+        )
     if "s3cmd" in tools:
         config = shop.scratch / "s3cmd.cfg"
         host = shop.server.endpoint.split("//")[1]
-        config.write_text("[default]\naccess_key = %s\nsecret_key = %s\nhost_base = %s\nhost_bucket = %s\nuse_https = False\n" % (
-            shop.server.access_key, shop.server.secret_key, host, host))
+        config.write_text(
+            "[default]\naccess_key = %s\nsecret_key = %s\nhost_base = %s\nhost_bucket = %s\nuse_https = False\n"
+            % (shop.server.access_key, shop.server.secret_key, host, host)
+        )
         os.chmod(config, 0o600)
         script3 = '"$0" -q -c "$1" get "$2" r.tgz && tar xzf r.tgz'
-        works["s3cmd get, tar xzf"] = (empty, lambda: void(run(["sh", "-c", script3, tools["s3cmd"], str(config), key], target)))
+        works["s3cmd get, tar xzf"] = (
+            empty,
+            lambda: void(run(["sh", "-c", script3, tools["s3cmd"], str(config), key], target)),
+        )
     works["first, presigned"] = (empty, lambda: install(second.version))
     works["first, s3:// by boto3"] = (empty, lambda: install(second.version, False))
     works["second version, presigned"] = (with_first, lambda: install(second.version))
     works["second version, s3:// by boto3"] = (with_first, lambda: install(second.version, False))
     seconds = rounds(works)
-    seconds.table("Fetch, verify, unpack, sync and switch (%d files, %.1f MB)" % (second.files, second.bytes / 1e6), "curl | tar xz")
+    seconds.table(
+        "Fetch, verify, unpack, sync and switch (%d files, %.1f MB)" % (second.files, second.bytes / 1e6),
+        "curl | tar xz",
+    )
     tarball = shop.tarballs[second.version].stat().st_size
     fetched = results[second.version]["bytes"]["fetched"] + shop.document_bytes(second.version)
-    say("  second version: %d bytes of layers and %d of documents, the tarball has %d" % (
-        results[second.version]["bytes"]["fetched"], shop.document_bytes(second.version), tarball))
+    say(
+        "  second version: %d bytes of layers and %d of documents, the tarball has %d"
+        % (results[second.version]["bytes"]["fetched"], shop.document_bytes(second.version), tarball)
+    )
     figures["delta_bytes_ratio"] = fetched / tarball
     if "s3cmd" in tools:
         figures["delta_wall_vs_s3cmd"] = seconds["second version, presigned"] / seconds["s3cmd get, tar xzf"]

@@ -56,13 +56,19 @@ class Born(Line):
         self.hosts.shell(host, "umask 077; cat > %s <<'END'\n%s\nEND" % (path, json.dumps(config)))
 
     def program(self, host: str, command: str, config: str, before: t.Sequence[str] = ()) -> tuple[int, str]:
-        done = self.hosts.try_fleet("exec", host, "sh", "-c", 'exec "$@" 2>&1', "sh", *before, *PROGRAM, command, config)
+        done = self.hosts.try_fleet(
+            "exec", host, "sh", "-c", 'exec "$@" 2>&1', "sh", *before, *PROGRAM, command, config
+        )
         assert not re.search("Traceback|internal", done.stdout), done.stdout
         return done.returncode, str(done.stdout)
 
     def keep(self, secret: str) -> None:
         """Where the application's secret is kept."""
-        self.aws.ask("ssm", "put_parameter", {"Name": "/beacon/secret", "Value": secret, "Type": "SecureString", "Overwrite": True})
+        self.aws.ask(
+            "ssm",
+            "put_parameter",
+            {"Name": "/beacon/secret", "Value": secret, "Type": "SecureString", "Overwrite": True},
+        )
 
     def environment(self, host: str) -> list[str]:
         """Of the node's own process."""
@@ -72,9 +78,13 @@ class Born(Line):
         """Files that have it, arguments of processes and the journal's lines among them. It is not in the arguments of who looks for it."""
         head, rest = text[:6], text[6:]
         look = "printf '%%s%%s' %s %s | grep -F -f /dev/stdin " % (head, rest)
-        places = "/etc /run/beam-bootstrap /srv/beacon /usr/local/lib/beam-bootstrap /var/lib/beacon /var/lib/cloud /var/log"
+        places = (
+            "/etc /run/beam-bootstrap /srv/beacon /usr/local/lib/beam-bootstrap /var/lib/beacon /var/lib/cloud /var/log"
+        )
         found = self.hosts.shell(host, look + "-r -l %s /proc/[0-9]*/cmdline 2>/dev/null; true" % places).split()
-        told = self.hosts.shell(host, "journalctl --no-pager -o cat > /run/told; %s -c /run/told; rm /run/told" % look).split()
+        told = self.hosts.shell(
+            host, "journalctl --no-pager -o cat > /run/told; %s -c /run/told; rm /run/told" % look
+        ).split()
         return {*found, *(["the journal"] if told != ["0"] else [])}
 
     def layers(self, host: str) -> set[str]:
@@ -82,7 +92,9 @@ class Born(Line):
 
     def records(self, instance: str) -> list[dict[str, t.Any]]:
         """Of boots of it that failed."""
-        return [self.store("get", key) for key in self.store("list", "born/beacon/boots/production/") if instance in key]
+        return [
+            self.store("get", key) for key in self.store("list", "born/beacon/boots/production/") if instance in key
+        ]
 
     def capacity(self, number: int, name: str = GROUP) -> None:
         self.aws.scaling("set_desired_capacity", AutoScalingGroupName=name, DesiredCapacity=number)
@@ -94,10 +106,16 @@ class Born(Line):
         """Its id. Its hook holds it, its release is about to be started, and what would bring it into service or see it off stands still."""
         eventually(lambda: self.aws.instances().get(host) == "Pending:Wait", seconds)
         instance = str(self.hosts.services()["aws"]["instances"][host])
-        eventually(lambda: self.hosts.try_fleet("exec", host, "systemctl", "is-active", "beam-watch@beacon").returncode == 0, seconds)
+        eventually(
+            lambda: self.hosts.try_fleet("exec", host, "systemctl", "is-active", "beam-watch@beacon").returncode == 0,
+            seconds,
+        )
         self.hosts.shell(host, "systemctl kill --signal=STOP beam-watch@beacon")
         # On the host itself: from the switch to the completion it takes seconds, but nobody knows how long a command from outside takes.
-        self.hosts.shell(host, "until test -e /srv/beacon/current; do sleep 0.05; done; systemctl kill --signal=STOP beam-bootstrap@beacon")
+        self.hosts.shell(
+            host,
+            "until test -e /srv/beacon/current; do sleep 0.05; done; systemctl kill --signal=STOP beam-bootstrap@beacon",
+        )
         assert self.aws.instances()[host] == "Pending:Wait"
         return instance
 
@@ -107,10 +125,17 @@ class Born(Line):
 
     def started(self, host: str) -> int:
         """When its node was, by a clock that goes on over reboots; 0 while it was not."""
-        return int(self.hosts.try_fleet("exec", host, "systemctl", "show", "--value", "--property=ExecMainStartTimestampMonotonic", "beacon").stdout or 0)
+        return int(
+            self.hosts.try_fleet(
+                "exec", host, "systemctl", "show", "--value", "--property=ExecMainStartTimestampMonotonic", "beacon"
+            ).stdout
+            or 0
+        )
 
     def told(self, host: str) -> str:
-        return str(self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout)
+        return str(
+            self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout
+        )
 
     def serves(self, host: str, version: str, seconds: float = 240) -> None:
         """In service for its group, and on this version."""

@@ -29,7 +29,15 @@ class Hosts:
     def try_fleet(self, *words: str, timeout: float = 300, **more: t.Any) -> subprocess.CompletedProcess[str]:
         argv = [str(ROOT / "tests" / "fleet" / "fleet"), "--name", self.name, *words]
         return subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False, **more
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            **more,
         )
 
     def fleet(self, *words: str, **more: t.Any) -> str:

@@ -52,7 +52,18 @@ class Aws:
     def __init__(self, hosts: Hosts, *more: str) -> None:
         """more: services."""
         self.hosts = hosts
-        words = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, "-c", AWS, json.dumps(hosts.services()["aws"]), *more]
+        words = [
+            str(ROOT / "tests/fleet/fleet"),
+            "--name",
+            hosts.name,
+            "run",
+            "--",
+            sys.executable,
+            "-c",
+            AWS,
+            json.dumps(hosts.services()["aws"]),
+            *more,
+        ]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, *words: t.Any) -> dict[str, t.Any]:
@@ -63,30 +74,47 @@ class Aws:
 
     def name(self, instance: str) -> str:
         """Its own id while the fleet does not know it: at its very beginning, and at its end."""
-        return next((host for host, known in self.hosts.services()["aws"]["instances"].items() if known == instance), instance)
+        return next(
+            (host for host, known in self.hosts.services()["aws"]["instances"].items() if known == instance), instance
+        )
 
     def targets(self, action: str, **options: t.Any) -> dict[str, str]:
         answer = self.ask("elbv2", action, {"TargetGroupArn": self.hosts.services()["aws"]["target_group"], **options})
-        return {self.name(line["Target"]["Id"]): line["TargetHealth"]["State"] for line in answer.get("TargetHealthDescriptions", [])}
+        return {
+            self.name(line["Target"]["Id"]): line["TargetHealth"]["State"]
+            for line in answer.get("TargetHealthDescriptions", [])
+        }
 
     def scaling(self, action: str, **options: t.Any) -> None:
         self.ask("autoscaling", action, options)
 
     def instances(self) -> dict[str, str]:
         groups = self.ask("autoscaling", "describe_auto_scaling_groups", {})["AutoScalingGroups"]
-        return {self.name(line["InstanceId"]): line["LifecycleState"] for group in groups for line in group["Instances"]}
+        return {
+            self.name(line["InstanceId"]): line["LifecycleState"] for group in groups for line in group["Instances"]
+        }
 
 
 def template(aws: Aws, name: str, image: str, user_data: str, tags: str = "enabled") -> dict[str, t.Any]:
     data = {"ImageId": image, "InstanceType": "t3.micro", "UserData": base64.b64encode(user_data.encode()).decode()}
     options = {"HttpTokens": "required", "InstanceMetadataTags": tags}
-    made = aws.ask("ec2", "create_launch_template", {"LaunchTemplateName": name, "LaunchTemplateData": {**data, "MetadataOptions": options}})
+    made = aws.ask(
+        "ec2",
+        "create_launch_template",
+        {"LaunchTemplateName": name, "LaunchTemplateData": {**data, "MetadataOptions": options}},
+    )
     return {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "Version": "$Latest"}
 
 
 def group(aws: Aws, name: str, launch_template: dict[str, t.Any], hooks: t.Collection[str] = ()) -> None:
     at = aws.hosts.services()["aws"]
-    options = {"MinSize": 0, "MaxSize": 9, "VPCZoneIdentifier": at["subnet"], "LaunchTemplate": launch_template, "TargetGroupARNs": [at["target_group"]]}
+    options = {
+        "MinSize": 0,
+        "MaxSize": 9,
+        "VPCZoneIdentifier": at["subnet"],
+        "LaunchTemplate": launch_template,
+        "TargetGroupARNs": [at["target_group"]],
+    }
     tags = [{"Key": "beam:channel", "Value": "production", "PropagateAtLaunch": True}]
     aws.scaling("create_auto_scaling_group", AutoScalingGroupName=name, Tags=tags, **options)
     for hook in hooks:

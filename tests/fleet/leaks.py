@@ -21,15 +21,35 @@ from pathlib import Path
 from ansible_collections.alchemist.beam.plugins.module_utils._mask_forms import base64_cores, forms
 from leaks_look import ARGV, ENVIRON, grep
 
-COOKIE, SETTING, STORE_KEY, SESSION, PRESIGNED, PARAMETER = "cookie", "setting", "key of the store", "session token", "presigned query", "secret of SSM"
-BECOME, MIGRATION, SURVEY, COMPILE, URL = "become password", "migration's environment", "survey", "compile_env", "password in a URL"
+COOKIE, SETTING, STORE_KEY, SESSION, PRESIGNED, PARAMETER = (
+    "cookie",
+    "setting",
+    "key of the store",
+    "session token",
+    "presigned query",
+    "secret of SSM",
+)
+BECOME, MIGRATION, SURVEY, COMPILE, URL = (
+    "become password",
+    "migration's environment",
+    "survey",
+    "compile_env",
+    "password in a URL",
+)
 # Planted in each place on purpose: a sweep that does not find it there would find nothing.
 BAIT = "bait"
 KINDS = (COOKIE, SETTING, STORE_KEY, SESSION, PRESIGNED, PARAMETER, BECOME, MIGRATION, SURVEY, COMPILE, URL)
 OF_THE_NODE = (SETTING, MIGRATION, SURVEY, PARAMETER)  # its environment
 
 RESULTS, KEPT, BASE, SYSTEM = "results at -vvv", "kept module files", "below the base", "/etc, /run, /tmp, homes"
-LOGS, STORE, REPORT, CALLBACK, DUMPS, CORES = "logs and journal", "store", "report and page", "callbacks", "crash dumps", "core files"
+LOGS, STORE, REPORT, CALLBACK, DUMPS, CORES = (
+    "logs and journal",
+    "store",
+    "report and page",
+    "callbacks",
+    "crash dumps",
+    "core files",
+)
 PLACES = (ARGV, ENVIRON, RESULTS, KEPT, BASE, SYSTEM, LOGS, STORE, REPORT, CALLBACK, DUMPS, CORES)
 
 
@@ -47,19 +67,49 @@ class MustBe(t.NamedTuple):
 _KEPT = "the arguments of modules, which Ansible keeps when it is told to (ANSIBLE_KEEP_REMOTE_FILES)"
 _DIED = "what the node had in its memory as it died: for whoever finds out why"
 MUST_BE = (
-    MustBe("/etc/beacon/env", (SETTING, MIGRATION, SURVEY), "root", 0o600, "systemd reads the environment of the node here"),
+    MustBe(
+        "/etc/beacon/env", (SETTING, MIGRATION, SURVEY), "root", 0o600, "systemd reads the environment of the node here"
+    ),
     MustBe("/etc/beacon/secrets", (PARAMETER,), "root", 0o600, "systemd reads here what the server fetched for itself"),
     MustBe("/var/lib/beacon/.erlang.cookie", (COOKIE,), "beacon", 0o400, "the VM reads its cookie here"),
     MustBe("/var/lib/beacon/erl_crash.dump", (*OF_THE_NODE, COOKIE), "beacon", 0o600, _DIED),
-    MustBe("/srv/daemon/shared/beacon.env", (SETTING, MIGRATION, SURVEY, COOKIE), "runner", 0o600, "a daemon is started with this environment"),
+    MustBe(
+        "/srv/daemon/shared/beacon.env",
+        (SETTING, MIGRATION, SURVEY, COOKIE),
+        "runner",
+        0o600,
+        "a daemon is started with this environment",
+    ),
     MustBe("/srv/daemon/shared/beacon.cookie", (COOKIE,), "runner", 0o400, "the cookie that was given to the daemon"),
     MustBe("/srv/daemon/shared/run/beacon/.erlang.cookie", (COOKIE,), "runner", 0o400, "the VM reads its cookie here"),
-    MustBe("/srv/daemon/shared/log/beacon.log", OF_THE_NODE, "runner", 0o600, "what the application itself writes to its standard output"),
-    MustBe("/home/deploy/.ansible/tmp/*", (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED), "deploy", 0o700, _KEPT, "/home/deploy/.ansible/tmp"),
-    MustBe("/opt/runner/.ansible/tmp/*", (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED), "runner", 0o700, _KEPT, "/opt/runner/.ansible/tmp"),
-    MustBe("/var/log/journal/*", OF_THE_NODE, "root", 0o640, "what the application itself writes to its standard output"),
+    MustBe(
+        "/srv/daemon/shared/log/beacon.log",
+        OF_THE_NODE,
+        "runner",
+        0o600,
+        "what the application itself writes to its standard output",
+    ),
+    MustBe(
+        "/home/deploy/.ansible/tmp/*",
+        (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED),
+        "deploy",
+        0o700,
+        _KEPT,
+        "/home/deploy/.ansible/tmp",
+    ),
+    MustBe(
+        "/opt/runner/.ansible/tmp/*",
+        (SETTING, MIGRATION, SURVEY, COOKIE, PRESIGNED),
+        "runner",
+        0o700,
+        _KEPT,
+        "/opt/runner/.ansible/tmp",
+    ),
+    MustBe(
+        "/var/log/journal/*", OF_THE_NODE, "root", 0o640, "what the application itself writes to its standard output"
+    ),
     MustBe("/run/log/journal/*", OF_THE_NODE, "root", 0o640, "the same, where the journal does not outlive a boot"),
-)  # fmt: skip
+)
 
 # Whose environment has to hold what: the node's own user; on the controller, who was given it to build with, and git.
 MAY_HAVE: dict[str, dict[str, tuple[str, ...]]] = {
@@ -70,7 +120,11 @@ MAY_HAVE: dict[str, dict[str, tuple[str, ...]]] = {
 
 def canaries() -> dict[str, str]:
     """By kind; the keys of the store and the presigned query are not ours to choose."""
-    found = {kind: "%s/Zq%s" % (secrets.token_hex(4), secrets.token_hex(8)) for kind in (*KINDS, BAIT) if kind not in (STORE_KEY, PRESIGNED)}
+    found = {
+        kind: "%s/Zq%s" % (secrets.token_hex(4), secrets.token_hex(8))
+        for kind in (*KINDS, BAIT)
+        if kind not in (STORE_KEY, PRESIGNED)
+    }
     found[COOKIE] = secrets.token_hex(16)
     return found
 
@@ -78,7 +132,9 @@ def canaries() -> dict[str, str]:
 def words(kind: str, value: str) -> set[str]:
     """What a file or a text must not hold."""
     if kind == PRESIGNED:
-        return {sign + digit for sign in ("X-Amz-Signature=", "X-Amz-Signature%3D") for digit in "0123456789abcdef"}  # and not what a mask leaves
+        return {
+            sign + digit for sign in ("X-Amz-Signature=", "X-Amz-Signature%3D") for digit in "0123456789abcdef"
+        }  # and not what a mask leaves
     numbers = {comma.join(str(byte) for byte in value.encode()) for comma in (",", ", ")}
     return {form for form in forms(value) | base64_cores(value) | numbers | {value[:-5]} if len(form) >= 10}
 
@@ -123,7 +179,11 @@ class Sweep:
 
     @staticmethod
     def _fits(one: MustBe, kind: str, path: str, seen: t.Mapping[str, t.Any]) -> bool:
-        return kind in one.kinds and fnmatch.fnmatch(path, one.pattern) and list(seen[one.guard or path]) == [one.owner, one.mode]
+        return (
+            kind in one.kinds
+            and fnmatch.fnmatch(path, one.pattern)
+            and list(seen[one.guard or path]) == [one.owner, one.mode]
+        )
 
     def judge_other(self, place: str, told: t.Mapping[str, t.Any], reader: str) -> None:
         """What another user can read: only what is that user's own."""
@@ -134,9 +194,15 @@ class Sweep:
 
     def table(self) -> list[str]:
         rows = ["%-24s %s" % ("", " ".join("%3d" % number for number in range(1, len(PLACES) + 1)))]
-        rows += ["%-24s %s" % (kind, " ".join("%3d" % len(self.hits.get((kind, place), ())) for place in PLACES)) for kind in KINDS]
+        rows += [
+            "%-24s %s" % (kind, " ".join("%3d" % len(self.hits.get((kind, place), ())) for place in PLACES))
+            for kind in KINDS
+        ]
         rows += ["%3d %s (%d)" % (number, place, self._looked[place]) for number, place in enumerate(PLACES, 1)]
-        return rows + ["%s in %s: %s" % (kind, place, "; ".join(sorted(set(where))[:5])) for (kind, place), where in sorted(self.hits.items())]
+        return rows + [
+            "%s in %s: %s" % (kind, place, "; ".join(sorted(set(where))[:5]))
+            for (kind, place), where in sorted(self.hits.items())
+        ]
 
 
 class Watch:
@@ -147,7 +213,9 @@ class Watch:
 
     def __enter__(self) -> Watch:
         look = str(Path(__file__).with_name("leaks_look.py"))
-        self.process = subprocess.Popen([sys.executable, look, "watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, look, "watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps(self.sweep.words) + "\n")
         self.process.stdin.flush()

@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Line:
     """The controller's desk: an inventory beside the fleet's own, and the playbooks of the collection."""
 
-    def __init__(self, hosts: t.Any, directory: Path, names: t.Sequence[str], versions: t.Sequence[str] = (), **variables: t.Any) -> None:
+    def __init__(
+        self, hosts: t.Any, directory: Path, names: t.Sequence[str], versions: t.Sequence[str] = (), **variables: t.Any
+    ) -> None:
         """versions: words for examples/make_versions.py. variables: of the inventory, beside or instead of the usual ones."""
         self.hosts = hosts
         self.directory = directory
@@ -33,8 +35,18 @@ class Line:
     def prepare(self) -> None:
         support = ROOT / "tests" / "support"
         # The control namespace has no way out: what has to be fetched is fetched before.
-        subprocess.run([sys.executable, "-c", "import s3_server; s3_server.install()"], cwd=support, stdin=subprocess.DEVNULL, check=True)
-        made = [sys.executable, str(ROOT / "examples" / "make_versions.py"), str(self.directory / "repo"), *self.versions]
+        subprocess.run(
+            [sys.executable, "-c", "import s3_server; s3_server.install()"],
+            cwd=support,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        made = [
+            sys.executable,
+            str(ROOT / "examples" / "make_versions.py"),
+            str(self.directory / "repo"),
+            *self.versions,
+        ]
         subprocess.run(made, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         server = ["python", str(support / "s3_server.py")]
         where = ["--dir", str(self.directory / "s3")]
@@ -49,17 +61,24 @@ class Line:
             "beam_base": "/srv/beacon",
             "beam_store": "s3://%s/line" % s3["S3_BUCKET"],
             "beam_store_options": {
-                "endpoint_url": s3["S3_ENDPOINT"], "region": "us-east-1", "access_key": s3["S3_ACCESS_KEY"], "secret_key": s3["S3_SECRET_KEY"],
+                "endpoint_url": s3["S3_ENDPOINT"],
+                "region": "us-east-1",
+                "access_key": s3["S3_ACCESS_KEY"],
+                "secret_key": s3["S3_SECRET_KEY"],
             },
             "beam_channel": "production",
             "beam_batches": [1, "100%"],
             "beam_report": str(self.report_file),
             "service_env": {"PORT": "4000"},
             "beam_health": {
-                "http": {"url": "http://127.0.0.1:4000/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}}, "within": 15,
+                "http": {
+                    "url": "http://127.0.0.1:4000/health",
+                    "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+                },
+                "within": 15,
             },
             **self.variables,
-        }  # fmt: skip
+        }
         inventory = {"all": {"vars": variables}}
         (self.directory / "line.yml").write_text(json.dumps(inventory), encoding="utf-8")
         (self.directory / "line.yml").chmod(0o600)  # it holds the keys of the store
@@ -73,8 +92,15 @@ class Line:
         inventories = ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]
         # Every task with what came of it: `changes` reads them.
         shown = "ANSIBLE_STDOUT_CALLBACK=ansible.builtin.default"
-        done = self.hosts.try_fleet("run", "--", "env", shown, "ansible-playbook", *inventories, "alchemist.beam." + name, *words, timeout=1200)
-        assert (done.returncode != 0) == bool(expect), "%s %s: exit code %d\n%s" % (name, " ".join(words), done.returncode, done.stdout)
+        done = self.hosts.try_fleet(
+            "run", "--", "env", shown, "ansible-playbook", *inventories, "alchemist.beam." + name, *words, timeout=1200
+        )
+        assert (done.returncode != 0) == bool(expect), "%s %s: exit code %d\n%s" % (
+            name,
+            " ".join(words),
+            done.returncode,
+            done.stdout,
+        )
         assert "Traceback" not in done.stdout, done.stdout
         return str(done.stdout)
 
@@ -95,7 +121,10 @@ class Line:
     def runs(self, host: str) -> str:
         """The version of the release directory that the service's own process was started from: the kernel tells, nobody else is asked."""
         pid = self.pid(host)
-        assert pid, "%s: the service does not run\n%s" % (host, self.hosts.try_fleet("exec", host, "journalctl", "-n", "40", "--no-pager").stdout)
+        assert pid, "%s: the service does not run\n%s" % (
+            host,
+            self.hosts.try_fleet("exec", host, "journalctl", "-n", "40", "--no-pager").stdout,
+        )
         executable = self.hosts.on(host, "readlink", "/proc/%d/exe" % pid).strip()
         found = re.match(r"/srv/beacon/releases/([^/]+)/erts-", executable)
         assert found, "%s runs %s" % (host, executable)
@@ -122,6 +151,8 @@ def changes(output: str) -> list[str]:
             task = text[len("TASK [") :].rpartition("]")[0]
         elif text.startswith("changed: [") and not task.endswith("Write the report"):
             found.append("%s: %s" % (task, text))
-        elif re.fullmatch(r"changed: (?!\[|.*Write the report \().+ \(.+\)", text):  # as the playbooks print it by themselves
+        elif re.fullmatch(
+            r"changed: (?!\[|.*Write the report \().+ \(.+\)", text
+        ):  # as the playbooks print it by themselves
             found.append(text)
     return found

@@ -51,11 +51,18 @@ class Count:
 
     def told(self, whole: bool) -> dict[str, t.Any]:
         failed = sum(self.failures.values())
-        found: dict[str, t.Any] = {"requests": self.ok + failed, "ok": self.ok, "failed": failed, "failures": dict(self.failures)}
+        found: dict[str, t.Any] = {
+            "requests": self.ok + failed,
+            "ok": self.ok,
+            "failed": failed,
+            "failures": dict(self.failures),
+        }
         if whole and self.latencies:
             ordered = sorted(self.latencies)
             marks = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999), ("max", 1))
-            found["milliseconds"] = {name: round(ordered[min(len(ordered) - 1, int(len(ordered) * mark))] * 1000, 1) for name, mark in marks}
+            found["milliseconds"] = {
+                name: round(ordered[min(len(ordered) - 1, int(len(ordered) * mark))] * 1000, 1) for name, mark in marks
+            }
         return found
 
 
@@ -84,17 +91,24 @@ class Load:
         except OSError as error:
             raise Failed("connect", str(error)) from error
 
-    async def head(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, close: bool) -> dict[str, str]:
+    async def head(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, close: bool
+    ) -> dict[str, str]:
         """Sends the request, and reads the answer's headers; its status is in `:status`."""
         words = "GET %s HTTP/1.1\r\nHost: %s:%d\r\nConnection: %s\r\n\r\n"
         writer.write((words % (path, self.host, self.port, "close" if close else "keep-alive")).encode())
         await writer.drain()
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines[1:] if line)}
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _colon, value in (line.partition(":") for line in lines[1:] if line)
+        }
         headers[":status"] = lines[0].split(" ")[1]
         return headers
 
-    async def once(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, close: bool) -> tuple[str, bool]:
+    async def once(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, close: bool
+    ) -> tuple[str, bool]:
         """The version that answered, and whether the connection may be used again."""
         headers = await self.head(reader, writer, path, close)
         if "content-length" in headers:
@@ -105,7 +119,9 @@ class Load:
         with contextlib.suppress(ValueError):
             answer = json.loads(body)
             if isinstance(answer, dict) and "error" not in answer:
-                return headers.get("x-version", "?"), headers.get("connection", "").lower() != "close" and "content-length" in headers
+                return headers.get("x-version", "?"), headers.get(
+                    "connection", ""
+                ).lower() != "close" and "content-length" in headers
         raise Failed("wrong_body", repr(body[:200]))
 
     @staticmethod
@@ -217,7 +233,11 @@ class Load:
                 except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
                     # A drain ends `drain` after it began, and streams are not opened in it: one that is cut at its end has run for that long at least.
                     lasted = time.monotonic() - began
-                    if milliseconds > self.options.drain_ms and lasted * 1000 >= self.options.drain_ms and not self.stopping.is_set():
+                    if (
+                        milliseconds > self.options.drain_ms
+                        and lasted * 1000 >= self.options.drain_ms
+                        and not self.stopping.is_set()
+                    ):
                         self.cut += 1
                     else:
                         raise Failed("abnormal_close", "%.1f s of %.1f s" % (lasted, milliseconds / 1000)) from None
@@ -253,10 +273,19 @@ class Load:
         total = {name: sum(count[name] for count in counts.values()) for name in ("requests", "ok", "failed")}
         kinds = sum((count.failures for count in self.counts.values()), collections.Counter())
         return {
-            "schema": 1, "url": self.options.url, "began": self.began, "seconds": round(seconds, 1), "running": not whole, **total,
-            "rate": round(total["requests"] / seconds, 1) if seconds else 0, "failures": dict(kinds), "versions": dict(self.versions), "clients": counts,
-            "timeline": [[second, *counted] for second, counted in sorted(self.timeline.items())] if whole else [], "first_failures": self.failures,
-        }  # fmt: skip
+            "schema": 1,
+            "url": self.options.url,
+            "began": self.began,
+            "seconds": round(seconds, 1),
+            "running": not whole,
+            **total,
+            "rate": round(total["requests"] / seconds, 1) if seconds else 0,
+            "failures": dict(kinds),
+            "versions": dict(self.versions),
+            "clients": counts,
+            "timeline": [[second, *counted] for second, counted in sorted(self.timeline.items())] if whole else [],
+            "first_failures": self.failures,
+        }
 
     def write(self, whole: bool) -> None:
         if self.options.out:
@@ -269,9 +298,14 @@ class Load:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
         quick, long = [], []
-        rates = (("keepalive", options.keepalive, options.rate * (1 - options.fresh_share)), ("fresh", options.fresh, options.rate * options.fresh_share))
+        rates = (
+            ("keepalive", options.keepalive, options.rate * (1 - options.fresh_share)),
+            ("fresh", options.fresh, options.rate * options.fresh_share),
+        )
         for name, clients, rate in rates:
-            quick += [self.requests(name, clients / rate, number / rate) for number in range(clients if rate > 0 else 0)]
+            quick += [
+                self.requests(name, clients / rate, number / rate) for number in range(clients if rate > 0 else 0)
+            ]
         for kind, groups in ((self.slow, options.slow), (self.stream, options.stream)):
             for clients, milliseconds in groups:  # spread out, so that they don't end together either
                 long += [kind(milliseconds, number * milliseconds / 1000 / clients) for number in range(clients)]
@@ -301,16 +335,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
     parser.add_argument("--seconds", type=float, default=0, help="0: until SIGTERM")
-    parser.add_argument("--rate", type=float, default=300, help="quick requests a second, of all keepalive and fresh clients together")
+    parser.add_argument(
+        "--rate", type=float, default=300, help="quick requests a second, of all keepalive and fresh clients together"
+    )
     parser.add_argument("--fresh-share", type=float, default=0.2, help="of the rate: with a new connection each")
     parser.add_argument("--keepalive", type=int, default=40, help="clients")
     parser.add_argument("--fresh", type=int, default=20, help="clients")
     parser.add_argument("--path", action="append", help="of the quick requests, by turns (default: /)")
     parser.add_argument("--slow", type=group, action="append", default=[], metavar="CLIENTS:MS", help="such as 10:5000")
-    parser.add_argument("--stream", type=group, action="append", default=[], metavar="CLIENTS:MS", help="such as 200:10000; may be given twice")
+    parser.add_argument(
+        "--stream",
+        type=group,
+        action="append",
+        default=[],
+        metavar="CLIENTS:MS",
+        help="such as 200:10000; may be given twice",
+    )
     parser.add_argument("--every", type=int, default=500, help="milliseconds between the pieces of a stream")
-    parser.add_argument("--drain-ms", type=int, default=30000, help="a stream that would have ended in that time may not be cut")
-    parser.add_argument("--timeout", type=float, default=10, help="seconds for an answer, beyond what it takes by itself")
+    parser.add_argument(
+        "--drain-ms", type=int, default=30000, help="a stream that would have ended in that time may not be cut"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=10, help="seconds for an answer, beyond what it takes by itself"
+    )
     parser.add_argument("--out", default="", help="where the result goes (JSON)")
     options = parser.parse_args()
     options.path = options.path or ["/"]
@@ -324,7 +371,9 @@ def main() -> int:
     load.write(True)
     found = load.result(True)
     short = {name: found[name] for name in ("seconds", "requests", "rate", "ok", "failed", "failures", "versions")}
-    print(json.dumps({**short, "streams": {name: found["clients"]["stream"][name] for name in ("ok", "cut", "failed")}}))
+    print(
+        json.dumps({**short, "streams": {name: found["clients"]["stream"][name] for name in ("ok", "cut", "failed")}})
+    )
     return 1 if found["failed"] else 0
 
 

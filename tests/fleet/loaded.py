@@ -34,7 +34,9 @@ MOVES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 def variables(batches: t.Sequence[t.Any]) -> dict[str, t.Any]:
     return {
         "beam_batches": list(batches),
-        "beam_balancers": [{"kind": "haproxy", "address": "{{ fleet_balancer.socket }}", "backends": ["{{ fleet_balancer.backend }}"]}],
+        "beam_balancers": [
+            {"kind": "haproxy", "address": "{{ fleet_balancer.socket }}", "backends": ["{{ fleet_balancer.backend }}"]}
+        ],
         "service_env": {"PORT": "4000", "BEACON_IP": "0.0.0.0"},
     }
 
@@ -87,21 +89,45 @@ class Measured:
     def figures(self) -> dict[str, t.Any]:
         streams = self.load["clients"].get("stream", {})
         return {
-            "requests": self.load["requests"], "failed_requests": self.load["failed"], "requests_per_second": self.load["rate"],
-            "streams": streams.get("requests", 0), "abnormal_closes": streams.get("failed", 0), "streams_cut": streams.get("cut", 0),
-            "moves": len(self.reports), "lowest_in_service": self.lowest, "service_samples": self.samples,
-        }  # fmt: skip
+            "requests": self.load["requests"],
+            "failed_requests": self.load["failed"],
+            "requests_per_second": self.load["rate"],
+            "streams": streams.get("requests", 0),
+            "abnormal_closes": streams.get("failed", 0),
+            "streams_cut": streams.get("cut", 0),
+            "moves": len(self.reports),
+            "lowest_in_service": self.lowest,
+            "service_samples": self.samples,
+        }
 
 
 def measure(
-    line: Line, words: t.Sequence[str], moves: t.Sequence[tuple[str, tuple[str, ...], str]] = MOVES, least: int = 0, say: t.Callable[[str], None] = print,
+    line: Line,
+    words: t.Sequence[str],
+    moves: t.Sequence[tuple[str, tuple[str, ...], str]] = MOVES,
+    least: int = 0,
+    say: t.Callable[[str], None] = print,
 ) -> Measured:
     """All moves, and again until there were `least` requests. words: of load.py."""
     found = Measured()
     out = line.directory / "load.json"
-    argv = [str(ROOT / "tests" / "fleet" / "fleet"), "--name", line.hosts.name, "run", "--", "python", str(ROOT / "tests" / "fleet" / "load.py"), FRONT]
-    with Witness("/run/beam-fleet/%s/haproxy.sock" % line.hosts.name) as witness, (line.directory / "load.log").open("w") as log:
-        load = subprocess.Popen([*argv, *words, "--out", str(out)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    argv = [
+        str(ROOT / "tests" / "fleet" / "fleet"),
+        "--name",
+        line.hosts.name,
+        "run",
+        "--",
+        "python",
+        str(ROOT / "tests" / "fleet" / "load.py"),
+        FRONT,
+    ]
+    with (
+        Witness("/run/beam-fleet/%s/haproxy.sock" % line.hosts.name) as witness,
+        (line.directory / "load.log").open("w") as log,
+    ):
+        load = subprocess.Popen(
+            [*argv, *words, "--out", str(out)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             until_it_flows(out)
             rounds = 0
@@ -143,8 +169,16 @@ def cost(report: t.Mapping[str, t.Any], wall: float) -> dict[str, float]:
     for batch in report["batches"]:
         mine = [row for row in report["rows"] if row["host"] in batch["hosts"]]
         nodes += max(sum(row[step] or 0 for step in ("drain", "stop", "boot", "gate")) for row in mine)
-    steps = [(s["start"], s["start"] + s["seconds"]) for row in report["rows"] for s in row["steps"] if s["step"] != "stage"]
+    steps = [
+        (s["start"], s["start"] + s["seconds"]) for row in report["rows"] for s in row["steps"] if s["step"] != "stage"
+    ]
     batches = max(end for _start, end in steps) - min(start for start, _end in steps)
     own = (batches - nodes) / len(report["batches"])
     ratios = {"batches_ratio": batches / nodes, "whole_ratio": wall / nodes}
-    return {"nodes_seconds": nodes, "batches_seconds": batches, "whole_seconds": wall, "own_seconds_per_batch": own, **ratios}
+    return {
+        "nodes_seconds": nodes,
+        "batches_seconds": batches,
+        "whole_seconds": wall,
+        "own_seconds_per_batch": own,
+        **ratios,
+    }

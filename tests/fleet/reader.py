@@ -45,9 +45,13 @@ class Reader:
         self.line = Line(hosts, directory, sorted(names.values()))
         self.home = directory / "home"
         self.environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8", "ALCHEMIST": str(ROOT),
-            "BEAM_REPO": "http://%s/beacon.git" % WEB, **environment,
-        }  # fmt: skip
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "ALCHEMIST": str(ROOT),
+            "BEAM_REPO": "http://%s/beacon.git" % WEB,
+            **environment,
+        }
         self.ansible = {"ANSIBLE_CONFIG": str(self.home / "ansible.cfg")}
 
     def prepare(self) -> None:
@@ -57,10 +61,35 @@ class Reader:
         web = self.directory / "web"
         self.bring(web)
         boto3 = "boto3==" + importlib.metadata.version("boto3")
-        here(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(web / "wheels"), boto3)
-        serve = "python -m http.server --bind %s --directory %s 8099 >/dev/null 2>&1 &" % (CONTROL, shlex.quote(str(web)))
+        here(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--only-binary",
+            ":all:",
+            "--dest",
+            str(web / "wheels"),
+            boto3,
+        )
+        serve = "python -m http.server --bind %s --directory %s 8099 >/dev/null 2>&1 &" % (
+            CONTROL,
+            shlex.quote(str(web)),
+        )
         self.hosts.control("sh", "-c", serve)
-        self.hosts.control("curl", "-sSf", "--retry", "50", "--retry-delay", "1", "--retry-connrefused", "-o", "/dev/null", "http://%s/wheels/" % WEB)
+        self.hosts.control(
+            "curl",
+            "-sSf",
+            "--retry",
+            "50",
+            "--retry-delay",
+            "1",
+            "--retry-connrefused",
+            "-o",
+            "/dev/null",
+            "http://%s/wheels/" % WEB,
+        )
         pip = "[global]\\nno-index = true\\nfind-links = http://%s/wheels/\\ntrusted-host = %s\\n" % (WEB, CONTROL)
         self.hosts.shell(self.names[self.builder], "printf '%s' > /etc/pip.conf" % pip)
 
@@ -77,13 +106,26 @@ class Reader:
         names = "".join("Host %s\n    HostName 10.99.0.1%s\n" % (name, host[1:]) for name, host in self.names.items())
         settings = (fleet / "ssh" / "config").read_text(encoding="utf-8").replace("Host 10.99.0.*", "Host *")
         (self.home / "ssh" / "config").write_text(names + settings, encoding="utf-8")
-        ansible = (fleet / "ansible.cfg").read_text(encoding="utf-8").replace(str(fleet / "ssh" / "config"), str(self.home / "ssh" / "config"))
+        ansible = (
+            (fleet / "ansible.cfg")
+            .read_text(encoding="utf-8")
+            .replace(str(fleet / "ssh" / "config"), str(self.home / "ssh" / "config"))
+        )
         (self.home / "ansible.cfg").write_text(ansible, encoding="utf-8")
 
     def types(self, phase: str, part: slice = slice(None), **more: str) -> str:
         settings = ["%s=%s" % pair for pair in self.ansible.items()] or ["-u", "ANSIBLE_CONFIG"]
         done = self.hosts.try_fleet(
-            "run", "--", "env", *settings, "bash", "-c", script(phase, part, self.page), timeout=1200, env={**self.environment, **more}, cwd=self.home
+            "run",
+            "--",
+            "env",
+            *settings,
+            "bash",
+            "-c",
+            script(phase, part, self.page),
+            timeout=1200,
+            env={**self.environment, **more},
+            cwd=self.home,
         )
         print(done.stdout)
         assert done.returncode == 0

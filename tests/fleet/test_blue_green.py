@@ -27,13 +27,23 @@ from loaded import FRONT, Witness, until_it_flows
 HOSTS = ("h1", "h2")
 PORTS = {"current": 4000, "blue": 4001, "green": 4002}
 HEALTH = {
-    "http": {"url": "http://127.0.0.1:{{ beam_color_ports[rollout_color] }}/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}},
-    "within": 6, "passes": 2, "interval": 0.3, "stable": 1,
-}  # fmt: skip
+    "http": {
+        "url": "http://127.0.0.1:{{ beam_color_ports[rollout_color] }}/health",
+        "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+    },
+    "within": 6,
+    "passes": 2,
+    "interval": 0.3,
+    "stable": 1,
+}
 COLORS: dict[str, t.Any] = {
-    "beam_strategy": "blue_green", "beam_colors": ["blue", "green"], "beam_batches": [1], "beam_min_healthy": "100%",
-    "service_colors": ["blue", "green"], "service_color_env": {"blue": {"PORT": "4001"}, "green": {"PORT": "4002"}},
-}  # fmt: skip
+    "beam_strategy": "blue_green",
+    "beam_colors": ["blue", "green"],
+    "beam_batches": [1],
+    "beam_min_healthy": "100%",
+    "service_colors": ["blue", "green"],
+    "service_color_env": {"blue": {"PORT": "4001"}, "green": {"PORT": "4002"}},
+}
 # Hooks that end the controller as kill -9 does: the process that runs the task, and the one that started it.
 DIE = """- name: Die
   ansible.builtin.debug:
@@ -75,7 +85,10 @@ class Site:
         for host in names or HOSTS:
             units = self.units(host)
             assert units[color][0] == "enabled" and units[color][2] == version, (host, units)
-            assert {(each[0], each[1]) for name, each in units.items() if name != color} == {("disabled", 0)}, (host, units)
+            assert {(each[0], each[1]) for name, each in units.items() if name != color} == {("disabled", 0)}, (
+                host,
+                units,
+            )
             for name in units:
                 member = host if name == "current" else "%s-%s" % (host, name)
                 assert (state[member] == "UP") is (name == color), state
@@ -88,11 +101,19 @@ class Site:
 @pytest.fixture(scope="module")
 def site(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Site:
     hosts.fleet("up", str(len(HOSTS)), "--balancer", timeout=580)
-    balancers = [{"kind": "haproxy", "address": "{{ fleet_balancer.socket }}", "backends": ["{{ fleet_balancer.backend }}"]}]
+    balancers = [
+        {"kind": "haproxy", "address": "{{ fleet_balancer.socket }}", "backends": ["{{ fleet_balancer.backend }}"]}
+    ]
     line = Line(
-        hosts, tmp_path_factory.mktemp("green"), HOSTS, beam_balancers=balancers, beam_health=HEALTH, beam_color_ports=PORTS, beam_stop_timeout=15,
+        hosts,
+        tmp_path_factory.mktemp("green"),
+        HOSTS,
+        beam_balancers=balancers,
+        beam_health=HEALTH,
+        beam_color_ports=PORTS,
+        beam_stop_timeout=15,
         service_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"},
-    )  # fmt: skip
+    )
     line.prepare()
     (line.directory / "die.yml").write_text(DIE, encoding="utf-8")
     made = Site(line)
@@ -102,7 +123,14 @@ def site(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Site:
         for color in ("blue", "green"):
             name = "app/%s-%s" % (host, color)
             where = "10.99.0.%d:%d" % (11 + number, PORTS[color])
-            hosts.fleet("balancer", "add", "server", name, where, *"check inter 300ms fastinter 100ms downinter 200ms fall 2 rise 2".split())
+            hosts.fleet(
+                "balancer",
+                "add",
+                "server",
+                name,
+                where,
+                *"check inter 300ms fastinter 100ms downinter 200ms fall 2 rise 2".split(),
+            )
             hosts.fleet("balancer", "enable", "health", name)
             hosts.fleet("balancer", "enable", "server", name)
     return made
@@ -112,14 +140,38 @@ def site(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Site:
 def load(site: Site) -> t.Iterator[t.Callable[[], dict[str, t.Any]]]:
     """Requests without a pause. What it gives tells how they fared up to now."""
     out = site.line.directory / "load.json"
-    words = ["--rate", "60", "--slow", "2:1000", "--stream", "4:1500", "--every", "250", "--drain-ms", "10000", "--out", str(out)]
-    argv = [str(ROOT / "tests" / "fleet" / "fleet"), "--name", site.hosts.name, "run", "--", "python", str(ROOT / "tests" / "fleet" / "load.py"), FRONT]
+    words = [
+        "--rate",
+        "60",
+        "--slow",
+        "2:1000",
+        "--stream",
+        "4:1500",
+        "--every",
+        "250",
+        "--drain-ms",
+        "10000",
+        "--out",
+        str(out),
+    ]
+    argv = [
+        str(ROOT / "tests" / "fleet" / "fleet"),
+        "--name",
+        site.hosts.name,
+        "run",
+        "--",
+        "python",
+        str(ROOT / "tests" / "fleet" / "load.py"),
+        FRONT,
+    ]
     process = subprocess.Popen([*argv, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     with Witness("/run/beam-fleet/%s/haproxy.sock" % site.hosts.name) as witness:
 
         def now() -> dict[str, t.Any]:
             called = time.time()
-            eventually(lambda: out.stat().st_mtime > called + 1)  # it is written each second, from then on with all that was lost before
+            eventually(
+                lambda: out.stat().st_mtime > called + 1
+            )  # it is written each second, from then on with all that was lost before
             return {**json.loads(out.read_text(encoding="utf-8")), "lowest": witness.lowest}
 
         try:
@@ -146,7 +198,13 @@ def test_from_the_one_node_to_blue(site: Site, load: t.Callable[[], dict[str, t.
     site.play("deploy", beam_ref="v0.2.0")
     site.assert_serves("blue", "0.2.0")
     for row in site.rows().values():
-        assert (row["outcome"], row["color_before"], row["color"], row["before"], row["now"]) == ("moved", "current", "blue", "0.1.0", "0.2.0")
+        assert (row["outcome"], row["color_before"], row["color"], row["before"], row["now"]) == (
+            "moved",
+            "current",
+            "blue",
+            "0.1.0",
+            "0.2.0",
+        )
         assert row["outage"] == 0 and row["cut"] == 0 and row["stop"] > 0
         assert [step["step"] for step in row["steps"]] == ["stage", "activate", "boot", "gate", "join", "drain", "stop"]
     assert_unharmed(load())
@@ -161,13 +219,17 @@ def test_a_second_run_changes_nothing_and_a_rehearsal_neither(site: Site) -> Non
     site.assert_serves("blue", "0.2.0")
 
 
-def test_a_version_that_is_never_healthy_does_not_touch_what_serves(site: Site, load: t.Callable[[], dict[str, t.Any]]) -> None:
+def test_a_version_that_is_never_healthy_does_not_touch_what_serves(
+    site: Site, load: t.Callable[[], dict[str, t.Any]]
+) -> None:
     before = [site.units(host) for host in HOSTS]
     site.play("deploy", expect=2, beam_ref="v0.3.0")
     assert [site.units(host) for host in HOSTS] == before
     site.assert_serves("blue", "0.2.0")
     rows = site.rows()
-    assert (rows["h1"]["outcome"], rows["h1"]["now"], rows["h1"]["color"]) == ("returned", "0.2.0", "blue") and rows["h2"]["outcome"] == "skipped"
+    assert (rows["h1"]["outcome"], rows["h1"]["now"], rows["h1"]["color"]) == ("returned", "0.2.0", "blue") and rows[
+        "h2"
+    ]["outcome"] == "skipped"
     assert "does not become healthy" in rows["h1"]["error"] and rows["h1"]["pid"] == before[0]["blue"][1]
     assert_unharmed(load())
 
@@ -188,11 +250,24 @@ def test_what_had_switched_already_switches_back(site: Site, load: t.Callable[[]
     assert_unharmed(load())
 
 
-@pytest.mark.parametrize(("more", "color", "version"), [({"beam_resume": "revert"}, "green", "0.1.0"), ({"beam_version": "0.2.0"}, "blue", "0.2.0")])
+@pytest.mark.parametrize(
+    ("more", "color", "version"),
+    [({"beam_resume": "revert"}, "green", "0.1.0"), ({"beam_version": "0.2.0"}, "blue", "0.2.0")],
+)
 def test_a_controller_that_died_between_join_and_leave(
-    site: Site, load: t.Callable[[], dict[str, t.Any]], more: dict[str, t.Any], color: str, version: str,
-) -> None:  # fmt: skip
-    site.play("rollout", expect=1, beam_version="0.2.0", beam_force=True, beam_hooks={"leave": str(site.line.directory / "die.yml")})
+    site: Site,
+    load: t.Callable[[], dict[str, t.Any]],
+    more: dict[str, t.Any],
+    color: str,
+    version: str,
+) -> None:
+    site.play(
+        "rollout",
+        expect=1,
+        beam_version="0.2.0",
+        beam_force=True,
+        beam_hooks={"leave": str(site.line.directory / "die.yml")},
+    )
     state = site.balancer()
     assert state["h1-blue"] == state["h1-green"] == "UP"
     assert "blue runs beside it" in site.play("status")

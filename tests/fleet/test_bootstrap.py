@@ -24,7 +24,12 @@ from instances import HOOK_SECONDS, Aws, eventually, group, instance_of, templat
 
 SECRET, COOKIE, ROTATED = "canary-of-the-secret", "canary-of-the-cookie", "canary-of-the-rotation"
 PLAY = [
-    {"name": "The bundle", "hosts": "localhost", "gather_facts": False, "roles": [{"role": "alchemist.beam.bootstrap"}]},
+    {
+        "name": "The bundle",
+        "hosts": "localhost",
+        "gather_facts": False,
+        "roles": [{"role": "alchemist.beam.bootstrap"}],
+    },
     {"name": "The image", "hosts": "h1", "gather_facts": False, "roles": [{"role": "alchemist.beam.image"}]},
 ]
 
@@ -37,13 +42,25 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     options = {name: s3[name] for name in ("endpoint_url", "region", "access_key", "secret_key")}
     user_data = tmp_path_factory.mktemp("user-data") / "user-data"
     line = Born(
-        hosts, tmp_path_factory.mktemp("born"), ["h1"], ["--faults"], beam_store="s3://%s/born" % s3["bucket"], beam_store_options=options,
-        beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"}, service_env="{{ beam_env }}", bootstrap_user_data_path=str(user_data),
+        hosts,
+        tmp_path_factory.mktemp("born"),
+        ["h1"],
+        ["--faults"],
+        beam_store="s3://%s/born" % s3["bucket"],
+        beam_store_options=options,
+        beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"},
+        service_env="{{ beam_env }}",
+        bootstrap_user_data_path=str(user_data),
         bootstrap_aws={"endpoint_url": at["endpoint_url"], "metadata_url": hosts.services()["cloud"]["metadata_url"]},
-        bootstrap_secrets={"BEACON_SECRET": "ssm:/beacon/secret"}, bootstrap_cookie="secretsmanager:beacon#cookie",
-        service_distribution="cluster", beam_cookie=COOKIE,  # the latter for h1 alone, to which a play brings it
-        bootstrap_deadline=120, bootstrap_jitter=1, bootstrap_drain=2, bootstrap_heartbeat=5,
-    )  # fmt: skip
+        bootstrap_secrets={"BEACON_SECRET": "ssm:/beacon/secret"},
+        bootstrap_cookie="secretsmanager:beacon#cookie",
+        service_distribution="cluster",
+        beam_cookie=COOKIE,  # the latter for h1 alone, to which a play brings it
+        bootstrap_deadline=120,
+        bootstrap_jitter=1,
+        bootstrap_drain=2,
+        bootstrap_heartbeat=5,
+    )
     line.aws = Aws(hosts, "ec2", "ssm", "secretsmanager")
     line.keep(SECRET)
     line.aws.ask("secretsmanager", "create_secret", {"Name": "beacon", "SecretString": json.dumps({"cookie": COOKIE})})
@@ -122,7 +139,11 @@ def test_a_metadata_service_that_fails_for_a_while(born: Born, fault: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("offline", "status", "told"), [("refuse", 1, "FAILED (store_unreachable)"), ("current", 75, "In service on 0.1.0, which was in service here before")]
+    ("offline", "status", "told"),
+    [
+        ("refuse", 1, "FAILED (store_unreachable)"),
+        ("current", 75, "In service on 0.1.0, which was in service here before"),
+    ],
 )
 def test_a_store_that_is_away_for_ever(born: Born, offline: str, status: int, told: str) -> None:
     """A server that was in service serves on what it had, where its owner says so, and says that it does."""
@@ -138,15 +159,23 @@ def test_a_store_that_is_away_for_ever(born: Born, offline: str, status: int, to
 def test_a_region_that_has_nothing_of_ours(born: Born) -> None:
     before = born.pid("h2")
     at = born.hosts.services()
-    aws = {"region": "eu-west-3", "endpoint_url": at["aws"]["endpoint_url"], "metadata_url": at["cloud"]["metadata_url"]}
+    aws = {
+        "region": "eu-west-3",
+        "endpoint_url": at["aws"]["endpoint_url"],
+        "metadata_url": at["cloud"]["metadata_url"],
+    }
     code, said = born.bootstrap_with("h2", aws=aws, deadline=5)
-    assert code == 1 and re.search("(/beacon/secret|secretsmanager:beacon) can't be read: there is no such secret in eu-west-3", said), said
+    assert code == 1 and re.search(
+        "(/beacon/secret|secretsmanager:beacon) can't be read: there is no such secret in eu-west-3", said
+    ), said
     assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
 
 
 def test_a_disk_that_is_too_small(born: Born) -> None:
     """Nothing is begun on it: what it lacks is told in bytes."""
-    born.hosts.shell("h2", "mkdir -p /srv/small; mount -t tmpfs -o size=4m,mode=755 small /srv/small; chown root: /srv/small")
+    born.hosts.shell(
+        "h2", "mkdir -p /srv/small; mount -t tmpfs -o size=4m,mode=755 small /srv/small; chown root: /srv/small"
+    )
     try:
         code, said = born.bootstrap_with("h2", base="/srv/small", deadline=5)
         left = born.hosts.shell("h2", "find /srv/small -type f -size +8k").split()
@@ -162,7 +191,13 @@ def test_a_release_for_another_system(born: Born) -> None:
     before = born.pid("h2")
     said = born.playbook("deploy", "-e", "beam_ref=v1.0.0-wrong-abi", expect=1)
     assert "GLIBC_2.99" in said and born.runs("h1") == "0.1.0"
-    promote = {"name": "beacon", "channel": "another", "state": "promoted", "version": "1.0.0-wrong-abi", "store": born.variables["beam_store"]}
+    promote = {
+        "name": "beacon",
+        "channel": "another",
+        "state": "promoted",
+        "version": "1.0.0-wrong-abi",
+        "store": born.variables["beam_store"],
+    }
     words = json.dumps({**promote, **born.variables["beam_store_options"]})
     born.hosts.control("ansible", "localhost", "-m", "alchemist.beam.release_channel", "-a", words)
     code, said = born.bootstrap_with("h2", channel="another", identify=["user_data"], deadline=5)
@@ -207,11 +242,15 @@ def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
     assert len(set(nodes.values())) == 3
     for host, node in nodes.items():
         assert "RELEASE_NODE=" + node in born.environment(host)
-        pings = "IO.puts(inspect({node(), %s}))" % ", ".join("Node.ping(:\"%s\")" % other for other in nodes.values())
-        assert born.hosts.on(host, "beacon-remote", "rpc", pings).strip() == "{:\"%s\", :pong, :pong, :pong}" % node
+        pings = "IO.puts(inspect({node(), %s}))" % ", ".join('Node.ping(:"%s")' % other for other in nodes.values())
+        assert born.hosts.on(host, "beacon-remote", "rpc", pings).strip() == '{:"%s", :pong, :pong, :pong}' % node
     born.hosts.fleet("imds", "spot", "h3", "120")
-    eventually(lambda: born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive")
-    assert re.search(r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL)
+    eventually(
+        lambda: born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive"
+    )
+    assert re.search(
+        r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL
+    )
     born.capacity(0, "bare")
     eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
 
@@ -220,7 +259,9 @@ def test_one_that_is_taken_away_half_way(born: Born) -> None:
     """It gives up, which says nothing against its release, and the one that its group launches instead comes into service."""
     born.capacity(1, "bare")
     instance = born.held("h3")
-    born.aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=False)
+    born.aws.scaling(
+        "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=False
+    )
     _gives_up(born, "h3", instance)
     born.serves("h4", "0.1.0")
     eventually(lambda: set(born.hosts.status()) == {"h1", "h2", "h4"}, 90)
@@ -258,7 +299,9 @@ def test_one_that_ends_under_its_bootstrap_says_nothing_against_its_release(born
     """Its node is stopped while it boots. Who is faster does not matter: nothing is recorded, or that it was taken away."""
     born.capacity(1, "bare")
     instance = born.held("h3")
-    born.aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True)
+    born.aws.scaling(
+        "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True
+    )
     born.goes_on("h3", "beam-watch", "beam-bootstrap")
     eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 120)
     assert {record["code"] for record in born.records(instance)} <= {"instance_terminating"}
@@ -271,7 +314,11 @@ def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
     assert len(bundle) == 1
     born.store("spoil", bundle[0])
     # Nothing is on it that would see it off, so its group waits as long as the hook says.
-    hook = {"AutoScalingGroupName": "bare", "LifecycleHookName": "terminating", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+    hook = {
+        "AutoScalingGroupName": "bare",
+        "LifecycleHookName": "terminating",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+    }
     born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=30, **hook)
     try:
         born.capacity(1, "bare")
@@ -289,7 +336,10 @@ def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
 
 def test_what_a_shutdown_kills_says_nothing_against_its_release(born: Born) -> None:
     """A bootstrap that does not hear the shutdown sees its node die, and knows of what."""
-    health = {"http": {"url": "http://127.0.0.1:4001/"}, "stable": 600}  # asked of somebody who tells when the node is being watched
+    health = {
+        "http": {"url": "http://127.0.0.1:4001/"},
+        "stable": 600,
+    }  # asked of somebody who tells when the node is being watched
     born.configure("h2", "/etc/beam-bootstrap/deaf.json", health=health)
     script = "trap '' TERM; exec %s run /etc/beam-bootstrap/deaf.json > /var/log/deaf 2>&1" % " ".join(PROGRAM)
     before, recorded = born.started("h2"), born.records(instance_of(born.hosts, "h2"))
@@ -310,7 +360,9 @@ def test_a_reboot_reconciles(born: Born) -> None:
     born.hosts.fleet("reboot", "h2")
     eventually(lambda: born.started("h2") > before and born.health("h2").get("version") == "0.1.0")
     assert born.aws.instances() == {"h2": "InService"}
-    assert born.hosts.try_fleet("exec", "h2", "systemctl", "is-enabled", "beacon").stdout.strip() == "disabled"  # so it was the bootstrap
+    assert (
+        born.hosts.try_fleet("exec", "h2", "systemctl", "is-enabled", "beacon").stdout.strip() == "disabled"
+    )  # so it was the bootstrap
     said = born.hosts.on("h2", "systemctl", "show", "--property=Result,ActiveState", "beam-bootstrap@beacon")
     assert "Result=success" in said and "ActiveState=active" in said
 
@@ -349,7 +401,9 @@ def _candidate(born: Born) -> bool:
 
 
 def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
-    image = {Path(key).name.partition(".")[0] for key in born.store("list", "born/beacon/layers/")} & (born.layers("h1") - _of_image(born))
+    image = {Path(key).name.partition(".")[0] for key in born.store("list", "born/beacon/layers/")} & (
+        born.layers("h1") - _of_image(born)
+    )
     assert image
     born.store("spoil", "born/beacon/layers/%s.tar.gz" % sorted(image)[0])
     born.capacity(1, "bare")
@@ -357,8 +411,19 @@ def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
     instance = instance_of(born.hosts, "h4")
     record = eventually(lambda: born.records(instance), 150)[0]
     born.capacity(0, "bare")  # a group launches another one at once
-    assert (record["instance"], record["version"], record["ok"], record["code"]) == (instance, "0.2.0", False, "archive_corrupt"), record
-    eventually(lambda: set(born.aws.instances().values()) == {"InService"} and instance not in born.hosts.services()["aws"]["instances"].values(), 120)
+    assert (record["instance"], record["version"], record["ok"], record["code"]) == (
+        instance,
+        "0.2.0",
+        False,
+        "archive_corrupt",
+    ), record
+    eventually(
+        lambda: (
+            set(born.aws.instances().values()) == {"InService"}
+            and instance not in born.hosts.services()["aws"]["instances"].values()
+        ),
+        120,
+    )
     assert record["what"] in born.console(instance)
     assert sorted(born.aws.instances()) == ["h2", "h3"]
 
@@ -370,8 +435,12 @@ def _of_image(born: Born) -> set[str]:
 def test_scale_in_drains_stops_and_completes_the_hook(born: Born) -> None:
     instance = instance_of(born.hosts, "h2")
     began = time.monotonic()
-    born.aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True)
+    born.aws.scaling(
+        "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True
+    )
     eventually(lambda: sorted(born.aws.instances()) == ["h3"], HOOK_SECONDS / 2)
     assert time.monotonic() - began < HOOK_SECONDS / 2  # it did not wait for the hook's time to run out
     said = born.console(instance)
-    assert re.search(r"draining for 2 s.*The node has stopped in .*Told the group beacon: CONTINUE", said, re.DOTALL), said
+    assert re.search(r"draining for 2 s.*The node has stopped in .*Told the group beacon: CONTINUE", said, re.DOTALL), (
+        said
+    )

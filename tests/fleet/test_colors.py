@@ -35,15 +35,36 @@ class Server:
         self.where = where
 
     def role(self, *words: str, **options: t.Any) -> str:
-        given = {"beam_name": "beacon", "beam_base": BASE, "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET}, **options}
+        given = {
+            "beam_name": "beacon",
+            "beam_base": BASE,
+            "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET},
+            **options,
+        }
         file = self.where / "play.json"
-        file.write_text(json.dumps([{"hosts": "beam", "gather_facts": False, "become": True, "vars": given, "roles": ["alchemist.beam.service"]}]))
+        file.write_text(
+            json.dumps(
+                [
+                    {
+                        "hosts": "beam",
+                        "gather_facts": False,
+                        "become": True,
+                        "vars": given,
+                        "roles": ["alchemist.beam.service"],
+                    }
+                ]
+            )
+        )
         done = self.hosts.try_fleet("run", "--", "ansible-playbook", str(file), *words)
         assert SECRET not in done.stdout
         return str(done.stdout)
 
     def module(self, module: str, fails: str = "", /, **options: t.Any) -> dict[str, t.Any]:
-        given = json.dumps({"name": "beacon", "base": BASE, **options}) if module.startswith("alchemist") else json.dumps(options)
+        given = (
+            json.dumps({"name": "beacon", "base": BASE, **options})
+            if module.startswith("alchemist")
+            else json.dumps(options)
+        )
         done = self.hosts.try_fleet("run", "--", "ansible", "h1", "--become", "-m", module, "-a", given)
         assert SECRET not in done.stdout
         result = dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1]))
@@ -54,7 +75,12 @@ class Server:
         return self.module("alchemist.beam.release_install", store="file:///srv/store", state=state, **options)
 
     def restart(self, color: str, fails: str = "", **options: t.Any) -> dict[str, t.Any]:
-        health = {"http": {"url": "http://127.0.0.1:%d/health" % PORTS[color], "json": {"ready": True}}, "passes": 2, "interval": 0.1, "within": 6}
+        health = {
+            "http": {"url": "http://127.0.0.1:%d/health" % PORTS[color], "json": {"ready": True}},
+            "passes": 2,
+            "interval": 0.1,
+            "within": 6,
+        }
         return self.module("alchemist.beam.beam_restart", fails, pointer=color or "current", health=health, **options)
 
     def info(self, **options: t.Any) -> dict[str, t.Any]:
@@ -65,7 +91,9 @@ class Server:
 
     def answer(self, color: str) -> dict[str, t.Any]:
         """What the application says; empty where nothing listens."""
-        done = self.hosts.try_fleet("exec", "h1", "curl", "-sS", "--max-time", "3", "http://127.0.0.1:%d/health" % PORTS[color])
+        done = self.hosts.try_fleet(
+            "exec", "h1", "curl", "-sS", "--max-time", "3", "http://127.0.0.1:%d/health" % PORTS[color]
+        )
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
     def sh(self, script: str) -> str:
@@ -83,8 +111,20 @@ def server(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Server:
     (where / "store").mkdir()
     for version in versions:
         path = str(where / "releases" / version)
-        run_artifact({"store": "file://%s" % (where / "store"), "state": "present", "path": path, "name": "beacon", "version": version}, False)
-    subprocess.run(["tar", "-C", str(where), "-czf", str(where / "store.tgz"), "--owner=0", "--group=0", "--mode=go+rX", "store"], check=True)
+        run_artifact(
+            {
+                "store": "file://%s" % (where / "store"),
+                "state": "present",
+                "path": path,
+                "name": "beacon",
+                "version": version,
+            },
+            False,
+        )
+    subprocess.run(
+        ["tar", "-C", str(where), "-czf", str(where / "store.tgz"), "--owner=0", "--group=0", "--mode=go+rX", "store"],
+        check=True,
+    )
     hosts.fleet("up", "1")
     made = Server(hosts, where)
     made.module("ansible.builtin.unarchive", src=str(where / "store.tgz"), dest="/srv")
@@ -96,20 +136,35 @@ def test_colours_come_to_a_host_that_has_one_node(server: Server) -> None:
     server.install("active", version="0.1.0")
     server.restart("")
     pid = server.unit("", "MainPID")
-    colored: dict[str, t.Any] = {"service_colors": COLORS, "service_color_env": {"blue": {"PORT": 4001}, "green": {"PORT": 4002}}}
+    colored: dict[str, t.Any] = {
+        "service_colors": COLORS,
+        "service_color_env": {"blue": {"PORT": 4001}, "green": {"PORT": 4002}},
+    }
     assert "failed=0" in server.role("--check", **colored)
     assert "failed=0" in server.role(**colored)
     assert "changed=0" in server.role(**colored)
     info = server.info()
-    assert (info["live"], info["idle"], info["running"], info["version"], str(info["pid"])) == (None, "blue", True, "0.1.0", pid)
+    assert (info["live"], info["idle"], info["running"], info["version"], str(info["pid"])) == (
+        None,
+        "blue",
+        True,
+        "0.1.0",
+        pid,
+    )
     assert [server.unit(color, "UnitFileState") for color in ("", *COLORS)] == ["enabled", "disabled", "disabled"]
 
 
-@pytest.mark.parametrize("wrong", [
-    {"service_colors": ["current", "blue"]}, {"service_colors": ["blue", "blue"]}, {"service_colors": COLORS, "service_color_dist_ports": {"blue": 4372}},
-    {"service_colors": COLORS, "service_color_env": {"red": {}}}, {"service_colors": COLORS, "service_color_env": {"blue": {"RELEASE_NODE": "x"}}},
-    {"service_colors": COLORS, "service_distribution": "cluster"},
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"service_colors": ["current", "blue"]},
+        {"service_colors": ["blue", "blue"]},
+        {"service_colors": COLORS, "service_color_dist_ports": {"blue": 4372}},
+        {"service_colors": COLORS, "service_color_env": {"red": {}}},
+        {"service_colors": COLORS, "service_color_env": {"blue": {"RELEASE_NODE": "x"}}},
+        {"service_colors": COLORS, "service_distribution": "cluster"},
+    ],
+)
 def test_colours_that_would_clash_are_refused(server: Server, wrong: dict[str, t.Any]) -> None:
     assert "Check service_colors" in server.role("--check", **wrong)
 
@@ -120,9 +175,17 @@ def test_a_migration_runs_as_the_service_does(server: Server) -> None:
     said += 'IO.puts(System.get_env("BEACON_SECRET"))'
     done = server.module("alchemist.beam.beam_migrate", version="0.2.0", expression=said, pointer="blue")
     assert done["output"] == ["beacon", '{"4001", false, "/var/lib/beacon"}', "********"]
-    assert server.module("alchemist.beam.beam_migrate", version="0.2.0", expression=said, pointer="blue")["changed"] is False
-    assert server.sh("stat -c '%%a %%U' %s/shared/migrations %s" % (BASE, done["log_file"])).splitlines() == ["700 root", "600 root"]
-    assert server.sh("ls -d /run/migrate-* 2>/dev/null || true") == "" and SECRET not in server.sh("cat %s/shared/migrations/*" % BASE)
+    assert (
+        server.module("alchemist.beam.beam_migrate", version="0.2.0", expression=said, pointer="blue")["changed"]
+        is False
+    )
+    assert server.sh("stat -c '%%a %%U' %s/shared/migrations %s" % (BASE, done["log_file"])).splitlines() == [
+        "700 root",
+        "600 root",
+    ]
+    assert server.sh("ls -d /run/migrate-* 2>/dev/null || true") == "" and SECRET not in server.sh(
+        "cat %s/shared/migrations/*" % BASE
+    )
 
 
 def switch(server: Server, version: str) -> dict[str, t.Any]:
@@ -133,7 +196,11 @@ def switch(server: Server, version: str) -> dict[str, t.Any]:
     started = server.restart(idle, expect_version=version)
     assert started["after"]["version"] == version
     both = [server.answer(color) for color in (live or "", idle)]
-    assert both[0]["version"] == before["version"] and both[1]["version"] == version and both[0]["boot_id"] != both[1]["boot_id"]
+    assert (
+        both[0]["version"] == before["version"]
+        and both[1]["version"] == version
+        and both[0]["boot_id"] != both[1]["boot_id"]
+    )
     # Here a balancer takes the one in and lets the other one go.
     server.install("active", version=version)
     server.enable("beacon-%s" % idle, True)
@@ -156,16 +223,26 @@ def test_from_the_one_node_to_blue(server: Server) -> None:
 
 def test_from_blue_to_green_beside_it(server: Server) -> None:
     after = switch(server, "0.2.0")
-    assert after["live"] == "green" and after["colors"]["blue"]["points_at"] == "0.1.0" and after["colors"]["green"]["points_at"] == "0.2.0"
+    assert (
+        after["live"] == "green"
+        and after["colors"]["blue"]["points_at"] == "0.1.0"
+        and after["colors"]["green"]["points_at"] == "0.2.0"
+    )
 
 
 def test_a_version_that_is_not_healthy_does_not_touch_the_one_that_serves(server: Server) -> None:
     pid = server.unit("green", "MainPID")
     server.install("active", version="0.3.0", pointer="blue")
     server.restart("blue", fails="unhealthy")
-    assert server.unit("green", "MainPID") == pid and server.answer("green")["version"] == "0.2.0" and server.info()["live"] == "green"
+    assert (
+        server.unit("green", "MainPID") == pid
+        and server.answer("green")["version"] == "0.2.0"
+        and server.info()["live"] == "green"
+    )
     listening = server.sh("ss -Hltn | awk '{print $4}'").split()
-    assert {"127.0.0.1:4371", "127.0.0.1:4372", "127.0.0.1:4002"} <= set(listening) and not [address for address in listening if address.endswith(":4369")]
+    assert {"127.0.0.1:4371", "127.0.0.1:4372", "127.0.0.1:4002"} <= set(listening) and not [
+        address for address in listening if address.endswith(":4369")
+    ]
     assert server.sh("stat -c '%a %U' /run/beacon-blue /run/beacon-green").splitlines() == ["700 beacon"] * 2
     # Neither what a colour points at nor what it runs is removed, however few are kept.
     assert server.install("active", version="0.2.0", keep=1)["pruned"] == []
@@ -194,7 +271,11 @@ def test_after_a_reboot_the_one_that_served_serves(server: Server) -> None:
     server.hosts.fleet("reboot", "h1")
     eventually(lambda: server.answer("green"))
     info = server.info()
-    assert (info["live"], info["version"], info["colors"]["blue"]["running"]) == ("green", "0.2.0", False) and server.answer("") == {}
+    assert (info["live"], info["version"], info["colors"]["blue"]["running"]) == (
+        "green",
+        "0.2.0",
+        False,
+    ) and server.answer("") == {}
 
 
 def test_a_deploy_that_lost_its_lock_restarts_nothing(server: Server) -> None:

@@ -57,7 +57,9 @@ def test_cookie_is_nowhere_for_others_to_read(line: Line) -> None:
     # As another user: no file below the release, no command line and no environment of a process may hold it. The pattern does not match itself.
     pattern = "[%s]%s" % (cookie[0], cookie[1:])
     look = "grep -rsal '%s' /srv/beacon /proc/[0-9]*/cmdline /proc/[0-9]*/environ || true" % pattern
-    assert line.hosts.on("h1", "setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "sh", "-c", look).strip() == ""
+    assert (
+        line.hosts.on("h1", "setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "sh", "-c", look).strip() == ""
+    )
     assert cookie not in line.hosts.on("h1", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
 
 

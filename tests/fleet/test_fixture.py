@@ -43,7 +43,9 @@ def test_services_of_two_hosts_are_not_in_one_cgroup(pair: t.Any) -> None:
 def test_ansible_reaches_all_hosts_from_the_control_namespace(pair: t.Any) -> None:
     said = pair.control("ansible", "beam", "-o", "-m", "ansible.builtin.ping")
     assert said.count("SUCCESS") == 2, said
-    as_user = pair.control("ansible", "beam", "-o", "-b", "-u", "deploy", "-m", "ansible.builtin.command", "-a", "id -un")
+    as_user = pair.control(
+        "ansible", "beam", "-o", "-b", "-u", "deploy", "-m", "ansible.builtin.command", "-a", "id -un"
+    )
     assert as_user.count("(stdout) root") == 2, as_user
 
 
@@ -112,15 +114,23 @@ def test_up_again_adds_what_is_missing_and_nothing_else(pair: t.Any) -> None:
 
 def test_down_leaves_nothing_also_after_a_supervisor_died(pair: t.Any) -> None:
     # The supervisor of h2 is killed behind the fixture's back: its container goes on without it, and must be found.
-    supervisor = next(int(pid) for pid in _processes_of(pair.name, "h2") if Path("/proc", pid, "comm").read_text().strip() == "sh")
+    supervisor = next(
+        int(pid) for pid in _processes_of(pair.name, "h2") if Path("/proc", pid, "comm").read_text().strip() == "sh"
+    )
     subprocess.run(["kill", "-KILL", str(supervisor)], check=True)
     pair.try_fleet("run", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 &")
     began = time.monotonic()
     pair.fleet("down")
     assert time.monotonic() - began < 60  # nobody was waited for: systemd would give each service 90 s
     assert not _processes_of(pair.name, "h1") and not _processes_of(pair.name, "h2")
-    assert pair.name + "-" not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    assert pair.name not in subprocess.run(["findmnt", "-rno", "SOURCE,TARGET"], capture_output=True, text=True, check=True).stdout
+    assert (
+        pair.name + "-"
+        not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    )
+    assert (
+        pair.name
+        not in subprocess.run(["findmnt", "-rno", "SOURCE,TARGET"], capture_output=True, text=True, check=True).stdout
+    )
     assert not pair.directory.exists()
     assert not list(Path("/sys/fs/cgroup").glob("**/beam-fleet-%s" % pair.name))
     assert not list(Path("/run/systemd/nspawn").glob("*/%s-*" % pair.name))
@@ -128,5 +138,9 @@ def test_down_leaves_nothing_also_after_a_supervisor_died(pair: t.Any) -> None:
 
 
 def _processes_of(name: str, host: str) -> list[str]:
-    groups = [path for path in Path("/sys/fs/cgroup").glob("**/beam-fleet-%s/%s" % (name, host)) if "unified" in path.parts or len(path.parts) == 6]
+    groups = [
+        path
+        for path in Path("/sys/fs/cgroup").glob("**/beam-fleet-%s/%s" % (name, host))
+        if "unified" in path.parts or len(path.parts) == 6
+    ]
     return [pid for group in groups for procs in group.rglob("cgroup.procs") for pid in procs.read_text().split()]

@@ -26,7 +26,9 @@ STUB = (ROOT / "tests" / "fleet" / "stub.py").read_text(encoding="utf-8")
 
 
 def run_stub(hosts: Hosts, host: str, version: str) -> None:
-    hosts.shell(host, 'until [ "$(systemctl show --property=LoadState --value stub)" = not-found ]; do sleep 0.05; done')  # the former one is collected
+    hosts.shell(
+        host, 'until [ "$(systemctl show --property=LoadState --value stub)" = not-found ]; do sleep 0.05; done'
+    )  # the former one is collected
     hosts.on(host, "systemd-run", "--quiet", "--collect", "--unit=stub", "python3", "-c", STUB, version)
 
 
@@ -104,7 +106,10 @@ def test_runtime_api_drains_on_both_sockets(pair: Hosts) -> None:
     assert answers(pair) == {other}
     assert request.ends() == busy  # what was in flight came to its end
     address, port = pair.services()["balancer"]["address"].split(":")
-    script = "import socket, sys; s = socket.create_connection((%r, %s)); s.sendall(sys.argv[1].encode()); print(s.recv(100))" % (address, port)
+    script = (
+        "import socket, sys; s = socket.create_connection((%r, %s)); s.sendall(sys.argv[1].encode()); print(s.recv(100))"
+        % (address, port)
+    )
     pair.control(sys.executable, "-c", script, "set server app/%s state ready\n" % busy)
     healthy(pair, "h1", "h2")
 
@@ -123,7 +128,10 @@ def test_target_group_is_the_balancers_backend(pair: Hosts, aws: Aws) -> None:
     # It is `initial` for three seconds, so nothing comes between.
     what = {"TargetGroupArn": pair.services()["aws"]["target_group"], "Targets": targets(pair, busy)}
     aws.ask("elbv2", "register_targets", what)
-    assert aws.ask("elbv2", "describe_target_health", what)["TargetHealthDescriptions"][0]["TargetHealth"]["State"] == "initial"
+    assert (
+        aws.ask("elbv2", "describe_target_health", what)["TargetHealthDescriptions"][0]["TargetHealth"]["State"]
+        == "initial"
+    )
     assert answers(pair) == {other}
     run_stub(pair, busy, busy)
     eventually(lambda: aws.targets("describe_target_health")[busy] == "healthy")
@@ -135,8 +143,18 @@ def load(hosts: Hosts, during: t.Callable[[], None]) -> dict[str, t.Any]:
     out = hosts.directory / "load.json"
     out.unlink(missing_ok=True)
     words = ["--rate", "200", "--slow", "20:1000", "--stream", "30:1500", "--every", "250", "--out", str(out)]
-    argv = [str(ROOT / "tests/fleet/fleet"), "--name", hosts.name, "run", "--", sys.executable, str(ROOT / "tests/fleet/load.py")]
-    process = subprocess.Popen([*argv, hosts.services()["balancer"]["url"], *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    argv = [
+        str(ROOT / "tests/fleet/fleet"),
+        "--name",
+        hosts.name,
+        "run",
+        "--",
+        sys.executable,
+        str(ROOT / "tests/fleet/load.py"),
+    ]
+    process = subprocess.Popen(
+        [*argv, hosts.services()["balancer"]["url"], *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     try:
         eventually(lambda: out.exists() and _under_way(json.loads(out.read_text())))
         during()
@@ -192,8 +210,15 @@ def test_load_counts_what_fails_when_a_server_is_killed(pair: Hosts) -> None:
     assert 1 <= streams == sum(found["clients"]["stream"]["failures"].values()) <= 30, (streams, found)
     assert set(found["clients"]["stream"]["failures"]) - {"5xx"} == {"abnormal_close"}, found
     assert 1 <= slow == found["clients"]["slow"]["failures"]["5xx"] <= 20, (slow, found)
-    assert found["failed"] == sum(found["failures"].values()) == sum(client["failed"] for client in found["clients"].values())
-    assert found["failed"] == len(found["first_failures"]) and sum(second[2] for second in found["timeline"]) == found["failed"]
+    assert (
+        found["failed"]
+        == sum(found["failures"].values())
+        == sum(client["failed"] for client in found["clients"].values())
+    )
+    assert (
+        found["failed"] == len(found["first_failures"])
+        and sum(second[2] for second in found["timeline"]) == found["failed"]
+    )
 
 
 def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Hosts, aws: Aws) -> None:
@@ -204,19 +229,36 @@ def test_a_host_that_is_added_joins_the_balancer_and_the_target_group(pair: Host
     eventually(lambda: aws.targets("describe_target_health").get("h3") == "healthy")
     healthy(pair, "h1", "h2", "h3")
     variables = json.loads(pair.control("ansible-inventory", "--host", "h3"))
-    assert variables["fleet_balancer"]["url"] == "http://10.99.0.1:8080" and variables["fleet_instance_id"] == pair.services()["aws"]["instances"]["h3"]
+    assert (
+        variables["fleet_balancer"]["url"] == "http://10.99.0.1:8080"
+        and variables["fleet_instance_id"] == pair.services()["aws"]["instances"]["h3"]
+    )
 
 
 def test_an_auto_scaling_group_starts_and_ends_hosts(pair: Hosts, aws: Aws) -> None:
     at = pair.services()["aws"]
     group = {"AutoScalingGroupName": "app"}
-    aws.scaling("create_launch_configuration", LaunchConfigurationName="app", ImageId="ami-12c6146b", InstanceType="t3.micro")
-    options = {"MinSize": 0, "MaxSize": 9, "VPCZoneIdentifier": at["subnet"], "LaunchConfigurationName": "app", "TargetGroupARNs": [at["target_group"]]}
+    aws.scaling(
+        "create_launch_configuration", LaunchConfigurationName="app", ImageId="ami-12c6146b", InstanceType="t3.micro"
+    )
+    options = {
+        "MinSize": 0,
+        "MaxSize": 9,
+        "VPCZoneIdentifier": at["subnet"],
+        "LaunchConfigurationName": "app",
+        "TargetGroupARNs": [at["target_group"]],
+    }
     aws.scaling("create_auto_scaling_group", **group, **options)
     aws.scaling("attach_instances", **group, InstanceIds=[at["instances"]["h1"]])
     for name in ("launching", "terminating"):
         transition = "autoscaling:EC2_INSTANCE_" + name.upper()
-        aws.scaling("put_lifecycle_hook", **group, LifecycleHookName=name, LifecycleTransition=transition, HeartbeatTimeout=HOOK_SECONDS)
+        aws.scaling(
+            "put_lifecycle_hook",
+            **group,
+            LifecycleHookName=name,
+            LifecycleTransition=transition,
+            HeartbeatTimeout=HOOK_SECONDS,
+        )
     assert aws.instances() == {"h1": "InService"}
 
     aws.scaling("set_desired_capacity", **group, DesiredCapacity=2)
@@ -239,4 +281,10 @@ def test_an_auto_scaling_group_starts_and_ends_hosts(pair: Hosts, aws: Aws) -> N
     eventually(lambda: aws.instances() == {"h1": "InService"})
     assert pair.status()["h4"]["state"] == "off"
     pair.fleet("add", "h5")
-    assert {host: one["state"] for host, one in pair.status().items()} == {"h1": "on", "h2": "on", "h3": "on", "h4": "off", "h5": "on"}
+    assert {host: one["state"] for host, one in pair.status().items()} == {
+        "h1": "on",
+        "h2": "on",
+        "h3": "on",
+        "h4": "off",
+        "h5": "on",
+    }

@@ -63,9 +63,15 @@ def aws(cloud: Hosts) -> t.Iterator[Aws]:
 def imds(hosts: Hosts, host: str, path: str, token: bool = True) -> tuple[str, str]:
     """The status and the text of an answer, asked on the host with and without a token."""
     url = hosts.services()["cloud"]["metadata_url"]
-    first = 'T=$(curl -sS -m 3 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" %s/latest/api/token) || exit 0; ' % url if token else ""
+    first = (
+        'T=$(curl -sS -m 3 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" %s/latest/api/token) || exit 0; ' % url
+        if token
+        else ""
+    )
     header = '-H "X-aws-ec2-metadata-token: $T"' if token else ""
-    said = hosts.shell(host, first + "curl -sS -m 3 %s -w '\\n%%{http_code}' %s/latest/%s || true" % (header, url, path))
+    said = hosts.shell(
+        host, first + "curl -sS -m 3 %s -w '\\n%%{http_code}' %s/latest/%s || true" % (header, url, path)
+    )
     text, _newline, status = said.rpartition("\n")
     return status, text
 
@@ -76,11 +82,22 @@ def test_the_metadata_service_knows_who_asks_and_wants_a_token(cloud: Hosts) -> 
     assert imds(cloud, "h1", "meta-data/placement/region") == ("200", "us-east-1")
     assert imds(cloud, "h1", "meta-data/tags/instance/") == ("200", "Name")
     assert imds(cloud, "h1", "meta-data/tags/instance/Name") == ("200", "h1")
-    assert imds(cloud, "h1", "meta-data/autoscaling/target-lifecycle-state")[0] == imds(cloud, "h1", "meta-data/spot/instance-action")[0] == "404"
+    assert (
+        imds(cloud, "h1", "meta-data/autoscaling/target-lifecycle-state")[0]
+        == imds(cloud, "h1", "meta-data/spot/instance-action")[0]
+        == "404"
+    )
     # The controller is no instance.
     url = cloud.services()["cloud"]["metadata_url"]
-    token = cloud.control("curl", "-sS", "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", url + "/latest/api/token")
-    assert cloud.control("curl", "-sS", "-m", "20", "-H", "X-aws-ec2-metadata-token: " + token, url + "/latest/meta-data/instance-id").strip() == "404"
+    token = cloud.control(
+        "curl", "-sS", "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", url + "/latest/api/token"
+    )
+    assert (
+        cloud.control(
+            "curl", "-sS", "-m", "20", "-H", "X-aws-ec2-metadata-token: " + token, url + "/latest/meta-data/instance-id"
+        ).strip()
+        == "404"
+    )
     assert cloud.control("curl", "-sS", "-X", "PUT", url + "/latest/api/token").strip() == "400"
 
 
@@ -88,7 +105,12 @@ def test_an_instance_reads_the_store_and_writes_only_records_of_boots(cloud: Hos
     assert imds(cloud, "h1", "meta-data/iam/security-credentials/") == ("200", "fleet-host")
     keys = imds(cloud, "h1", "meta-data/iam/security-credentials/fleet-host")[1]
     assert json.loads(keys)["Token"] == ""
-    wanted = ["shop/boots/production/a.json", "p/shop/boots/production/a.json", "p/shop/channels/production.json", "p/shop/layers/boots"]
+    wanted = [
+        "shop/boots/production/a.json",
+        "p/shop/boots/production/a.json",
+        "p/shop/channels/production.json",
+        "p/shop/layers/boots",
+    ]
     words = [sys.executable, "-c", S3, json.dumps(cloud.services()["s3"]), keys, json.dumps(wanted)]
     assert cloud.control(*words).split() == ["written", "written", "AccessDenied", "AccessDenied"]
 
@@ -146,13 +168,20 @@ def test_an_instance_that_ends_while_a_hook_holds_it_ends_once(cloud: Hosts, aws
     aws.scaling("terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True)
     eventually(lambda: aws.instances()["h2"] == "Terminating:Wait")
     aws.scaling(
-        "complete_lifecycle_action", AutoScalingGroupName="bare", InstanceId=instance, LifecycleActionResult="CONTINUE", LifecycleHookName="terminating"
+        "complete_lifecycle_action",
+        AutoScalingGroupName="bare",
+        InstanceId=instance,
+        LifecycleActionResult="CONTINUE",
+        LifecycleHookName="terminating",
     )
     eventually(lambda: not aws.instances() and set(cloud.status()) == {"h1"})
 
 
 def test_an_image_has_what_its_host_had_and_is_another_machine(cloud: Hosts, aws: Aws) -> None:
-    cloud.shell("h1", "mkdir -p /srv/layers && echo one > /srv/layers/a && ln /srv/layers/a /srv/layers/b && rm /usr/bin/w && sync")
+    cloud.shell(
+        "h1",
+        "mkdir -p /srv/layers && echo one > /srv/layers/a && ln /srv/layers/a /srv/layers/b && rm /usr/bin/w && sync",
+    )
     before = cloud.on("h1", "cat", "/etc/machine-id")
     said = cloud.fleet("bake", "h1", "golden").split()
     assert said[:2] == ["image", "golden"] and said[2] == cloud.services()["cloud"]["images"]["golden"]
@@ -165,7 +194,10 @@ def test_an_image_has_what_its_host_had_and_is_another_machine(cloud: Hosts, aws
     eventually(lambda: aws.targets("describe_target_health").get("h2") == "healthy")
     assert cloud.fleet("ssh", "h2", "hostname").strip() == "h2"
     assert cloud.on("h2", "cat", "/etc/machine-id") not in ("", "uninitialized\n", before)
-    assert cloud.shell("h2", "cat /srv/layers/a; stat -c %h /srv/layers/a; ls /usr/bin/w 2>&1 || true").split()[:2] == ["one", "2"]
+    assert cloud.shell("h2", "cat /srv/layers/a; stat -c %h /srv/layers/a; ls /usr/bin/w 2>&1 || true").split()[:2] == [
+        "one",
+        "2",
+    ]
     assert cloud.try_fleet("exec", "h2", "test", "-e", "/usr/bin/w").returncode != 0
     assert imds(cloud, "h2", "meta-data/tags/instance/")[0] == "404"  # the launch template did not ask for them
     aws.scaling("set_desired_capacity", AutoScalingGroupName="baked", DesiredCapacity=0)
@@ -174,6 +206,12 @@ def test_an_image_has_what_its_host_had_and_is_another_machine(cloud: Hosts, aws
 
 def test_down_leaves_nothing(cloud: Hosts) -> None:
     cloud.fleet("down")
-    assert cloud.name + "-" not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    assert cloud.name not in subprocess.run(["findmnt", "-rno", "SOURCE,TARGET"], capture_output=True, text=True, check=True).stdout
+    assert (
+        cloud.name + "-"
+        not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    )
+    assert (
+        cloud.name
+        not in subprocess.run(["findmnt", "-rno", "SOURCE,TARGET"], capture_output=True, text=True, check=True).stdout
+    )
     assert not cloud.directory.exists()

@@ -58,9 +58,13 @@ def test_phase_4_fleet(reader: Reader) -> None:
     reader.hosts.control(*server, "start", "--bind", CONTROL, *where)
     s3 = s3_server.load(reader.directory / "s3")
     reader.types(
-        "phase-4", BEAM_STORE="s3://%s/journey" % s3.bucket, AWS_ENDPOINT_URL=s3.endpoint, AWS_REGION="us-east-1",
-        AWS_ACCESS_KEY_ID=s3.access_key, AWS_SECRET_ACCESS_KEY=s3.secret_key,
-    )  # fmt: skip
+        "phase-4",
+        BEAM_STORE="s3://%s/journey" % s3.bucket,
+        AWS_ENDPOINT_URL=s3.endpoint,
+        AWS_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID=s3.access_key,
+        AWS_SECRET_ACCESS_KEY=s3.secret_key,
+    )
     # The last command of the phase is the rollback.
     reader.assert_run("0.1.0", APPS)
     for host in APPS:
@@ -70,7 +74,10 @@ def test_phase_4_fleet(reader: Reader) -> None:
     assert reader.hosts.shell("h4", "ls /var/lib/beam/build/_build/alchemist").split()
     for host in HOSTS.values():
         assert s3.secret_key not in reader.hosts.on(host, "journalctl", "--no-pager", "--output=cat")
-        assert reader.hosts.shell(host, "grep -rsalF %s /srv /etc /opt /var /tmp /root || true" % s3.secret_key).strip() == ""
+        assert (
+            reader.hosts.shell(host, "grep -rsalF %s /srv /etc /opt /var /tmp /root || true" % s3.secret_key).strip()
+            == ""
+        )
 
 
 def test_phase_6_push(reader: Reader) -> None:
@@ -81,7 +88,7 @@ def test_phase_6_push(reader: Reader) -> None:
     said = reader.types("phase-6")
     reader.assert_run("0.2.0", APPS)
     assert "runs on 3 of 3 hosts" in said
-    fetched = {host: int(size) for host, size in re.findall(r'\b(app\d) +moved +0\.1\.0 +0\.2\.0 +(\d+)', said)}
+    fetched = {host: int(size) for host, size in re.findall(r"\b(app\d) +moved +0\.1\.0 +0\.2\.0 +(\d+)", said)}
     assert fetched["app1"] == fetched["app2"] == 0 < fetched["app3"]
     for host in APPS:
         assert reader.hosts.try_fleet("exec", host, "ls", "/srv/beacon/pushed").returncode != 0

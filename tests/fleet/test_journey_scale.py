@@ -35,16 +35,30 @@ class Scaler(Reader):
 
     def go(self) -> None:
         self.prepare()
-        subprocess.run([str(ROOT / "tests" / "support" / "setup.sh"), "awscollections"], stdin=subprocess.DEVNULL, check=True)
-        self.ansible["ANSIBLE_COLLECTIONS_PATH"] = "%s:%s" % (ROOT / ".cache" / "live", ROOT / ".cache" / "awscollections")
+        subprocess.run(
+            [str(ROOT / "tests" / "support" / "setup.sh"), "awscollections"], stdin=subprocess.DEVNULL, check=True
+        )
+        self.ansible["ANSIBLE_COLLECTIONS_PATH"] = "%s:%s" % (
+            ROOT / ".cache" / "live",
+            ROOT / ".cache" / "awscollections",
+        )
         services = self.hosts.services()
         s3, at = services["s3"], services["aws"]
         elsewhere = {"AWS_ENDPOINT_URL_" + name: at["endpoint_url"] for name in ("AUTO_SCALING", "EC2", "IAM", "STS")}
         self.environment.update(
-            elsewhere, BEAM_STORE="s3://%s/journey" % s3["bucket"], AWS_ENDPOINT_URL=s3["endpoint_url"], AWS_REGION=s3["region"],
-            AWS_ACCESS_KEY_ID=s3["access_key"], AWS_SECRET_ACCESS_KEY=s3["secret_key"], ALCHEMIST=str(self.directory / "alchemist"),
-            BEAM_IMAGE=at["image"], BEAM_SUBNETS=at["subnet"], BEAM_USER="deploy", IMAGE_HOST="image1", IMAGE_INSTANCE=instance_of(self.hosts, "h3"),
-        )  # fmt: skip
+            elsewhere,
+            BEAM_STORE="s3://%s/journey" % s3["bucket"],
+            AWS_ENDPOINT_URL=s3["endpoint_url"],
+            AWS_REGION=s3["region"],
+            AWS_ACCESS_KEY_ID=s3["access_key"],
+            AWS_SECRET_ACCESS_KEY=s3["secret_key"],
+            ALCHEMIST=str(self.directory / "alchemist"),
+            BEAM_IMAGE=at["image"],
+            BEAM_SUBNETS=at["subnet"],
+            BEAM_USER="deploy",
+            IMAGE_HOST="image1",
+            IMAGE_INSTANCE=instance_of(self.hosts, "h3"),
+        )
         shutil.copytree(ROOT / "examples", self.directory / "alchemist" / "examples")
         mine = self.directory / "alchemist" / "examples" / "journey" / "group_vars"
         mine.mkdir()
@@ -62,7 +76,9 @@ class Scaler(Reader):
         """On this version, and by themselves: the bootstrap starts the node, so its unit is not enabled."""
         for host in hosts:
             health = self.line.health(host)
-            assert (self.line.runs(host), health.get("version"), health.get("ready")) == (version, version, True), "%s: %s" % (host, health)
+            assert (self.line.runs(host), health.get("version"), health.get("ready")) == (version, version, True), (
+                "%s: %s" % (host, health)
+            )
             assert self.hosts.try_fleet("exec", host, "systemctl", "is-enabled", "beacon").stdout.strip() == "disabled"
 
     def layers(self, host: str) -> set[str]:

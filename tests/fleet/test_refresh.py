@@ -30,8 +30,12 @@ def aws(hosts: Hosts) -> t.Iterator[Aws]:
 
 
 def versions(aws: Aws) -> list[str]:
-    found = aws.ask("autoscaling", "describe_auto_scaling_groups", {"AutoScalingGroupNames": ["web"]})["AutoScalingGroups"][0]
-    return sorted(one["LaunchTemplate"]["Version"] for one in found["Instances"] if one["LifecycleState"] == "InService")
+    found = aws.ask("autoscaling", "describe_auto_scaling_groups", {"AutoScalingGroupNames": ["web"]})[
+        "AutoScalingGroups"
+    ][0]
+    return sorted(
+        one["LaunchTemplate"]["Version"] for one in found["Instances"] if one["LifecycleState"] == "InService"
+    )
 
 
 def refresh(hosts: Hosts, version: str, **options: t.Any) -> str:
@@ -40,9 +44,19 @@ def refresh(hosts: Hosts, version: str, **options: t.Any) -> str:
     sizes = {"min_healthy": 100, "max_healthy": 150, "wait_timeout": 300}
     given = {"group": "web", "launch_template": {"name": "web", "version": version}, **sizes, **keys, **options}
     done = hosts.try_fleet(
-        "run", "--", "ansible", "localhost", "-c", "local", "-e", "ansible_python_interpreter=" + sys.executable,
-        "-m", "alchemist.beam.autoscaling_refresh", "-a", json.dumps(given),
-    )  # fmt: skip
+        "run",
+        "--",
+        "ansible",
+        "localhost",
+        "-c",
+        "local",
+        "-e",
+        "ansible_python_interpreter=" + sys.executable,
+        "-m",
+        "alchemist.beam.autoscaling_refresh",
+        "-a",
+        json.dumps(given),
+    )
     return done.stdout
 
 
@@ -59,14 +73,20 @@ def test_hosts_are_replaced_by_new_ones(hosts: Hosts, aws: Aws) -> None:
     eventually(lambda: len(aws.instances()) == 2, 60)
     assert versions(aws) == ["2", "2"] and not before & set(aws.instances())
     states = hosts.status()
-    assert all(states[host]["state"] == "on" for host in aws.instances()) and all(host not in states or states[host]["state"] == "off" for host in before)
+    assert all(states[host]["state"] == "on" for host in aws.instances()) and all(
+        host not in states or states[host]["state"] == "off" for host in before
+    )
 
 
 def test_a_version_that_never_comes_into_service_is_taken_back(hosts: Hosts, aws: Aws) -> None:
     before = set(aws.instances())
     data = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"}
     aws.ask("ec2", "create_launch_template_version", {"LaunchTemplateName": "web", "LaunchTemplateData": data})
-    hook = {"LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", "HeartbeatTimeout": 2, "DefaultResult": "ABANDON"}
+    hook = {
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "HeartbeatTimeout": 2,
+        "DefaultResult": "ABANDON",
+    }
     aws.scaling("put_lifecycle_hook", AutoScalingGroupName="web", LifecycleHookName="beam-launching", **hook)
     said = refresh(hosts, "3")
     assert "refresh_rolled_back" in said and "terminated before it was in service" in said, said

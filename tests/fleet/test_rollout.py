@@ -32,7 +32,9 @@ def line(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Line:
     made.playbook("setup")
     refuse = made.directory / "refuse.yml"
     refuse.write_text('[{"name": "Refuse", "ansible.builtin.fail": {"msg": "not today"}}]')
-    made.playbook("deploy", "-e", "beam_ref=v0.1.0", "-e", json.dumps({"beam_hooks": {"after_restart": str(refuse)}}), expect=2)
+    made.playbook(
+        "deploy", "-e", "beam_ref=v0.1.0", "-e", json.dumps({"beam_hooks": {"after_restart": str(refuse)}}), expect=2
+    )
     made.first = json.dumps(made.report()["notes"]), made.playbook("status"), servers(made)
     made.playbook("rollout", "-e", "beam_version=0.1.0", "-e", '{"beam_strategy": "all_at_once"}')
     return made
@@ -102,17 +104,28 @@ def test_a_version_that_crashes_a_moment_after_it_was_healthy_goes_no_further(li
 
 def test_a_batch_that_would_take_too_many_is_refused_before_anything_moves(line: Line) -> None:
     before = pids(line)
-    said = line.playbook("rollout", "-e", "beam_version=0.2.0", "-e", '{"beam_batches": [1, 4], "beam_force": true}', expect=2)
+    said = line.playbook(
+        "rollout", "-e", "beam_version=0.2.0", "-e", '{"beam_batches": [1, 4], "beam_force": true}', expect=2
+    )
     assert "have to stay in service" in said and pids(line) == before
 
 
 def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -> None:
     """Its power is cut when its batch begins: what had moved goes back, the rest serves on."""
     mark, hook = line.directory / "now", line.directory / "cut.yml"
-    hook.write_text(json.dumps([{
-        "name": "Let the power of h4 be cut", "ansible.builtin.shell": "touch %s; while [ -e %s ]; do sleep 0.1; done" % (mark, mark),
-        "run_once": True, "delegate_to": "localhost", "when": "'h4' in ansible_play_batch",
-    }]))  # fmt: skip
+    hook.write_text(
+        json.dumps(
+            [
+                {
+                    "name": "Let the power of h4 be cut",
+                    "ansible.builtin.shell": "touch %s; while [ -e %s ]; do sleep 0.1; done" % (mark, mark),
+                    "run_once": True,
+                    "delegate_to": "localhost",
+                    "when": "'h4' in ansible_play_batch",
+                }
+            ]
+        )
+    )
 
     def cut() -> None:
         while not mark.exists():
@@ -126,9 +139,15 @@ def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -
     thread.start()
     try:
         said = line.playbook(
-            "rollout", "-e", "beam_version=0.2.0", "-e", json.dumps({"beam_force": True, "beam_hooks": {"before_batch": str(hook)}}),
-            "-e", "ansible_ssh_timeout=3", expect=2,
-        )  # fmt: skip
+            "rollout",
+            "-e",
+            "beam_version=0.2.0",
+            "-e",
+            json.dumps({"beam_force": True, "beam_hooks": {"before_batch": str(hook)}}),
+            "-e",
+            "ansible_ssh_timeout=3",
+            expect=2,
+        )
     finally:
         done.set()
         thread.join()

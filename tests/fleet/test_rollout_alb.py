@@ -29,13 +29,16 @@ def found(arn):
     lines = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
     return {line["Target"]["Id"]: line["TargetHealth"]["State"] for line in lines}
 """
-SECOND = AWS + """
+SECOND = (
+    AWS
+    + """
 options = {"Protocol": "HTTP", "Port": 4000, "VpcId": at["vpc"], "HealthCheckPath": "/health", "TargetType": "instance"}
 arn = elb.create_target_group(Name="second", **options)["TargetGroups"][0]["TargetGroupArn"]
 elb.create_listener(LoadBalancerArn=at["load_balancer"], Protocol="HTTP", Port=81, DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}])
 elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": instance} for instance in at["instances"].values()])
 print(arn)
 """
+)
 LOOK = AWS + "print(json.dumps([found(arn) for arn in sys.argv[2:]]))\n"
 
 
@@ -54,7 +57,10 @@ class Groups:
         return [sys.executable, "-c", script, json.dumps(self.at), *words]
 
     def look(self) -> list[dict[str, str]]:
-        return [{host: group[instance] for host, instance in self.at["instances"].items()} for group in json.loads(self._python(LOOK, *self.arns))]
+        return [
+            {host: group[instance] for host, instance in self.at["instances"].items()}
+            for group in json.loads(self._python(LOOK, *self.arns))
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -67,26 +73,43 @@ def groups(hosts: t.Any) -> Groups:
 def line(hosts: t.Any, groups: Groups, tmp_path_factory: pytest.TempPathFactory) -> Line:
     directory = tmp_path_factory.mktemp("line")
     hook = directory / "look.yml"
-    hook.write_text(json.dumps([
-        {
-            "name": "See what the target groups say of a host that is about to restart", "delegate_to": "localhost", "become": False, "register": "looked",
-            "ansible.builtin.command": {"argv": groups.argv(LOOK, *groups.arns)}, "changed_when": False,
-        },
-        {
-            "name": "Keep it", "delegate_to": "localhost", "become": False,
-            "ansible.builtin.copy": {"content": "{{ looked.stdout }}", "dest": "%s/looked-{{ inventory_hostname }}" % directory, "mode": "0644"},
-        },
-    ]))  # fmt: skip
+    hook.write_text(
+        json.dumps(
+            [
+                {
+                    "name": "See what the target groups say of a host that is about to restart",
+                    "delegate_to": "localhost",
+                    "become": False,
+                    "register": "looked",
+                    "ansible.builtin.command": {"argv": groups.argv(LOOK, *groups.arns)},
+                    "changed_when": False,
+                },
+                {
+                    "name": "Keep it",
+                    "delegate_to": "localhost",
+                    "become": False,
+                    "ansible.builtin.copy": {
+                        "content": "{{ looked.stdout }}",
+                        "dest": "%s/looked-{{ inventory_hostname }}" % directory,
+                        "mode": "0644",
+                    },
+                },
+            ]
+        )
+    )
     keys = ("endpoint_url", "region", "access_key", "secret_key")
     made = Line(
-        hosts, directory, HOSTS, ["--faults"],
+        hosts,
+        directory,
+        HOSTS,
+        ["--faults"],
         beam_store="s3://{{ fleet_s3.bucket }}/alb",
         beam_store_options={key: "{{ fleet_s3.%s }}" % key for key in keys},
         beam_balancers=[{"kind": "alb", "target_groups": groups.arns, **{key: groups.at[key] for key in keys}}],
         beam_member={"target": "{{ fleet_instance_id }}"},
         beam_hooks={"before_restart": str(hook)},
         service_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"},
-    )  # fmt: skip
+    )
     made.prepare()
     made.playbook("setup")
     made.playbook("deploy", "-e", "beam_ref=v0.1.0")
@@ -99,12 +122,35 @@ class Load:
 
     def __init__(self, line: Line, name: str) -> None:
         self.out = line.directory / (name + ".json")
-        argv = [str(ROOT / "tests/fleet/fleet"), "--name", line.hosts.name, "run", "--", "python", str(ROOT / "tests/fleet/load.py"), FRONT]
-        self.argv = [*argv, "--rate", "50", "--slow", "2:3000", "--stream", "6:5000", "--drain-ms", "30000", "--out", str(self.out)]
+        argv = [
+            str(ROOT / "tests/fleet/fleet"),
+            "--name",
+            line.hosts.name,
+            "run",
+            "--",
+            "python",
+            str(ROOT / "tests/fleet/load.py"),
+            FRONT,
+        ]
+        self.argv = [
+            *argv,
+            "--rate",
+            "50",
+            "--slow",
+            "2:3000",
+            "--stream",
+            "6:5000",
+            "--drain-ms",
+            "30000",
+            "--out",
+            str(self.out),
+        ]
         self.result: dict[str, t.Any] = {}
 
     def __enter__(self) -> Load:
-        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         until_it_flows(self.out)
         return self
 
@@ -124,20 +170,29 @@ def layers(line: Line) -> dict[str, set[str]]:
 
 
 def given(line: Line, host: str) -> list[set[str]]:
-    """Of each release_install that ran on the host since, the layers that it got URLs for: what Ansible sent is kept there."""
+    """Of each module that reads a release on the host and ran since, the layers that it got URLs for: what Ansible sent is kept there."""
     each = "grep -Eo '/layers/[0-9a-f]{64}' $f | sort -u | tr '\\n' ' '; echo"
-    script = "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py -o -name AnsiballZ_rollout_host.py); do %s; done" % each
-    return [{word.rpartition("/")[2] for word in found.split()} for found in line.hosts.shell(host, script).splitlines()]
+    script = (
+        "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py -o -name AnsiballZ_rollout_host.py); do %s; done"
+        % each
+    )
+    return [
+        {word.rpartition("/")[2] for word in found.split()} for found in line.hosts.shell(host, script).splitlines()
+    ]
 
 
 def test_hosts_leave_both_groups_and_fetch_what_they_lack_by_urls_alone(line: Line, groups: Groups) -> None:
     for host in HOSTS:
-        line.hosts.shell(host, "! python3 -c 'import boto3' 2>/dev/null && test ! -e ~root/.aws && rm -rf ~root/.ansible/tmp")
+        line.hosts.shell(
+            host, "! python3 -c 'import boto3' 2>/dev/null && test ! -e ~root/.aws && rm -rf ~root/.ansible/tmp"
+        )
     before = layers(line)
     inventories = ["-i", str(line.hosts.directory / "inventory.yml"), "-i", str(line.directory / "line.yml")]
     argv = ["env", "ANSIBLE_KEEP_REMOTE_FILES=1", "ANSIBLE_PIPELINING=0", "ansible-playbook", "-vvv"]
     with Load(line, "rolling") as load:
-        done = line.hosts.try_fleet("run", "--", *argv, *inventories, "alchemist.beam.deploy", "-e", "beam_ref=v0.2.0", timeout=400)
+        done = line.hosts.try_fleet(
+            "run", "--", *argv, *inventories, "alchemist.beam.deploy", "-e", "beam_ref=v0.2.0", timeout=400
+        )
         assert done.returncode == 0, done.stdout[-8000:]
     line.assert_all_run("0.2.0")
     load.assert_all_answered(500)
@@ -145,15 +200,18 @@ def test_hosts_leave_both_groups_and_fetch_what_they_lack_by_urls_alone(line: Li
     after = layers(line)
     for host in HOSTS:
         lacked = after[host] - before[host]
-        # Asked what it lacks, with URLs of the documents only; staged; activated without the store.
-        assert lacked and sorted(map(len, given(line, host))) == [0, 0, len(lacked)] and lacked in given(line, host)
+        # Asked what it lacks, with URLs of the documents only; staged; pointed at it and restarted without the store.
+        assert lacked and sorted(map(len, given(line, host))) == [0, 0, 0, len(lacked)] and lacked in given(line, host)
         looked = json.loads((line.directory / ("looked-" + host)).read_text())
         assert [group.get(groups.at["instances"][host], "gone") for group in looked] == ["gone", "gone"]
         assert all(set(group.values()) == {"healthy"} for group in looked), looked
     report = line.report()
     assert [row["outcome"] for row in report["rows"]] == ["moved"] * 3 and report["totals"]["cut"] == 0
     assert all(row["drain"] > 0 and row["join"] > 0 for row in report["rows"])
-    store = {"store": "{{ beam_store }}", **{key: "{{ fleet_s3.%s }}" % key for key in ("endpoint_url", "region", "access_key", "secret_key")}}
+    store = {
+        "store": "{{ beam_store }}",
+        **{key: "{{ fleet_s3.%s }}" % key for key in ("endpoint_url", "region", "access_key", "secret_key")},
+    }
     asked = json.dumps({"name": "beacon", "channel": "production", **store})
     kept = line.hosts.control("ansible", *inventories, "localhost", "-m", "alchemist.beam.rollout_info", "-a", asked)
     assert report["id"] in kept and '"events"' in kept  # the journal and the history, as they are in the store
@@ -165,9 +223,24 @@ def test_hosts_leave_both_groups_and_fetch_what_they_lack_by_urls_alone(line: Li
 def test_a_bad_version_goes_back_into_both_groups(line: Line, groups: Groups) -> None:
     before = line.pids()
     with Load(line, "bad") as load:
-        line.playbook("deploy", "-e", "beam_ref=v1.0.0-never-healthy", "-e", json.dumps({"beam_health": {
-            "http": {"url": "http://127.0.0.1:4000/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}}, "within": 5,
-        }}), expect=2)  # fmt: skip
+        line.playbook(
+            "deploy",
+            "-e",
+            "beam_ref=v1.0.0-never-healthy",
+            "-e",
+            json.dumps(
+                {
+                    "beam_health": {
+                        "http": {
+                            "url": "http://127.0.0.1:4000/health",
+                            "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+                        },
+                        "within": 5,
+                    }
+                }
+            ),
+            expect=2,
+        )
     load.assert_all_answered(300)
     assert set(load.result["versions"]) == {"0.2.0"}
     line.assert_all_run("0.2.0")

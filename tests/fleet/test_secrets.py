@@ -29,9 +29,11 @@ from line import ROOT, Line
 LOOK = "/usr/local/lib/leaks_look.py"
 # Where on a host; each is asked of root, of the node's user and of nobody.
 TOPS = (
-    (leaks.BASE, ("/srv",)), (leaks.SYSTEM, ("/etc", "/run", "/tmp", "/var/tmp", "/dev/shm", "/root", "/home", "/opt", "/usr/local")),
-    (leaks.LOGS, ("/var/log",)), (leaks.CORES, ("/var/crash", "/var/lib")),
-)  # fmt: skip
+    (leaks.BASE, ("/srv",)),
+    (leaks.SYSTEM, ("/etc", "/run", "/tmp", "/var/tmp", "/dev/shm", "/root", "/home", "/opt", "/usr/local")),
+    (leaks.LOGS, ("/var/log",)),
+    (leaks.CORES, ("/var/crash", "/var/lib")),
+)
 VARIABLES = ("BEACON_SECRET", "DATABASE_URL", "SURVEY_TOKEN", "SSM_TOKEN")
 SPILL = (
     "for name <- %s, value = System.get_env(name), do: "
@@ -42,7 +44,9 @@ SPILL = (
     'raise "cannot log in as " <> System.get_env("DATABASE_URL") <> " with " <> System.get_env("BEACON_SECRET")'
 ) % json.dumps(VARIABLES)
 # The same at every boot of the node, without a space or a quote.
-AT_BOOT = " ".join("-eval io:format([os:getenv([%s],[]),10])" % ",".join(str(ord(sign)) for sign in name) for name in VARIABLES)
+AT_BOOT = " ".join(
+    "-eval io:format([os:getenv([%s],[]),10])" % ",".join(str(ord(sign)) for sign in name) for name in VARIABLES
+)
 STORE = """
 import boto3, json, os, sys
 at = json.loads(os.environ["AT"])
@@ -65,26 +69,49 @@ class Desk:
         self.hosts = line.hosts
         options = line.variables_of("beam_store_options")
         self.options = options
-        self.sweep = leaks.Sweep({**planted, leaks.STORE_KEY: options["secret_key"], leaks.PRESIGNED: "X-Amz-Signature="})
+        self.sweep = leaks.Sweep(
+            {**planted, leaks.STORE_KEY: options["secret_key"], leaks.PRESIGNED: "X-Amz-Signature="}
+        )
         self.rollouts = line.directory / "rollouts"
         self.log = line.directory / "ansible.log"
         self.temporary = line.directory / "tmp"
         self.temporary.mkdir()
         self.began = time.time()
 
-    def play(self, name: str, expect: t.Optional[int] = 0, verbose: bool = True, environment: t.Optional[t.Mapping[str, str]] = None, **extra: t.Any) -> str:
+    def play(
+        self,
+        name: str,
+        expect: t.Optional[int] = 0,
+        verbose: bool = True,
+        environment: t.Optional[t.Mapping[str, str]] = None,
+        **extra: t.Any,
+    ) -> str:
         """extra: variables, in a file, as AWX gives the answers of a survey."""
         given = self.line.directory / "extra.json"
         given.touch(mode=0o600)
         given.write_text(json.dumps({"survey_token": self.sweep.planted[leaks.SURVEY], **extra}), encoding="utf-8")
         argv = [
-            "env", "ANSIBLE_KEEP_REMOTE_FILES=1", "ANSIBLE_PIPELINING=0", "ANSIBLE_CALLBACKS_ENABLED=alchemist.beam.rollout",
-            "BEAM_ROLLOUT_DIRECTORY=%s" % self.rollouts, "ANSIBLE_LOG_PATH=%s" % self.log, "TMPDIR=%s" % self.temporary,
-            "ansible-playbook", *(["-vvv"] if verbose else []), "-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.line.directory / "line.yml"),
-            "-e", "@%s" % given, "alchemist.beam." + name,
-        ]  # fmt: skip
+            "env",
+            "ANSIBLE_KEEP_REMOTE_FILES=1",
+            "ANSIBLE_PIPELINING=0",
+            "ANSIBLE_CALLBACKS_ENABLED=alchemist.beam.rollout",
+            "BEAM_ROLLOUT_DIRECTORY=%s" % self.rollouts,
+            "ANSIBLE_LOG_PATH=%s" % self.log,
+            "TMPDIR=%s" % self.temporary,
+            "ansible-playbook",
+            *(["-vvv"] if verbose else []),
+            "-i",
+            str(self.hosts.directory / "inventory.yml"),
+            "-i",
+            str(self.line.directory / "line.yml"),
+            "-e",
+            "@%s" % given,
+            "alchemist.beam." + name,
+        ]
         done = self.hosts.try_fleet("run", "--", *argv, timeout=600, env={**os.environ, **(environment or {})})
-        assert (expect is None or bool(done.returncode) == bool(expect)) and "Traceback" not in done.stdout, done.stdout[-6000:]
+        assert (expect is None or bool(done.returncode) == bool(expect)) and "Traceback" not in done.stdout, (
+            done.stdout[-6000:]
+        )
         self.sweep.see(leaks.RESULTS if verbose else leaks.CALLBACK, done.stdout, name)
         return str(done.stdout)
 
@@ -114,7 +141,9 @@ class Desk:
         for top in (directory / "build", directory / "repo", self.temporary):
             for path in top.rglob("*"):
                 if path.is_file() and not path.is_symlink():
-                    self.sweep.see_bytes(leaks.SYSTEM, path.read_bytes(), "controller: %s" % path.relative_to(directory))
+                    self.sweep.see_bytes(
+                        leaks.SYSTEM, path.read_bytes(), "controller: %s" % path.relative_to(directory)
+                    )
         for path in Path("/tmp").iterdir():
             with contextlib.suppress(OSError):
                 if path.is_file() and path.stat().st_mtime > self.began:
@@ -122,9 +151,31 @@ class Desk:
 
 
 def walk(line: Line, sweep: leaks.Sweep, host: str, reader: str, tops: t.Sequence[str]) -> dict[str, t.Any]:
-    as_reader = [] if reader == "root" else ["setpriv", "--reuid=" + reader, "--regid=" + ("nogroup" if reader == "nobody" else reader), "--clear-groups"]
-    argv = [str(ROOT / "tests/fleet/fleet"), "--name", line.hosts.name, "ssh", host, *as_reader, "python3", LOOK, "walk", *tops]
-    done = subprocess.run(argv, input=json.dumps(sweep.words) + "\n", stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    as_reader = (
+        []
+        if reader == "root"
+        else [
+            "setpriv",
+            "--reuid=" + reader,
+            "--regid=" + ("nogroup" if reader == "nobody" else reader),
+            "--clear-groups",
+        ]
+    )
+    argv = [
+        str(ROOT / "tests/fleet/fleet"),
+        "--name",
+        line.hosts.name,
+        "ssh",
+        host,
+        *as_reader,
+        "python3",
+        LOOK,
+        "walk",
+        *tops,
+    ]
+    done = subprocess.run(
+        argv, input=json.dumps(sweep.words) + "\n", stdout=subprocess.PIPE, text=True, timeout=300, check=True
+    )
     return dict(json.loads(done.stdout))
 
 
@@ -143,8 +194,12 @@ def look_at(line: Line, sweep: leaks.Sweep, users: t.Sequence[str]) -> None:
 def journal(line: Line, sweep: leaks.Sweep) -> None:
     """But for what the node itself writes to its standard output, which is the application's affair."""
     lines = [json.loads(text) for text in line.hosts.on("h1", "journalctl", "--no-pager", "--output=json").splitlines()]
-    own, others = ([one for one in lines if (one.get("_SYSTEMD_UNIT") == "beacon.service") is so] for so in (True, False))
-    assert any(sweep.planted[leaks.SETTING] in str(one.get("MESSAGE")) for one in own), "the node did not spill its secrets"
+    own, others = (
+        [one for one in lines if (one.get("_SYSTEMD_UNIT") == "beacon.service") is so] for so in (True, False)
+    )
+    assert any(sweep.planted[leaks.SETTING] in str(one.get("MESSAGE")) for one in own), (
+        "the node did not spill its secrets"
+    )
     sweep.see(leaks.LOGS, "\n".join(json.dumps(one, ensure_ascii=False) for one in others), "journal")
 
 
@@ -155,14 +210,21 @@ def desk(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[D
     directory = tmp_path_factory.mktemp("line")
     (directory / "kept").mkdir(mode=0o700)
     made = Line(
-        hosts, directory, ("h1",), beam_cookie=planted[leaks.COOKIE], ansible_user="deploy", ansible_become=True,
+        hosts,
+        directory,
+        ("h1",),
+        beam_cookie=planted[leaks.COOKIE],
+        ansible_user="deploy",
+        ansible_become=True,
         ansible_become_password=planted[leaks.BECOME],
         service_env={
-            "PORT": "4000", "BEACON_SECRET": planted[leaks.SETTING], "ELIXIR_ERL_OPTIONS": AT_BOOT,
+            "PORT": "4000",
+            "BEACON_SECRET": planted[leaks.SETTING],
+            "ELIXIR_ERL_OPTIONS": AT_BOOT,
             "DATABASE_URL": "ecto://beacon:%s@db.example.com/beacon" % planted[leaks.MIGRATION].replace("/", "%2F"),
             "SURVEY_TOKEN": "{{ survey_token | default('') }}",
         },
-    )  # fmt: skip
+    )
     made.prepare()
     inventory = json.loads((directory / "line.yml").read_text(encoding="utf-8"))
     inventory["all"]["hosts"] = {"localhost": {"ansible_remote_tmp": str(directory / "kept"), "ansible_become": False}}
@@ -177,12 +239,22 @@ def prepare_host(desk: Desk) -> None:
     """sudo wants the password; a core file would be written if nobody forbade it; there is a user without root."""
     shell = desk.hosts.shell
     hashed = subprocess.run(
-        ["openssl", "passwd", "-6", "-stdin"], input=desk.sweep.planted[leaks.BECOME], stdout=subprocess.PIPE, text=True, check=True
+        ["openssl", "passwd", "-6", "-stdin"],
+        input=desk.sweep.planted[leaks.BECOME],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     ).stdout.strip()
     shell("h1", "usermod -p '%s' deploy; echo 'deploy ALL=(ALL) ALL' > /etc/sudoers.d/deploy" % hashed)
-    shell("h1", "mkdir -p /etc/systemd/system.conf.d; printf '[Manager]\\nDefaultLimitCORE=infinity\\n' > /etc/systemd/system.conf.d/core.conf")
+    shell(
+        "h1",
+        "mkdir -p /etc/systemd/system.conf.d; printf '[Manager]\\nDefaultLimitCORE=infinity\\n' > /etc/systemd/system.conf.d/core.conf",
+    )
     shell("h1", "systemctl daemon-reexec")
-    shell("h1", "useradd --create-home --home-dir /opt/runner --shell /bin/bash runner; cp -r /home/deploy/.ssh /opt/runner/; chown -R runner: /opt/runner")
+    shell(
+        "h1",
+        "useradd --create-home --home-dir /opt/runner --shell /bin/bash runner; cp -r /home/deploy/.ssh /opt/runner/; chown -R runner: /opt/runner",
+    )
     shell("h1", "mkdir /srv/daemon; chown runner: /srv/daemon")
     argv = [str(ROOT / "tests/fleet/fleet"), "--name", desk.hosts.name, "ssh", "h1", "cat > " + LOOK]
     subprocess.run(argv, input=Path(__file__).with_name("leaks_look.py").read_bytes(), check=True)
@@ -193,7 +265,9 @@ def tell(sweep: leaks.Sweep) -> None:
     print("\n".join(["", *sweep.table()]))
     sys.path.insert(0, str(ROOT / "tests" / "bench"))
     hits = sum(len(set(where)) for where in sweep.hits.values())
-    importlib.import_module("figures").record("bad_days", secrets={"kinds": len(leaks.KINDS), "places": len(leaks.PLACES), "hits": hits})
+    importlib.import_module("figures").record(
+        "bad_days", secrets={"kinds": len(leaks.KINDS), "places": len(leaks.PLACES), "hits": hits}
+    )
 
 
 def found(desk: Desk) -> str:
@@ -220,7 +294,12 @@ def test_settings_with_a_password_in_a_url_are_refused_without_it(desk: Desk) ->
     desk.play("setup")
     # As a server's bootstrap writes what it has fetched.
     desk.hosts.shell("h1", "umask 077; echo SSM_TOKEN=%s > /etc/beacon/secrets" % desk.sweep.planted[leaks.PARAMETER])
-    desk.play("deploy", expect=2, beam_ref="v0.1.0", beam_health={"http": {**health["http"], "url": "http://probe:%s@127.0.0.1:4000/health" % password}})
+    desk.play(
+        "deploy",
+        expect=2,
+        beam_ref="v0.1.0",
+        beam_health={"http": {**health["http"], "url": "http://probe:%s@127.0.0.1:4000/health" % password}},
+    )
     with leaks.Watch(desk.sweep):
         for quoted in (password, password.replace("/", "%2F")):
             desk.play("deploy", expect=2, beam_repo="https://someone:%s@127.0.0.1:1/beacon.git" % quoted)
@@ -233,7 +312,14 @@ def test_what_spills_under_systemd(desk: Desk) -> None:
     compiled = {"COMPILE_SECRET": sweep.planted[leaks.COMPILE]}
     with leaks.Watch(sweep):
         hosts.shell("h1", "BAIT=%s sh -c 'sleep 1; :' %s" % ((sweep.planted[leaks.BAIT],) * 2))
-        said = desk.play("deploy", expect=2, environment=compiled, beam_ref="v0.1.0", beam_compile_env=["COMPILE_SECRET"], beam_build_before=[print_it])
+        said = desk.play(
+            "deploy",
+            expect=2,
+            environment=compiled,
+            beam_ref="v0.1.0",
+            beam_compile_env=["COMPILE_SECRET"],
+            beam_build_before=[print_it],
+        )
         assert "** (RuntimeError) ********" in said
         desk.play("deploy", beam_ref="v0.1.0", environment=compiled, beam_compile_env=["COMPILE_SECRET"])
         said = desk.play("deploy", expect=2, beam_ref="v0.2.0", beam_migrate=SPILL)
@@ -251,8 +337,17 @@ def test_what_spills_under_systemd(desk: Desk) -> None:
     eventually(lambda: desk.line.health("h1").get("ready"))
     assert "Slogan: lost ecto" in hosts.shell("h1", "head -n 3 /var/lib/beacon/erl_crash.dump")
     desk.play("status")
-    told = hosts.control("ansible", "-i", str(hosts.directory / "inventory.yml"), "h1", "--become", "-m", "alchemist.beam.beam_info",
-                         "-a", json.dumps({"name": "beacon", "base": "/srv/beacon"}))  # fmt: skip
+    told = hosts.control(
+        "ansible",
+        "-i",
+        str(hosts.directory / "inventory.yml"),
+        "h1",
+        "--become",
+        "-m",
+        "alchemist.beam.beam_info",
+        "-a",
+        json.dumps({"name": "beacon", "base": "/srv/beacon"}),
+    )
     assert '"slogan": "lost ********' in told
     sweep.see(leaks.DUMPS, told, "beam_info")
     journal(desk.line, sweep)
@@ -261,11 +356,21 @@ def test_what_spills_under_systemd(desk: Desk) -> None:
 
 def test_what_spills_of_a_daemon_without_root(desk: Desk) -> None:
     daemon: dict[str, t.Any] = {
-        "ansible_user": "runner", "ansible_become": False, "beam_manager": "daemon", "beam_base": "/srv/daemon", "beam_channel": "daemon",
+        "ansible_user": "runner",
+        "ansible_become": False,
+        "beam_manager": "daemon",
+        "beam_base": "/srv/daemon",
+        "beam_channel": "daemon",
         "service_dist_port": 4371,
         "service_env": {**desk.line.variables_of("service_env"), "PORT": "4001"},
-        "beam_health": {"http": {"url": "http://127.0.0.1:4001/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}}, "within": 15},
-    }  # fmt: skip
+        "beam_health": {
+            "http": {
+                "url": "http://127.0.0.1:4001/health",
+                "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+            },
+            "within": 15,
+        },
+    }
     with leaks.Watch(desk.sweep):
         desk.play("setup", **daemon)
         desk.play("deploy", beam_ref="v0.1.0", **daemon)
@@ -278,7 +383,13 @@ def test_what_spills_of_a_daemon_without_root(desk: Desk) -> None:
 def bait(desk: Desk) -> None:
     """What a leak in each place would look like. Those of processes were there while others ran."""
     word, options = desk.sweep.planted[leaks.BAIT], desk.options
-    for path in ("/srv/daemon/bait", "/etc/bait", "/var/log/bait", "/var/lib/core.bait", "/home/deploy/.ansible/tmp/bait"):
+    for path in (
+        "/srv/daemon/bait",
+        "/etc/bait",
+        "/var/log/bait",
+        "/var/lib/core.bait",
+        "/home/deploy/.ansible/tmp/bait",
+    ):
         desk.hosts.shell("h1", "echo %s > %s" % (word, path))
     for name in ("report-bait.json", "rollouts/bait.json"):
         report = desk.line.directory / name
@@ -286,10 +397,18 @@ def bait(desk: Desk) -> None:
         report.write_text(word, encoding="utf-8")
     put = "import boto3, json, os; at = json.loads(os.environ['AT']); client = boto3.client('s3', region_name='us-east-1', **at); "
     put += "client.put_object(Bucket='releases', Key='line/beacon/history/bait', Body=os.environ['BAIT'].encode())"
-    keys = {"endpoint_url": options["endpoint_url"], "aws_access_key_id": options["access_key"], "aws_secret_access_key": options["secret_key"]}
+    keys = {
+        "endpoint_url": options["endpoint_url"],
+        "aws_access_key_id": options["access_key"],
+        "aws_secret_access_key": options["secret_key"],
+    }
     desk.hosts.control(sys.executable, "-c", put, env={**os.environ, "AT": json.dumps(keys), "BAIT": word})
     desk.hosts.shell("h1", "mkdir -m 0700 /root/dumps; printf 'Slogan: %s\n' > /root/dumps/erl_crash.dump" % word)
-    desk.sweep.see(leaks.RESULTS, desk.hosts.control("ansible", "localhost", "-vvv", "-m", "ansible.builtin.debug", "-a", "msg=%s" % word), "debug")
+    desk.sweep.see(
+        leaks.RESULTS,
+        desk.hosts.control("ansible", "localhost", "-vvv", "-m", "ansible.builtin.debug", "-a", "msg=%s" % word),
+        "debug",
+    )
 
 
 def test_no_secret_is_anywhere(desk: Desk) -> None:

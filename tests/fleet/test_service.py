@@ -26,28 +26,43 @@ if t.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "tests" / "integration" / "targets" / "setup_node" / "build.sh"
 URL = "http://127.0.0.1:4000/health"
-SECRET = "it's a $ecret \"x\" \\ `y`"
+SECRET = 'it\'s a $ecret "x" \\ `y`'
 PEM = "-----BEGIN KEY-----\nMIIEit's\n\n-----END KEY-----\n"
 # What systemd takes, and what it passes over, in files that everybody may read.
-MORE = {"a.env": "A1='one\ntwo'\nexport A2=2\nnonsense\nA3=x \\\n  y\n", "b.env": "B1=\u2028\x85\nB2='x'\"\\$y\"z \nB3=a\\b\nB4='bell\x07'\n"}
+MORE = {
+    "a.env": "A1='one\ntwo'\nexport A2=2\nnonsense\nA3=x \\\n  y\n",
+    "b.env": "B1=\u2028\x85\nB2='x'\"\\$y\"z \nB3=a\\b\nB4='bell\x07'\n",
+}
 PLAY: list[dict[str, t.Any]] = [
     {
         "hosts": "beam",
         "gather_facts": False,
         "become": True,
         "vars": {
-            "beam_name": "beacon", "beam_base": "/srv/beacon", "service_stop_timeout": 20, "beam_files": [{"path": "key.pem", "content": PEM}],
+            "beam_name": "beacon",
+            "beam_base": "/srv/beacon",
+            "service_stop_timeout": 20,
+            "beam_files": [{"path": "key.pem", "content": PEM}],
             "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET, "ON": True, "PEM": PEM},
         },
         "roles": ["alchemist.beam.service"],
     }
-]  # fmt: skip
+]
 COPY: list[dict[str, t.Any]] = [
     {
         "hosts": "beam",
         "gather_facts": False,
         "become": True,
-        "tasks": [{"ansible.builtin.unarchive": {"src": "{{ archive }}", "dest": "/srv/beacon", "owner": "root", "group": "root"}}],
+        "tasks": [
+            {
+                "ansible.builtin.unarchive": {
+                    "src": "{{ archive }}",
+                    "dest": "/srv/beacon",
+                    "owner": "root",
+                    "group": "root",
+                }
+            }
+        ],
     }
 ]
 
@@ -63,7 +78,15 @@ class Server:
         return self.hosts.control("ansible-playbook", str(file), *words)
 
     def module(self, name: str, check: bool = False, fails: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        words = ["ansible", "h1", "--become", "-m", "alchemist.beam." + name, "-a", json.dumps({"name": "beacon", "base": "/srv/beacon", **options})]
+        words = [
+            "ansible",
+            "h1",
+            "--become",
+            "-m",
+            "alchemist.beam." + name,
+            "-a",
+            json.dumps({"name": "beacon", "base": "/srv/beacon", **options}),
+        ]
         done = self.hosts.try_fleet("run", "--", *words, *(["--check"] if check else []))
         assert (done.returncode != 0) is fails, done.stdout
         return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1]))
@@ -80,12 +103,17 @@ class Server:
 
     def fault(self, name: str = "") -> None:
         """The environment file with a fault in it; its time stays, so that this is no reason to restart by itself."""
-        self.sh("cp -p /etc/beacon/env /etc/beacon/env.kept; sed -i /BEACON_FAULT/d /etc/beacon/env; %s touch -r /etc/beacon/env.kept /etc/beacon/env" % (
-            "echo BEACON_FAULT=%s >> /etc/beacon/env;" % name if name else ""
-        ))  # fmt: skip
+        self.sh(
+            "cp -p /etc/beacon/env /etc/beacon/env.kept; sed -i /BEACON_FAULT/d /etc/beacon/env; %s touch -r /etc/beacon/env.kept /etc/beacon/env"
+            % ("echo BEACON_FAULT=%s >> /etc/beacon/env;" % name if name else "")
+        )
 
     def answer(self) -> dict[str, t.Any]:
-        return dict(json.loads(self.sh("python3 -c 'import urllib.request as u; print(u.urlopen(\"%s\").read().decode())'" % URL)))
+        return dict(
+            json.loads(
+                self.sh("python3 -c 'import urllib.request as u; print(u.urlopen(\"%s\").read().decode())'" % URL)
+            )
+        )
 
     def pid(self) -> int:
         return int(self.sh("systemctl show --property=MainPID --value beacon"))
@@ -97,7 +125,9 @@ def server(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Server:
     subprocess.run([str(BUILD), str(where), "0.1.0", "0.2.0"], check=True, stdin=subprocess.DEVNULL)
     for cookie in where.glob("releases/*/releases/COOKIE"):
         cookie.unlink()  # as the store hands them out
-    subprocess.run(["tar", "-C", str(where), "-czf", str(where / "releases.tgz"), "--mode=go+rX", "releases"], check=True)
+    subprocess.run(
+        ["tar", "-C", str(where), "-czf", str(where / "releases.tgz"), "--mode=go+rX", "releases"], check=True
+    )
     hosts.fleet("up", "1")
     made = Server(hosts, where)
     first = made.play(PLAY, "--check", "--diff")
@@ -131,7 +161,11 @@ def test_a_host_of_a_former_version_is_known_by_its_unit(server: Server) -> None
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("ssl", "/etc/ssl (root's, mode 0755, not empty)"), ("proxy", "the account proxy"), ("customer_notification_dispatch_service", "38 letters")],
+    [
+        ("ssl", "/etc/ssl (root's, mode 0755, not empty)"),
+        ("proxy", "the account proxy"),
+        ("customer_notification_dispatch_service", "38 letters"),
+    ],
 )
 def test_what_is_the_system_s_is_not_taken(server: Server, name: str, said: str) -> None:
     look = "stat -c '%a %U %y %n' /etc/ssl /etc /srv /var/lib /etc/systemd/system /etc/passwd /etc/group"
@@ -147,13 +181,21 @@ def test_second_version(running: Server) -> None:
     running.current("0.2.0")
     preview = running.module("beam_restart", check=True)
     assert preview["changed"] is True and preview["action"] == "restart" and running.pid() == preview["before"]["pid"]
-    done = running.restart(health={"http": {"url": URL, "json": {"version": "0.2.0"}}, "node": {"applications": ["beacon"]}, "stable": 1})
+    done = running.restart(
+        health={"http": {"url": URL, "json": {"version": "0.2.0"}}, "node": {"applications": ["beacon"]}, "stable": 1}
+    )
     assert done["before"]["version"] == "0.1.0" and done["after"]["version"] == "0.2.0" and done["escalated"] != "kill"
     assert done["after"]["pid"] == running.pid() != done["before"]["pid"]
     assert done["seconds"]["stop"] < done["seconds"]["outage"] < done["seconds"]["total"]
     assert running.answer()["boot_id"] != boot_id
     info = running.module("beam_info")
-    assert info["running"] and info["answers"] and not info["drift"] and info["version"] == "0.2.0" and info["applications"]["beacon"] == "0.2.0"
+    assert (
+        info["running"]
+        and info["answers"]
+        and not info["drift"]
+        and info["version"] == "0.2.0"
+        and info["applications"]["beacon"] == "0.2.0"
+    )
     running.current("0.1.0")
     assert running.module("beam_info")["drift"] is True
 
@@ -161,17 +203,27 @@ def test_second_version(running: Server) -> None:
 def test_secrets_are_where_they_belong(running: Server) -> None:
     pid = running.pid()
     cookie = running.sh("cat /var/lib/beacon/.erlang.cookie").strip()
-    assert cookie not in running.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '") and cookie not in running.sh("cat /proc/%d/environ" % pid)
+    assert cookie not in running.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '") and cookie not in running.sh(
+        "cat /proc/%d/environ" % pid
+    )
     assert SECRET in running.sh("cat /proc/%d/environ" % pid)
-    modes = running.sh("stat -c '%a %U %n' /etc/beacon /etc/beacon/env /var/lib/beacon /var/lib/beacon/.erlang.cookie /run/beacon /srv/beacon/releases")
+    modes = running.sh(
+        "stat -c '%a %U %n' /etc/beacon /etc/beacon/env /var/lib/beacon /var/lib/beacon/.erlang.cookie /run/beacon /srv/beacon/releases"
+    )
     assert modes.splitlines() == [
-        "700 root /etc/beacon", "600 root /etc/beacon/env", "700 beacon /var/lib/beacon", "400 beacon /var/lib/beacon/.erlang.cookie", "700 beacon /run/beacon",
+        "700 root /etc/beacon",
+        "600 root /etc/beacon/env",
+        "700 beacon /var/lib/beacon",
+        "400 beacon /var/lib/beacon/.erlang.cookie",
+        "700 beacon /run/beacon",
         "755 root /srv/beacon/releases",
-    ]  # fmt: skip
+    ]
     assert running.sh("cd /srv/beacon/shared; stat -c '%a %U %G' key.pem; cat key.pem") == "400 beacon beacon\n" + PEM
     listening = running.sh("ss -Hltn | awk '{print $4}'").split()
     assert "127.0.0.1:4370" in listening and not [address for address in listening if address.endswith(":4369")]
-    assert "Permission denied" in running.sh("setpriv --reuid=beacon --regid=beacon --clear-groups touch /srv/beacon/releases/0.1.0/x 2>&1 || true")
+    assert "Permission denied" in running.sh(
+        "setpriv --reuid=beacon --regid=beacon --clear-groups touch /srv/beacon/releases/0.1.0/x 2>&1 || true"
+    )
 
 
 def test_environment_files_that_systemd_takes_are_no_reason_not_to_restart(running: Server) -> None:
@@ -180,14 +232,21 @@ def test_environment_files_that_systemd_takes_are_no_reason_not_to_restart(runni
         return dict(word.partition("=")[::2] for word in base64.b64decode(words).decode().split("\0"))
 
     assert environment()["PEM"] == PEM and environment()["ON"] == "true"
-    put = " && ".join("echo %s | base64 -d > /etc/beacon/more/%s" % (base64.b64encode(text.encode()).decode(), name) for name, text in MORE.items())
+    put = " && ".join(
+        "echo %s | base64 -d > /etc/beacon/more/%s" % (base64.b64encode(text.encode()).decode(), name)
+        for name, text in MORE.items()
+    )
     running.sh("mkdir -p /etc/beacon/more /etc/systemd/system/beacon.service.d && " + put)
-    running.sh("printf '[Service]\\nEnvironmentFile=/etc/beacon/more/*.env\\n' > /etc/systemd/system/beacon.service.d/more.conf; systemctl daemon-reload")
+    running.sh(
+        "printf '[Service]\\nEnvironmentFile=/etc/beacon/more/*.env\\n' > /etc/systemd/system/beacon.service.d/more.conf; systemctl daemon-reload"
+    )
     try:
         assert running.restart()["reason"] == "its configuration changed after it had started"
         found = environment()
         expected = {key: value for text in MORE.values() for key, value in parse_of_unit(text).items()}
-        assert {key: value for key, value in found.items() if re.fullmatch(r"[AB]\d", key)} == expected and len(expected) == 6
+        assert {key: value for key, value in found.items() if re.fullmatch(r"[AB]\d", key)} == expected and len(
+            expected
+        ) == 6
     finally:
         running.sh("rm -r /etc/systemd/system/beacon.service.d /etc/beacon/more; systemctl daemon-reload")
 
@@ -197,13 +256,13 @@ def test_the_unit_lets_a_node_ask_for_its_own_addresses(running: Server) -> None
 
 
 def test_a_shell_in_the_node(running: Server) -> None:
-    assert ":\"beacon@127.0.0.1\"" in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
+    assert ':"beacon@127.0.0.1"' in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
     assert "usage" in running.sh("beacon-remote stop 2>&1 || true") and running.pid()
     script = "/srv/beacon/releases/0.1.0/releases/0.1.0/env.sh"
     running.sh("cp -p %s /root/env.sh; echo 'export RELEASE_NODE=named-$PORT@127.0.0.1' >> %s" % (script, script))
     try:
         assert running.restart(force=True)["after"]["node"] == "named-4000@127.0.0.1"
-        assert ":\"named-4000@127.0.0.1\"" in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
+        assert ':"named-4000@127.0.0.1"' in running.sh("beacon-remote rpc 'IO.inspect(Node.self())'")
         assert running.module("beam_info")["answers"]
     finally:
         running.sh("cp -p /root/env.sh %s; systemctl restart beacon" % script)
@@ -212,7 +271,10 @@ def test_a_shell_in_the_node(running: Server) -> None:
 def test_a_node_with_heart_that_restarts_itself(running: Server) -> None:
     """systemd ends heart together with its node, so its command never runs, and starts the node again by itself."""
     script, drop = "/srv/beacon/releases/0.1.0/releases/0.1.0/vm.args", "/run/systemd/system/beacon.service.d"
-    running.sh("cp -p %s /root/vm.args; echo -heart >> %s; echo HEART_COMMAND='/srv/beacon/current/bin/beacon daemon' >> /etc/beacon/env" % (script, script))
+    running.sh(
+        "cp -p %s /root/vm.args; echo -heart >> %s; echo HEART_COMMAND='/srv/beacon/current/bin/beacon daemon' >> /etc/beacon/env"
+        % (script, script)
+    )
     try:
         running.restart()
         pid, boot = running.pid(), running.answer()["boot_id"]
@@ -228,11 +290,22 @@ def test_a_node_with_heart_that_restarts_itself(running: Server) -> None:
         done = running.restart(force=True)
         assert done["escalated"] != "kill" and running.sh("pgrep -c '^beam|^heart'").strip() == "2"
         # It ends without a fault, which is no reason for systemd to start it again, unless it is told to.
-        running.sh("mkdir -p %s; printf '[Service]\\nRestart=always\\n' > %s/always.conf; systemctl daemon-reload" % (drop, drop))
+        running.sh(
+            "mkdir -p %s; printf '[Service]\\nRestart=always\\n' > %s/always.conf; systemctl daemon-reload"
+            % (drop, drop)
+        )
         running.sh("beacon-remote rpc ':init.reboot()' 2>&1 || true")
-        assert eventually(lambda: (found := running.module("beam_info"))["restarts"] and found["running"] and found)["restarts"] == 1
+        assert (
+            eventually(lambda: (found := running.module("beam_info"))["restarts"] and found["running"] and found)[
+                "restarts"
+            ]
+            == 1
+        )
     finally:
-        running.sh("cp -p /root/vm.args %s; sed -i /HEART_COMMAND/d /etc/beacon/env; rm -rf %s; systemctl daemon-reload" % (script, drop))
+        running.sh(
+            "cp -p /root/vm.args %s; sed -i /HEART_COMMAND/d /etc/beacon/env; rm -rf %s; systemctl daemon-reload"
+            % (script, drop)
+        )
 
 
 def test_a_changed_environment_is_noticed(running: Server) -> None:
@@ -245,12 +318,16 @@ def test_masked_and_missing_units_stop_nothing(running: Server) -> None:
     pid = running.pid()
     running.current("0.2.0")
     assert running.restart(fails=True, unit="nosuch")["error"]["code"] == "unit_missing"
-    running.sh("mv /etc/systemd/system/beacon.service /root/; ln -s /dev/null /etc/systemd/system/beacon.service; systemctl daemon-reload")
+    running.sh(
+        "mv /etc/systemd/system/beacon.service /root/; ln -s /dev/null /etc/systemd/system/beacon.service; systemctl daemon-reload"
+    )
     try:
         assert running.restart(fails=True)["error"]["code"] == "unit_masked"
         assert running.module("beam_restart", fails=True, check=True)["error"]["code"] == "unit_masked"
     finally:
-        running.sh("rm /etc/systemd/system/beacon.service; mv /root/beacon.service /etc/systemd/system/; systemctl daemon-reload")
+        running.sh(
+            "rm /etc/systemd/system/beacon.service; mv /root/beacon.service /etc/systemd/system/; systemctl daemon-reload"
+        )
     assert running.pid() == pid
 
 
@@ -280,18 +357,29 @@ def test_a_setting_that_is_wrong_is_told_and_not_blamed(running: Server) -> None
     running.sh("cp -p /etc/beacon/env /etc/beacon/env.kept; echo PORT=many >> /etc/beacon/env")
     try:
         failed = running.restart(fails=True)
-        assert failed["error"]["code"] == "misconfigured" and failed["cause"] == "setting_invalid", (failed["error"], failed["crash"], failed["log"])
+        assert failed["error"]["code"] == "misconfigured" and failed["cause"] == "setting_invalid", (
+            failed["error"],
+            failed["crash"],
+            failed["log"],
+        )
         assert "not a textual representation of an integer" in failed["msg"] and "beam_env" in failed["error"]["next"]
         # Nothing of the process before, which was told to end.
-        assert failed["log"] and not [line for line in failed["log"] if "SIGTERM" in line or "Stopping" in line], failed["log"]
+        assert failed["log"] and not [line for line in failed["log"] if "SIGTERM" in line or "Stopping" in line], (
+            failed["log"]
+        )
         assert "not a textual representation" in running.module("beam_info")["why"]
         # A unit that systemd can't even start: its words are translated. One without its user is refused before that.
-        running.sh("mv /etc/beacon/env.kept /etc/beacon/env; systemctl stop beacon; mkdir -p /run/systemd/system/beacon.service.d")
+        running.sh(
+            "mv /etc/beacon/env.kept /etc/beacon/env; systemctl stop beacon; mkdir -p /run/systemd/system/beacon.service.d"
+        )
         for line, code, said in (
             ("WorkingDirectory=/not-there", "misconfigured", "systemd can't enter the working directory of the unit"),
             ("User=nobody-here", "user_missing", "nobody-here"),
         ):
-            running.sh("printf '[Service]\\n%s\\n' > /run/systemd/system/beacon.service.d/line.conf; systemctl daemon-reload" % line)
+            running.sh(
+                "printf '[Service]\\n%s\\n' > /run/systemd/system/beacon.service.d/line.conf; systemctl daemon-reload"
+                % line
+            )
             failed = running.restart(fails=True)
             assert failed["error"]["code"] == code and said in failed["msg"], (failed["error"], failed["log"])
     finally:
@@ -301,8 +389,12 @@ def test_a_setting_that_is_wrong_is_told_and_not_blamed(running: Server) -> None
 
 
 def test_a_unit_that_gave_up_is_started_again(running: Server) -> None:
-    again = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl start --no-block beacon; systemctl stop beacon; done 2>&1"
-    assert "start-limit-hit" in running.sh("systemctl stop beacon; %s; systemctl start beacon 2>&1; systemctl show --property=Result beacon" % again)
+    again = (
+        "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl start --no-block beacon; systemctl stop beacon; done 2>&1"
+    )
+    assert "start-limit-hit" in running.sh(
+        "systemctl stop beacon; %s; systemctl start beacon 2>&1; systemctl show --property=Result beacon" % again
+    )
     assert running.restart()["after"]["version"] == "0.1.0"
 
 

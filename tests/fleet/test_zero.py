@@ -26,7 +26,7 @@ from reader import CONTROL, Reader, here
 APPS = {"app1.example.com": "h1", "app2.example.com": "h2", "app3.example.com": "h3"}
 HOSTS = {**APPS, "build1.example.com": "h4"}
 BUCKET = "example-releases"
-SSH = "#!/bin/sh\nexec /usr/bin/ssh -F %s \"$@\"\n"  # ssh looks into the home of the user, whatever HOME is
+SSH = '#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n'  # ssh looks into the home of the user, whatever HOME is
 
 
 class Newcomer(Reader):
@@ -44,14 +44,27 @@ class Newcomer(Reader):
         (self.home / ".gitconfig").write_text("[user]\n    name = a\n    email = a@example.org\n", encoding="utf-8")
         here(sys.executable, str(ROOT / "examples" / "make_shop.py"), "--vendor", str(self.directory / "vendor"))
         self.environment.update(
-            PATH="%s:%s" % (bin_directory, self.environment["PATH"]), SHOP_VENDOR=str(self.directory / "vendor"), ANSIBLE_NOCOLOR="1",
-        )  # fmt: skip
-        server, where = ["python", str(ROOT / "tests" / "support" / "s3_server.py")], ["--dir", str(self.directory / "s3")]
+            PATH="%s:%s" % (bin_directory, self.environment["PATH"]),
+            SHOP_VENDOR=str(self.directory / "vendor"),
+            ANSIBLE_NOCOLOR="1",
+        )
+        server, where = (
+            ["python", str(ROOT / "tests" / "support" / "s3_server.py")],
+            ["--dir", str(self.directory / "s3")],
+        )
         self.hosts.control(*server, "start", "--bind", CONTROL, "--bucket", BUCKET, *where)
         self.s3 = s3_server.load(self.directory / "s3")
-        keys = {"aws_access_key_id": self.s3.access_key, "aws_secret_access_key": self.s3.secret_key, "region": "us-east-1", "endpoint_url": self.s3.endpoint}
+        keys = {
+            "aws_access_key_id": self.s3.access_key,
+            "aws_secret_access_key": self.s3.secret_key,
+            "region": "us-east-1",
+            "endpoint_url": self.s3.endpoint,
+        }
         self.environment.update(
-            AWS_ACCESS_KEY_ID=self.s3.access_key, AWS_SECRET_ACCESS_KEY=self.s3.secret_key, AWS_REGION="us-east-1", AWS_ENDPOINT_URL=self.s3.endpoint
+            AWS_ACCESS_KEY_ID=self.s3.access_key,
+            AWS_SECRET_ACCESS_KEY=self.s3.secret_key,
+            AWS_REGION="us-east-1",
+            AWS_ENDPOINT_URL=self.s3.endpoint,
         )
         settings = "[default]\\n" + "".join("%s = %s\\n" % pair for pair in keys.items())
         self.hosts.shell(HOSTS[self.builder], "mkdir -m 700 ~root/.aws && printf '%s' > ~root/.aws/config" % settings)
@@ -85,9 +98,18 @@ def test_1_the_first_page(newcomer: Newcomer) -> None:
     for phase in ("fleet", "setup"):
         newcomer.types(phase)
     by_hand = yaml.safe_load((newcomer.home / "ops/inventory.yml").read_text(encoding="utf-8"))["all"]["vars"]
-    same = ("beam_name", "beam_build_version", "beam_build_after_compile", "beam_migrate", "beam_channel", "beam_batches")
+    same = (
+        "beam_name",
+        "beam_build_version",
+        "beam_build_after_compile",
+        "beam_migrate",
+        "beam_channel",
+        "beam_batches",
+    )
     assert {name: written.get(name) for name in same} == {name: by_hand[name] for name in same}
-    assert newcomer.hosts.shell("h4", "/opt/beam/bin/python -c 'import boto3; print(boto3.__name__)'").strip() == "boto3"
+    assert (
+        newcomer.hosts.shell("h4", "/opt/beam/bin/python -c 'import boto3; print(boto3.__name__)'").strip() == "boto3"
+    )
     said = newcomer.types("first")
     assert "<h1>Welcome to the shop</h1>" in said and "runs on 3 of 3 hosts" in said
     assert re.search(r'href="/assets/app-[0-9a-f]{32}\.css"', said), "assets.deploy has run"
@@ -127,5 +149,7 @@ def test_5_secrets_are_where_they_belong(newcomer: Newcomer) -> None:
     assert len(secret) == 64
     for host in HOSTS.values():
         assert secret not in newcomer.hosts.on(host, "journalctl", "--no-pager", "--output=cat")
-        found = newcomer.hosts.shell(host, "grep -rsalF -e '%s' /srv /etc /opt /var /tmp /root || true" % secret).split()
+        found = newcomer.hosts.shell(
+            host, "grep -rsalF -e '%s' /srv /etc /opt /var /tmp /root || true" % secret
+        ).split()
         assert found == (["/etc/shop/env"] if host in APPS.values() else [])

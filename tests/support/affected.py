@@ -20,7 +20,9 @@ ALWAYS = "tests/unit/test_repo_*.py"
 
 
 def git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(root), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     return done.stdout if done.returncode == 0 else ""
 
 
@@ -75,7 +77,11 @@ def _imports(root: Path, path: str) -> set[str]:
 def _importers(root: Path, paths: t.Sequence[str]) -> dict[str, set[str]]:
     """Of each file those that import it, and of a conftest.py all tests below it."""
     known = {_module(path): path for path in paths}
-    beside = {path: {Path(name).stem: name for name in paths if Path(name).parent == Path(path).parent} for path in paths if path.startswith("tests/")}
+    beside = {
+        path: {Path(name).stem: name for name in paths if Path(name).parent == Path(path).parent}
+        for path in paths
+        if path.startswith("tests/")
+    }
     found: dict[str, set[str]] = {path: set() for path in paths}
     for path in paths:
         for name in _imports(root, path):
@@ -95,7 +101,11 @@ def _importers(root: Path, paths: t.Sequence[str]) -> dict[str, set[str]]:
 def _namesakes(path: str, tests: t.Sequence[str]) -> set[str]:
     """By convention _host/apply.py is tried by module_utils/_host/test_host_apply*.py, without importing it where it is run as a program."""
     place, stem = Path(path).parent.name.strip("_"), Path(path).stem.strip("_")
-    return {test for test in tests if Path(test).name.startswith(("test_%s_%s" % (place, stem), "test_plugin_%s" % stem, "test_%s." % stem))}
+    return {
+        test
+        for test in tests
+        if Path(test).name.startswith(("test_%s_%s" % (place, stem), "test_plugin_%s" % stem, "test_%s." % stem))
+    }
 
 
 def _is_run(root: Path, test: str) -> bool:
@@ -106,9 +116,18 @@ def _is_run(root: Path, test: str) -> bool:
 
 def tests_of(root: Path, files: t.Sequence[str]) -> list[str]:
     """Paths of test files: those that changed or import what changed, then those that import these, and so on."""
-    paths = sorted(str(path.relative_to(root)) for top in ("plugins", UNITS, "tests/support") for path in (root / top).rglob("*.py"))
-    tests = [path for path in paths if path.startswith(UNITS) and Path(path).name.startswith("test_") and _is_run(root, path)]
-    importers = _importers(root, sorted({*paths, *(name for name in files if name.endswith(".py") and name.startswith(("plugins/", UNITS)))}))
+    paths = sorted(
+        str(path.relative_to(root))
+        for top in ("plugins", UNITS, "tests/support")
+        for path in (root / top).rglob("*.py")
+    )
+    tests = [
+        path for path in paths if path.startswith(UNITS) and Path(path).name.startswith("test_") and _is_run(root, path)
+    ]
+    importers = _importers(
+        root,
+        sorted({*paths, *(name for name in files if name.endswith(".py") and name.startswith(("plugins/", UNITS)))}),
+    )
     order: list[str] = []
     seen: set[str] = set()
     level = {name for name in files if name in importers}

@@ -70,7 +70,9 @@ def takers(variable: str) -> dict[str, dict[str, t.Any]]:
     for role in ROLES:
         defaults = load(ROOT / "roles" / role / "defaults" / "main.yml")
         options = role_options(role).items()
-        found.update({name: option for name, option in options if name == variable or alone.fullmatch(str(defaults.get(name)))})
+        found.update(
+            {name: option for name, option in options if name == variable or alone.fullmatch(str(defaults.get(name)))}
+        )
     return found
 
 
@@ -99,7 +101,11 @@ def _any_value(spec: Spec, given: Spec) -> tuple[dict[str, t.Any], dict[str, t.A
             if isinstance(option.get("options"), dict):
                 pairs = [_any_value(option["options"], item) for item in items if isinstance(item, dict)]
                 items = [item for _option, item in pairs]
-                checked[name] = {**option, "options": {word: what for inner, _item in reversed(pairs) for word, what in inner.items()} or option["options"]}
+                checked[name] = {
+                    **option,
+                    "options": {word: what for inner, _item in reversed(pairs) for word, what in inner.items()}
+                    or option["options"],
+                }
             parameters[key] = items
         elif isinstance(value, dict) and isinstance(option.get("options"), dict):
             inner, parameters[key] = _any_value(option["options"], value)
@@ -121,11 +127,18 @@ def module_mistakes(name: str, given: t.Any, defaults: Spec) -> list[str]:
     """defaults: module_defaults of the play."""
     if name not in MODULES:
         return ["there is no module %s" % name]
-    rules = {key: value for key, value in module_spec(name).items() if key not in ("supports_check_mode", "add_file_common_args")}
+    rules = {
+        key: value
+        for key, value in module_spec(name).items()
+        if key not in ("supports_check_mode", "add_file_common_args")
+    }
     groups = load(ROOT / "meta" / "runtime.yml")["action_groups"]
     for group, words in defaults.items():
         if group == OURS + name or (group.startswith("group/" + OURS) and name in groups[group.split(".")[-1]]):
-            given = {**(words if isinstance(words, dict) else dict.fromkeys(_required(rules["argument_spec"]), "{{ x }}")), **(given or {})}
+            given = {
+                **(words if isinstance(words, dict) else dict.fromkeys(_required(rules["argument_spec"]), "{{ x }}")),
+                **(given or {}),
+            }
     return mistakes(rules.pop("argument_spec"), given or {}, **rules)
 
 
@@ -141,7 +154,9 @@ def variable_mistakes(name: str, value: t.Any, own: t.Collection[str] = ()) -> l
     return found + (list(strange_keys(name, value, shape)) if shape and name != "beam_member" else [])
 
 
-def wrong(data: t.Any, where: str = "", defaults: t.Optional[Spec] = None, own: t.Optional[t.Collection[str]] = None) -> t.Iterator[str]:
+def wrong(
+    data: t.Any, where: str = "", defaults: t.Optional[Spec] = None, own: t.Optional[t.Collection[str]] = None
+) -> t.Iterator[str]:
     """Everything that is wrong with plays, tasks, an inventory or variables, wherever it stands in them. own: variables that are read there."""
     own = read_in(data) if own is None else own
     if isinstance(data, list):
@@ -162,7 +177,9 @@ def wrong(data: t.Any, where: str = "", defaults: t.Optional[Spec] = None, own: 
             said = _role_mistakes(value["name"][len(OURS) :], value.get("tasks_from", "main"))
         elif key == "roles":
             names = [item if isinstance(item, str) else item.get("role") for item in value]
-            said = [one for name in names if str(name).startswith(OURS) for one in _role_mistakes(name[len(OURS) :], "main")]
+            said = [
+                one for name in names if str(name).startswith(OURS) for one in _role_mistakes(name[len(OURS) :], "main")
+            ]
         elif _PREFIXES.fullmatch(str(key)):
             said = variable_mistakes(key, value, own)
         yield from ("%s: %s" % (here, one) for one in said)
@@ -171,7 +188,11 @@ def wrong(data: t.Any, where: str = "", defaults: t.Optional[Spec] = None, own: 
 
 
 def _role_mistakes(role: str, entry: str) -> list[str]:
-    return [] if (ROOT / "roles" / role / "tasks" / (entry + ".yml")).is_file() else ["there is no role %s with %s" % (role, entry)]
+    return (
+        []
+        if (ROOT / "roles" / role / "tasks" / (entry + ".yml")).is_file()
+        else ["there is no role %s with %s" % (role, entry)]
+    )
 
 
 def blocks(path: Path) -> list[str]:

@@ -151,7 +151,11 @@ def classes() -> dict[str, list[str]]:
             if _ERRORS.intersection(base.id for base in node.bases if isinstance(base, ast.Name)):
                 _ERRORS.add(node.name)
                 found[node.name] = _made_with(node) or found["BeamError"]
-            fields = [one.target.id for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+            fields = [
+                one.target.id
+                for one in node.body
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+            ]
             if fields[:1] == ["code"] and {"why", "hint"} & set(fields):
                 found[node.name] = fields
     return found
@@ -169,7 +173,13 @@ def _calls() -> dict[str, list[tuple[File, ast.Call]]]:
     for file in sources().values():
         for node in file.nodes:
             if isinstance(node, ast.Call):
-                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+                name = (
+                    node.func.id
+                    if isinstance(node.func, ast.Name)
+                    else node.func.attr
+                    if isinstance(node.func, ast.Attribute)
+                    else ""
+                )
                 found.setdefault(name, []).append((file, node))
     return found
 
@@ -209,7 +219,11 @@ def _texts(node: ast.expr | None, file: File, world: World, deep: int) -> t.Iter
         yield from (text for one in either for text in texts(one, file, world, deep))
     elif isinstance(node, ast.Name):
         yield from _named(node.id, file, world, deep)
-    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and file.imported.get(node.value.id, (None, "?"))[1] == "":
+    elif (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and file.imported.get(node.value.id, (None, "?"))[1] == ""
+    ):
         yield from _named(node.attr, sources()[file.imported[node.value.id][0]], {}, deep)
     else:
         values = _table(node, file)
@@ -234,7 +248,11 @@ def _table(node: ast.expr, file: File) -> list[ast.expr]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
         of, more = node.func.value, node.args[1:]
     found = _constant(of.id, file)[0] if isinstance(of, ast.Name) else None
-    return [*found.values, *more] if isinstance(found, ast.Dict) and all(isinstance(value, ast.Constant) for value in found.values) else []
+    return (
+        [*found.values, *more]
+        if isinstance(found, ast.Dict) and all(isinstance(value, ast.Constant) for value in found.values)
+        else []
+    )
 
 
 def _named(name: str, file: File, world: World, deep: int) -> t.Iterator[str]:
@@ -255,7 +273,11 @@ def _rows(node: ast.expr, file: File, length: int) -> list[ast.Tuple]:
     found = [one for one in ast.walk(node) if isinstance(one, ast.Tuple) and len(one.elts) == length]
     for name in {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}:
         table, _home = _constant(name, file)
-        found += [one for one in ast.walk(table) if isinstance(one, ast.Tuple) and len(one.elts) == length] if table is not None else []
+        found += (
+            [one for one in ast.walk(table) if isinstance(one, ast.Tuple) and len(one.elts) == length]
+            if table is not None
+            else []
+        )
     return found
 
 
@@ -296,17 +318,33 @@ def _worlds(call: ast.AST, file: File, deep: int = 0) -> list[tuple[World, Place
     needed = {one.id for one in ast.walk(call) if isinstance(one, ast.Name)}
     local = _local(function, file)
     for _turn in range(2):  # a name may be made of others
-        needed |= {one.id for worlds in local for world in worlds if needed & set(world) for value in world.values() for one in ast.walk(value)
-                   if isinstance(one, ast.Name)}  # fmt: skip
+        needed |= {
+            one.id
+            for worlds in local
+            for world in worlds
+            if needed & set(world)
+            for value in world.values()
+            for one in ast.walk(value)
+            if isinstance(one, ast.Name)
+        }
     choices = [worlds for worlds in local if needed & set(worlds[0])]
-    parameters = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
-    inner = [dict(itertools.chain.from_iterable(world.items() for world in worlds)) for worlds in itertools.islice(itertools.product(*choices), _WIDE)]
+    parameters = [
+        argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    ]
+    inner = [
+        dict(itertools.chain.from_iterable(world.items() for world in worlds))
+        for worlds in itertools.islice(itertools.product(*choices), _WIDE)
+    ]
     if deep > 1 or not needed & set(parameters):
         return [(world, None) for world in inner]
-    return [({**given, **world}, by) for given, by in _given(function, file, parameters, needed, deep) for world in inner]
+    return [
+        ({**given, **world}, by) for given, by in _given(function, file, parameters, needed, deep) for world in inner
+    ]
 
 
-def _given(function: ast.FunctionDef, file: File, parameters: list[str], needed: set[str], deep: int) -> list[tuple[World, Place | None]]:
+def _given(
+    function: ast.FunctionDef, file: File, parameters: list[str], needed: set[str], deep: int
+) -> list[tuple[World, Place | None]]:
     """What callers give; as constants, so that they mean the same here."""
     owner = file.parents.get(function)
     name = owner.name if function.name == "__init__" and isinstance(owner, ast.ClassDef) else function.name
@@ -320,7 +358,9 @@ def _given(function: ast.FunctionDef, file: File, parameters: list[str], needed:
         wanted = [one for one in given if one in needed]
         for world, _by in _worlds(call, home, deep + 1):
             ways = itertools.islice(itertools.product(*(texts(given[one], home, world) for one in wanted)), _WIDE)
-            found += [({one: ast.Constant(text) for one, text in zip(wanted, words)}, place_of(call, home)) for words in ways]
+            found += [
+                ({one: ast.Constant(text) for one, text in zip(wanted, words)}, place_of(call, home)) for words in ways
+            ]
     return found or [({}, None)]
 
 
@@ -338,7 +378,11 @@ def _made(node: ast.AST, file: File) -> tuple[dict[str, ast.expr], bool] | None:
     """code, what, why and hint of what makes an error, or a record that an error is made of; and whether it may pass by itself."""
     if isinstance(node, ast.Dict):
         keys = {str(key.value): value for key, value in zip(node.keys, node.values) if isinstance(key, ast.Constant)}
-        return ({**keys, "hint": keys.get("next", ast.Constant(""))}, False) if {"code", "what", "why"} <= set(keys) else None
+        return (
+            ({**keys, "hint": keys.get("next", ast.Constant(""))}, False)
+            if {"code", "what", "why"} <= set(keys)
+            else None
+        )
     if not isinstance(node, ast.Call):
         return None
     within = {one.id for one in ast.walk(node.func) if isinstance(one, ast.Name)}
@@ -347,18 +391,27 @@ def _made(node: ast.AST, file: File) -> tuple[dict[str, ast.expr], bool] | None:
         name = "BeamError"
     if isinstance(node.func, ast.Attribute) and node.func.attr == "__init__" and file.path.name != "_errors.py":
         owner = file.parents.get(file.function_of(node) or node)
-        name = "BeamError" if isinstance(owner, ast.ClassDef) and owner.name in _ERRORS else ""  # it has a constructor of its own
+        name = (
+            "BeamError" if isinstance(owner, ast.ClassDef) and owner.name in _ERRORS else ""
+        )  # it has a constructor of its own
     if not name or "code" not in classes()[name] or isinstance(node.func, ast.Attribute) and name in within:
         return None
     given = _arguments(node, classes()[name])
     retry = given.get("retry")
-    again = isinstance(node.func, ast.Name) and node.func.id == "Unavailable" or isinstance(retry, ast.Constant) and retry.value is True
+    again = (
+        isinstance(node.func, ast.Name)
+        and node.func.id == "Unavailable"
+        or isinstance(retry, ast.Constant)
+        and retry.value is True
+    )
     return given, again
 
 
 def _raises(call: ast.Call) -> bool:
     """Whether it makes an error, and no record of which one is made elsewhere."""
-    return bool(_ERRORS.intersection(one.id for one in ast.walk(call.func) if isinstance(one, ast.Name))) or isinstance(call.func, ast.Attribute)
+    return bool(_ERRORS.intersection(one.id for one in ast.walk(call.func) if isinstance(one, ast.Name))) or isinstance(
+        call.func, ast.Attribute
+    )
 
 
 def _codes(node: ast.expr | None, file: File, world: World) -> list[str | None]:
@@ -395,14 +448,21 @@ def catalogue() -> tuple[dict[str, Entry], list[str]]:
                         unknown.append("%s:%d: %s" % (file.path.relative_to(ROOT), getattr(node, "lineno", 0), code))
                         continue
                     entry = found.setdefault(code, Entry(code))
-                    entry.places.add(by if by and not isinstance(given.get("code"), ast.Constant) else place_of(node, file))
+                    entry.places.add(
+                        by if by and not isinstance(given.get("code"), ast.Constant) else place_of(node, file)
+                    )
                     entry.again = entry.again or again
-                    for parts in itertools.product(*(texts(given.get(key), file, world) for key in ("what", "why", "hint"))):
+                    for parts in itertools.product(
+                        *(texts(given.get(key), file, world) for key in ("what", "why", "hint"))
+                    ):
                         message = Message(*(" ".join(part.split()).strip(" .") for part in parts))
                         if message not in entry.messages:
                             entry.messages.append(message)
     for entry in found.values():
-        told = [Message(_handed_on(entry), message.why, message.hint) if message.text == DOTS else message for message in entry.messages]
+        told = [
+            Message(_handed_on(entry), message.why, message.hint) if message.text == DOTS else message
+            for message in entry.messages
+        ]
         entry.messages = _worth_telling(list(dict.fromkeys(told)))
     return dict(sorted(found.items())), sorted(set(unknown))
 
@@ -415,7 +475,11 @@ def _handed_on(entry: Entry) -> str:
             continue
         for node in file.nodes:
             made = _made(node, file) if isinstance(node, ast.Call) else None
-            if made and isinstance(made[0].get("code"), ast.Attribute) and isinstance(made[0].get("hint"), ast.Attribute):
+            if (
+                made
+                and isinstance(made[0].get("code"), ast.Attribute)
+                and isinstance(made[0].get("hint"), ast.Attribute)
+            ):
                 whats = texts(made[0].get("what"), file, {})
                 if re.search(r"\w{3}", whats[0]):
                     return whats[0]
@@ -456,7 +520,9 @@ class Mentions:
 
     names: dict[Place, set[Place]] = field(default_factory=dict)
     methods: dict[Place, set[str]] = field(default_factory=dict)
-    functions: dict[Place, set[Place]] = field(default_factory=dict)  # what a name of a file is: itself, or what Python calls to make one
+    functions: dict[Place, set[Place]] = field(
+        default_factory=dict
+    )  # what a name of a file is: itself, or what Python calls to make one
     owners: dict[str, set[Place]] = field(default_factory=dict)  # of a method's name
 
 
@@ -470,16 +536,28 @@ def mentions() -> Mentions:
                 home, name = file.imported.get(node.id, (file.path, node.id))
                 told.names.setdefault(place, set()).add((home, name))
             elif isinstance(node, ast.Attribute) and not isinstance(node.value, (ast.Constant, ast.JoinedStr)):
-                home, name = file.imported.get(node.value.id, (file.path, "?")) if isinstance(node.value, ast.Name) else (file.path, "?")
+                home, name = (
+                    file.imported.get(node.value.id, (file.path, "?"))
+                    if isinstance(node.value, ast.Name)
+                    else (file.path, "?")
+                )
                 if name:
                     told.methods.setdefault(place, set()).add(node.attr)
                 else:
                     told.names.setdefault(place, set()).add((home, node.attr))
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not place[1]:
                 inner = isinstance(file.parents[node], ast.ClassDef)
-                (told.owners.setdefault(node.name, set()) if inner else told.functions.setdefault((file.path, node.name), set())).add((file.path, node.name))
+                (
+                    told.owners.setdefault(node.name, set())
+                    if inner
+                    else told.functions.setdefault((file.path, node.name), set())
+                ).add((file.path, node.name))
             elif isinstance(node, ast.ClassDef):
-                own = {(file.path, one.name) for one in node.body if isinstance(one, ast.FunctionDef) and one.name.startswith("__")}
+                own = {
+                    (file.path, one.name)
+                    for one in node.body
+                    if isinstance(one, ast.FunctionDef) and one.name.startswith("__")
+                }
                 told.functions.setdefault((file.path, node.name), set()).update(own)
     return told
 
@@ -507,10 +585,15 @@ def reached(*roots: Path) -> frozenset[Place]:
         place = left.pop()
         wanted = {one for name in told.names.get(place, ()) for one in told.functions.get(name, ())}
         # A table of another file names functions where it stands.
-        wanted |= {(home, "") for home, name in told.names.get(place, ()) if name and (home, name) not in told.functions}
+        wanted |= {
+            (home, "") for home, name in told.names.get(place, ()) if name and (home, name) not in told.functions
+        }
         near = {place[0], *sources()[place[0]].uses}
         wanted |= {
-            one for name in told.methods.get(place, ()) for one in told.owners.get(name, ()) if one[0] in (near if name in _EVERYBODYS else files)
+            one
+            for name in told.methods.get(place, ())
+            for one in told.owners.get(name, ())
+            if one[0] in (near if name in _EVERYBODYS else files)
         }
         for one in {(place[0], ""), *wanted} - found:
             found.add(one)
@@ -538,7 +621,12 @@ def said_by(entry: Entry) -> list[str]:
 
 @functools.cache
 def _store() -> list[str]:
-    return ["`%s`" % name for name in yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["action_groups"]["store"]]
+    return [
+        "`%s`" % name
+        for name in yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["action_groups"][
+            "store"
+        ]
+    ]
 
 
 def roles() -> list[tuple[str, str, list[str]]]:
@@ -546,10 +634,18 @@ def roles() -> list[tuple[str, str, list[str]]]:
     found = []
     modules = {path.stem for path in (PLUGINS / "modules").glob("*.py")}
     for role in sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir()):
-        text = "".join(path.read_text(encoding="utf-8") for path in sorted(role.rglob("*.yml")) if path.parent.name in ("tasks", "handlers"))
-        used = [name for name in re.findall(r"^ *(?:- )?alchemist\.beam\.(\w+):", text, re.MULTILINE) if name in modules]
+        text = "".join(
+            path.read_text(encoding="utf-8")
+            for path in sorted(role.rglob("*.yml"))
+            if path.parent.name in ("tasks", "handlers")
+        )
+        used = [
+            name for name in re.findall(r"^ *(?:- )?alchemist\.beam\.(\w+):", text, re.MULTILINE) if name in modules
+        ]
         name = "name: alchemist.beam.%s\n" % role.name
-        books = [book.stem for book in sorted((ROOT / "playbooks").glob("*.yml")) if name in book.read_text(encoding="utf-8")]
+        books = [
+            book.stem for book in sorted((ROOT / "playbooks").glob("*.yml")) if name in book.read_text(encoding="utf-8")
+        ]
         found.append((role.name, ", ".join("`%s`" % book for book in books), sorted(set(used))))
     return found
 
@@ -557,7 +653,9 @@ def roles() -> list[tuple[str, str, list[str]]]:
 # What pages quote.
 
 # What begins like this is typed and not read; and what others say: Ansible, AWX, nodes and the systems that they run on.
-_TYPED = re.compile(r"(?:ansible|apt-get|aws|beam-bootstrap\.pyz|cd|chmod|curl|docker|fleet|git|journalctl|make|mix|pip|python|shop-remote|systemctl|tests/)\b")
+_TYPED = re.compile(
+    r"(?:ansible|apt-get|aws|beam-bootstrap\.pyz|cd|chmod|curl|docker|fleet|git|journalctl|make|mix|pip|python|shop-remote|systemctl|tests/)\b"
+)
 _OTHERS = re.compile(
     r"value of \w+ must be one of|No matching host|could not fetch environment variable|environment variable X|X must be set|Configuration :server"
     r"|All targets skipped|N passed, N failed|elixir: "
@@ -567,21 +665,36 @@ _OTHERS = re.compile(
 def quoted(page: str) -> list[str]:
     """The messages in a page: in backticks, of three words and more."""
     text = re.sub(r"^ *```.*?^ *```", "", page, flags=re.DOTALL | re.MULTILINE)
-    found = [one for one in re.findall(r"`([^`\n]+)`", text) if len(one.split()) > 2 and not re.search(r"[={}\[\]$|]|--|^[^\w…]", one)]
+    found = [
+        one
+        for one in re.findall(r"`([^`\n]+)`", text)
+        if len(one.split()) > 2 and not re.search(r"[={}\[\]$|]|--|^[^\w…]", one)
+    ]
     return [one for one in found if not _TYPED.match(one) and not _OTHERS.match(one)]
 
 
 @functools.cache
 def said() -> tuple[list[list[str]], str]:
     """What the product says with something put in, as the parts around that; and all that it says, as it stands."""
-    found = {part for entry in catalogue()[0].values() for message in entry.messages for part in (message.what, message.text)}
+    found = {
+        part for entry in catalogue()[0].values() for message in entry.messages for part in (message.what, message.text)
+    }
     for file in sources().values():
-        found |= {_filled(" ".join(node.value.split()), ()) for node in file.nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        found |= {
+            _filled(" ".join(node.value.split()), ())
+            for node in file.nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
     for top in ("roles", "playbooks"):
         for path in sorted((ROOT / top).rglob("*.yml")):
-            found |= {re.sub(r"{[{%].*?[%}]}", DOTS, " ".join(text.split())) for text in _strings(yaml.safe_load(path.read_text(encoding="utf-8")))}
+            found |= {
+                re.sub(r"{[{%].*?[%}]}", DOTS, " ".join(text.split()))
+                for text in _strings(yaml.safe_load(path.read_text(encoding="utf-8")))
+            }
     found |= {sentence for text in found for sentence in text.split(". ")}
-    return [text.split(DOTS) for text in found if DOTS in text and len(re.findall(r"[\w']{2,}", text)) > 2], "\n".join(found)
+    return [text.split(DOTS) for text in found if DOTS in text and len(re.findall(r"[\w']{2,}", text)) > 2], "\n".join(
+        found
+    )
 
 
 def _fits(parts: t.Sequence[str], quote: str) -> bool:
@@ -658,9 +771,17 @@ def section(code: str, entry: Entry) -> str:
 
 def page() -> str:
     found, _unknown = catalogue()
-    runs = ["| `%s` | %s | %s |" % (role, books or "", ", ".join("`%s`" % name for name in modules)) for role, books, modules in roles()]
+    runs = [
+        "| `%s` | %s | %s |" % (role, books or "", ", ".join("`%s`" % name for name in modules))
+        for role, books, modules in roles()
+    ]
     table = ["## Who runs what", "", "| role | playbooks | modules |", "| --- | --- | --- |", *runs]
-    return "\n\n".join([HEAD.rstrip(), "## Codes", *(section(code, entry) for code, entry in found.items()), "\n".join(table)]) + "\n"
+    return (
+        "\n\n".join(
+            [HEAD.rstrip(), "## Codes", *(section(code, entry) for code, entry in found.items()), "\n".join(table)]
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

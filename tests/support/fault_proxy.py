@@ -58,7 +58,11 @@ def _send(exchange: Exchange, head: bytes, body: bytes) -> None:
 
 def with_length(head: bytes, length: int | None) -> bytes:
     """The head with another Content-Length, or (None) without one, so that the body ends with the connection."""
-    lines = [line for line in head.rstrip(b"\r\n").split(b"\r\n") if not line.lower().startswith((b"content-length:", b"connection:"))]
+    lines = [
+        line
+        for line in head.rstrip(b"\r\n").split(b"\r\n")
+        if not line.lower().startswith((b"content-length:", b"connection:"))
+    ]
     if length is not None:
         lines.append(b"Content-Length: %d" % length)
     else:
@@ -68,6 +72,7 @@ def with_length(head: bytes, length: int | None) -> bytes:
 
 def drop_answer() -> Fault:
     """The request is carried out, and its answer is lost."""
+
     def fault(exchange: Exchange) -> None:
         exchange.forward()
         raise Cut
@@ -77,6 +82,7 @@ def drop_answer() -> Fault:
 
 def drop_request() -> Fault:
     """The connection breaks before the request is carried out."""
+
     def fault(exchange: Exchange) -> None:
         raise Cut
 
@@ -85,6 +91,7 @@ def drop_request() -> Fault:
 
 def cut_download(after: int) -> Fault:
     """The connection breaks after so many bytes of the answer's body."""
+
     def fault(exchange: Exchange) -> None:
         head, body = exchange.forward()
         _send(exchange, head, body[:after])
@@ -95,6 +102,7 @@ def cut_download(after: int) -> Fault:
 
 def truncate(after: int, tell: bool) -> Fault:
     """The body ends early, and the head agrees (tell: with a smaller Content-Length; else without any)."""
+
     def fault(exchange: Exchange) -> None:
         head, body = exchange.forward()
         _send(exchange, with_length(head, len(body[:after]) if tell else None), body[:after])
@@ -113,6 +121,7 @@ def append(extra: bytes) -> Fault:
 
 def flip(offset: int) -> Fault:
     """One byte of the body is another one; offset may be negative, from the end."""
+
     def fault(exchange: Exchange) -> None:
         head, body = exchange.forward()
         changed = bytearray(body)
@@ -124,6 +133,7 @@ def flip(offset: int) -> Fault:
 
 def flip_upload(offset: int) -> Fault:
     """One byte of the request's body is another one when it arrives."""
+
     def fault(exchange: Exchange) -> None:
         changed = bytearray(exchange.body)
         changed[offset] ^= 0x40
@@ -135,8 +145,11 @@ def flip_upload(offset: int) -> Fault:
 
 def answer(status: int, code: str, extra: str = "", headers: t.Mapping[str, str] | None = None) -> Fault:
     """An S3 error, without asking the server."""
+
     def fault(exchange: Exchange) -> None:
-        body = ("<?xml version='1.0'?><Error><Code>%s</Code><Message>from the proxy</Message>%s</Error>" % (code, extra)).encode()
+        body = (
+            "<?xml version='1.0'?><Error><Code>%s</Code><Message>from the proxy</Message>%s</Error>" % (code, extra)
+        ).encode()
         lines = ["HTTP/1.1 %d X" % status, "Content-Type: application/xml", "Content-Length: %d" % len(body)]
         lines += ["%s: %s" % item for item in (headers or {}).items()]
         head = ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -147,10 +160,14 @@ def answer(status: int, code: str, extra: str = "", headers: t.Mapping[str, str]
 
 def ignore_conditions() -> Fault:
     """As a server does that does not know conditional writes: what the real one refuses with 412 is said to be done."""
+
     def fault(exchange: Exchange) -> None:
         head, body = exchange.forward()
         if exchange.method == "PUT" and head.split(b" ", 2)[1] == b"412":
-            head, body = b'HTTP/1.1 200 OK\r\nETag: "0123456789abcdef0123456789abcdef"\r\nContent-Length: 0\r\n\r\n', b""
+            head, body = (
+                b'HTTP/1.1 200 OK\r\nETag: "0123456789abcdef0123456789abcdef"\r\nContent-Length: 0\r\n\r\n',
+                b"",
+            )
         _send(exchange, head, body)
 
     return fault
@@ -158,6 +175,7 @@ def ignore_conditions() -> Fault:
 
 def stall(after: int | None = None) -> Fault:
     """Nothing more comes, after so many bytes of the answer's body, or (None) at all; the connection stays open."""
+
     def fault(exchange: Exchange) -> None:
         if after is not None:
             head, body = exchange.forward()
@@ -243,7 +261,14 @@ class FaultProxy:
         exchange.forward = lambda: self._forward(exchange)
         with self.lock:
             self.seen.append((exchange.method, exchange.target))
-            rule = next((r for r in self.rules if r.left > 0 and r.method in ("", exchange.method) and r.path in exchange.target), None)
+            rule = next(
+                (
+                    r
+                    for r in self.rules
+                    if r.left > 0 and r.method in ("", exchange.method) and r.path in exchange.target
+                ),
+                None,
+            )
             if rule:
                 rule.left -= 1
                 rule.applied += 1
@@ -255,7 +280,11 @@ class FaultProxy:
 
     def _forward(self, exchange: Exchange) -> tuple[bytes, bytes]:
         # A connection of its own for each request, and no 100-continue: the body is here already.
-        lines = [line for line in exchange.request.rstrip(b"\r\n").split(b"\r\n") if not line.lower().startswith((b"expect:", b"connection:"))]
+        lines = [
+            line
+            for line in exchange.request.rstrip(b"\r\n").split(b"\r\n")
+            if not line.lower().startswith((b"expect:", b"connection:"))
+        ]
         with socket.create_connection(self.upstream, timeout=30) as upstream:
             upstream.sendall(b"\r\n".join([*lines, b"Connection: close"]) + b"\r\n\r\n" + exchange.body)
             with upstream.makefile("rb") as stream:
@@ -265,7 +294,9 @@ class FaultProxy:
                     return _keep_alive(head), b""
                 if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
                     body = _read_chunks(stream)
-                    head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"transfer-encoding:"))
+                    head = b"\r\n".join(
+                        line for line in head.split(b"\r\n") if not line.lower().startswith(b"transfer-encoding:")
+                    )
                     return with_length(head, len(body)), body
                 length = headers.get(b"content-length")
                 return _keep_alive(head), stream.read(int(length)) if length is not None else stream.read()

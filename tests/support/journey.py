@@ -17,4 +17,6 @@ def script(phase: str, part: slice = slice(None), page: str = "journey.md") -> s
     text = (DOCS / page).read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- test: %s(?:, file: (\S+))? -->\n```\w+\n(.*?)```" % re.escape(phase), text, re.DOTALL)
     assert blocks, "docs/%s has no commands for %s" % (page, phase)
-    return "set -euo pipefail\n" + "".join("cat > %s <<'END OF FILE'\n%sEND OF FILE\n" % (file, body) if file else body for file, body in blocks[part])
+    return "set -euo pipefail\n" + "".join(
+        "cat > %s <<'END OF FILE'\n%sEND OF FILE\n" % (file, body) if file else body for file, body in blocks[part]
+    )

@@ -22,16 +22,50 @@ from dataclasses import dataclass
 
 # Of x86_64. Every call by which files change, and flock: who holds a lock may die, too.
 CALLS = {
-    1: "write", 18: "pwrite64", 20: "writev", 40: "sendfile", 73: "flock", 74: "fsync", 75: "fdatasync", 76: "truncate", 77: "ftruncate", 82: "rename",
-    83: "mkdir", 84: "rmdir", 86: "link", 87: "unlink", 88: "symlink", 90: "chmod", 91: "fchmod", 92: "chown", 93: "fchown", 94: "lchown", 162: "sync",
-    188: "setxattr", 258: "mkdirat", 260: "fchownat", 263: "unlinkat", 264: "renameat", 265: "linkat", 266: "symlinkat", 268: "fchmodat", 280: "utimensat",
-    285: "fallocate", 306: "syncfs", 316: "renameat2", 326: "copy_file_range",
+    1: "write",
+    18: "pwrite64",
+    20: "writev",
+    40: "sendfile",
+    73: "flock",
+    74: "fsync",
+    75: "fdatasync",
+    76: "truncate",
+    77: "ftruncate",
+    82: "rename",
+    83: "mkdir",
+    84: "rmdir",
+    86: "link",
+    87: "unlink",
+    88: "symlink",
+    90: "chmod",
+    91: "fchmod",
+    92: "chown",
+    93: "fchown",
+    94: "lchown",
+    162: "sync",
+    188: "setxattr",
+    258: "mkdirat",
+    260: "fchownat",
+    263: "unlinkat",
+    264: "renameat",
+    265: "linkat",
+    266: "symlinkat",
+    268: "fchmodat",
+    280: "utimensat",
+    285: "fallocate",
+    306: "syncfs",
+    316: "renameat2",
+    326: "copy_file_range",
 }
 OPENS = {2: 1, 257: 2}  # open and openat, and which argument has the flags
 MAKES = os.O_CREAT | os.O_TRUNC | 0x400000  # the flags of an open that counts: the last one is O_TMPFILE's own
 _TRACEME, _POKE, _CONTINUE, _OPTIONS, _MESSAGE = 0, 6, 7, 0x4200, 0x4201
 _RESULT, _NUMBER = 80, 120  # where rax and orig_rax are in struct user
-_CHILDREN, _FILTERED, _KILL_WITH_US = 2 | 4 | 8 | 16, 0x80, 0x100000  # of what forks, and what that executes; PTRACE_O_TRACESECCOMP; PTRACE_O_EXITKILL
+_CHILDREN, _FILTERED, _KILL_WITH_US = (
+    2 | 4 | 8 | 16,
+    0x80,
+    0x100000,
+)  # of what forks, and what that executes; PTRACE_O_TRACESECCOMP; PTRACE_O_EXITKILL
 _SECCOMP_STOP = 7
 _ALL = 0x40000000  # __WALL: threads as well
 _NO_NEW_PRIVS, _SECCOMP, _FILTER = 38, 22, 2
@@ -156,7 +190,12 @@ def _filter() -> bytes:
     for number in CALLS:
         rows += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _TRACE_IT | number)]
     for number, argument in OPENS.items():
-        rows += [(_EQUAL, 0, 3, number), (_LOAD, 0, 0, 16 + 8 * argument), (_ANY_BIT, 0, 1, MAKES), (_RETURN, 0, 0, _TRACE_IT | number)]
+        rows += [
+            (_EQUAL, 0, 3, number),
+            (_LOAD, 0, 0, 16 + 8 * argument),
+            (_ANY_BIT, 0, 1, MAKES),
+            (_RETURN, 0, 0, _TRACE_IT | number),
+        ]
         rows.append((_LOAD, 0, 0, 0))
     rows.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *row) for row in rows)

@@ -64,7 +64,20 @@ class Disk:
         """The answer; an errno; None where none is wanted."""
         if operation == INIT:
             _major, _minor, ahead, flags = struct.unpack_from("<4I", body)
-            return struct.pack("<4I2H2I2H8I", 7, 31, ahead, flags & (BIG_WRITES | MAX_PAGES), 16, 12, MAX_WRITE, 1, MAX_WRITE // 4096, 0, *(0,) * 8)
+            return struct.pack(
+                "<4I2H2I2H8I",
+                7,
+                31,
+                ahead,
+                flags & (BIG_WRITES | MAX_PAGES),
+                16,
+                12,
+                MAX_WRITE,
+                1,
+                MAX_WRITE // 4096,
+                0,
+                *(0,) * 8,
+            )
         if operation == LOOKUP:
             if body.rstrip(b"\0") != b"disk":
                 return errno.ENOENT

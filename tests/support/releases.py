@@ -27,15 +27,26 @@ KINDS = 3  # of fingerprints: what was built from former sources goes
 
 def _said(*argv: str, cwd: Path | None = None, **environment: str) -> str:
     env = {**os.environ, **environment}
-    return subprocess.run(argv, cwd=cwd, env=env, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        argv, cwd=cwd, env=env, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def fingerprint() -> str:
     """Of the example's sources, of how versions are made of them, and of Elixir, Erlang and the C library that a release takes along or needs."""
-    digest = hashlib.sha256("\n".join([_said("elixir", "--version"), str(shutil.which("elixir")), os.confstr("CS_GNU_LIBC_VERSION") or ""]).encode())
+    digest = hashlib.sha256(
+        "\n".join(
+            [_said("elixir", "--version"), str(shutil.which("elixir")), os.confstr("CS_GNU_LIBC_VERSION") or ""]
+        ).encode()
+    )
     sources = [EXAMPLES / "make_versions.py", Path(__file__), *(EXAMPLES / "beacon").rglob("*")]
-    for path in sorted(path for path in sources if path.is_file() and not {"_build", "deps"} & set(path.relative_to(ROOT).parts)):
-        digest.update(b"%s\0%o\0%s\0" % (str(path.relative_to(ROOT)).encode(), path.stat().st_mode, hashlib.sha256(path.read_bytes()).digest()))
+    for path in sorted(
+        path for path in sources if path.is_file() and not {"_build", "deps"} & set(path.relative_to(ROOT).parts)
+    ):
+        digest.update(
+            b"%s\0%o\0%s\0"
+            % (str(path.relative_to(ROOT)).encode(), path.stat().st_mode, hashlib.sha256(path.read_bytes()).digest())
+        )
     return digest.hexdigest()[:20]
 
 
@@ -69,7 +80,9 @@ def _place() -> t.Iterator[Path]:
     with (KEPT / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if not place.exists():
-            for old in sorted((path for path in KEPT.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)[: 1 - KINDS]:
+            for old in sorted(
+                (path for path in KEPT.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
+            )[: 1 - KINDS]:
                 shutil.rmtree(old)
             place.mkdir()
         yield place
@@ -90,7 +103,11 @@ def lay_out(dest: Path, wanted: t.Sequence[str]) -> dict[str, Path]:
     with _place() as place:
         for version in wanted:
             if not found[version].exists():
-                subprocess.run(["cp", "-a", "--reflink=auto", str(_build(place, version)), str(found[version])], check=True, stdin=subprocess.DEVNULL)
+                subprocess.run(
+                    ["cp", "-a", "--reflink=auto", str(_build(place, version)), str(found[version])],
+                    check=True,
+                    stdin=subprocess.DEVNULL,
+                )
     return found
 
 

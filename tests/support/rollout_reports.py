@@ -32,25 +32,66 @@ def iso(seconds: float) -> str:
 
 def _row(host: str, batch: int, version: str) -> dict[str, t.Any]:
     return {
-        "host": host, "batch": batch, "outcome": "moved", "before": OLD, "now": version, "pid": None, "fetched": 0, "reused": 0, "stop": None, "boot": None,
-        "gate": None, "drain": None, "join": None, "outage": None, "cut": 0, "escalated": None, "error": "", "log": [], "steps": [],
-    }  # fmt: skip
+        "host": host,
+        "batch": batch,
+        "outcome": "moved",
+        "before": OLD,
+        "now": version,
+        "pid": None,
+        "fetched": 0,
+        "reused": 0,
+        "stop": None,
+        "boot": None,
+        "gate": None,
+        "drain": None,
+        "join": None,
+        "outage": None,
+        "cut": 0,
+        "escalated": None,
+        "error": "",
+        "log": [],
+        "steps": [],
+    }
 
 
-def _bake(batch: t.Sequence[str], rest: t.Sequence[str], requests: int, reason: str, verdict: str, passed: bool) -> dict[str, t.Any]:
+def _bake(
+    batch: t.Sequence[str], rest: t.Sequence[str], requests: int, reason: str, verdict: str, passed: bool
+) -> dict[str, t.Any]:
     def side(names: t.Sequence[str], requests: int, errors: int, mean: float) -> dict[str, t.Any]:
         rate = round(errors / requests, 5) if requests else 0.0
-        return {"hosts": list(names), "requests": requests, "errors": errors, "error_rate": rate, "response_ms": mean if requests else None}
+        return {
+            "hosts": list(names),
+            "requests": requests,
+            "errors": errors,
+            "error_rate": rate,
+            "response_ms": mean if requests else None,
+        }
 
-    limits = {"min_requests": 100, "error_margin": 0.01, "error_ratio": 2.0, "latency_margin": 50.0, "latency_ratio": 2.0}
+    limits = {
+        "min_requests": 100,
+        "error_margin": 0.01,
+        "error_ratio": 2.0,
+        "latency_margin": 50.0,
+        "latency_ratio": 2.0,
+    }
     return {
-        "hosts": list(batch), "seconds": 60.0, "compared": verdict in ("same", "worse"), "verdict": verdict, "reasons": [reason] if reason else [],
-        "on_no_traffic": "pass", "canary": side(batch, requests, 0 if passed else requests * 31 // 1000, 41.3), "rest": side(rest, 4 * requests, 0, 38.9),
-        "limits": limits, "began_again": [], "passed": passed,
-    }  # fmt: skip
+        "hosts": list(batch),
+        "seconds": 60.0,
+        "compared": verdict in ("same", "worse"),
+        "verdict": verdict,
+        "reasons": [reason] if reason else [],
+        "on_no_traffic": "pass",
+        "canary": side(batch, requests, 0 if passed else requests * 31 // 1000, 41.3),
+        "rest": side(rest, 4 * requests, 0, 38.9),
+        "limits": limits,
+        "began_again": [],
+        "passed": passed,
+    }
 
 
-def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on_failure: str = "revert", check: bool = False) -> dict[str, t.Any]:
+def make(
+    hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on_failure: str = "revert", check: bool = False
+) -> dict[str, t.Any]:
     """fails: the host whose node does not come up, "canary" if the first batch bakes badly, "quiet" if it bakes without requests, or "unreachable" if the
     last host is lost.
     """
@@ -78,7 +119,9 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
         at = step(name, "stop", at, chance.uniform(0.8, 1.6))
         if fails == name:
             step(name, "boot", at, 8.31, ok=False)
-            error = "the node of beacon 0.2.1 did not come up: its process ended by itself 3 times (exit 1) within 8.3 s"
+            error = (
+                "the node of beacon 0.2.1 did not come up: its process ended by itself 3 times (exit 1) within 8.3 s"
+            )
             row.update(outcome="failed", now=None, error=error, log=LOG)
             return False
         at = step(name, "boot", at, chance.uniform(1.1, 2.3))
@@ -88,7 +131,9 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
 
     def back(name: str, at: float, error: str = "") -> float:
         end = step(name, "return", at, chance.uniform(4.5, 6.5))
-        rows[name].update(outcome="returned", now=OLD, pid=chance.randrange(2000, 60000), error=rows[name]["error"] or error)
+        rows[name].update(
+            outcome="returned", now=OLD, pid=chance.randrange(2000, 60000), error=rows[name]["error"] or error
+        )
         return end
 
     for name in names:
@@ -101,7 +146,16 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
     batches: list[dict[str, t.Any]] = []
     halted = check
     for number, batch in enumerate(cut, 1):
-        batches.append({"index": number, "hosts": batch, "begun": None, "ended": None, "state": "planned" if check else "skipped", "waits": None})
+        batches.append(
+            {
+                "index": number,
+                "hosts": batch,
+                "begun": None,
+                "ended": None,
+                "state": "planned" if check else "skipped",
+                "waits": None,
+            }
+        )
         if halted:
             for name in batch:
                 if not check:
@@ -140,39 +194,89 @@ def make(hosts: int = 5, sizes: t.Sequence[int] = (1, 2, 2), fails: str = "", on
     every = list(rows.values())
     succeeded = not fails
     bad = next((row for row in every if row["error"]), None)
-    now = ", ".join("%s on %d hosts" % (v, sum(1 for r in every if (r["now"] or "unknown") == v)) for v in sorted({r["now"] or "unknown" for r in every}))
+    now = ", ".join(
+        "%s on %d hosts" % (v, sum(1 for r in every if (r["now"] or "unknown") == v))
+        for v in sorted({r["now"] or "unknown" for r in every})
+    )
     label = "beacon %s on the channel production" % version
     verdict = "%s %s on %d of %d hosts." % (label, "would run" if check else "runs", hosts, hosts)
     if bad:
         verdict = "%s was not rolled out. %s: %s. Now running: %s." % (label, bad["host"], bad["error"], now)
     return {
-        "schema": 1, "id": "20261122T170505Z-5f0c9a1e", "name": "beacon", "channel": "production", "version": version, "digest": "3f9a" * 16,
-        "kind": "rollout", "strategy": "canary" if bake else "rolling", "by": "deploy@ci-3", "begun": iso(BEGUN), "ended": iso(clock + 1.8),
-        "seconds": round(clock + 1.8 - BEGUN, 2), "succeeded": succeeded, "blame": bool(bad) and fails != "unreachable", "reason": bad["error"] if bad else "",
-        "verdict": verdict, "check": check, "notes": [] if succeeded else ["h9 is not in scope; runs 0.0.9."],
-        "migration": None if check else {
-            "host": names[0], "changed": True, "seconds": 2.41, "error": "",
-            "output": ["12:05:09.112 [info] == Running 20261120093011 Beacon.Repo.Migrations.AddSeen.change/0 forward", "12:05:09.240 [info] == Migrated"],
-        }, "build": {"changed": True, "git_sha": "9c1f7d2ab84e5f6071829304a5b6c7d8e9f00112", "fingerprint": "ab12" * 16, "seconds": {"total": 41.7}},
-        "published": {"changed": True, "digest": "3f9a" * 16, "version": version}, "interrupted": None,
+        "schema": 1,
+        "id": "20261122T170505Z-5f0c9a1e",
+        "name": "beacon",
+        "channel": "production",
+        "version": version,
+        "digest": "3f9a" * 16,
+        "kind": "rollout",
+        "strategy": "canary" if bake else "rolling",
+        "by": "deploy@ci-3",
+        "begun": iso(BEGUN),
+        "ended": iso(clock + 1.8),
+        "seconds": round(clock + 1.8 - BEGUN, 2),
+        "succeeded": succeeded,
+        "blame": bool(bad) and fails != "unreachable",
+        "reason": bad["error"] if bad else "",
+        "verdict": verdict,
+        "check": check,
+        "notes": [] if succeeded else ["h9 is not in scope; runs 0.0.9."],
+        "migration": None
+        if check
+        else {
+            "host": names[0],
+            "changed": True,
+            "seconds": 2.41,
+            "error": "",
+            "output": [
+                "12:05:09.112 [info] == Running 20261120093011 Beacon.Repo.Migrations.AddSeen.change/0 forward",
+                "12:05:09.240 [info] == Migrated",
+            ],
+        },
+        "build": {
+            "changed": True,
+            "git_sha": "9c1f7d2ab84e5f6071829304a5b6c7d8e9f00112",
+            "fingerprint": "ab12" * 16,
+            "seconds": {"total": 41.7},
+        },
+        "published": {"changed": True, "digest": "3f9a" * 16, "version": version},
+        "interrupted": None,
         "drift": [] if succeeded else [{"host": "h9", "version": "0.0.9", "note": "not in scope; runs 0.0.9"}],
-        "stable_before": {"version": OLD, "digest": "77ab" * 16}, "balancers": ["haproxy app"],
-        "stable_after": {"version": version, "digest": "3f9a" * 16} if succeeded and not check else {"version": OLD, "digest": "77ab" * 16},
+        "stable_before": {"version": OLD, "digest": "77ab" * 16},
+        "balancers": ["haproxy app"],
+        "stable_after": {"version": version, "digest": "3f9a" * 16}
+        if succeeded and not check
+        else {"version": OLD, "digest": "77ab" * 16},
         "totals": {
-            "hosts": hosts, "batches": len(cut), "fetched_bytes": sum(r["fetched"] for r in every), "reused_bytes": sum(r["reused"] for r in every),
-            "outage_max": max([r["outage"] for r in every if r["outage"]], default=None), "cut": 0,
+            "hosts": hosts,
+            "batches": len(cut),
+            "fetched_bytes": sum(r["fetched"] for r in every),
+            "reused_bytes": sum(r["reused"] for r in every),
+            "outage_max": max([r["outage"] for r in every if r["outage"]], default=None),
+            "cut": 0,
         },
-        "batches": batches, "rows": every, "bake": bake,
-        "requests": None if check else {
-            "total": 20913, "errors": 0,
-            "hosts": {name: {"requests": 20913 // hosts, "responses_5xx": 0, "connect_errors": 0, "response_errors": 0} for name in names},
+        "batches": batches,
+        "rows": every,
+        "bake": bake,
+        "requests": None
+        if check
+        else {
+            "total": 20913,
+            "errors": 0,
+            "hosts": {
+                name: {"requests": 20913 // hosts, "responses_5xx": 0, "connect_errors": 0, "response_errors": 0}
+                for name in names
+            },
         },
-    }  # fmt: skip
+    }
 
 
 INTERRUPTED = {
-    "id": "20261122T164412Z-77aa01bc", "version": BROKEN, "by": "ann@laptop", "at": "2026-11-22T16:44:12Z",
-}  # fmt: skip
+    "id": "20261122T164412Z-77aa01bc",
+    "version": BROKEN,
+    "by": "ann@laptop",
+    "at": "2026-11-22T16:44:12Z",
+}
 
 
 def all_kinds() -> dict[str, dict[str, t.Any]]:

@@ -36,9 +36,19 @@ PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")
 NAME = "beacon"
 BAD = (
-    "never-healthy", "crash-loop", "exits-0", "flapping", "hangs-on-stop", "ignores-term", "wrong-abi", "missing-env", "port-in-use", "errors", "slow",
+    "never-healthy",
+    "crash-loop",
+    "exits-0",
+    "flapping",
+    "hangs-on-stop",
+    "ignores-term",
+    "wrong-abi",
+    "missing-env",
+    "port-in-use",
+    "errors",
+    "slow",
     "migration-fails",
-)  # fmt: skip
+)
 
 
 def build(place: Path, *versions: str) -> dict[str, Path]:
@@ -64,10 +74,16 @@ class Balancer:
         (directory / "haproxy.cfg").write_text(
             "global\n  stats socket %s mode 600 level admin\n"
             "defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  timeout check 3s\n  option httpchk GET /health\n"
-            "frontend front\n  bind 127.0.0.1:%d\n  default_backend app\nbackend app\n  retries 0\n%s" % (self.address, self.port, servers)
+            "frontend front\n  bind 127.0.0.1:%d\n  default_backend app\nbackend app\n  retries 0\n%s"
+            % (self.address, self.port, servers)
         )
         self._log = (directory / "log").open("w")
-        self._process = subprocess.Popen(["haproxy", "-f", str(directory / "haproxy.cfg"), "-db"], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(
+            ["haproxy", "-f", str(directory / "haproxy.cfg"), "-db"],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
         until(lambda: Path(self.address).exists(), "HAProxy does not start")
 
     def ask(self, command: str) -> str:
@@ -168,7 +184,9 @@ class Run:
 
 
 class Site:
-    def __init__(self, directory: Path, trees: t.Mapping[str, Path], hosts: t.Sequence[str] = ("a", "b", "c"), **variables: t.Any) -> None:
+    def __init__(
+        self, directory: Path, trees: t.Mapping[str, Path], hosts: t.Sequence[str] = ("a", "b", "c"), **variables: t.Any
+    ) -> None:
         self.directory, self.hosts = directory, list(hosts)
         directory.mkdir(parents=True, exist_ok=True)
         ports = free_ports(2 * len(hosts))
@@ -178,30 +196,55 @@ class Site:
         self.store = directory / "store"
         self.store.mkdir()
         self.inventory: dict[str, t.Any] = {
-            "all": {"vars": {
-                "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-                "beam_name": NAME, "beam_store": "file://%s" % self.store, "beam_manager": "daemon",
-                "beam_balancers": [{"kind": "haproxy", "address": self.balancer.address, "backends": ["app"]}],
-                "beam_batches": 1, "beam_min_healthy": len(hosts) - 1, "beam_drain_quiet": 0.3, "beam_drain_timeout": 10, "beam_join_timeout": 30,
-                "beam_stop_timeout": 4, "beam_boot_timeout": 20, "beam_lock_ttl": 5, "beam_wait": 60,
-                "beam_health": {
-                    "http": {
-                        "url": "http://127.0.0.1:{{ beam_port }}/health", "timeout": 3, "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+            "all": {
+                "vars": {
+                    "ansible_connection": "local",
+                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                    "beam_name": NAME,
+                    "beam_store": "file://%s" % self.store,
+                    "beam_manager": "daemon",
+                    "beam_balancers": [{"kind": "haproxy", "address": self.balancer.address, "backends": ["app"]}],
+                    "beam_batches": 1,
+                    "beam_min_healthy": len(hosts) - 1,
+                    "beam_drain_quiet": 0.3,
+                    "beam_drain_timeout": 10,
+                    "beam_join_timeout": 30,
+                    "beam_stop_timeout": 4,
+                    "beam_boot_timeout": 20,
+                    "beam_lock_ttl": 5,
+                    "beam_wait": 60,
+                    "beam_health": {
+                        "http": {
+                            "url": "http://127.0.0.1:{{ beam_port }}/health",
+                            "timeout": 3,
+                            "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+                        },
+                        "within": 8,
+                        "passes": 2,
+                        "interval": 0.2,
+                        "stable": 1,
                     },
-                    "within": 8, "passes": 2, "interval": 0.2, "stable": 1,
-                },
-                **variables,
-            }},
-            "beam": {"hosts": {
-                host: {
-                    "beam_base": str(self.bases[host]), "beam_port": self.ports[host], "beam_env": {"PORT": str(self.ports[host]), "BEACON_DRAIN_MS": "1000"},
-                    "service_node": "beacon_%s_%d@127.0.0.1" % (host, self.ports[host]), "service_dist_port": ports[len(hosts) + index],
-                } for index, host in enumerate(hosts)
-            }},
+                    **variables,
+                }
+            },
+            "beam": {
+                "hosts": {
+                    host: {
+                        "beam_base": str(self.bases[host]),
+                        "beam_port": self.ports[host],
+                        "beam_env": {"PORT": str(self.ports[host]), "BEACON_DRAIN_MS": "1000"},
+                        "service_node": "beacon_%s_%d@127.0.0.1" % (host, self.ports[host]),
+                        "service_dist_port": ports[len(hosts) + index],
+                    }
+                    for index, host in enumerate(hosts)
+                }
+            },
         }
         self.write(self.inventory)
         for tree in trees.values():
-            run_artifact({"store": "file://%s" % self.store, "state": "present", "name": NAME, "path": str(tree)}, False)
+            run_artifact(
+                {"store": "file://%s" % self.store, "state": "present", "name": NAME, "path": str(tree)}, False
+            )
         self.witness = Witness(self.balancer, self.bases)
 
     def write(self, inventory: t.Mapping[str, t.Any]) -> None:
@@ -210,13 +253,31 @@ class Site:
     def start(self, name: str, log: Path, *arguments: str, **variables: t.Any) -> subprocess.Popen[bytes]:
         """One ansible-playbook, in a session of its own."""
         environment = {
-            **os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"), "ANSIBLE_REMOTE_TEMP": str(self.directory / "tmp"), "ANSIBLE_RETRY_FILES_ENABLED": "false",
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
+            "ANSIBLE_REMOTE_TEMP": str(self.directory / "tmp"),
+            "ANSIBLE_RETRY_FILES_ENABLED": "false",
         }
-        argv = [str(PLAYBOOK), "-i", str(variables.pop("inventory", self.directory / "inventory.json")), "-e", json.dumps(variables)]
+        argv = [
+            str(PLAYBOOK),
+            "-i",
+            str(variables.pop("inventory", self.directory / "inventory.json")),
+            "-e",
+            json.dumps(variables),
+        ]
         with log.open("wb") as stream:
-            return subprocess.Popen([*argv, "alchemist.beam." + name, *arguments], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment,
-                                    start_new_session=True)
+            return subprocess.Popen(
+                [*argv, "alchemist.beam." + name, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=environment,
+                start_new_session=True,
+            )
 
     def play(self, name: str, *arguments: str, timeout: float = 400, **variables: t.Any) -> Run:
         log, report = self.directory / "play.log", self.directory / "report.json"

@@ -31,13 +31,27 @@ def lint(files: list[str]) -> list[Step]:
     """The steps of make lint whose answer these files can change; those that can take single files get these."""
     there = [name for name in files if (ROOT / name).exists()]
     tops = {name.split("/")[0] for name in files}
-    playbooks = [name for name in there if name.endswith(YAML) and name.split("/")[0] in ("roles", "playbooks", "examples", "meta", "tests", "changelogs")]
-    documented = [name for name in files if name.startswith(("plugins/", "roles/", "docs/", "meta/", "galaxy.yml")) and "module_utils" not in name]
+    playbooks = [
+        name
+        for name in there
+        if name.endswith(YAML)
+        and name.split("/")[0] in ("roles", "playbooks", "examples", "meta", "tests", "changelogs")
+    ]
+    documented = [
+        name
+        for name in files
+        if name.startswith(("plugins/", "roles/", "docs/", "meta/", "galaxy.yml")) and "module_utils" not in name
+    ]
     wanted = {
         "ruff": True,
+        "ruff format": True,
         "mypy": "plugins" in tops,
-        **{"mypy " + place: any(Path(name).parent == Path(place) for name in files) for place in ("tests/support", "tests/fleet/hosts", "tests/fleet")},
-        "ansible-lint": bool(playbooks), "ansible-lint roles": False,
+        **{
+            "mypy " + place: any(Path(name).parent == Path(place) for name in files)
+            for place in ("tests/support", "tests/fleet/hosts", "tests/fleet")
+        },
+        "ansible-lint": bool(playbooks),
+        "ansible-lint roles": False,
         "changelog": "changelogs" in tops,
         "docs": bool(documented),
         "licences": bool(there),
@@ -70,7 +84,14 @@ def units(files: list[str], until: float) -> list[Step]:
         return []
     options = [*SIDE_BY_SIDE, "-p", "pytest_until"]
     path = "%s:%s" % (ROOT / ".cache" / "live", ROOT / "tests" / "support")
-    step = pytest_step("units", BIN / "python", tests, options=options, env={"PYTHONPATH": path, "TESTS_UNTIL": "%f" % until}, timeout=90)
+    step = pytest_step(
+        "units",
+        BIN / "python",
+        tests,
+        options=options,
+        env={"PYTHONPATH": path, "TESTS_UNTIL": "%f" % until},
+        timeout=90,
+    )
     whole = step.count
 
     def count(outcome: Outcome) -> Count:
@@ -78,7 +99,10 @@ def units(files: list[str], until: float) -> list[Step]:
         late = [note for note in found.notes if REASON in note]
         notes = tuple(note for note in found.notes if note not in late)
         if late:
-            notes += ("NOT RUN: %d of %d tests had no time: `make unit` has them" % (len(late), found.passed + found.failed + found.skipped),)
+            notes += (
+                "NOT RUN: %d of %d tests had no time: `make unit` has them"
+                % (len(late), found.passed + found.failed + found.skipped),
+            )
         return Count(found.passed, found.failed, found.skipped - len(late), notes, found.tests)
 
     step.count = count

@@ -17,15 +17,44 @@ FLEET = ROOT / "tests" / "fleet"
 # Each module on real parts, and one true journey: from a commit by way of a build server and a bucket to three servers.
 FIRST: dict[str, tuple[str, ...]] = {
     "integration": (
-        "autoscaling", "balancer_member", "beam_info", "beam_migrate", "beam_restart", "bootstrap_bundle", "mix_release", "project_init", "release_artifact",
-        "release_channel", "release_install", "rollout", "store_check", "store_s3",
+        "autoscaling",
+        "balancer_member",
+        "beam_info",
+        "beam_migrate",
+        "beam_restart",
+        "bootstrap_bundle",
+        "mix_release",
+        "project_init",
+        "release_artifact",
+        "release_channel",
+        "release_install",
+        "rollout",
+        "store_check",
+        "store_s3",
     ),
     "fleet": ("test_journey",),
-}  # fmt: skip
+}
 # These begin first, so that none of them is left alone at the end.
 LONG: dict[str, tuple[str, ...]] = {
-    "integration": ("autoscaling", "autoscaling_rollout", "example_awx", "mix_release", "rollout", "rollout_faults", "rollout_lock"),
-    "fleet": ("test_blue_green", "test_bootstrap", "test_journey", "test_journey_scale", "test_rollout", "test_rollout_alb", "test_secrets", "test_zero"),
+    "integration": (
+        "autoscaling",
+        "autoscaling_rollout",
+        "example_awx",
+        "mix_release",
+        "rollout",
+        "rollout_faults",
+        "rollout_lock",
+    ),
+    "fleet": (
+        "test_blue_green",
+        "test_bootstrap",
+        "test_journey",
+        "test_journey_scale",
+        "test_rollout",
+        "test_rollout_alb",
+        "test_secrets",
+        "test_zero",
+    ),
 }
 WHICH = ("--first", "--rest")
 

@@ -45,13 +45,23 @@ def print_run(made: t.Mapping[str, t.Any]) -> None:
     print("\n%9s  %-12s step" % ("seconds", "part"))
     for part in made["parts"]:
         for step in sorted(part.get("steps", ()), key=lambda step: -step["seconds"]):
-            print("%9.1f  %-12s %s%s" % (step["seconds"], part["part"], step["name"], "  FAILED" if step["failed"] else ""))
+            print(
+                "%9.1f  %-12s %s%s"
+                % (step["seconds"], part["part"], step["name"], "  FAILED" if step["failed"] else "")
+            )
     print("\n%9s  the %d slowest tests (the first one of a file carries what the file sets up)" % ("seconds", SLOWEST))
     for seconds, part, name in slowest(made):
         print("%9.1f  %-12s %s" % (seconds, part, name[:120]))
     print("\n%-12s %9s %9s %8s %8s %8s" % ("part", "seconds", "cpu", "passed", "failed", "skipped"))
     for part in made["parts"]:
-        row = (part["part"], part["seconds"], part.get("cpu_seconds", 0), part["passed"], part["failed"], part["skipped"])
+        row = (
+            part["part"],
+            part["seconds"],
+            part.get("cpu_seconds", 0),
+            part["passed"],
+            part["failed"],
+            part["skipped"],
+        )
         print("%-12s %9.1f %9.1f %8d %8d %8d" % row)
         for note in part["notes"]:
             print("             ! %s" % note)
@@ -68,7 +78,10 @@ def total(names: t.Sequence[str]) -> int:
     for name in names:
         made = figures.get(name, {"passed": 0, "failed": 0, "not_run": [name], "seconds": 0.0})
         passed, failed = passed + made["passed"], failed + made["failed"]
-        print("%-12s %6.1f min%s" % (name, made["seconds"] / 60, "  NOT RUN: " + ", ".join(made["not_run"]) if made["not_run"] else ""))
+        print(
+            "%-12s %6.1f min%s"
+            % (name, made["seconds"] / 60, "  NOT RUN: " + ", ".join(made["not_run"]) if made["not_run"] else "")
+        )
     if not failed and not all(name in figures for name in names):
         failed = 1
     print("%d passed, %d failed" % (passed, failed), flush=True)

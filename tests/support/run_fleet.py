@@ -22,7 +22,12 @@ FLEET = ROOT / "tests" / "fleet" / "fleet"
 def missing() -> str:
     """Why this machine cannot carry the hosts, or nothing."""
     asked = subprocess.run(
-        [str(FLEET), "check"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        [str(FLEET), "check"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     return "" if asked.returncode == 0 else asked.stdout.strip()
 
@@ -38,7 +43,10 @@ def hosts(words: list[str]) -> tuple[list[Step], list[str]]:
         setup("packages")
     why = missing()
     if not why:
-        return [pytest_step(name, BIN / "python", ["tests/fleet/%s.py" % name], timeout=1800) for name in choose("fleet", words)], []
+        return [
+            pytest_step(name, BIN / "python", ["tests/fleet/%s.py" % name], timeout=1800)
+            for name in choose("fleet", words)
+        ], []
     note = "NOT TESTED: no systemd hosts on this machine: %s" % why
     return [Step("fleet", ["sh", "-c", 'echo "$0"; exit 1', note])] if mode == "required" else [], [note]
 

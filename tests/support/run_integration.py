@@ -29,7 +29,9 @@ S3_SERVER = ROOT / "tests" / "support" / "s3_server.py"
 
 def s3(word: str, directory: Path) -> str:
     argv = [str(BIN / "python"), str(S3_SERVER), word, "--dir", str(directory)]
-    return subprocess.run(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run(
+        argv, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 def s3_environment(directory: Path) -> dict[str, str]:
@@ -41,14 +43,22 @@ def s3_environment(directory: Path) -> dict[str, str]:
 def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     output = scratch / target.name
     output.mkdir()
-    env = {**env, "OUTPUT_DIR": str(output), "ANSIBLE_ROLES_PATH": str(TARGETS), "ANSIBLE_LOCAL_TEMP": str(output / ".ansible"), "TMPDIR": str(output)}
+    env = {
+        **env,
+        "OUTPUT_DIR": str(output),
+        "ANSIBLE_ROLES_PATH": str(TARGETS),
+        "ANSIBLE_LOCAL_TEMP": str(output / ".ansible"),
+        "TMPDIR": str(output),
+    }
 
     def count(outcome: Outcome) -> Count:
         """The target is one test; of one that runs pytest, each test counts, and its skips are named. One that runs it twice writes a second report."""
         reports = list(output.glob("pytest-*.xml"))
         counted = sum(map(count_report, reports), Count()) if reports else Count(passed=int(outcome.returncode == 0))
         if outcome.returncode != 0 or counted.failed:
-            kept = Count(failed=int(counted.failed == 0), notes=("what %s wrote is kept in %s" % (target.name, output),))
+            kept = Count(
+                failed=int(counted.failed == 0), notes=("what %s wrote is kept in %s" % (target.name, output),)
+            )
             return counted + kept
         shutil.rmtree(output, ignore_errors=True)
         return counted
@@ -56,14 +66,31 @@ def target_step(target: Path, env: dict[str, str], scratch: Path) -> Step:
     if (target / "runme.sh").exists():
         env["PYTEST_ADDOPTS"] = "--junitxml=%s" % (output / "pytest-report.xml")
         return Step(target.name, ["bash", str(target / "runme.sh")], cwd=target, env=env, timeout=1500, count=count)
-    play = [{"name": target.name, "hosts": "testhost", "gather_facts": True, "roles": [target.name], "vars": {"output_dir": str(output)}}]
+    play = [
+        {
+            "name": target.name,
+            "hosts": "testhost",
+            "gather_facts": True,
+            "roles": [target.name],
+            "vars": {"output_dir": str(output)},
+        }
+    ]
     playbook = output / (target.name + ".yml")
     playbook.write_text(json.dumps(play), encoding="utf-8")
     inventory = output / "inventory.yml"
     host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     inventory.write_text(json.dumps({"all": {"hosts": {"testhost": host}}}), encoding="utf-8")
-    show = "" if os.environ.get("VERBOSE") else "^(fatal|failed|TASK|PLAY RECAP|.*(ERROR|Error|error|msg|why|hint|assert))"
-    return Step(target.name, [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)], env=env, timeout=1500, count=count, show=show)
+    show = (
+        "" if os.environ.get("VERBOSE") else "^(fatal|failed|TASK|PLAY RECAP|.*(ERROR|Error|error|msg|why|hint|assert))"
+    )
+    return Step(
+        target.name,
+        [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)],
+        env=env,
+        timeout=1500,
+        count=count,
+        show=show,
+    )
 
 
 @contextlib.contextmanager
@@ -78,12 +105,17 @@ def real_parts(words: list[str]) -> t.Iterator[tuple[list[Step], list[str]]]:
         targets.append(TARGETS / name)
     python39 = CACHE / "pythons" / "python3.9"
     if not python39.exists():
-        notes.append("NOT TESTED: no Python 3.9 on this machine: targets that install as a server would use the controller's Python")
+        notes.append(
+            "NOT TESTED: no Python 3.9 on this machine: targets that install as a server would use the controller's Python"
+        )
     scratch = Path(tempfile.mkdtemp(prefix="beam-integration-"))
     server = scratch / "s3"
     s3("start", server)
     try:
-        env = {**s3_environment(server), "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python")}
+        env = {
+            **s3_environment(server),
+            "PYTHON39": str(python39.resolve()) if python39.exists() else str(BIN / "python"),
+        }
         yield [target_step(target, env, scratch) for target in targets], notes
     finally:
         s3("stop", server)

@@ -16,7 +16,9 @@ def ansible_lint() -> list[Step]:
     """It uses one core, and takes the longest: the roles beside all else. What is excluded on the command line is instead of what its configuration says."""
     argv = [str(BIN / "ansible-lint"), "--offline", "--profile", "production", "--exclude"]
     never = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))["exclude_paths"]
-    others = sorted("%s/" % path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("roles", ".git"))
+    others = sorted(
+        "%s/" % path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("roles", ".git")
+    )
     # Each has a home of its own: at its end it removes the modules that it made up there, which the other one may still need.
     return [
         Step(name, [*argv, *never, *excluded], env={"ANSIBLE_HOME": str(CACHE / name.replace(" ", "-"))})
@@ -27,28 +29,51 @@ def ansible_lint() -> list[Step]:
 def steps() -> list[Step]:
     found = [
         Step("ruff", [str(BIN / "ruff"), "check", "."]),
+        Step("ruff format", [str(BIN / "ruff"), "format", "--check", "."]),
         Step(
             "mypy",
-            [str(BIN / "mypy"), "--config-file", str(ROOT / "pyproject.toml"), "-p", "ansible_collections.alchemist.beam.plugins"],
+            [
+                str(BIN / "mypy"),
+                "--config-file",
+                str(ROOT / "pyproject.toml"),
+                "-p",
+                "ansible_collections.alchemist.beam.plugins",
+            ],
             cwd=LIVE,
         ),
         # These are scripts with modules beside them, not packages: each directory is its own import path.
         *(
             Step(
                 "mypy " + name,
-                [str(BIN / "mypy"), "--config-file", str(ROOT / "pyproject.toml"), *sorted(str(path) for path in (ROOT / name).glob("*.py"))],
+                [
+                    str(BIN / "mypy"),
+                    "--config-file",
+                    str(ROOT / "pyproject.toml"),
+                    *sorted(str(path) for path in (ROOT / name).glob("*.py")),
+                ],
                 env={"MYPYPATH": "%s:%s" % (ROOT / name, ROOT / "tests" / "support")},
             )
             for name in ("tests/support", "tests/fleet/hosts", "tests/fleet")
         ),
         *ansible_lint(),
         Step("changelog", [str(BIN / "antsibull-changelog"), "lint"]),
-        Step("docs", [str(BIN / "antsibull-docs"), "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all", "."]),
+        Step(
+            "docs",
+            [
+                str(BIN / "antsibull-docs"),
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--validate-collection-refs=all",
+                ".",
+            ],
+        ),
         Step("licences", [str(BIN / "reuse"), "lint", "--lines"]),
     ]
     playbooks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "playbooks").glob("*.yml"))
     if playbooks:
-        found.append(Step("playbook syntax", [str(BIN / "ansible-playbook"), "-i", "localhost,", "--syntax-check", *playbooks]))
+        found.append(
+            Step("playbook syntax", [str(BIN / "ansible-playbook"), "-i", "localhost,", "--syntax-check", *playbooks])
+        )
     return found
 
 

@@ -42,7 +42,15 @@ def sanity_step(name: str, venv: str, *pythons: Path, copy: str = "", home: str 
     places = [CACHE / venv / "bin", *pythons, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     env = {"HOME": str(home_directory), "PATH": ":".join(map(str, places))}
     argv = [str(CACHE / venv / "bin" / "ansible-test"), "sanity", "--color", "no"]
-    return Step(name, argv, cwd=place / "ansible_collections" / "alchemist" / "beam", env=env, count=count_sanity, timeout=1500, show="^(ERROR|FATAL|WARNING)")
+    return Step(
+        name,
+        argv,
+        cwd=place / "ansible_collections" / "alchemist" / "beam",
+        env=env,
+        count=count_sanity,
+        timeout=1500,
+        show="^(ERROR|FATAL|WARNING)",
+    )
 
 
 def main() -> int:

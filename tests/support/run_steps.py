@@ -70,7 +70,11 @@ class Step:
 
 def environment(extra: t.Mapping[str, str] | None = None) -> dict[str, str]:
     """The caller's environment, without what would make Ansible or Python behave differently on another desk."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON", "PYTEST_", "AWS_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "PYTHON", "PYTEST_", "AWS_"))
+    }
     kept.update(
         PATH="%s:%s:%s" % (BIN, CACHE / "pythons", os.environ.get("PATH", "/usr/bin:/bin")),
         ANSIBLE_COLLECTIONS_PATH=str(LIVE),
@@ -88,9 +92,16 @@ def environment(extra: t.Mapping[str, str] | None = None) -> dict[str, str]:
 def execute(step: Step) -> Outcome:
     """In a process group of its own, so that a step that runs over its time is ended with all that it started."""
     process = subprocess.Popen(
-        step.argv, cwd=step.cwd, env=environment(step.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", start_new_session=True,
-    )  # fmt: skip
+        step.argv,
+        cwd=step.cwd,
+        env=environment(step.env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
         output, _nothing = process.communicate(timeout=step.timeout)
     except subprocess.TimeoutExpired:
@@ -131,7 +142,10 @@ def _run_one(part: str, step: Step) -> tuple[float, Count]:
 
 def _print_row(part: str, name: str, seconds: float, count: Count) -> None:
     state = "FAILED" if count.failed else "ok"
-    print("%-7s %-11s %-28s %6.1f s  %d passed, %d failed" % (state, part, name, seconds, count.passed, count.failed), flush=True)
+    print(
+        "%-7s %-11s %-28s %6.1f s  %d passed, %d failed" % (state, part, name, seconds, count.passed, count.failed),
+        flush=True,
+    )
 
 
 def _what_failed(step: Step, output: str) -> list[str]:
@@ -156,7 +170,12 @@ def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequ
     if total.passed == 0 and total.failed == 0:
         print("FAILED  %s: no test ran" % part, flush=True)
         total += Count(failed=1)
-    write_result(part, total, time.monotonic() - began, [(step.name, seconds, count.failed) for step, (seconds, count) in zip(steps, done)])
+    write_result(
+        part,
+        total,
+        time.monotonic() - began,
+        [(step.name, seconds, count.failed) for step, (seconds, count) in zip(steps, done)],
+    )
     if BRIEF:
         _print_row(part, "", time.monotonic() - began, total)
     return 1 if total.failed else 0
@@ -168,12 +187,15 @@ def write_result(part: str, count: Count, seconds: float, steps: t.Sequence[tupl
     results.mkdir(parents=True, exist_ok=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     document = {
-        "passed": count.passed, "failed": count.failed, "skipped": count.skipped,
+        "passed": count.passed,
+        "failed": count.failed,
+        "skipped": count.skipped,
         "notes": list(dict.fromkeys(count.notes)),  # the same test is skipped on each Python
-        "seconds": round(seconds, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "steps": [{"name": name, "seconds": round(length, 1), "failed": failed} for name, length, failed in steps],
         "slowest": [[round(length, 2), name] for length, name in sorted(count.tests, reverse=True)[:20]],
-    }  # fmt: skip
+    }
     (results / (part + ".json")).write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 
@@ -208,7 +230,9 @@ def count_report(report: Path) -> Count:
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         skipped = case.find("skipped")
         # A file's first test carries what the fixtures of the whole file took.
-        tests.append((float(case.get("time", 0)), "%s::%s" % (case.get("classname", "").rpartition(".")[2], case.get("name"))))
+        tests.append(
+            (float(case.get("time", 0)), "%s::%s" % (case.get("classname", "").rpartition(".")[2], case.get("name")))
+        )
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skipped is not None:

@@ -19,7 +19,10 @@ from run_figures import forget, print_run, remember, total
 from run_steps import CACHE, ROOT, setup
 
 # The cheapest first: whoever broke a line's style does not wait for a fleet to hear of it. The first part that fails ends the run.
-RUNS: dict[str, tuple[tuple[str, ...], ...]] = {"test": (("lint",), ("sanity",), ("unit",), ("real", "--first")), "test-fleet": (("real", "--rest"),)}
+RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "test": (("lint",), ("sanity",), ("unit",), ("real", "--first")),
+    "test-fleet": (("real", "--rest"),),
+}
 
 
 def run_one(part: str, *words: str) -> dict[str, t.Any]:
@@ -50,9 +53,11 @@ def run(name: str) -> int:
         parts.append(run_one(*words))
     made = {
         "seconds": round(time.monotonic() - began, 1),
-        "passed": sum(part["passed"] for part in parts), "failed": sum(part["failed"] for part in parts),
-        "not_run": [words[0] for words in left], "parts": parts,
-    }  # fmt: skip
+        "passed": sum(part["passed"] for part in parts),
+        "failed": sum(part["failed"] for part in parts),
+        "not_run": [words[0] for words in left],
+        "parts": parts,
+    }
     remember(name, made)
     print_run(made)
     return 1 if made["failed"] or not made["passed"] else 0

@@ -20,17 +20,35 @@ def main() -> int:
     setup("venv")
     setup("live")
     notes = []
-    steps: list[Step] = [pytest_step("ansible-core 2.19", BIN / "python", ["tests/unit"], timeout=900, options=SIDE_BY_SIDE)]
+    steps: list[Step] = [
+        pytest_step("ansible-core 2.19", BIN / "python", ["tests/unit"], timeout=900, options=SIDE_BY_SIDE)
+    ]
     if setup("venv39") == 0:
         if (ROOT / SERVER_SIDE).exists():
-            steps.append(pytest_step("Python 3.9", CACHE / "venv39" / "bin" / "python", [SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE))
+            steps.append(
+                pytest_step(
+                    "Python 3.9", CACHE / "venv39" / "bin" / "python", [SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE
+                )
+            )
     else:
-        notes.append("NOT TESTED: no Python 3.9 on this machine: what runs on servers was not tried on the oldest Python that it supports")
+        notes.append(
+            "NOT TESTED: no Python 3.9 on this machine: what runs on servers was not tried on the oldest Python that it supports"
+        )
     if setup("venv221") == 0:
         # The third of three long steps would be alone at the end, so it is two.
         newest = CACHE / "venv221" / "bin" / "python"
-        steps.append(pytest_step("ansible-core 2.21, servers' part", newest, [SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE))
-        steps.append(pytest_step("ansible-core 2.21, the rest", newest, ["tests/unit", "--ignore=" + SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE))
+        steps.append(
+            pytest_step("ansible-core 2.21, servers' part", newest, [SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE)
+        )
+        steps.append(
+            pytest_step(
+                "ansible-core 2.21, the rest",
+                newest,
+                ["tests/unit", "--ignore=" + SERVER_SIDE],
+                timeout=900,
+                options=SIDE_BY_SIDE,
+            )
+        )
     else:
         notes.append("NOT TESTED: ansible-core 2.21 needs Python 3.12 or newer, and none is on this machine")
     return run_part("unit", steps, notes=notes)

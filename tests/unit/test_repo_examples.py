@@ -61,7 +61,12 @@ def test_a_survey_asks_for_options_of_roles(documented: t.Any, path: Path) -> No
         assert options, "%s: no option of a role is set by %s" % (path.name, question["variable"])
         for name, option in options.items():
             kind = option.get("type", "str")
-            assert kind in TAKEN_BY[question["type"]], "%s: an answer of type %s does not fit %s, which is %s" % (path.name, question["type"], name, kind)
+            assert kind in TAKEN_BY[question["type"]], "%s: an answer of type %s does not fit %s, which is %s" % (
+                path.name,
+                question["type"],
+                name,
+                kind,
+            )
             if question["type"] == "multiplechoice" and kind == "str" and "choices" in option:
                 assert set(choices(question)) <= set(option["choices"]), "%s: %s" % (path.name, name)
             if kind == "bool":
@@ -79,7 +84,11 @@ def test_awx_would_take_the_survey(path: Path) -> None:
         if question["type"] in ("text", "textarea"):
             assert isinstance(default, str) and question["min"] <= len(default) <= question["max"]
         elif question["type"] == "integer":
-            assert isinstance(default, int) and not isinstance(default, bool) and question["min"] <= default <= question["max"]
+            assert (
+                isinstance(default, int)
+                and not isinstance(default, bool)
+                and question["min"] <= default <= question["max"]
+            )
         elif question["type"] == "multiplechoice":
             assert default in choices(question) and all(isinstance(c, str) and c for c in choices(question))
         else:
@@ -98,7 +107,8 @@ OFFERED = re.compile(r"\s*-?\s*(?:ansible\.builtin\.)?(?:hosts|include|import_pl
 
 def test_awx_offers_the_playbooks_and_nothing_else() -> None:
     offered = {
-        path.relative_to(AWX) for path in [*AWX.rglob("*.yml"), *AWX.rglob("*.yaml")]
+        path.relative_to(AWX)
+        for path in [*AWX.rglob("*.yml"), *AWX.rglob("*.yaml")]
         if any(OFFERED.match(line) for line in path.read_text(encoding="utf-8").splitlines())
     }
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
@@ -106,7 +116,17 @@ def test_awx_offers_the_playbooks_and_nothing_else() -> None:
         assert path.parent == Path("."), "%s is no playbook" % path
         imported = [play["ansible.builtin.import_playbook"] for play in load(AWX / path)]
         assert imported and {name.removeprefix("alchemist.beam.") for name in imported} <= playbooks, path
-    assert {path.stem for path in offered} >= {"setup", "deploy", "rollout", "rollback", "restart", "status", "stop", "unlock", "converge"}
+    assert {path.stem for path in offered} >= {
+        "setup",
+        "deploy",
+        "rollout",
+        "rollback",
+        "restart",
+        "status",
+        "stop",
+        "unlock",
+        "converge",
+    }
     assert {path.stem for path in SURVEYS} <= {path.stem for path in offered}
 
 
@@ -124,9 +144,17 @@ def test_the_user_data_is_what_the_oldest_cloud_init_takes() -> None:
     stage = data["cloud_final_modules"]
     assert stage.index("scripts-user") < stage.index("ansible"), "runcmd installs what the playbook needs"
     ansible = data["ansible"]
-    assert ansible["install_method"] == "pip" and re.fullmatch(r"[a-z-]+==[0-9.]+", ansible["package_name"]), "one argument of pip"
-    assert isinstance(ansible["pull"], dict) and ansible["pull"]["url"] and (AUTOSCALING / ansible["pull"]["playbook_name"]).exists()
-    (path,) = (item["path"] for item in data["write_files"] if item["path"] == ansible["pull"]["extra_vars"].removeprefix("@"))
+    assert ansible["install_method"] == "pip" and re.fullmatch(r"[a-z-]+==[0-9.]+", ansible["package_name"]), (
+        "one argument of pip"
+    )
+    assert (
+        isinstance(ansible["pull"], dict)
+        and ansible["pull"]["url"]
+        and (AUTOSCALING / ansible["pull"]["playbook_name"]).exists()
+    )
+    (path,) = (
+        item["path"] for item in data["write_files"] if item["path"] == ansible["pull"]["extra_vars"].removeprefix("@")
+    )
     variables = yaml.safe_load(next(item["content"] for item in data["write_files"] if item["path"] == path))
     assert {"beam_name", "beam_store"} <= set(variables)
 

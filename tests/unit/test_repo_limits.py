@@ -16,11 +16,23 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 WAITS = {"communicate", "wait", "join", "result"}  # for ever, where they are given nothing
 RUNS = {"subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output"}
 NETWORK = {
-    "urlopen", "open_url", "fetch_url", "create_connection", "getaddrinfo", "gethostbyname", "getfqdn", "HTTPConnection", "HTTPSConnection", "create_client",
-}  # fmt: skip
+    "urlopen",
+    "open_url",
+    "fetch_url",
+    "create_connection",
+    "getaddrinfo",
+    "gethostbyname",
+    "getfqdn",
+    "HTTPConnection",
+    "HTTPSConnection",
+    "create_client",
+}
 BOUNDED = {
     ("_aws.py", "create_client"): "its callers have a Limit, which guard_connections holds its connections to",
-    ("_bootstrap/first_boot.py", "HTTPConnection"): "it stands alone, and leaves the thread that asks to itself when the time is over",
+    (
+        "_bootstrap/first_boot.py",
+        "HTTPConnection",
+    ): "it stands alone, and leaves the thread that asks to itself when the time is over",
     ("_bootstrap/first_boot.py", "HTTPSConnection"): "the same",
     ("_deadline.py", "HTTPConnection"): "this is the one that keeps to the limit around",
     ("_deadline.py", "HTTPSConnection"): "the same",
@@ -58,11 +70,16 @@ def test_each_wait_has_a_limit() -> None:
 @pytest.mark.parametrize(
     ("source", "names"),
     [
-        ("child.wait()", ["wait"]), ("child.wait(3)", []), ("child.communicate(timeout=3)", []), ("' '.join(words)", []),
-        ("subprocess.run(words)", ["run"]), ("subprocess.run(words, timeout=3)", []),
-        ("fcntl.flock(handle, fcntl.LOCK_EX)", ["flock"]), ("fcntl.flock(handle, kind | fcntl.LOCK_NB)", []),
+        ("child.wait()", ["wait"]),
+        ("child.wait(3)", []),
+        ("child.communicate(timeout=3)", []),
+        ("' '.join(words)", []),
+        ("subprocess.run(words)", ["run"]),
+        ("subprocess.run(words, timeout=3)", []),
+        ("fcntl.flock(handle, fcntl.LOCK_EX)", ["flock"]),
+        ("fcntl.flock(handle, kind | fcntl.LOCK_NB)", []),
         ("urllib.request.urlopen(url, timeout=3)", ["urlopen"]),  # each byte would have three seconds
     ],
-)  # fmt: skip
+)
 def test_what_counts_as_a_wait(source: str, names: list[str]) -> None:
     assert list(unbounded(source)) == names

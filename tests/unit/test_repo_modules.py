@@ -16,13 +16,19 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 NAMES = [path.stem for path in MODULES]
-GROUPS: dict[str, list[str]] = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["action_groups"]
+GROUPS: dict[str, list[str]] = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))[
+    "action_groups"
+]
 
 # What each may use, and the leaves beside it that these are made of; only _ansible knows Ansible.
 LEAVES = {"_errors", "_deadline", "_flock", "_json", "_mask", "_notes", "_ours", "_proc", "_tree"}
 PARTS = {
-    "_aws.py": {"_deadline"}, "_flock.py": {"_proc"}, "_mask.py": {"_mask_forms", "_mask_shapes"}, "_mask_forms.py": {"_json"},
-    "_mask_shapes.py": {"_mask_forms"}, "_ansible.py": {"_mask", "_mask_shapes"},
+    "_aws.py": {"_deadline"},
+    "_flock.py": {"_proc"},
+    "_mask.py": {"_mask_forms", "_mask_shapes"},
+    "_mask_forms.py": {"_json"},
+    "_mask_shapes.py": {"_mask_forms"},
+    "_ansible.py": {"_mask", "_mask_shapes"},
 }
 # Package of module_utils -> the packages that it may use.
 MAY_USE = {
@@ -45,7 +51,11 @@ def constants(path: Path) -> dict[str, str]:
     """DOCUMENTATION, EXAMPLES and RETURN, without importing the module."""
     found = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        ):
             found[node.targets[0].id] = node.value.value
     return found
 
@@ -99,14 +109,21 @@ def imports(path: Path) -> t.Iterator[str]:
 UTILS = sorted((ROOT / "plugins" / "module_utils").rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", UTILS, ids=[str(path.relative_to(ROOT / "plugins" / "module_utils")) for path in UTILS])
+@pytest.mark.parametrize(
+    "path", UTILS, ids=[str(path.relative_to(ROOT / "plugins" / "module_utils")) for path in UTILS]
+)
 def test_module_utils_depend_downwards_only(path: Path) -> None:
     parts = path.relative_to(ROOT / "plugins" / "module_utils").parts
     used = set(imports(path))
     if parts[0] != "_ansible.py":
-        assert not [name for name in used if name.split(".")[0] in ("ansible", "ansible_collections")], "only _ansible.py knows Ansible"
+        assert not [name for name in used if name.split(".")[0] in ("ansible", "ansible_collections")], (
+            "only _ansible.py knows Ansible"
+        )
     own = {name.split(".")[1] for name in used if name.startswith(".")}
     if len(parts) == 1:
         assert own <= {"_errors"} | PARTS.get(parts[0], set())
     else:
-        assert own <= {parts[0], "_aws", *LEAVES} | MAY_USE[parts[0]], "%s may use %s" % (parts[0], sorted(MAY_USE[parts[0]]))
+        assert own <= {parts[0], "_aws", *LEAVES} | MAY_USE[parts[0]], "%s may use %s" % (
+            parts[0],
+            sorted(MAY_USE[parts[0]]),
+        )

@@ -27,7 +27,9 @@ def options(role: Path) -> dict[str, dict[str, t.Any]]:
     found: dict[str, dict[str, t.Any]] = {}
     for entry in load(role / "meta" / "argument_specs.yml")["argument_specs"].values():
         for name, option in entry.get("options", {}).items():
-            assert name not in found or found[name].get("default") == option.get("default"), "%s: two defaults for %s" % (role.name, name)
+            assert name not in found or found[name].get("default") == option.get("default"), (
+                "%s: two defaults for %s" % (role.name, name)
+            )
             found[name] = option
     return found
 
@@ -60,7 +62,11 @@ def test_defaults_are_those_of_the_argument_specs(role: Path) -> None:
     # A default that is made of other variables may be told in words.
     silent = [name for name, value in defaults.items() if name not in documented and "{{" not in str(value)]
     assert not silent
-    different = {name: (defaults[name], said) for name, said in documented.items() if said not in (defaults[name], fallback(defaults[name]))}
+    different = {
+        name: (defaults[name], said)
+        for name, said in documented.items()
+        if said not in (defaults[name], fallback(defaults[name]))
+    }
     assert not different
 
 
@@ -84,13 +90,16 @@ def test_fallback_of_a_template(value: t.Any, expected: t.Any) -> None:
 def test_a_yes_or_no_may_be_a_text(role: Path) -> None:
     """-e and the surveys of AWX bring `false` as a text, which is true in a template. What a module is given alone, the module reads."""
     flags = [name for name, option in options(role).items() if option["type"] == "bool"]
-    files = [path for kind in ("tasks", "vars", "defaults", "templates", "handlers") for path in (role / kind).glob("*")]
+    files = [
+        path for kind in ("tasks", "vars", "defaults", "templates", "handlers") for path in (role / kind).glob("*")
+    ]
     trusting = [
         "%s:%d: %s" % (path.name, number, line.strip())
         for path in files
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         for name in flags
-        if re.search(r"\b%s\b(?! \| bool)" % name, re.sub(r'^\s*(- )?\w+: "?(\{\{ \w+ \}\}"?$)?', "", line)) and not re.match(r"\s*(- )?%s:" % name, line)
+        if re.search(r"\b%s\b(?! \| bool)" % name, re.sub(r'^\s*(- )?\w+: "?(\{\{ \w+ \}\}"?$)?', "", line))
+        and not re.match(r"\s*(- )?%s:" % name, line)
     ]
     assert not trusting
 
@@ -119,9 +128,19 @@ def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
 
     tasks = load(next(role for role in ROLES if role.name == "rollout") / "tasks" / "stage.yml")
     forgotten = set(tasks[0]["ansible.builtin.set_fact"])
-    assert set(REGISTERS) <= forgotten and {
-        "rollout_confirmed", "rollout_hook_error", "rollout_back_hook_error", "rollout_gave_way", "rollout_opened", "rollout_candidate", "rollout_promoted",
-    } <= forgotten  # fmt: skip
+    assert (
+        set(REGISTERS) <= forgotten
+        and {
+            "rollout_confirmed",
+            "rollout_hook_error",
+            "rollout_back_hook_error",
+            "rollout_gave_way",
+            "rollout_opened",
+            "rollout_candidate",
+            "rollout_promoted",
+        }
+        <= forgotten
+    )
 
 
 # A task that is skipped overwrites its register, so that two tasks of one name forget what the first one said. These may, because:
@@ -146,7 +165,11 @@ def registers(tasks: t.Any) -> t.Iterator[str]:
 
 @pytest.mark.parametrize("strategy", EITHER)
 def test_no_two_tasks_of_a_host_register_the_same(strategy: str) -> None:
-    files = [path for path in (ROOT / "roles" / "rollout" / "tasks").glob("*.yml") if path.name not in EITHER[strategy] | ALONE]
+    files = [
+        path
+        for path in (ROOT / "roles" / "rollout" / "tasks").glob("*.yml")
+        if path.name not in EITHER[strategy] | ALONE
+    ]
     found: dict[str, list[str]] = {}
     for path in sorted(files):
         for name in registers(load(path)):
@@ -163,7 +186,13 @@ def test_a_playbook_does_nothing_before_it_has_looked_for_what_nothing_reads(pla
         if "ansible.builtin.import_playbook" in play:
             return  # that one looks
         for task in play["tasks"]:
-            if "alchemist.beam.settings_check" in task or task.get("ansible.builtin.import_role", {}).get("tasks_from") == "settings":
+            if (
+                "alchemist.beam.settings_check" in task
+                or task.get("ansible.builtin.import_role", {}).get("tasks_from") == "settings"
+            ):
                 return
-            assert task["ansible.builtin.import_role"]["tasks_from"] == "members", "%s: %s" % (playbook.name, task["name"])
+            assert task["ansible.builtin.import_role"]["tasks_from"] == "members", "%s: %s" % (
+                playbook.name,
+                task["name"],
+            )
     raise AssertionError("%s never looks" % playbook.name)

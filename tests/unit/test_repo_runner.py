@@ -35,11 +35,19 @@ GOOD = 'Running sanity test "compile" on Python 3.9\nRunning sanity test "import
         (0, "WARNING: All targets skipped.\n", 0, 1),
         (0, GOOD + "WARNING: All targets skipped.\n", 0, 1),
         (0, "", 0, 1),
-        (1, GOOD + "FATAL: The 1 sanity test(s) listed below (out of 3) failed. See error output above for details.\npylint\n", 2, 1),
+        (
+            1,
+            GOOD
+            + "FATAL: The 1 sanity test(s) listed below (out of 3) failed. See error output above for details.\npylint\n",
+            2,
+            1,
+        ),
         (1, GOOD + "Traceback (most recent call last):\n", 2, 1),
     ],
 )
-def test_count_of_sanity_tests(support: t.Callable[[str], t.Any], code: int, output: str, passed: int, failed: int) -> None:
+def test_count_of_sanity_tests(
+    support: t.Callable[[str], t.Any], code: int, output: str, passed: int, failed: int
+) -> None:
     steps = support("run_steps")
     count = support("run_sanity").count_sanity(steps.Outcome(code, output))
     assert (count.passed, count.failed) == (passed, failed)
@@ -83,7 +91,9 @@ def test_a_step_over_its_time_is_ended_with_what_it_started(steps: t.Any) -> Non
 def test_skips_are_named(steps: t.Any, tmp_path: Path) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no such tool here')\n")
-    step = steps.pytest_step("skips", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"])
+    step = steps.pytest_step(
+        "skips", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"]
+    )
     step.cwd = tmp_path
     count = step.count(steps.execute(step))
     assert (count.passed, count.failed, count.skipped) == (1, 0, 1)
@@ -102,7 +112,9 @@ def test_a_brief_run_says_what_failed_and_little_else(
 ) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("def test_a(): pass\ndef test_b(): assert 1 == 2\n")
-    failing = steps.pytest_step("failing", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"])
+    failing = steps.pytest_step(
+        "failing", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"]
+    )
     failing.cwd = tmp_path
     monkeypatch.setattr(steps, "BRIEF", True)
     assert steps.run_part("part", [steps.Step("good", ["true"], cwd=Path("/")), failing]) == 1
@@ -115,12 +127,17 @@ def test_a_brief_run_says_what_failed_and_little_else(
 def test_a_part_tells_its_steps_and_its_slowest_tests(steps: t.Any, tmp_path: Path) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("import time\ndef test_a(): pass\ndef test_slow(): time.sleep(0.2)\n")
-    step = steps.pytest_step("timed", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"])
+    step = steps.pytest_step(
+        "timed", Path(sys.executable), [str(test)], options=["--rootdir", str(tmp_path), "-c", "/dev/null"]
+    )
     step.cwd = tmp_path
     assert steps.run_part("part", [step, steps.Step("bad", ["false"], cwd=Path("/"))]) == 1
     result = json.loads((steps.CACHE / "results" / "part.json").read_text())
     assert [(line["name"], line["failed"]) for line in result["steps"]] == [("timed", 0), ("bad", 1)]
-    assert result["slowest"][0][1] == "test_it::test_slow" and 0.2 <= result["slowest"][0][0] <= result["steps"][0]["seconds"] <= result["seconds"] + 0.1
+    assert (
+        result["slowest"][0][1] == "test_it::test_slow"
+        and 0.2 <= result["slowest"][0][0] <= result["steps"][0]["seconds"] <= result["seconds"] + 0.1
+    )
 
 
 @pytest.mark.parametrize("part", ["integration", "fleet"])
@@ -128,7 +145,12 @@ def test_nothing_is_dropped_between_the_two_runs(support: t.Callable[[str], t.An
     """What is on the disk is run by exactly one of `make test` and `make test-fleet`, as the two call it."""
     choice = support("run_choice")
     runs = support("run_test").RUNS
-    taken = [name for words in (*runs["test"], *runs["test-fleet"]) if words[0] == "real" for name in choice.choose(part, words[1:])]
+    taken = [
+        name
+        for words in (*runs["test"], *runs["test-fleet"])
+        if words[0] == "real"
+        for name in choice.choose(part, words[1:])
+    ]
     if part == "fleet":
         there = {path.stem for path in (SUPPORT.parent / "fleet").glob("test_*.py")}
     else:
@@ -172,9 +194,19 @@ def run(support: t.Callable[[str], t.Any], steps: t.Any, monkeypatch: pytest.Mon
     (tmp_path / "results").mkdir()
 
     def script(part: str, passed: int, failed: int, code: int) -> None:
-        made = {"passed": passed, "failed": failed, "skipped": 0, "notes": [], "steps": [], "slowest": [[1.5, part + "::test_it"]], "cpu_seconds": 0}
+        made = {
+            "passed": passed,
+            "failed": failed,
+            "skipped": 0,
+            "notes": [],
+            "steps": [],
+            "slowest": [[1.5, part + "::test_it"]],
+            "cpu_seconds": 0,
+        }
         text = "import json, pathlib, sys\npathlib.Path(%r).write_text(json.dumps(%r))\nsys.exit(%d)\n"
-        (tmp_path / "tests" / "support" / ("run_%s.py" % part)).write_text(text % (str(tmp_path / "results" / (part + ".json")), made, code))
+        (tmp_path / "tests" / "support" / ("run_%s.py" % part)).write_text(
+            text % (str(tmp_path / "results" / (part + ".json")), made, code)
+        )
 
     for part in ("lint", "sanity", "unit", "real"):
         script(part, 10, 0, 0)
@@ -212,7 +244,9 @@ def test_a_run_that_left_nothing_has_failed(run: t.Any, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(("mode", "steps", "code"), [("required", 1, 1), ("auto", 0, 0), ("off", 0, 0)])
-def test_a_machine_that_carries_no_hosts(support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, mode: str, steps: int, code: int) -> None:
+def test_a_machine_that_carries_no_hosts(
+    support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, mode: str, steps: int, code: int
+) -> None:
     fleet, run_steps = support("run_fleet"), support("run_steps")
     monkeypatch.setenv("FLEET", mode)
     monkeypatch.setattr(fleet, "missing", lambda: "no cgroups here")

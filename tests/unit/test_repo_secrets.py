@@ -16,7 +16,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKES = ("copy", "template", "file", "get_url", "unarchive", "lineinfile", "blockinfile", "assemble")
-TASKS = [*sorted((ROOT / "roles").glob("*/tasks/*.yml")), *sorted((ROOT / "roles").glob("*/handlers/*.yml")), *sorted((ROOT / "playbooks").glob("*.yml"))]
+TASKS = [
+    *sorted((ROOT / "roles").glob("*/tasks/*.yml")),
+    *sorted((ROOT / "roles").glob("*/handlers/*.yml")),
+    *sorted((ROOT / "playbooks").glob("*.yml")),
+]
 
 
 class Loader(yaml.SafeLoader):
@@ -31,7 +35,11 @@ def tasks(entries: t.Any) -> t.Iterator[dict[str, t.Any]]:
     while left:
         entry = left.pop(0)
         yield entry
-        left += [one for key in ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always") for one in entry.get(key) or ()]
+        left += [
+            one
+            for key in ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
+            for one in entry.get(key) or ()
+        ]
 
 
 @pytest.mark.parametrize("path", TASKS, ids=[str(path.relative_to(ROOT)) for path in TASKS])
@@ -51,7 +59,9 @@ def test_no_hint_is_spoilt_by_the_mask() -> None:
     for path in sorted((ROOT / "plugins").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("BeamError", "Conflict", "NotFound"):
-                for text in (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)):
+                for text in (
+                    one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                ):
                     spoilt += [(path.name, text)] if NOTHING_NAMED.text(text) != text else []
     assert spoilt == []
 
@@ -59,6 +69,15 @@ def test_no_hint_is_spoilt_by_the_mask() -> None:
 def test_what_is_shown_without_a_module_is_masked_too() -> None:
     """Actions, filters and what they use: no module masks their errors. `_settings` is told by the action settings_check, which masks all that it says."""
     shows = re.compile(r"\bexc\.(message\b|as_result\()")
-    files = [path for path in sorted((ROOT / "plugins").glob("*/*.py")) if path.parent.name not in ("modules", "module_utils")]
-    found = {path.name for path in files for line in path.read_text(encoding="utf-8").splitlines() if shows.search(line) and "NOTHING_NAMED" not in line}
+    files = [
+        path
+        for path in sorted((ROOT / "plugins").glob("*/*.py"))
+        if path.parent.name not in ("modules", "module_utils")
+    ]
+    found = {
+        path.name
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if shows.search(line) and "NOTHING_NAMED" not in line
+    }
     assert found == {"_settings.py", "erlang_address.py"}  # the second one of an address alone

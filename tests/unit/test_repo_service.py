@@ -23,23 +23,43 @@ PEM = "-----BEGIN KEY-----\nMIIE=\n-----END KEY-----\n"
 
 SETTINGS: dict[str, dict[str, t.Any]] = {
     "plain": {},
-    "env": {"beam_env": {"PHX_SERVER": True, "OFF": False, "PORT": 4000, "RATIO": 0.5, "PEM": PEM, "ODD": "it's $x \\"}},
-    "options": {"service_unit_options": {"MemoryMax": "1G", "LimitCORE": "infinity", "PrivateDevices": False, "ReadWritePaths": ["/data/a", "/data/b"]}},
+    "env": {
+        "beam_env": {"PHX_SERVER": True, "OFF": False, "PORT": 4000, "RATIO": 0.5, "PEM": PEM, "ODD": "it's $x \\"}
+    },
+    "options": {
+        "service_unit_options": {
+            "MemoryMax": "1G",
+            "LimitCORE": "infinity",
+            "PrivateDevices": False,
+            "ReadWritePaths": ["/data/a", "/data/b"],
+        }
+    },
     "jit": {"service_jit": True, "service_namespaces": True, "service_low_ports": True},
     "patient": {"service_restart_delay": 5, "service_start_limit_burst": 4},
     "limited": {"service_start_limit_interval": 300},
     "soft": {"service_hardening": False},
     "cluster": {"service_distribution": "cluster", "beam_cookie": "hunter2"},
-    "fetched": {"service_distribution": "cluster", "bootstrap_cookie": "ssm:/shop/cookie", "service_node": "web@localhost", "service_dist_listen": "::"},
+    "fetched": {
+        "service_distribution": "cluster",
+        "bootstrap_cookie": "ssm:/shop/cookie",
+        "service_node": "web@localhost",
+        "service_dist_listen": "::",
+    },
     "named": {"service_distribution": "cluster", "beam_cookie": "hunter2", "service_node": "shop@shop.internal"},
     "theirs": {"service_create_user": "false", "service_user": "deploy", "service_adopt": ["/srv/shop"]},
 }
 REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
     "null": ({"beam_env": {"EMPTY": None, "KEY": "hunter2"}}, "EMPTY in bootstrap_env (beam_env) has no value"),
-    "reserved": ({"beam_env": {"RELEASE_COOKIE": "hunter2"}}, "RELEASE_COOKIE in bootstrap_env (beam_env) is set by the role itself"),
+    "reserved": (
+        {"beam_env": {"RELEASE_COOKIE": "hunter2"}},
+        "RELEASE_COOKIE in bootstrap_env (beam_env) is set by the role itself",
+    ),
     "files": ({"beam_files": [{"path": "x", "content": "hunter2"}]}, "every server of the account may read the bundle"),
     "unit": ({"beam_unit": "Shop"}, "Check service_manager"),
-    "cookie": ({"service_distribution": "cluster"}, "Name in beam_cookie_source (bootstrap_cookie) where each server reads it."),
+    "cookie": (
+        {"service_distribution": "cluster"},
+        "Name in beam_cookie_source (bootstrap_cookie) where each server reads it.",
+    ),
 }
 
 
@@ -50,22 +70,60 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
     every = {**SETTINGS, **{name: variables for name, (variables, _said) in REFUSED.items()}}
     plays = [
         {
-            "hosts": "localhost", "gather_facts": False, "vars": {"beam_name": "shop", **variables},
-            "tasks": [{
-                "block": [
-                    {"ansible.builtin.include_role": {"name": "alchemist.beam.service", "tasks_from": "kit"}},
-                    {"ansible.builtin.copy": {"content": "{{ service_kit | to_json }}", "dest": str(where / name), "mode": "0600"}},
-                ],
-                "rescue": [{"ansible.builtin.copy": {"content": "{{ ansible_failed_result.msg | to_json }}", "dest": str(where / name), "mode": "0600"}}],
-            }],
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": {"beam_name": "shop", **variables},
+            "tasks": [
+                {
+                    "block": [
+                        {"ansible.builtin.include_role": {"name": "alchemist.beam.service", "tasks_from": "kit"}},
+                        {
+                            "ansible.builtin.copy": {
+                                "content": "{{ service_kit | to_json }}",
+                                "dest": str(where / name),
+                                "mode": "0600",
+                            }
+                        },
+                    ],
+                    "rescue": [
+                        {
+                            "ansible.builtin.copy": {
+                                "content": "{{ ansible_failed_result.msg | to_json }}",
+                                "dest": str(where / name),
+                                "mode": "0600",
+                            }
+                        }
+                    ],
+                }
+            ],
         }
         for name, variables in every.items()
-    ]  # fmt: skip
+    ]
     (where / "plays.json").write_text(json.dumps(plays))
-    words = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter=" + sys.executable]
-    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    words = [
+        sys.executable,
+        "-m",
+        "ansible.cli.playbook",
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-e",
+        "ansible_python_interpreter=" + sys.executable,
+    ]
+    env = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
     done = subprocess.run(
-        [*words, str(where / "plays.json")], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env, cwd=where
+        [*words, str(where / "plays.json")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        cwd=where,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hunter2" not in done.stdout + done.stderr
@@ -88,7 +146,14 @@ def unit(kit: dict[str, t.Any]) -> dict[str, list[str]]:
 
 def test_the_environment_of_the_node(made: dict[str, t.Any]) -> None:
     text = files(made["env"])["/etc/shop/env"]
-    assert parse_of_unit(text) == {"PHX_SERVER": "true", "OFF": "false", "PORT": "4000", "RATIO": "0.5", "PEM": PEM, "ODD": "it's $x \\"}
+    assert parse_of_unit(text) == {
+        "PHX_SERVER": "true",
+        "OFF": "false",
+        "PORT": "4000",
+        "RATIO": "0.5",
+        "PEM": PEM,
+        "ODD": "it's $x \\",
+    }
     assert "PHX_SERVER='true'\nPORT='4000'\nRATIO='0.5'\n" in text
     assert files(made["plain"])["/etc/shop/env"].splitlines()[-1].startswith("# ")
 
@@ -109,7 +174,9 @@ def test_a_node_that_can_t_boot_is_started_again_for_as_long_as_it_takes(made: d
     """Restarts alone never reach the limit: so many of them take longer than the time in which they are counted."""
     for name, limit in (("plain", ("20", "10", "2")), ("patient", ("20", "4", "5")), ("limited", ("300", "10", "2"))):
         found = unit(made[name])
-        assert (found["StartLimitIntervalSec"], found["StartLimitBurst"], found["RestartSec"]) == tuple([value] for value in limit), name
+        assert (found["StartLimitIntervalSec"], found["StartLimitBurst"], found["RestartSec"]) == tuple(
+            [value] for value in limit
+        ), name
         assert found["OOMPolicy"] == ["continue"]
 
 
@@ -120,7 +187,11 @@ def test_a_node_leaves_no_core_file(made: dict[str, t.Any]) -> None:
 
 def test_an_account_that_is_somebody_s_is_not_made(made: dict[str, t.Any]) -> None:
     assert [user["name"] for user in made["plain"]["users"]] == ["shop"] and made["plain"]["adopt"] == []
-    assert made["theirs"]["users"] == [] and made["theirs"]["adopt"] == ["/srv/shop"] and unit(made["theirs"])["User"] == ["deploy"]
+    assert (
+        made["theirs"]["users"] == []
+        and made["theirs"]["adopt"] == ["/srv/shop"]
+        and unit(made["theirs"])["User"] == ["deploy"]
+    )
 
 
 def test_a_node_of_a_cluster_is_named_at_each_boot(made: dict[str, t.Any]) -> None:
@@ -129,7 +200,9 @@ def test_a_node_of_a_cluster_is_named_at_each_boot(made: dict[str, t.Any]) -> No
     assert made["fetched"]["cluster"] == {"name": "web", "listen": "::", "file": file}
     assert not made["plain"]["cluster"] and not made["named"]["cluster"]
     # The unit is the same where a play sets it up. The last file counts.
-    assert [unit(made[name])["EnvironmentFile"][-1] == "-" + file for name in ("cluster", "fetched", "named", "plain")] == [True, True, True, False]
+    assert [
+        unit(made[name])["EnvironmentFile"][-1] == "-" + file for name in ("cluster", "fetched", "named", "plain")
+    ] == [True, True, True, False]
 
 
 def test_further_options_of_the_unit(made: dict[str, t.Any]) -> None:

@@ -21,7 +21,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store import check
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
 TABLES = TEXT[TEXT.index("## The store") : TEXT.index("## What is not bounded")]
-ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in TABLES.splitlines() if line.startswith("|") and "---" not in line]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in TABLES.splitlines()
+    if line.startswith("|") and "---" not in line
+]
 NAMED = [set(re.findall(r"`([^`]+)`", row[0])) for row in ROWS]
 
 
@@ -66,7 +70,11 @@ def test_each_module_that_is_named_is_there() -> None:
     names = set(re.findall(r"`(_[a-z]\w*(?:\.\w+)?)`", TEXT))
     assert len(names) > 50
     places = [ROOT / "plugins" / place for place in ("module_utils", "plugin_utils")]
-    assert [name for name in sorted(names) if not any((place / (name.replace(".", "/") + ".py")).exists() for place in places)] == []
+    assert [
+        name
+        for name in sorted(names)
+        if not any((place / (name.replace(".", "/") + ".py")).exists() for place in places)
+    ] == []
 
 
 def test_each_test_that_is_named_is_there() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STUB = '''#!/usr/bin/python
+STUB = """#!/usr/bin/python
 import json
 from ansible.module_utils.basic import AnsibleModule, _load_params
 def main():
@@ -34,34 +34,98 @@ def main():
     module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}}, **pointed)
 if __name__ == "__main__":
     main()
-'''
-MODULES = ("rollout_host", "release_install", "beam_restart", "balancer_member", "rollout_journal", "rollout_info", "release_channel")
-SIDE = {"live": "blue", "to": "green", "back": "blue", "from": "0.1.0", "others": ["blue"], "starts": True, "action": "switch"}
+"""
+MODULES = (
+    "rollout_host",
+    "release_install",
+    "beam_restart",
+    "balancer_member",
+    "rollout_journal",
+    "rollout_info",
+    "release_channel",
+)
+SIDE = {
+    "live": "blue",
+    "to": "green",
+    "back": "blue",
+    "from": "0.1.0",
+    "others": ["blue"],
+    "starts": True,
+    "action": "switch",
+}
 PLAN = {
-    "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d", "strategy": "blue_green", "colors": ["blue", "green"], "order": ["h1", "h2"],
-    "members": [["h1", "h2"]], "leaves": ["h1", "h2"], "moves": ["h1", "h2"], "recovers": [], "floor": 0, "sides": {"h1": SIDE, "h2": SIDE},
-    "rows": [{"host": "h1", "from": "0.1.0"}, {"host": "h2", "from": "0.1.0"}], "froms": {"h1": "0.1.0", "h2": "0.1.0"}, "idle": False,
+    "name": "beacon",
+    "channel": "production",
+    "version": "0.2.0",
+    "digest": "d",
+    "strategy": "blue_green",
+    "colors": ["blue", "green"],
+    "order": ["h1", "h2"],
+    "members": [["h1", "h2"]],
+    "leaves": ["h1", "h2"],
+    "moves": ["h1", "h2"],
+    "recovers": [],
+    "floor": 0,
+    "sides": {"h1": SIDE, "h2": SIDE},
+    "rows": [{"host": "h1", "from": "0.1.0"}, {"host": "h2", "from": "0.1.0"}],
+    "froms": {"h1": "0.1.0", "h2": "0.1.0"},
+    "idle": False,
     "balanced": {"members": {name: {"before": "in"} for name in ("h1-blue", "h2-blue", "h1-green", "h2-green")}},
-}  # fmt: skip
+}
 DONE = {
-    "rollout_activated": {"changed": True}, "rollout_restarted": {"changed": True, "after": {"version": "0.2.0"}}, "rollout_joined": {"changed": True},
+    "rollout_activated": {"changed": True},
+    "rollout_restarted": {"changed": True, "after": {"version": "0.2.0"}},
+    "rollout_joined": {"changed": True},
     "rollout_disabled": {"failed": True, "msg": "blue is masked"},
-}  # fmt: skip
+}
 PLAY = [
-    {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": {
-        "rollout_plan": PLAN, "rollout_halted": True, "rollout_fenced": False, "rollout_held": {"mine": True, "fence": 3, "token": "t"}}}]},
-    {"hosts": "h1,h2", "gather_facts": False, "ignore_unreachable": True, "tasks": [
-        {"ansible.builtin.set_fact": DONE},
-        {"ansible.builtin.import_role": {"name": "alchemist.beam.rollout", "tasks_from": "return"}},
-        {"ansible.builtin.copy": {"dest": "{{ out }}", "content": "{{ {'fenced': hostvars['localhost'].rollout_fenced, 'batch': found} | to_json }}"},
-         "vars": {"found": "{{ hostvars | alchemist.beam.rollout_batch(['h1', 'h2']) }}"}, "run_once": True},
-    ]},
-]  # fmt: skip
-FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full"}}
-LOST = {"failed": True, "msg": "x", "error": {"code": "lock_lost", "what": "current was not switched", "why": "the lock was taken"}}
+    {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.set_fact": {
+                    "rollout_plan": PLAN,
+                    "rollout_halted": True,
+                    "rollout_fenced": False,
+                    "rollout_held": {"mine": True, "fence": 3, "token": "t"},
+                }
+            }
+        ],
+    },
+    {
+        "hosts": "h1,h2",
+        "gather_facts": False,
+        "ignore_unreachable": True,
+        "tasks": [
+            {"ansible.builtin.set_fact": DONE},
+            {"ansible.builtin.import_role": {"name": "alchemist.beam.rollout", "tasks_from": "return"}},
+            {
+                "ansible.builtin.copy": {
+                    "dest": "{{ out }}",
+                    "content": "{{ {'fenced': hostvars['localhost'].rollout_fenced, 'batch': found} | to_json }}",
+                },
+                "vars": {"found": "{{ hostvars | alchemist.beam.rollout_batch(['h1', 'h2']) }}"},
+                "run_once": True,
+            },
+        ],
+    },
+]
+FULL = {
+    "failed": True,
+    "msg": "x",
+    "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full"},
+}
+LOST = {
+    "failed": True,
+    "msg": "x",
+    "error": {"code": "lock_lost", "what": "current was not switched", "why": "the lock was taken"},
+}
 
 
-def way_back(path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]) -> tuple[dict[str, t.Any], list[tuple[str, dict[str, t.Any]]]]:
+def way_back(
+    path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]
+) -> tuple[dict[str, t.Any], list[tuple[str, dict[str, t.Any]]]]:
     """What is known in the end, and what the modules were asked to do."""
     home = path / "ansible_collections" / "alchemist" / "beam"
     (home / "plugins" / "modules").mkdir(parents=True)
@@ -81,19 +145,31 @@ def way_back(path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts = {name: {**local, "beam_base": "/nowhere/" + name} for name in ("h1", "h2")}
     variables = {
-        "beam_name": "beacon", "beam_store": "file:///nowhere", "beam_strategy": "blue_green", "beam_colors": ["blue", "green"], "beam_manager": "daemon",
-        "beam_balancers": [{"kind": "none"}], "out": str(out),
-    }  # fmt: skip
+        "beam_name": "beacon",
+        "beam_store": "file:///nowhere",
+        "beam_strategy": "blue_green",
+        "beam_colors": ["blue", "green"],
+        "beam_manager": "daemon",
+        "beam_balancers": [{"kind": "none"}],
+        "out": str(out),
+    }
     inventory = {"all": {"hosts": {**hosts, "localhost": local}, "vars": variables}}
     (path / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
     environment = {
-        **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(path), "ANSIBLE_HOME": str(path / "home"), "ANSIBLE_LOCALHOST_WARNING": "false", "LC_ALL": "C.UTF-8",
-        "ANSIBLE_RETRY_FILES_ENABLED": "false", "ANSIBLE_CONFIG": str(path / "ansible.cfg"),
-    }  # fmt: skip
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(path),
+        "ANSIBLE_HOME": str(path / "home"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        "ANSIBLE_CONFIG": str(path / "ansible.cfg"),
+    }
     argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(path / "inventory.yml"), str(path / "play.yml")]
     done = subprocess.run(argv, env=environment, cwd=path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 and out.exists(), done.stdout + done.stderr
-    return json.loads(out.read_text(encoding="utf-8")), [tuple(json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()]
+    return json.loads(out.read_text(encoding="utf-8")), [
+        tuple(json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 SWITCH = {"state": "active", "base": "/nowhere/h1", "version": "0.1.0"}

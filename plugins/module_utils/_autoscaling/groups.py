@@ -52,7 +52,9 @@ class Aws:
         what = what or "%s of %s failed" % (operation, service)
         try:
             if service not in self._clients:
-                self._clients[service] = make_client(service, self._options, _LIMITS, "The service %s of AWS can't be used" % service)
+                self._clients[service] = make_client(
+                    service, self._options, _LIMITS, "The service %s of AWS can't be used" % service
+                )
             return ask(self._clients[service], operation, _LIMITS, parameters, lambda exc: translate(exc, what))
         except BeamError:
             raise
@@ -74,12 +76,16 @@ class Aws:
 
     def group(self, name: str) -> Group:
         """The group, its hooks and its refresh. Its absence is an error: a name that is mistyped must not look like a group without members."""
-        raw = self.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=[name])
+        raw = self.pages(
+            "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=[name]
+        )
         if not raw:
             raise BeamError(
-                "group_missing", "There is no auto scaling group %s" % name, "AWS knows none of this name in this account and region",
+                "group_missing",
+                "There is no auto scaling group %s" % name,
+                "AWS knows none of this name in this account and region",
                 "Correct the name or the region; alchemist.beam.autoscaling makes groups",
-            )  # fmt: skip
+            )
         hooks = self.call("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=name)["LifecycleHooks"]
         return transformations.group_of(raw[0], hooks, self.refreshes(name))
 
@@ -107,10 +113,12 @@ class Aws:
         found = answer.get("LaunchTemplateVersions") or ()
         if not found:
             raise BeamError(
-                "template_missing", "There is no version %s of the launch template %s" % (version, template.get("name") or template.get("id")),
+                "template_missing",
+                "There is no version %s of the launch template %s"
+                % (version, template.get("name") or template.get("id")),
                 "AWS knows none in this account and region",
                 "Correct the version of the launch template in the group, or launch_template of alchemist.beam.autoscaling_group",
-            )  # fmt: skip
+            )
         return str(found[0]["VersionNumber"])
 
 
@@ -121,5 +129,10 @@ def run_info(params: t.Mapping[str, t.Any], aws: t.Optional[Aws] = None) -> dict
     for name in params["groups"]:
         group = aws.group(name)
         members = aws.members(group)
-        found.append({**transformations.told(group), "members": [transformations.told_member(one, group.name) for one in members]})
+        found.append(
+            {
+                **transformations.told(group),
+                "members": [transformations.told_member(one, group.name) for one in members],
+            }
+        )
     return {"changed": False, "groups": found, "members": [member for group in found for member in group["members"]]}

@@ -19,9 +19,18 @@ _ONCE_BUILDER = ("layers", "manifests", "versions", "builds")
 _ONCE_DEPLOYER = ("history", "bootstrap")
 _SWAPPED = ("channels", "locks", "journal", "pins")
 _KEYS = {
-    "store": str, "name": str, "region": str, "account": str, "partition": str, "groups": list, "target_groups": list, "cookie": str, "secrets": dict,
-    "kms_keys": list, "roles": list,
-}  # fmt: skip
+    "store": str,
+    "name": str,
+    "region": str,
+    "account": str,
+    "partition": str,
+    "groups": list,
+    "target_groups": list,
+    "cookie": str,
+    "secrets": dict,
+    "kms_keys": list,
+    "roles": list,
+}
 
 
 def documents(config: t.Mapping[str, t.Any], kind: str) -> dict[str, t.Any]:
@@ -52,7 +61,10 @@ def _checked(config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     place = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]+)((?:/[A-Za-z0-9._-]+)*)/?", found["store"])
     # What stands for anything in a policy must not come in by a name: a bucket called `*` would open them all.
     if not place:
-        raise _refused("store is %r, and a policy is made for s3://bucket/prefix only" % found["store"], "A file:// store needs none")
+        raise _refused(
+            "store is %r, and a policy is made for s3://bucket/prefix only" % found["store"],
+            "A file:// store needs none",
+        )
     found["bucket"] = "arn:%s:s3:::%s" % (found["partition"], place.group(1))
     found["prefix"] = (place.group(2).strip("/") + "/" if place.group(2) else "") + found["name"]
     for key in ("groups", "target_groups", "kms_keys", "roles"):
@@ -68,17 +80,31 @@ def _under(config: t.Mapping[str, t.Any], *kinds: str) -> list[str]:
 
 def _read(config: t.Mapping[str, t.Any]) -> list[Statement]:
     return [
-        {"Sid": "ReadTheApplication", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "%s/%s/*" % (config["bucket"], config["prefix"])},
         {
-            "Sid": "ListTheApplication", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": config["bucket"],
+            "Sid": "ReadTheApplication",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": "%s/%s/*" % (config["bucket"], config["prefix"]),
+        },
+        {
+            "Sid": "ListTheApplication",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": config["bucket"],
             "Condition": {"StringLike": {"s3:prefix": [config["prefix"] + "/*"]}},
         },
-    ]  # fmt: skip
+    ]
 
 
 def _once(sid: str, resources: list[str]) -> Statement:
     """Write what is not there. A request without If-None-Match could overwrite, so it is not allowed at all; S3 takes no other value than `*`."""
-    return {"Sid": sid, "Effect": "Allow", "Action": "s3:PutObject", "Resource": resources, "Condition": {"Null": {"s3:if-none-match": "false"}}}
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": "s3:PutObject",
+        "Resource": resources,
+        "Condition": {"Null": {"s3:if-none-match": "false"}},
+    }
 
 
 def _swap(config: t.Mapping[str, t.Any]) -> list[Statement]:
@@ -86,7 +112,13 @@ def _swap(config: t.Mapping[str, t.Any]) -> list[Statement]:
     swapped = _under(config, *_SWAPPED)
     return [
         _once("BeginWhatMoves", swapped),
-        {"Sid": "MoveWhatWasRead", "Effect": "Allow", "Action": "s3:PutObject", "Resource": swapped, "Condition": {"Null": {"s3:if-match": "false"}}},
+        {
+            "Sid": "MoveWhatWasRead",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": swapped,
+            "Condition": {"Null": {"s3:if-match": "false"}},
+        },
     ]
 
 
@@ -98,10 +130,13 @@ def _check(config: t.Mapping[str, t.Any]) -> list[Statement]:
     return [
         {"Sid": "ProveTheStore", "Effect": "Allow", "Action": actions, "Resource": "%s/%s" % (config["bucket"], where)},
         {
-            "Sid": "ListTheProof", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": config["bucket"],
+            "Sid": "ListTheProof",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": config["bucket"],
             "Condition": {"StringLike": {"s3:prefix": [where]}},
         },
-    ]  # fmt: skip
+    ]
 
 
 def _group_arns(config: t.Mapping[str, t.Any]) -> list[str]:
@@ -117,24 +152,46 @@ def _host(config: t.Mapping[str, t.Any]) -> list[Statement]:
         *_read(config),
         _once("RecordBootsThatFailed", _under(config, "boots")),
         {
-            "Sid": "AnswerTheHooks", "Effect": "Allow", "Resource": groups,
+            "Sid": "AnswerTheHooks",
+            "Effect": "Allow",
+            "Resource": groups,
             "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
         },
         # AWS knows no narrower resource for these.
         {
-            "Sid": "KnowTheGroup", "Effect": "Allow", "Resource": "*" if groups else [],
+            "Sid": "KnowTheGroup",
+            "Effect": "Allow",
+            "Resource": "*" if groups else [],
             "Action": ["autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeLifecycleHooks"],
         },
-    ]  # fmt: skip
+    ]
     sources = [source for source in [config["cookie"], *config["secrets"].values()] if isinstance(source, str)]
     parameters, secrets = _sources(config, sources)
-    found.append({"Sid": "ReadParameters", "Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": parameters})
-    found.append({"Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets})
-    services = ["%s.%s.amazonaws.com" % (name, config["region"]) for name, used in (("ssm", parameters), ("secretsmanager", secrets)) if used]
-    found.append({
-        "Sid": "DecryptByTheServices", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": config["kms_keys"] if services else [],
-        "Condition": {"StringEquals": {"kms:ViaService": services}},
-    })  # fmt: skip
+    found.append(
+        {
+            "Sid": "ReadParameters",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter", "ssm:GetParameters"],
+            "Resource": parameters,
+        }
+    )
+    found.append(
+        {"Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets}
+    )
+    services = [
+        "%s.%s.amazonaws.com" % (name, config["region"])
+        for name, used in (("ssm", parameters), ("secretsmanager", secrets))
+        if used
+    ]
+    found.append(
+        {
+            "Sid": "DecryptByTheServices",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": config["kms_keys"] if services else [],
+            "Condition": {"StringEquals": {"kms:ViaService": services}},
+        }
+    )
     return [*found, _bucket_keys(config)]
 
 
@@ -143,9 +200,12 @@ def _bucket_keys(config: t.Mapping[str, t.Any]) -> Statement:
     if config["kms_keys"] and not config["region"]:
         raise _refused("the service that uses a key needs region", "Give it")
     return {
-        "Sid": "UseTheBucketsKey", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": config["kms_keys"],
+        "Sid": "UseTheBucketsKey",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": config["kms_keys"],
         "Condition": {"StringEquals": {"kms:ViaService": ["s3.%s.amazonaws.com" % config["region"]]}},
-    }  # fmt: skip
+    }
 
 
 def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[list[str], list[str]]:
@@ -158,7 +218,10 @@ def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[l
         if not source or kind == "file":
             continue
         if kind not in ("ssm", "secretsmanager") or not re.fullmatch(r"[A-Za-z0-9_.:/+=@-]+", name):
-            raise _refused("%r is no source of a secret" % source, "Say ssm:/path, secretsmanager:id, secretsmanager:id#json_key or file:/path")
+            raise _refused(
+                "%r is no source of a secret" % source,
+                "Say ssm:/path, secretsmanager:id, secretsmanager:id#json_key or file:/path",
+            )
         if name.startswith("arn:"):
             (parameters if kind == "ssm" else secrets).append(name)
             continue
@@ -178,7 +241,11 @@ def _builder(config: t.Mapping[str, t.Any]) -> list[Statement]:
 
 def _deployer(config: t.Mapping[str, t.Any]) -> list[Statement]:
     groups = _group_arns(config)
-    refresh = ["autoscaling:StartInstanceRefresh", "autoscaling:CancelInstanceRefresh", "autoscaling:RollbackInstanceRefresh"]
+    refresh = [
+        "autoscaling:StartInstanceRefresh",
+        "autoscaling:CancelInstanceRefresh",
+        "autoscaling:RollbackInstanceRefresh",
+    ]
     describe = ["AutoScalingGroups", "LifecycleHooks", "InstanceRefreshes"]
     balance = ["DescribeTargetGroups", "DescribeTargetGroupAttributes", "DescribeTargetHealth"]
     return [
@@ -189,24 +256,40 @@ def _deployer(config: t.Mapping[str, t.Any]) -> list[Statement]:
         *_check(config),
         {"Sid": "RefreshTheGroups", "Effect": "Allow", "Action": refresh, "Resource": groups},
         {
-            "Sid": "KnowTheGroups", "Effect": "Allow", "Resource": "*" if groups else [],
-            "Action": [*("autoscaling:Describe" + one for one in describe), "ec2:DescribeInstances", "ec2:DescribeLaunchTemplateVersions"],
+            "Sid": "KnowTheGroups",
+            "Effect": "Allow",
+            "Resource": "*" if groups else [],
+            "Action": [
+                *("autoscaling:Describe" + one for one in describe),
+                "ec2:DescribeInstances",
+                "ec2:DescribeLaunchTemplateVersions",
+            ],
         },
         {
-            "Sid": "TakeOutAndPutBack", "Effect": "Allow", "Resource": config["target_groups"],
+            "Sid": "TakeOutAndPutBack",
+            "Effect": "Allow",
+            "Resource": config["target_groups"],
             "Action": ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"],
         },
         {
-            "Sid": "KnowTheTargets", "Effect": "Allow", "Resource": "*" if config["target_groups"] else [],
+            "Sid": "KnowTheTargets",
+            "Effect": "Allow",
+            "Resource": "*" if config["target_groups"] else [],
             "Action": ["elasticloadbalancing:" + one for one in balance],
         },
         # AWS asks this of who starts a refresh to another launch template.
         {
-            "Sid": "LaunchByTheGroups", "Effect": "Allow", "Action": "iam:PassRole", "Resource": config["roles"],
+            "Sid": "LaunchByTheGroups",
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": config["roles"],
             "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         },
         {
-            "Sid": "LaunchWithTheRoles", "Effect": "Allow", "Action": ["ec2:RunInstances", "ec2:CreateTags"], "Resource": "*" if config["roles"] else [],
+            "Sid": "LaunchWithTheRoles",
+            "Effect": "Allow",
+            "Action": ["ec2:RunInstances", "ec2:CreateTags"],
+            "Resource": "*" if config["roles"] else [],
             "Condition": {"StringEquals": {"aws:CalledViaLast": "autoscaling.amazonaws.com"}},
         },
-    ]  # fmt: skip
+    ]

@@ -19,7 +19,8 @@ from .._errors import BeamError
 from .base import DRAINING, IN, OUT, UNKNOWN, MemberState, Unavailable, beam_option
 
 _RIGHTS = (
-    "The rights it takes: elasticloadbalancing:DescribeTargetGroups, DescribeTargetGroupAttributes, DescribeTargetHealth, RegisterTargets, DeregisterTargets"
+    "The rights it takes: elasticloadbalancing:DescribeTargetGroups, DescribeTargetGroupAttributes, "
+    "DescribeTargetHealth, RegisterTargets, DeregisterTargets"
 )
 
 # By the kind of a failure, the code of ours and what to do.
@@ -54,7 +55,9 @@ def translate(exc: BaseException, what: str) -> t.Optional[BeamError]:
         hint = "Correct the host's target: an instance id or an address of the group's network, and running"
         return BeamError("member_unknown", what, failure.why, hint)
     if failure.code.startswith("TargetGroupNotFound"):
-        return BeamError("balancer_missing", what, failure.why, "Correct target_groups and region (in an inventory beam_balancers)")
+        return BeamError(
+            "balancer_missing", what, failure.why, "Correct target_groups and region (in an inventory beam_balancers)"
+        )
     code, hint = _MEANINGS[failure.kind]
     return (Unavailable if failure.kind in (BUSY, UNREACHABLE) else BeamError)(code, what, failure.why, hint)
 
@@ -128,7 +131,9 @@ class TargetGroup:
             not_registered = health.get("Reason") == "Target.NotRegistered"
             if host in wanted and not not_registered:
                 self._seen.add(host)
-            found[host] = state_of(health.get("State", ""), health.get("Reason", ""), health.get("Description", ""), host in self._seen)
+            found[host] = state_of(
+                health.get("State", ""), health.get("Reason", ""), health.get("Description", ""), host in self._seen
+            )
         for host, key in wanted.items():
             if host not in found:
                 found[host] = self._missing(host, key, [port for target, port in healths if target == key[0]])
@@ -143,11 +148,18 @@ class TargetGroup:
             if exc.code != "member_unknown":
                 raise
             health = {}
-        state, reason = "unused", "Target.NotRegistered"  # whatever it says of a target that it does not list, but for one
+        state, reason = (
+            "unused",
+            "Target.NotRegistered",
+        )  # whatever it says of a target that it does not list, but for one
         if health.get("State") == "draining":
             state, reason = "draining", health.get("Reason", "")
             self._seen.add(host)
-        description = "%s is registered with port %s, not %d" % (key[0], ", ".join(map(str, ports)), key[1]) if ports else "%s, port %d" % key
+        description = (
+            "%s is registered with port %s, not %d" % (key[0], ", ".join(map(str, ports)), key[1])
+            if ports
+            else "%s, port %d" % key
+        )
         return state_of(state, reason, description, host in self._seen)
 
     def leave(self, name: str) -> None:
@@ -167,7 +179,11 @@ class TargetGroup:
         attributes = {one["Key"]: one["Value"] for one in listed}
         delay = float(attributes.get("deregistration_delay.timeout_seconds") or 300)
         joining = float(group.get("HealthyThresholdCount") or 5) * float(group.get("HealthCheckIntervalSeconds") or 30)
-        return {"leave": delay, "join": joining, "slow_start": float(attributes.get("slow_start.duration_seconds") or 0)}
+        return {
+            "leave": delay,
+            "join": joining,
+            "slow_start": float(attributes.get("slow_start.duration_seconds") or 0),
+        }
 
 
 def _connect(options: t.Mapping[str, t.Any]) -> t.Any:

@@ -117,7 +117,10 @@ def mean_since(before: Counters, after: Counters) -> t.Optional[float]:
 def delta(before: Counters, after: Counters) -> Delta:
     if restarted(before, after):
         before = Counters(0, 0)
-    values = {key: max(0, getattr(after, key) - getattr(before, key)) for key in ("requests", "responses_5xx", "connect_errors", "response_errors", "aborted")}
+    values = {
+        key: max(0, getattr(after, key) - getattr(before, key))
+        for key in ("requests", "responses_5xx", "connect_errors", "response_errors", "aborted")
+    }
     errors = min(values["requests"], values["responses_5xx"] + values["connect_errors"] + values["response_errors"])
     return Delta(errors=errors, response_ms=mean_since(before, after), **values)
 
@@ -140,13 +143,32 @@ def judge(canary: Delta, rest: Delta, limits: Limits) -> Verdict:
     if few:
         return Verdict(TOO_FEW, tuple(few), canary, rest, limits)
     reasons = []
-    if canary.error_rate > rest.error_rate + limits.error_margin and canary.error_rate > rest.error_rate * limits.error_ratio:
-        reasons.append("%.2f %% of the canary's %d requests failed, and %.2f %% of the rest's %d (allowed: %.2f percentage points more)" % (
-            100 * canary.error_rate, canary.requests, 100 * rest.error_rate, rest.requests, 100 * limits.error_margin,
-        ))  # fmt: skip
+    if (
+        canary.error_rate > rest.error_rate + limits.error_margin
+        and canary.error_rate > rest.error_rate * limits.error_ratio
+    ):
+        reasons.append(
+            "%.2f %% of the canary's %d requests failed, and %.2f %% of the rest's %d (allowed: %.2f percentage points more)"
+            % (
+                100 * canary.error_rate,
+                canary.requests,
+                100 * rest.error_rate,
+                rest.requests,
+                100 * limits.error_margin,
+            )
+        )
     if canary.response_ms is not None and rest.response_ms is not None:
-        if canary.response_ms > rest.response_ms + limits.latency_margin and canary.response_ms > rest.response_ms * limits.latency_ratio:
-            reasons.append("the canary answers after %.0f ms, the rest after %.0f ms (allowed: %g times as long, and %g ms more)" % (
-                canary.response_ms, rest.response_ms, limits.latency_ratio, limits.latency_margin,
-            ))  # fmt: skip
+        if (
+            canary.response_ms > rest.response_ms + limits.latency_margin
+            and canary.response_ms > rest.response_ms * limits.latency_ratio
+        ):
+            reasons.append(
+                "the canary answers after %.0f ms, the rest after %.0f ms (allowed: %g times as long, and %g ms more)"
+                % (
+                    canary.response_ms,
+                    rest.response_ms,
+                    limits.latency_ratio,
+                    limits.latency_margin,
+                )
+            )
     return Verdict(WORSE if reasons else SAME, tuple(reasons), canary, rest, limits)

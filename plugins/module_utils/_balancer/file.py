@@ -32,7 +32,9 @@ def status_of(url: str, timeout: float = SECONDS) -> tuple[int, str]:
     limit = Limit(timeout)
     try:
         with limit:
-            conn.request("GET", (parts.path or "/") + ("?" + parts.query if parts.query else ""), headers={"Connection": "close"})
+            conn.request(
+                "GET", (parts.path or "/") + ("?" + parts.query if parts.query else ""), headers={"Connection": "close"}
+            )
             return conn.getresponse().status, ""
     except (OSError, http.client.HTTPException, ValueError) as exc:
         return 0, limit.why if limit.cut else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
@@ -62,12 +64,21 @@ class ReadinessFile:
         return True
 
     def _refused(self, why: str) -> BeamError:
-        return BeamError("balancer_file", "The readiness file %s can't be used" % self._path, why, "Correct path, or the rights of its directory")
+        return BeamError(
+            "balancer_file",
+            "The readiness file %s can't be used" % self._path,
+            why,
+            "Correct path, or the rights of its directory",
+        )
 
     def look(self) -> dict[str, MemberState]:
         present = self._present()
         if not self._url:
-            return {self._host: MemberState(IN if present else OUT, present, None, "is there" if present else "is not there")}
+            return {
+                self._host: MemberState(
+                    IN if present else OUT, present, None, "is there" if present else "is not there"
+                )
+            }
         status, why = status_of(self._url)
         ready = status == 200
         note = "%s %s" % (self._url, "answers %d" % status if status else "does not answer (%s)" % why)
@@ -111,7 +122,8 @@ def places(options: t.Mapping[str, t.Any], hosts: t.Collection[str]) -> list[Rea
             raise beam_option("Cannot use the url %s of a readiness file" % url, str(exc)) from None
     if len(hosts) != 1:
         raise beam_option(
-            "Cannot use a balancer of kind file for %d members" % len(hosts), "the file is on the server where the task runs",
+            "Cannot use a balancer of kind file for %d members" % len(hosts),
+            "the file is on the server where the task runs",
             "Run the task on each server, with that server as its only member",
-        )  # fmt: skip
+        )
     return [ReadinessFile(path, url, next(iter(hosts)))]

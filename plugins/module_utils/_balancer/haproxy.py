@@ -25,7 +25,15 @@ SECONDS = 5.0  # for one command and all of its answer
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")  # HAProxy's own rule, and nothing that would end a command
 
 # srv_admin_state of `show servers state`
-FORCED_MAINT, INHERITED_MAINT, CONFIGURED_MAINT, FORCED_DRAIN, INHERITED_DRAIN, RESOLVER_MAINT, NAME_MAINT = 1, 2, 4, 8, 16, 32, 64
+FORCED_MAINT, INHERITED_MAINT, CONFIGURED_MAINT, FORCED_DRAIN, INHERITED_DRAIN, RESOLVER_MAINT, NAME_MAINT = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+)
 _MAINT = FORCED_MAINT | INHERITED_MAINT | CONFIGURED_MAINT | RESOLVER_MAINT | NAME_MAINT
 _DRAIN = FORCED_DRAIN | INHERITED_DRAIN
 _FAILED = 2  # srv_check_result
@@ -42,7 +50,9 @@ class Runtime:
         if "/" not in address:
             host, _colon, port = address.rpartition(":")
             if not host or not port.isdigit():
-                raise beam_option("Cannot use the address %s of HAProxy" % address, "it is neither the path of a socket nor HOST:PORT")
+                raise beam_option(
+                    "Cannot use the address %s of HAProxy" % address, "it is neither the path of a socket nor HOST:PORT"
+                )
             self._target = (host.strip("[]"), int(port))
 
     def _unreachable(self, why: str) -> Unavailable:
@@ -66,11 +76,15 @@ class Runtime:
                         raise ValueError("its answer has more than %d bytes" % MOST_BYTES)
         except PermissionError as exc:
             raise BeamError(
-                "balancer_denied", "HAProxy at %s can't be asked" % self.address, exc.strerror or str(exc),
+                "balancer_denied",
+                "HAProxy at %s can't be asked" % self.address,
+                exc.strerror or str(exc),
                 "Run the task as a user that may write to the socket (`stats socket ... user ... mode`)",
-            ) from exc  # fmt: skip
+            ) from exc
         except (OSError, ValueError) as exc:
-            raise self._unreachable(limit.why if limit.cut else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__) from exc
+            raise self._unreachable(
+                limit.why if limit.cut else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+            ) from exc
 
     def _connect(self) -> Socket:
         if isinstance(self._target, tuple):
@@ -94,7 +108,9 @@ class Runtime:
             raise BeamError("balancer_denied", what, said, "Give this socket `level admin` in its configuration")
         if said.startswith("No such"):
             raise BeamError(
-                "member_unknown", what, said,
+                "member_unknown",
+                what,
+                said,
                 "Correct the balancer in beam_balancers, or the host's beam_member (of the module balancers and members)",
             )
         raise BeamError("balancer_refused", what, said, "Look at HAProxy's log")
@@ -128,9 +144,19 @@ def parse_states(text: str) -> dict[tuple[str, str], dict[str, str]]:
 def _unreadable(text: str) -> BeamError:
     line = text.strip().splitlines()[0] if text.strip() else "nothing"
     if "denied" in line.lower():
-        return BeamError("balancer_denied", "HAProxy does not show its servers", line, "Give this socket `level admin` in its configuration")
+        return BeamError(
+            "balancer_denied",
+            "HAProxy does not show its servers",
+            line,
+            "Give this socket `level admin` in its configuration",
+        )
     # A process that is being replaced may close before it has answered.
-    return Unavailable("balancer_answer", "HAProxy's answer can't be read", "it says %s" % line[:100], "Check that the address is HAProxy's runtime API")
+    return Unavailable(
+        "balancer_answer",
+        "HAProxy's answer can't be read",
+        "it says %s" % line[:100],
+        "Check that the address is HAProxy's runtime API",
+    )
 
 
 def _number(row: t.Mapping[str, str], key: str) -> int:
@@ -141,14 +167,25 @@ def _number(row: t.Mapping[str, str], key: str) -> int:
 def counters_of(row: t.Mapping[str, str]) -> Counters:
     failed = _number(row, "econ") + _number(row, "eresp")
     # stot counts what was sent there, req_tot only what was answered; a TCP proxy has no req_tot.
-    answered = _number(row, "req_tot") + failed if row.get("req_tot") and row.get("mode", "http") == "http" else _number(row, "stot")
+    answered = (
+        _number(row, "req_tot") + failed
+        if row.get("req_tot") and row.get("mode", "http") == "http"
+        else _number(row, "stot")
+    )
     return Counters(
-        total=_number(row, "stot"), requests=answered,
-        responses_1xx=_number(row, "hrsp_1xx"), responses_2xx=_number(row, "hrsp_2xx"), responses_3xx=_number(row, "hrsp_3xx"),
-        responses_4xx=_number(row, "hrsp_4xx"), responses_5xx=_number(row, "hrsp_5xx"),
-        connect_errors=_number(row, "econ"), response_errors=_number(row, "eresp"), aborted=_number(row, "cli_abrt"),
-        response_ms=float(_number(row, "rtime")), total_ms=float(_number(row, "ttime")),
-    )  # fmt: skip
+        total=_number(row, "stot"),
+        requests=answered,
+        responses_1xx=_number(row, "hrsp_1xx"),
+        responses_2xx=_number(row, "hrsp_2xx"),
+        responses_3xx=_number(row, "hrsp_3xx"),
+        responses_4xx=_number(row, "hrsp_4xx"),
+        responses_5xx=_number(row, "hrsp_5xx"),
+        connect_errors=_number(row, "econ"),
+        response_errors=_number(row, "eresp"),
+        aborted=_number(row, "cli_abrt"),
+        response_ms=float(_number(row, "rtime")),
+        total_ms=float(_number(row, "ttime")),
+    )
 
 
 def state_of(stat: t.Mapping[str, str], server: t.Mapping[str, str]) -> MemberState:
@@ -185,7 +222,9 @@ class HAProxy:
         """servers: of each host, its server's name there."""
         for name in (backend, *servers.values()):
             if not _NAME.fullmatch(name):
-                raise beam_option("Cannot use %r as a name in HAProxy" % name, "names have letters, digits, and _ . : - only")
+                raise beam_option(
+                    "Cannot use %r as a name in HAProxy" % name, "names have letters, digits, and _ . : - only"
+                )
         self.label = "haproxy %s %s" % (runtime.address, backend)
         self._runtime, self._backend, self._servers = runtime, backend, dict(servers)
         self._hosts = {server: host for host, server in self._servers.items()}
@@ -205,7 +244,11 @@ class HAProxy:
         for host, server in self._servers.items():
             if host not in found:
                 known = any(backend == self._backend for backend, _server in states)
-                note = "backend %s has no server %s" % (self._backend, server) if known else "there is no backend %s with servers" % self._backend
+                note = (
+                    "backend %s has no server %s" % (self._backend, server)
+                    if known
+                    else "there is no backend %s with servers" % self._backend
+                )
                 found[host] = MemberState(UNKNOWN, False, None, note)
         return found
 

@@ -58,9 +58,13 @@ class Row:
         counted = [state.counters for state in states if state.counters]
         totals = None
         if counted:
-            totals = {key: sum(getattr(c, key) for c in counted) for key in counted[0].facts() if not key.endswith("_ms")}
+            totals = {
+                key: sum(getattr(c, key) for c in counted) for key in counted[0].facts() if not key.endswith("_ms")
+            }
             for key in ("response_ms", "total_ms"):
-                totals[key] = round(sum(getattr(c, key) * c.requests for c in counted) / max(1, sum(c.requests for c in counted)), 1)
+                totals[key] = round(
+                    sum(getattr(c, key) * c.requests for c in counted) / max(1, sum(c.requests for c in counted)), 1
+                )
         return {
             "before": self.before,
             "after": self.after,
@@ -87,7 +91,9 @@ class Mover:
     ) -> None:
         self.places = {place.label: place for place in places}
         self._timing, self._clock, self._sleep, self._wall = timing, clock, sleep, wall
-        self._interval = max(0.01, timing.interval if timing.interval is not None else max([place.pace for place in places] or [0.2]))
+        self._interval = max(
+            0.01, timing.interval if timing.interval is not None else max([place.pace for place in places] or [0.2])
+        )
         self._failing: dict[str, float] = {}  # place -> since when
         self.looks: dict[str, Look] = {}
 
@@ -100,7 +106,9 @@ class Mover:
         except Unavailable as exc:
             since = self._failing.setdefault(label, begun)
             if self._clock() - since >= self._timing.patience:
-                raise BeamError(exc.code, exc.what, "%s (for %d s)" % (exc.why, self._clock() - since), exc.hint) from None
+                raise BeamError(
+                    exc.code, exc.what, "%s (for %d s)" % (exc.why, self._clock() - since), exc.hint
+                ) from None
             return False
         self._failing.pop(label, None)
         return True
@@ -177,7 +185,9 @@ class Mover:
             row.states = states_of(self.looks, name)
             row.after = rotation_of(row.states.values())
             row.note = self._notes(row)
-        still = [name for name, row in rows.items() if any(state.rotation in (IN, UNKNOWN) for state in row.states.values())]
+        still = [
+            name for name, row in rows.items() if any(state.rotation in (IN, UNKNOWN) for state in row.states.values())
+        ]
         if still:
             raise self._not_drained(still, rows)
 
@@ -191,19 +201,29 @@ class Mover:
 
     def _at_deadline(self, rows: t.Mapping[str, Row]) -> None:
         late = {name: states_of(self.looks, name) for name, row in rows.items() if not row.seconds}
-        stuck = [name for name, states in late.items() if any(state.rotation in (IN, UNKNOWN) for state in states.values())]
+        stuck = [
+            name for name, states in late.items() if any(state.rotation in (IN, UNKNOWN) for state in states.values())
+        ]
         if stuck:
             raise self._not_drained(stuck, rows)
         for name, states in late.items():
             known = [state.sessions for state in states.values() if state.sessions is not None]
-            rows[name].cut = sum(known) if known or not any(state.rotation == DRAINING for state in states.values()) else None
+            rows[name].cut = (
+                sum(known) if known or not any(state.rotation == DRAINING for state in states.values()) else None
+            )
 
     def _not_drained(self, names: t.Sequence[str], rows: t.Mapping[str, Row]) -> BeamError:
-        states = ["%s is %s in %s" % (name, state.rotation, label) for name in names for label, state in states_of(self.looks, name).items()]
+        states = [
+            "%s is %s in %s" % (name, state.rotation, label)
+            for name in names
+            for label, state in states_of(self.looks, name).items()
+        ]
         return BeamError(
-            "not_drained", "%s did not leave the balancer within %g s" % (", ".join(names), self._timing.timeout), "; ".join(states),
+            "not_drained",
+            "%s did not leave the balancer within %g s" % (", ".join(names), self._timing.timeout),
+            "; ".join(states),
             "Raise timeout if the balancer is slow, and look at what it says of these members",
-        )  # fmt: skip
+        )
 
     def _insist(self, label: str, work: t.Callable[[], t.Any]) -> None:
         while not self._try(label, work):
@@ -252,8 +272,15 @@ class Mover:
             for name, row in rows.items():
                 states = states_of(self.looks, name)
                 notes = {label: state.note for label, state in states.items()}
-                left[name] = {"before": row.before, "left": rotation_of(states.values()), "healthy": all(s.healthy for s in states.values()), "notes": notes}
-            raise BeamError(exc.code, exc.what, exc.why, exc.hint, **{**exc.details, "changed": bool(touched), "members": left}) from exc
+                left[name] = {
+                    "before": row.before,
+                    "left": rotation_of(states.values()),
+                    "healthy": all(s.healthy for s in states.values()),
+                    "notes": notes,
+                }
+            raise BeamError(
+                exc.code, exc.what, exc.why, exc.hint, **{**exc.details, "changed": bool(touched), "members": left}
+            ) from exc
         for name, row in rows.items():
             row.states = states_of(self.looks, name)
             row.after = rotation_of(row.states.values())
@@ -271,14 +298,22 @@ class Mover:
             for label, state in self._wanted(plan, name).items():
                 if not state.serves:
                     health = "healthy" if state.healthy else "not healthy"
-                    said.append("%s is %s and %s in %s%s" % (name, state.rotation, health, label, " (%s)" % state.note if state.note else ""))
+                    said.append(
+                        "%s is %s and %s in %s%s"
+                        % (name, state.rotation, health, label, " (%s)" % state.note if state.note else "")
+                    )
         hint = "Check what the balancer's own health check asks, and that the service answers it"
         if any(_UNREACHED.search(one) for one in said):
-            hint = "Does it listen where the balancer reaches it? 127.0.0.1 is reached from the host itself only: see its address and port in beam_env. " + hint
+            hint = (
+                "Does it listen where the balancer reaches it? 127.0.0.1 is reached from the host itself only: see its address and port in beam_env. "
+                + hint
+            )
         return BeamError(
-            "not_joined", "%s did not come back into the balancer within %g s" % (", ".join(late), self._timing.timeout),
-            "; ".join(said) or "it was in and healthy only now and then", hint,
-        )  # fmt: skip
+            "not_joined",
+            "%s did not come back into the balancer within %g s" % (", ".join(late), self._timing.timeout),
+            "; ".join(said) or "it was in and healthy only now and then",
+            hint,
+        )
 
     def _row(self, plan: Plan, name: str) -> Row:
         return Row(rotation_of(states_of(plan.looks, name).values()), began=self._wall())

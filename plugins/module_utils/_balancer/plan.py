@@ -48,7 +48,10 @@ class Plan:
         changing = set(self.steps)
         return {
             "before": "".join("%s in %s: %s\n" % (name, label, rotation) for label, name, rotation in lines),
-            "after": "".join("%s in %s: %s\n" % (name, label, after if (label, name) in changing else rotation) for label, name, rotation in lines),
+            "after": "".join(
+                "%s in %s: %s\n" % (name, label, after if (label, name) in changing else rotation)
+                for label, name, rotation in lines
+            ),
         }
 
 
@@ -76,7 +79,13 @@ def fleet_of(looks: Looks, fleet: t.Optional[t.Collection[str]]) -> set[str]:
     return set(fleet) if fleet is not None else {name for look in looks.values() for name in look}
 
 
-def capacity(places: t.Sequence[Balancer], looks: Looks, leaving: t.Collection[str], fleet: t.Optional[t.Collection[str]], floor: t.Optional[int]) -> Capacity:
+def capacity(
+    places: t.Sequence[Balancer],
+    looks: Looks,
+    leaving: t.Collection[str],
+    fleet: t.Optional[t.Collection[str]],
+    floor: t.Optional[int],
+) -> Capacity:
     everyone = fleet_of(looks, fleet)
     now = {name for name in everyone if serves(looks, name)}
     after = now - set(leaving)
@@ -84,24 +93,37 @@ def capacity(places: t.Sequence[Balancer], looks: Looks, leaving: t.Collection[s
     return Capacity(len(now), len(after), floor, len(everyone), refusal)
 
 
-def _refusal(places: t.Sequence[Balancer], looks: Looks, leaving: set[str], now: set[str], after: set[str], floor: int) -> str:
+def _refusal(
+    places: t.Sequence[Balancer], looks: Looks, leaving: set[str], now: set[str], after: set[str], floor: int
+) -> str:
     going = {name for name in leaving if any(state.serves for state in states_of(looks, name).values())}
     if going and len(after) < floor:
         return "%d of the fleet are in and healthy now, %d would be without %s, and min_healthy is %d" % (
-            len(now), len(after), ", ".join(sorted(leaving)), floor,
-        )  # fmt: skip
+            len(now),
+            len(after),
+            ", ".join(sorted(leaving)),
+            floor,
+        )
     for place in places:
         look = looks[place.label]
         serving = {name for name, state in look.items() if state.serves}
         inside = {name for name, state in look.items() if state.rotation == IN}
         if place.sees_all and serving & leaving and not serving - leaving:
             return "nobody else is in and healthy in %s (%d members, %d in, %d healthy), and min_healthy is %d" % (
-                place.label, len(look), len(inside), len(serving), floor,
-            )  # fmt: skip
+                place.label,
+                len(look),
+                len(inside),
+                len(serving),
+                floor,
+            )
         if place.fails_open and inside & leaving and not serving:
-            return "none of the %d members of %s is healthy, so it sends requests to all of them, healthy or not, and each that leaves is missed" % (
-                len(inside), place.label,
-            )  # fmt: skip
+            return (
+                "none of the %d members of %s is healthy, so it sends requests to all of them, healthy or not, and each that leaves is missed"
+                % (
+                    len(inside),
+                    place.label,
+                )
+            )
     return ""
 
 
@@ -116,10 +138,12 @@ def plan_drain(
     steps = tuple((label, name) for label, name in pairs if looks[label][name].rotation == IN)
     if floor and not any(place.sees_all for place in places):
         raise BeamError(
-            "capacity_unseen", "%s may not leave" % ", ".join(sorted(members)), "%s shows no other server, so min_healthy can't be judged"
-            % ", ".join(place.label for place in places),
-            "Add a balancer of kind haproxy or alb, or set min_healthy (in an inventory beam_min_healthy) to 0", changed=False,
-        )  # fmt: skip
+            "capacity_unseen",
+            "%s may not leave" % ", ".join(sorted(members)),
+            "%s shows no other server, so min_healthy can't be judged" % ", ".join(place.label for place in places),
+            "Add a balancer of kind haproxy or alb, or set min_healthy (in an inventory beam_min_healthy) to 0",
+            changed=False,
+        )
     seen = capacity(places, looks, members, fleet, floor)
     return Plan("drained", steps, pairs, seen, looks)
 
@@ -134,29 +158,42 @@ def plan_join(
     """only: of a host, the labels of the places that it is to be in; the others are left as they are."""
     wanted = {name: set((only or {}).get(name) or [place.label for place in places]) for name in members}
     pairs = tuple((place.label, name) for place in places for name in sorted(members) if place.label in wanted[name])
-    steps = tuple((label, name) for label, name in pairs if looks[label][name].rotation != IN or looks[label][name].half)
+    steps = tuple(
+        (label, name) for label, name in pairs if looks[label][name].rotation != IN or looks[label][name].half
+    )
     return Plan("joined", steps, pairs, capacity(places, looks, (), fleet, None), looks)
 
 
 def check_known(places: t.Sequence[Balancer], looks: Looks, members: t.Collection[str], joining: bool) -> None:
     """A member that a place does not know is never taken for drained."""
-    missing = [(name, place, looks[place.label][name]) for place in places for name in sorted(members) if looks[place.label][name].rotation == UNKNOWN]
+    missing = [
+        (name, place, looks[place.label][name])
+        for place in places
+        for name in sorted(members)
+        if looks[place.label][name].rotation == UNKNOWN
+    ]
     missing = [(name, place, state) for name, place, state in missing if not (joining and place.adds)]
     if missing:
         name, place, state = missing[0]
         why = state.note or "it has no such member"
         if len(missing) > 1:
             why += " (and %d more)" % (len(missing) - 1)
-        details = {each: {"left": UNKNOWN, "note": "%s: %s" % (where.label, said.note)} for each, where, said in missing}
+        details = {
+            each: {"left": UNKNOWN, "note": "%s: %s" % (where.label, said.note)} for each, where, said in missing
+        }
         hint = "Nothing was changed. Correct the balancer's options or the host's entry in members"
-        raise BeamError("member_unknown", "%s is unknown to %s" % (name, place.label), why, hint, changed=False, members=details)
+        raise BeamError(
+            "member_unknown", "%s is unknown to %s" % (name, place.label), why, hint, changed=False, members=details
+        )
 
 
 def check_capacity(plan: Plan) -> None:
     if plan.capacity.refusal:
         raise BeamError(
-            "capacity_floor", "%s may not leave" % ", ".join(sorted({name for _label, name in plan.pairs})), plan.capacity.refusal,
+            "capacity_floor",
+            "%s may not leave" % ", ".join(sorted({name for _label, name in plan.pairs})),
+            plan.capacity.refusal,
             "Nothing was changed. Bring more hosts into service first, make the batch smaller (beam_batches), or lower min_healthy (beam_min_healthy)",
             changed=False,
             healthy=plan.capacity.facts(),
-        )  # fmt: skip
+        )

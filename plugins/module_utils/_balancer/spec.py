@@ -42,7 +42,11 @@ BALANCERS_SPEC: dict[str, t.Any] = {
         "path": {"type": "path"},
         "url": {"type": "str"},
     },
-    "required_if": [["kind", "haproxy", ["address", "backends"]], ["kind", "alb", ["target_groups"]], ["kind", "file", ["path"]]],
+    "required_if": [
+        ["kind", "haproxy", ["address", "backends"]],
+        ["kind", "alb", ["target_groups"]],
+        ["kind", "file", ["path"]],
+    ],
 }
 LIMITS_SPEC: dict[str, t.Any] = {
     "type": "dict",
@@ -70,11 +74,17 @@ def members_of(given: t.Any, option: str) -> dict[str, dict[str, t.Any]]:
         options = {key: value for key, value in (options or {}).items() if value is not None}
         unknown = set(options) - set(MEMBER)
         if unknown:
-            raise beam_option("Cannot use %s.%s.%s" % (option, name, sorted(unknown)[0]), "there are only %s" % ", ".join(sorted(MEMBER)))
+            raise beam_option(
+                "Cannot use %s.%s.%s" % (option, name, sorted(unknown)[0]),
+                "there are only %s" % ", ".join(sorted(MEMBER)),
+            )
         try:
             found[name] = {key: _converted(key, value) for key, value in options.items()}
         except (TypeError, ValueError):
-            raise beam_option("Cannot use the options of %s in %s" % (name, option), "port is a number, left true or false, places a list") from None
+            raise beam_option(
+                "Cannot use the options of %s in %s" % (name, option),
+                "port is a number, left true or false, places a list",
+            ) from None
     return found
 
 
@@ -110,10 +120,16 @@ def _check_distinct(known: t.Mapping[str, t.Any]) -> None:
         other = names.setdefault(what, name)
         if other != name:
             said = what if isinstance(what, str) else ":".join(str(part) for part in what if part is not None)
-            raise beam_option("Cannot tell %s from %s" % (name, other), "both are %s there" % said, "Give each a server, or a target and a port, of its own")
+            raise beam_option(
+                "Cannot tell %s from %s" % (name, other),
+                "both are %s there" % said,
+                "Give each a server, or a target and a port, of its own",
+            )
 
 
-def places_of(balancers: t.Sequence[t.Mapping[str, t.Any]], members: t.Mapping[str, t.Any], fleet: t.Mapping[str, t.Any]) -> list[Balancer]:
+def places_of(
+    balancers: t.Sequence[t.Mapping[str, t.Any]], members: t.Mapping[str, t.Any], fleet: t.Mapping[str, t.Any]
+) -> list[Balancer]:
     hosts = {**fleet, **members}
     found: list[Balancer] = []
     for options in balancers:
@@ -135,8 +151,15 @@ def places_of(balancers: t.Sequence[t.Mapping[str, t.Any]], members: t.Mapping[s
     return found
 
 
-def _facts(rows: t.Mapping[str, t.Any], changed: bool, seen: t.Mapping[str, t.Any], places: t.Sequence[Balancer]) -> dict[str, t.Any]:
-    return {"changed": changed, "healthy": dict(seen), "members": {name: row.facts() for name, row in rows.items()}, "balancers": [p.label for p in places]}
+def _facts(
+    rows: t.Mapping[str, t.Any], changed: bool, seen: t.Mapping[str, t.Any], places: t.Sequence[Balancer]
+) -> dict[str, t.Any]:
+    return {
+        "changed": changed,
+        "healthy": dict(seen),
+        "members": {name: row.facts() for name, row in rows.items()},
+        "balancers": [p.label for p in places],
+    }
 
 
 def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -153,15 +176,26 @@ def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     for name, own in members.items():
         strange = set(own.get("places", ())) - {place.label for place in places}
         if strange:
-            raise beam_option("Cannot use members.%s.places" % name, "there is no %s" % sorted(strange)[0], "They are named as in `taken` and `balancers`")
+            raise beam_option(
+                "Cannot use members.%s.places" % name,
+                "there is no %s" % sorted(strange)[0],
+                "They are named as in `taken` and `balancers`",
+            )
     hosts = None if fleet is None else {*fleet, *members}
-    mover = Mover(places, Timing(params["timeout"], params["quiet"], params["interval"], patience=min(PATIENCE, params["timeout"])))
+    mover = Mover(
+        places,
+        Timing(params["timeout"], params["quiet"], params["interval"], patience=min(PATIENCE, params["timeout"])),
+    )
     looks = mover.look()
     if params["state"] is None:
         return _info(places, mover, members, hosts, params["min_healthy"])
     check_known(places, looks, members, params["state"] == "joined")
     if params["state"] == "watched":
-        verdict = None if check_mode else watch(mover, members, hosts, params["bake"], params["interval"] or 1.0, Limits(**params["limits"]))
+        verdict = (
+            None
+            if check_mode
+            else watch(mover, members, hosts, params["bake"], params["interval"] or 1.0, Limits(**params["limits"]))
+        )
         result = _info(places, mover, members, hosts, params["min_healthy"])
         return {**result, "comparison": verdict and verdict.facts()}
     if params["state"] == "drained":
@@ -171,7 +205,9 @@ def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         plan = plan_drain(places, looks, members, hosts, floor)
         check_capacity(plan)
     else:
-        plan = plan_join(places, looks, members, hosts, {name: own["places"] for name, own in members.items() if "places" in own})
+        plan = plan_join(
+            places, looks, members, hosts, {name: own["places"] for name, own in members.items() if "places" in own}
+        )
     rows = unmoved(plan) if check_mode else mover.drain(plan) if plan.verb == "drained" else mover.join(plan)
     changed = plan.changed or not check_mode and any(row.taken for row in rows.values())
     after = plan.capacity if check_mode else capacity(places, mover.looks, (), hosts, None)
@@ -191,9 +227,21 @@ def _forecast(place: Balancer) -> dict[str, t.Any]:
         return {"unknown": exc.why}
 
 
-def _info(places: t.Sequence[Balancer], mover: Mover, members: t.Mapping[str, t.Any], hosts: t.Optional[t.Collection[str]], floor: t.Any) -> dict[str, t.Any]:
+def _info(
+    places: t.Sequence[Balancer],
+    mover: Mover,
+    members: t.Mapping[str, t.Any],
+    hosts: t.Optional[t.Collection[str]],
+    floor: t.Any,
+) -> dict[str, t.Any]:
     looks = mover.looks
-    plan = Plan("info", (), tuple((place.label, name) for place in places for name in members), capacity(places, looks, (), hosts, floor), looks)
+    plan = Plan(
+        "info",
+        (),
+        tuple((place.label, name) for place in places for name in members),
+        capacity(places, looks, (), hosts, floor),
+        looks,
+    )
     rows = unmoved(plan)
     for name, row in rows.items():
         row.after = row.before = rotation_of(states_of(looks, name).values())

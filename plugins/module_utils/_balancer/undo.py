@@ -62,7 +62,14 @@ class Undo:
         elif not self._told:
             why += "; nothing was changed"
         if self.waiting:
-            states = [(name, label, self.looks[label][name].rotation if label in self.looks else UNKNOWN) for label, name in sorted(self.waiting)]
-            why += "; NOT put back: %s" % ", ".join("%s (%s in %s)" % (name, rotation, label) for name, label, rotation in states)
+            states = [
+                (name, label, self.looks[label][name].rotation if label in self.looks else UNKNOWN)
+                for label, name in sorted(self.waiting)
+            ]
+            why += "; NOT put back: %s" % ", ".join(
+                "%s (%s in %s)" % (name, rotation, label) for name, label, rotation in states
+            )
             hint = "Put them back by hand, or with state=joined once the balancer answers. " + hint
-        return BeamError(exc.code, exc.what, why, hint, **{**exc.details, "changed": bool(self.waiting), "members": details})
+        return BeamError(
+            exc.code, exc.what, why, hint, **{**exc.details, "changed": bool(self.waiting), "members": details}
+        )

@@ -46,7 +46,9 @@ class Tally:
 
     def of(self, names: t.Collection[str]) -> Delta:
         keys = [key for key in self._last if key[1] in names]
-        return total([one for key in keys for one in [*self._done.get(key, ()), delta(self._first[key], self._last[key])]])
+        return total(
+            [one for key in keys for one in [*self._done.get(key, ()), delta(self._first[key], self._last[key])]]
+        )
 
     def counts(self, names: t.Collection[str]) -> bool:
         return any(key[1] in names for key in self._last)
@@ -72,7 +74,12 @@ def watch(
     end = start + bake
     if not mover.places:
         sleep(bake)
-        return Verdict(NOT_COUNTED, ("no balancer was asked",), limits=limits, bake=Bake(tuple(sorted(canary)), (), began, clock() - start))
+        return Verdict(
+            NOT_COUNTED,
+            ("no balancer was asked",),
+            limits=limits,
+            bake=Bake(tuple(sorted(canary)), (), began, clock() - start),
+        )
     while True:
         looks = mover.look()
         tally.feed(looks)
@@ -81,10 +88,16 @@ def watch(
         sick = sorted(name for name in canary if not serves(looks, name))
         row["sick"] = row["sick"] + 1 if sick else 0
         found = judge(tally.of(canary), tally.of(rest), limits)
-        verdict = replace(found, bake=Bake(tuple(sorted(canary)), tuple(sorted(rest)), began, clock() - start, tally.began_again))
+        verdict = replace(
+            found, bake=Bake(tuple(sorted(canary)), tuple(sorted(rest)), began, clock() - start, tally.began_again)
+        )
         row["worse"] = row["worse"] + 1 if verdict.verdict == WORSE else 0
         if row["sick"] >= ROW or sick and over:
-            said = ["%s: %s in %s (%s)" % (name, state.rotation, label, state.note) for name in sick for label, state in states_of(looks, name).items()]
+            said = [
+                "%s: %s in %s (%s)" % (name, state.rotation, label, state.note)
+                for name in sick
+                for label, state in states_of(looks, name).items()
+            ]
             raise _worse(sick, "it is no longer in and healthy: %s" % "; ".join(said), verdict)
         if row["worse"] >= ROW or row["worse"] and over:
             raise _worse(sorted(canary), "; ".join(verdict.reasons), verdict)
@@ -106,6 +119,9 @@ def _uncompared(verdict: Verdict, tally: Tally) -> Verdict:
 
 def _worse(names: t.Sequence[str], why: str, verdict: Verdict) -> BeamError:
     return BeamError(
-        "canary_worse", "%s does worse than the rest" % ", ".join(names), why,
-        "Go back to the version before, or raise the limits if this is what the new version ought to do", comparison=verdict.facts(),
-    )  # fmt: skip
+        "canary_worse",
+        "%s does worse than the rest" % ", ".join(names),
+        why,
+        "Go back to the version before, or raise the limits if this is what the new version ought to do",
+        comparison=verdict.facts(),
+    )

@@ -12,7 +12,20 @@ import os
 import typing as t
 from email.utils import parsedate_to_datetime
 
-from .._aws import BUSY, CREDENTIALS, DENIED, OPTION, REFUSED, UNREACHABLE, Limits, ask, code_of, forget_sessions, make_client, said
+from .._aws import (
+    BUSY,
+    CREDENTIALS,
+    DENIED,
+    OPTION,
+    REFUSED,
+    UNREACHABLE,
+    Limits,
+    ask,
+    code_of,
+    forget_sessions,
+    make_client,
+    said,
+)
 from .._errors import BeamError
 from .config import Aws
 
@@ -27,7 +40,10 @@ _MEANINGS = {
     CREDENTIALS: ("aws_credentials", "Look at the instance profile's role, and at the clock"),
     DENIED: ("aws_denied", "Give the instance profile's role this right"),
     REFUSED: ("aws_refused", "Look at what was asked for"),
-    UNREACHABLE: ("aws_unreachable", "Check the network, aws.region and aws.endpoint_url; a private subnet needs a VPC endpoint"),
+    UNREACHABLE: (
+        "aws_unreachable",
+        "Check the network, aws.region and aws.endpoint_url; a private subnet needs a VPC endpoint",
+    ),
     OPTION: ("aws_options", "Set aws.region and aws.endpoint_url"),
 }
 _shift = datetime.timedelta()
@@ -52,8 +68,21 @@ class Client:
         try:
             if self._client is None:
                 options = {"region": self._options.region or self._region, "endpoint_url": self._options.endpoint_url}
-                self._client = make_client(self.service, options, _LIMITS, "AWS %s can't be asked" % self.service, *_MEANINGS[OPTION], install=_INSTALL)
-            return ask(self._client, operation, _LIMITS, parameters, lambda exc: translate(exc, "%s (%s)" % (what, self.service), self.rights))
+                self._client = make_client(
+                    self.service,
+                    options,
+                    _LIMITS,
+                    "AWS %s can't be asked" % self.service,
+                    *_MEANINGS[OPTION],
+                    install=_INSTALL,
+                )
+            return ask(
+                self._client,
+                operation,
+                _LIMITS,
+                parameters,
+                lambda exc: translate(exc, "%s (%s)" % (what, self.service), self.rights),
+            )
         except BeamError:
             raise
         except Exception as exc:
@@ -123,6 +152,10 @@ def _patch() -> None:
 
     auth: t.Any = botocore.auth
     if hasattr(auth, "get_current_datetime"):
-        auth.get_current_datetime = lambda remove_tzinfo=True: _Clock.utcnow() if remove_tzinfo else _Clock.now(datetime.timezone.utc)
+        auth.get_current_datetime = lambda remove_tzinfo=True: (
+            _Clock.utcnow() if remove_tzinfo else _Clock.now(datetime.timezone.utc)
+        )
     else:
-        auth.datetime = type("datetime", (), {"datetime": _Clock, "timezone": datetime.timezone, "timedelta": datetime.timedelta})
+        auth.datetime = type(
+            "datetime", (), {"datetime": _Clock, "timezone": datetime.timezone, "timedelta": datetime.timedelta}
+        )

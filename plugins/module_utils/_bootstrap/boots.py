@@ -73,18 +73,38 @@ def parse_boot(data: bytes) -> Boot:
         check_name(doc["name"]), check_channel(doc["channel"]), check_instance(doc["instance"])
         return Boot(**{**doc, "log": tuple(str(line) for line in doc["log"]), "seconds": float(doc["seconds"])})
     except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
-        raise BeamError("boot_invalid", "a record of a boot can't be read", str(exc) or type(exc).__name__, "Find out who wrote it") from exc
+        raise BeamError(
+            "boot_invalid", "a record of a boot can't be read", str(exc) or type(exc).__name__, "Find out who wrote it"
+        ) from exc
 
 
 def make_boot(
-    name: str, channel: str, instance: str, error: BeamError, version: str, digest: str, seconds: float, now: datetime.datetime, said: t.Iterable[str] = (),
+    name: str,
+    channel: str,
+    instance: str,
+    error: BeamError,
+    version: str,
+    digest: str,
+    seconds: float,
+    now: datetime.datetime,
+    said: t.Iterable[str] = (),
 ) -> Boot:
     """said: what the bootstrap told meanwhile, for where there was no node yet that could have said something."""
     log = [str(line)[:500] for line in error.details.get("log") or error.details.get("output") or said]
     return Boot(
-        name, channel, instance, digest, version, error.code, error.what, error.why, error.hint, tuple(log[-MAX_LINES:]), round(seconds, 3),
+        name,
+        channel,
+        instance,
+        digest,
+        version,
+        error.code,
+        error.what,
+        error.why,
+        error.hint,
+        tuple(log[-MAX_LINES:]),
+        round(seconds, 3),
         now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )  # fmt: skip
+    )
 
 
 def write_boot(store: Store, boot: Boot) -> bool:
@@ -109,7 +129,9 @@ def failed_on(store: Store, name: str, channel: str, digest: str, within: float,
     no record can keep one of another instance from being counted, as long as there are no more than LOOK_AT_MOST.
     """
     days = sorted({(now - datetime.timedelta(seconds=ago)).strftime("%Y%m%d") for ago in (0, within)})
-    stats = sorted((stat for day in days for stat in list_boots(store, name, channel, day)), key=lambda one: one.modified)[-LOOK_AT_MOST:]
+    stats = sorted(
+        (stat for day in days for stat in list_boots(store, name, channel, day)), key=lambda one: one.modified
+    )[-LOOK_AT_MOST:]
     if not stats:
         return []
     newest = stats[-1].modified

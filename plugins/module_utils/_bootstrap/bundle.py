@@ -104,7 +104,7 @@ def make_pyz() -> bytes:
 def sources() -> dict[str, bytes]:
     """All modules that main imports, now or later, by their paths below module_utils."""
     found: dict[str, bytes] = {}
-    waiting = [_entry.__module__[len(_TOP) + 1:]]
+    waiting = [_entry.__module__[len(_TOP) + 1 :]]
     while waiting:
         name = waiting.pop()
         path = name.replace(".", "/") + ".py"
@@ -139,7 +139,12 @@ def source_of(name: str) -> bytes:
     loader: t.Any = spec.loader if spec else None
     text = loader.get_source(full) if loader else None
     if text is None:
-        raise BeamError("bundle_failed", "the bundle can't be made", "the source of %s can't be read" % name, "Install the collection again")
+        raise BeamError(
+            "bundle_failed",
+            "the bundle can't be made",
+            "the source of %s can't be read" % name,
+            "Install the collection again",
+        )
     return str(text).encode()
 
 
@@ -151,9 +156,11 @@ def aws_files() -> tuple[dict[str, bytes], tuple[int, int]]:
         spec = importlib.util.find_spec(library)
         if spec is None or not spec.origin:
             raise BeamError(
-                "boto3_missing", "the bundle can't be made", "%s is not installed here" % library,
+                "boto3_missing",
+                "the bundle can't be made",
+                "%s is not installed here" % library,
                 "Install boto3 1.36 or newer where this task runs, or say aws: false (the role: bootstrap_with_aws: false) where servers have it",
-            )  # fmt: skip
+            )
         if spec.submodule_search_locations:
             folder = list(spec.submodule_search_locations)[0]
             files.update(_tree(folder, "aws/" + library))
@@ -168,9 +175,11 @@ def aws_files() -> tuple[dict[str, bytes], tuple[int, int]]:
         files.update(_licences(distribution, library))
         if library == "botocore" and tuple(int(part) for part in about["Version"].split(".")[:2]) < _MINIMUM:
             raise BeamError(
-                "boto3_too_old", "the bundle can't be made", "botocore is %s here, and conditional writes need 1.36" % about["Version"],
+                "boto3_too_old",
+                "the bundle can't be made",
+                "botocore is %s here, and conditional writes need 1.36" % about["Version"],
                 "Install boto3 1.36 or newer where this task runs",
-            )  # fmt: skip
+            )
         least = re.search(r">=\s*3\.(\d+)", about["Requires-Python"] or "")
         python = max(python, (3, int(least.group(1)))) if least else python
     return files, python
@@ -224,7 +233,12 @@ def install_bundle(data: bytes, root: str, check_mode: bool) -> Installed:
             if unpack(data, kit.name, sha256, root):
                 _compile(os.path.join(root, folder))
         except OSError as exc:
-            raise BeamError("setup_failed", "%s can't be made" % link, exc.strerror or str(exc), "Run this as root, on a disk with room") from None
+            raise BeamError(
+                "setup_failed",
+                "%s can't be made" % link,
+                exc.strerror or str(exc),
+                "Run this as root, on a disk with room",
+            ) from None
         apply_setup(plan)
     return Installed(not there or plan.changed, (*([] if there else [link]), *plan.changes))
 
@@ -238,7 +252,9 @@ def _compile(place: str) -> None:
     for name in [name for name in files if name.endswith(".py") and name != "__main__.py"]:
         code = marshal.dumps(compile(files[name], name, "exec", dont_inherit=True))
         # The form of PEP 552 that is not compared with its source: both are in one file.
-        files[name + "c"] = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(files[name]) + code
+        files[name + "c"] = (
+            importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(files[name]) + code
+        )
     with open(path + ".new", "wb") as stream:
         stream.write(_zip(files, zipfile.ZIP_STORED))
     os.replace(path + ".new", path)

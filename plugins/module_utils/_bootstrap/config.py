@@ -34,7 +34,8 @@ _NODE = re.compile(r"[A-Za-z0-9_.-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 BRAKE_SPEC: dict[str, t.Any] = {
-    "type": "dict", "default": {},
+    "type": "dict",
+    "default": {},
     "options": {
         "failures": {"type": "int", "default": 3, "least": 1},
         "within": {"type": "float", "default": 3600.0, "least": 1},
@@ -57,7 +58,11 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "base": {"type": "path", "required": True},
     "store": {"type": "str", "required": True},
-    "store_options": {"type": "dict", "default": {}, "options": {key: spec for key, spec in STORE_SPEC.items() if key not in _SECRET_OPTIONS}},
+    "store_options": {
+        "type": "dict",
+        "default": {},
+        "options": {key: spec for key, spec in STORE_SPEC.items() if key not in _SECRET_OPTIONS},
+    },
     "channel": {"type": "str", "default": "production"},
     "manager": {"type": "str", "choices": ["systemd", "daemon"], "default": "systemd"},
     "unit": {"type": "str"},
@@ -83,7 +88,8 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "secrets_file": {"type": "path"},
     "owner": {"type": "str"},
     "aws": {
-        "type": "dict", "default": {},
+        "type": "dict",
+        "default": {},
         "options": {
             "region": {"type": "str"},
             "endpoint_url": {"type": "str"},
@@ -164,7 +170,14 @@ class Config:
 
     def node(self) -> dict[str, t.Any]:
         """As the options of the modules that look at a node."""
-        return {"name": self.name, "base": self.base, "manager": self.manager, "unit": self.unit, "env_file": self.env_file, "pointer": "current"}
+        return {
+            "name": self.name,
+            "base": self.base,
+            "manager": self.manager,
+            "unit": self.unit,
+            "env_file": self.env_file,
+            "pointer": "current",
+        }
 
     def with_identified(self, found: t.Mapping[str, t.Any], where: str) -> Config:
         """found: some of IDENTIFIED, as somebody wrote them for this instance."""
@@ -180,7 +193,12 @@ def load_config(path: str) -> Config:
         with open(path, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise BeamError("config_missing", "%s can't be read" % path, exc.strerror or str(exc), "Run setup with the kit of this server first") from None
+        raise BeamError(
+            "config_missing",
+            "%s can't be read" % path,
+            exc.strerror or str(exc),
+            "Run setup with the kit of this server first",
+        ) from None
     return parse_config(data, path)
 
 
@@ -243,7 +261,11 @@ def _check(config: Config, where: str) -> None:
         if not config.cluster.file.startswith("/"):
             raise _refuse(where, "cluster.file", "it must be an absolute path")
         if config.manager != "systemd":
-            raise _refuse(where, "cluster", "with the manager %s the node reads its own file, in which RELEASE_NODE names it" % config.manager)
+            raise _refuse(
+                where,
+                "cluster",
+                "with the manager %s the node reads its own file, in which RELEASE_NODE names it" % config.manager,
+            )
     for key in config.identify:
         if key not in SOURCES:
             raise _refuse(where, "identify", "%r is not one of %s" % (key, ", ".join(SOURCES)))
@@ -257,7 +279,9 @@ def _check(config: Config, where: str) -> None:
         # It reads one file, and the cookie is in it.
         env_file = config.env_file or "%s/shared/%s.env" % (config.base.rstrip("/"), config.name)
         if config.secrets and config.secrets_file != env_file:
-            raise _refuse(where, "secrets_file", "with the manager daemon the node reads %s and no other file" % env_file)
+            raise _refuse(
+                where, "secrets_file", "with the manager daemon the node reads %s and no other file" % env_file
+            )
         if config.cookie is not None:
             raise _refuse(where, "cookie", "with the manager daemon it is one of the secrets, RELEASE_COOKIE")
     if config.cookie is not None:
@@ -294,7 +318,9 @@ def _with_version(value: t.Any, version: str) -> t.Any:
 
 
 def _refuse(where: str, key: str, why: str) -> BeamError:
-    return BeamError("config_invalid", "%s can't be used" % where, "%s: %s" % (key, why), "Correct it where it comes from", key=key)
+    return BeamError(
+        "config_invalid", "%s can't be used" % where, "%s: %s" % (key, why), "Correct it where it comes from", key=key
+    )
 
 
 def _fill(spec: t.Mapping[str, t.Mapping[str, t.Any]], given: t.Any, where: str, under: str = "") -> dict[str, t.Any]:
@@ -319,7 +345,13 @@ def _fill(spec: t.Mapping[str, t.Mapping[str, t.Any]], given: t.Any, where: str,
 
 
 _TYPES: dict[str, t.Any] = {
-    "str": (str,), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "list": (list,), "dict": (dict,),
+    "str": (str,),
+    "path": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "list": (list,),
+    "dict": (dict,),
 }
 
 

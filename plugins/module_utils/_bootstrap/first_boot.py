@@ -46,7 +46,15 @@ class Web:
 
     end = float("inf")  # of all of them
 
-    def ask(self, method: str, url: str, headers: dict[str, str], body: bytes = b"", timeout: float = 5, context: t.Any = None) -> tuple[int, t.Any, bytes]:
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        timeout: float = 5,
+        context: t.Any = None,
+    ) -> tuple[int, t.Any, bytes]:
         found: list[t.Any] = []
         seconds = max(0.5, min(timeout, self.end - time.monotonic()))
 
@@ -66,7 +74,9 @@ class Web:
         return t.cast("tuple[int, t.Any, bytes]", found[0])
 
 
-def ask(method: str, url: str, headers: dict[str, str], body: bytes, timeout: float, context: t.Any) -> tuple[int, t.Any, bytes]:
+def ask(
+    method: str, url: str, headers: dict[str, str], body: bytes, timeout: float, context: t.Any
+) -> tuple[int, t.Any, bytes]:
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""
     link = http.client.HTTPConnection(host, parts.port, timeout=timeout)
@@ -77,7 +87,9 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes, timeout: fl
         answer = link.getresponse()
         return answer.status, answer.headers, answer.read(1 << 26)  # of whatever length it says
     except (OSError, ValueError, OverflowError, http.client.HTTPException) as exc:
-        raise Again("%s://%s did not answer: %s" % (parts.scheme, parts.netloc, str(exc) or type(exc).__name__)) from None
+        raise Again(
+            "%s://%s did not answer: %s" % (parts.scheme, parts.netloc, str(exc) or type(exc).__name__)
+        ) from None
     finally:
         link.close()
 
@@ -92,13 +104,17 @@ class Metadata:
         if not self.token:
             hint = "check the metadata options of the launch template (HttpEndpoint: enabled, HttpPutResponseHopLimit)"
             try:
-                status, _headers, body = self.ask("PUT", self.url + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "21600"})
+                status, _headers, body = self.ask(
+                    "PUT", self.url + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "21600"}
+                )
             except Again as exc:
                 raise Again("no token from the instance metadata service: %s; %s" % (exc, hint)) from None
             if status != 200:
                 raise Again("no token from the instance metadata service: it answered %d; %s" % (status, hint))
             self.token = body.decode("latin-1")
-        status, _headers, body = self.ask("GET", self.url + urllib.parse.quote(path), {"X-aws-ec2-metadata-token": self.token})
+        status, _headers, body = self.ask(
+            "GET", self.url + urllib.parse.quote(path), {"X-aws-ec2-metadata-token": self.token}
+        )
         if status == 404:
             return None
         if status != 200:
@@ -112,14 +128,25 @@ class Metadata:
         try:
             found = json.loads(text or "{}")
             if found.get("Code", "Success") == "Success":
-                return {"key": found["AccessKeyId"], "secret": found["SecretAccessKey"], "token": found.get("Token") or ""}
+                return {
+                    "key": found["AccessKeyId"],
+                    "secret": found["SecretAccessKey"],
+                    "token": found.get("Token") or "",
+                }
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         raise Again("this instance has no credentials: give the launch template an instance profile with a role")
 
 
 def sign(
-    method: str, url: str, service: str, region: str, credentials: dict[str, str], now: float, body: bytes = b"", more: dict[str, str] | None = None
+    method: str,
+    url: str,
+    service: str,
+    region: str,
+    credentials: dict[str, str],
+    now: float,
+    body: bytes = b"",
+    more: dict[str, str] | None = None,
 ) -> dict[str, str]:
     """Headers with a signature of version 4."""
     parts = urllib.parse.urlsplit(url)
@@ -130,12 +157,25 @@ def sign(
     if credentials["token"]:
         headers["x-amz-security-token"] = credentials["token"]
     names = ";".join(sorted(headers))
-    lines = [method, parts.path or "/", parts.query, *("%s:%s" % (key, headers[key]) for key in sorted(headers)), "", names, digest]
+    lines = [
+        method,
+        parts.path or "/",
+        parts.query,
+        *("%s:%s" % (key, headers[key]) for key in sorted(headers)),
+        "",
+        names,
+        digest,
+    ]
     text = "\n".join(("AWS4-HMAC-SHA256", at, scope, hashlib.sha256("\n".join(lines).encode()).hexdigest()))
     key = ("AWS4" + credentials["secret"]).encode()
     for part in (*scope.split("/"), text):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    headers["authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (credentials["key"], scope, names, key.hex())
+    headers["authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
+        credentials["key"],
+        scope,
+        names,
+        key.hex(),
+    )
     return headers
 
 
@@ -145,7 +185,10 @@ class Boot:
         self.web = Web()
         self.metadata = Metadata(settings["metadata_url"], self.web)
         # The bucket may be elsewhere, the group is where this instance is.
-        self.regions: dict[str, str] = {"s3": settings.get("region") or "", "autoscaling": settings.get("aws_region") or ""}
+        self.regions: dict[str, str] = {
+            "s3": settings.get("region") or "",
+            "autoscaling": settings.get("aws_region") or "",
+        }
         self.shift = 0.0  # how far this server's clock is behind the store's
         self.context = ssl.create_default_context(cafile=settings.get("ca") or None)
         if settings.get("insecure"):
@@ -176,8 +219,19 @@ class Boot:
         region = self.region(service)
         return region + (".amazonaws.com.cn" if region.startswith("cn-") else ".amazonaws.com")
 
-    def signed(self, method: str, url: str, service: str, body: bytes = b"", more: dict[str, str] | None = None) -> tuple[int, t.Any, bytes]:
-        headers = sign(method, url, service, self.region(service), self.metadata.credentials(), time.time() + self.shift, body, more)
+    def signed(
+        self, method: str, url: str, service: str, body: bytes = b"", more: dict[str, str] | None = None
+    ) -> tuple[int, t.Any, bytes]:
+        headers = sign(
+            method,
+            url,
+            service,
+            self.region(service),
+            self.metadata.credentials(),
+            time.time() + self.shift,
+            body,
+            more,
+        )
         status, answer, data = self.web.ask(method, url, headers, body, 120, self.context)
         try:
             told = email.utils.parsedate_to_datetime(answer["date"]).timestamp()
@@ -213,7 +267,10 @@ class Boot:
 
     def abandon(self) -> None:
         """Tell the group, where this is one of its launches, so that it need not wait for its hook's timeout."""
-        if self.settings.get("silent") or (self.metadata.get("meta-data/autoscaling/target-lifecycle-state") or "") != "InService":
+        if (
+            self.settings.get("silent")
+            or (self.metadata.get("meta-data/autoscaling/target-lifecycle-state") or "") != "InService"
+        ):
             return
         instance = self.metadata.get("meta-data/instance-id") or ""
         lifecycle = self.settings.get("lifecycle") or {}
@@ -228,17 +285,27 @@ class Boot:
             hooks = [name for one in members for name in re.findall("<LifecycleHookName>([^<]*)<", one)]
         for hook in hooks:
             self.autoscaling(
-                "CompleteLifecycleAction", AutoScalingGroupName=group, LifecycleHookName=hook, InstanceId=instance, LifecycleActionResult="ABANDON",
+                "CompleteLifecycleAction",
+                AutoScalingGroupName=group,
+                LifecycleHookName=hook,
+                InstanceId=instance,
+                LifecycleActionResult="ABANDON",
             )
             say("The group %s was told to abandon this instance" % group)
 
     def autoscaling(self, action: str, **parameters: str) -> str:
-        url = (self.settings.get("autoscaling") or "https://autoscaling." + self.domain("autoscaling")).rstrip("/") + "/"
+        url = (self.settings.get("autoscaling") or "https://autoscaling." + self.domain("autoscaling")).rstrip(
+            "/"
+        ) + "/"
         body = urllib.parse.urlencode({"Action": action, "Version": "2011-01-01", **parameters}).encode()
-        status, _headers, data = self.signed("POST", url, "autoscaling", body, {"content-type": "application/x-www-form-urlencoded"})
+        status, _headers, data = self.signed(
+            "POST", url, "autoscaling", body, {"content-type": "application/x-www-form-urlencoded"}
+        )
         if status != 200:
             code = re.search(rb"<Code>(\w+)</Code>", data)
-            raise (Again if status >= 500 else Failed)("%s: %d %s" % (action, status, code.group(1).decode() if code else ""))
+            raise (Again if status >= 500 else Failed)(
+                "%s: %d %s" % (action, status, code.group(1).decode() if code else "")
+            )
         return data.decode("utf-8", "replace")
 
 
@@ -300,7 +367,11 @@ def main(settings: dict[str, t.Any]) -> int:
         data = boot.keep_trying(boot.fetch, settings["deadline"])
         unpack(data, settings["name"], settings["sha256"], root)
         place = os.path.join(root, settings["name"])
-        command([sys.executable, place + "/beam-bootstrap.pyz", "setup", place + "/kit.json"], "the setup of this server", settings["deadline"])
+        command(
+            [sys.executable, place + "/beam-bootstrap.pyz", "setup", place + "/kit.json"],
+            "the setup of this server",
+            settings["deadline"],
+        )
         if settings["start"]:
             command(["systemctl", "start", "--no-block", *settings["start"]], "systemctl start", settings["deadline"])
         say("handed over to %s" % place)

@@ -61,11 +61,18 @@ def from_user_data(config: Config, data: bytes) -> Config:
         if line.startswith(MARK):
             where = "the line '%s' of the user data" % MARK.decode("ascii")
             try:
-                found = parse_json(line[len(MARK):])
+                found = parse_json(line[len(MARK) :])
             except ValueError as exc:
-                raise BeamError("identity_invalid", "%s can't be read" % where, str(exc), "Write a JSON object after it") from None
+                raise BeamError(
+                    "identity_invalid", "%s can't be read" % where, str(exc), "Write a JSON object after it"
+                ) from None
             if not isinstance(found, dict):
-                raise BeamError("identity_invalid", "%s can't be read" % where, "it is no JSON object", "Write a JSON object after it")
+                raise BeamError(
+                    "identity_invalid",
+                    "%s can't be read" % where,
+                    "it is no JSON object",
+                    "Write a JSON object after it",
+                )
             config = config.with_identified(found, where)
     return config
 

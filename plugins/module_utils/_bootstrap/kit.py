@@ -121,12 +121,22 @@ def _check(kit: Kit, where: str) -> None:
             check_account(user.name)
             check_account(user.group)
     except BeamError as exc:
-        raise BeamError("config_invalid", "%s can't be used" % where, "users: %s: %s" % (exc.what, exc.why), exc.hint, key="users") from None
-    taken = {account for user in kit.users for account in (user.name, user.group)} | {place.path for place in kit.directories}
+        raise BeamError(
+            "config_invalid", "%s can't be used" % where, "users: %s: %s" % (exc.what, exc.why), exc.hint, key="users"
+        ) from None
+    taken = {account for user in kit.users for account in (user.name, user.group)} | {
+        place.path for place in kit.directories
+    }
     system = sorted(taken & EVERYWHERE - set(kit.adopt))
     if system:
         hint = "Give the service another name in beam_unit (bootstrap_unit)"
-        raise BeamError("config_invalid", "%s can't be used" % where, "%s is the system's on every server" % system[0], hint, key="users")
+        raise BeamError(
+            "config_invalid",
+            "%s can't be used" % where,
+            "%s is the system's on every server" % system[0],
+            hint,
+            key="users",
+        )
     for place in (*kit.directories, *kit.files):
         if not place.path.startswith("/") or posixpath.normpath(place.path) != place.path:
             raise _refuse(where, "path", "%r is no plain absolute path" % place.path)
@@ -145,7 +155,9 @@ def _check(kit: Kit, where: str) -> None:
         raise _refuse(where, "files", "%s is not among them" % config_path(kit))
 
 
-def _members(value: t.Any, types: t.Mapping[str, type], where: str, key: str, optional: t.Collection[str] = ()) -> dict[str, t.Any]:
+def _members(
+    value: t.Any, types: t.Mapping[str, type], where: str, key: str, optional: t.Collection[str] = ()
+) -> dict[str, t.Any]:
     if not isinstance(value, dict):
         raise _refuse(where, key, "it is no JSON object")
     unknown = sorted(map(str, set(value) - set(types)))
@@ -160,24 +172,46 @@ def _members(value: t.Any, types: t.Mapping[str, type], where: str, key: str, op
 
 
 def _refuse(where: str, key: str, why: str) -> BeamError:
-    return BeamError("config_invalid", "%s can't be used" % where, "%s: %s" % (key, why), "Correct it where it comes from", key=key)
+    return BeamError(
+        "config_invalid", "%s can't be used" % where, "%s: %s" % (key, why), "Correct it where it comes from", key=key
+    )
 
 
 def base_of(kit: Kit) -> str:
-    return next(parse_config((file.content or "").encode(), file.path).base for file in kit.files if file.path == config_path(kit))
+    return next(
+        parse_config((file.content or "").encode(), file.path).base
+        for file in kit.files
+        if file.path == config_path(kit)
+    )
 
 
 def claim_of(kit: Kit) -> Claim:
     """What the kit takes on this host. What lies in the bootstrap's own directory is the bootstrap's."""
-    units = [file.path[len(UNITS) + 1 : -len(".service")] for file in kit.files if file.path.startswith(UNITS + "/") and file.path.endswith(".service")]
+    units = [
+        file.path[len(UNITS) + 1 : -len(".service")]
+        for file in kit.files
+        if file.path.startswith(UNITS + "/") and file.path.endswith(".service")
+    ]
     base = base_of(kit)
-    directories = [Directory(place.path, place.owner, place.bits, place.path == base) for place in kit.directories if place.path != DIRECTORY]
+    directories = [
+        Directory(place.path, place.owner, place.bits, place.path == base)
+        for place in kit.directories
+        if place.path != DIRECTORY
+    ]
     files = [file.path for file in kit.files if posixpath.dirname(file.path) != DIRECTORY]
     wanted = Wanted(
-        next((unit for unit in units if "@" not in unit), kit.name), tuple(Account(user.name, user.group) for user in kit.users),
-        tuple(directories), tuple(files), frozenset(kit.adopt),
-        tuple(int(port) for file in kit.files if file.path.startswith(UNITS + "/") for port in ports_of(file.content or "")),
-    )  # fmt: skip
+        next((unit for unit in units if "@" not in unit), kit.name),
+        tuple(Account(user.name, user.group) for user in kit.users),
+        tuple(directories),
+        tuple(files),
+        frozenset(kit.adopt),
+        tuple(
+            int(port)
+            for file in kit.files
+            if file.path.startswith(UNITS + "/")
+            for port in ports_of(file.content or "")
+        ),
+    )
     return Claim(wanted, notes=posixpath.join(posixpath.dirname(DIRECTORY), posixpath.basename(NOTES)))
 
 
@@ -190,9 +224,12 @@ def plan_setup(kit: Kit) -> Plan:
     enable = tuple(unit for unit in kit.enable if not _is_enabled(unit))
     disable = tuple(unit for unit in kit.disable if _is_enabled(unit))
     changes = (
-        *("group %s" % name for name in groups), *("user %s" % user.name for user in users), *(place.path for place in places),
-        *("enable %s" % unit for unit in enable), *("disable %s" % unit for unit in disable),
-    )  # fmt: skip
+        *("group %s" % name for name in groups),
+        *("user %s" % user.name for user in users),
+        *(place.path for place in places),
+        *("enable %s" % unit for unit in enable),
+        *("disable %s" % unit for unit in disable),
+    )
     # A note of what is there already is no change of the server.
     return Plan(kit, groups, users, places, enable, disable, changes, None if claim.noted else claim)
 
@@ -203,7 +240,20 @@ def apply_setup(plan: Plan) -> None:
     for group in plan.groups:
         _command(["groupadd", "--system", group])
     for user in plan.users:
-        _command(["useradd", "--system", "--gid", user.group, "--home-dir", user.home, "--no-create-home", "--shell", "/usr/sbin/nologin", user.name])
+        _command(
+            [
+                "useradd",
+                "--system",
+                "--gid",
+                user.group,
+                "--home-dir",
+                user.home,
+                "--no-create-home",
+                "--shell",
+                "/usr/sbin/nologin",
+                user.name,
+            ]
+        )
     for place in plan.places:
         _make(place)
     if any("/systemd/" in place.path for place in plan.places) and os.path.isdir("/run/systemd/system"):
@@ -219,7 +269,9 @@ def run_setup(path: str, report: Report) -> int:
         with open(path, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise BeamError("config_missing", "%s can't be read" % path, exc.strerror or str(exc), "Unpack the bundle again") from None
+        raise BeamError(
+            "config_missing", "%s can't be read" % path, exc.strerror or str(exc), "Unpack the bundle again"
+        ) from None
     kit = parse_kit(data, path)
     report.name = kit.name
     plan = plan_setup(kit)
@@ -250,7 +302,9 @@ def _ids(place: Place) -> tuple[int, int]:
     try:
         return pwd.getpwnam(place.owner).pw_uid, grp.getgrnam(place.group).gr_gid
     except KeyError as exc:
-        raise BeamError("setup_failed", "%s can't be made" % place.path, str(exc.args[0]), "Name the account in the kit") from None
+        raise BeamError(
+            "setup_failed", "%s can't be made" % place.path, str(exc.args[0]), "Name the account in the kit"
+        ) from None
 
 
 def _is_so(place: Place) -> bool:
@@ -274,7 +328,12 @@ def _make(place: Place) -> None:
     try:
         _put(place)
     except OSError as exc:
-        raise BeamError("setup_failed", "%s can't be made" % place.path, exc.strerror or str(exc), "Run the setup as root, on a disk with room") from None
+        raise BeamError(
+            "setup_failed",
+            "%s can't be made" % place.path,
+            exc.strerror or str(exc),
+            "Run the setup as root, on a disk with room",
+        ) from None
 
 
 def _put(place: Place) -> None:
@@ -314,10 +373,20 @@ def _command(words: list[str]) -> None:
     try:
         # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
         process = subprocess.Popen(  # pylint: disable=consider-using-with
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-        )  # fmt: skip
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
     except OSError as exc:
-        raise BeamError("setup_failed", "%s can't be run" % words[0], exc.strerror or str(exc), "Install it on this server, or in its image") from None
+        raise BeamError(
+            "setup_failed",
+            "%s can't be run" % words[0],
+            exc.strerror or str(exc),
+            "Install it on this server, or in its image",
+        ) from None
     try:
         said = process.communicate(timeout=COMMAND_SECONDS)[1]
     except subprocess.TimeoutExpired:

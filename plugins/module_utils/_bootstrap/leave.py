@@ -33,14 +33,22 @@ Sleep = t.Callable[[float], None]
 def watch(config: Config, report: Report, metadata: Metadata | None = None, sleep: Sleep = time.sleep) -> int:
     """Returns when the node has left for good."""
     if not needs_metadata(config):
-        raise BeamError("config_unwatched", "nothing can be watched", "lifecycle is none and nothing is identified by the cloud", "Disable this unit")
+        raise BeamError(
+            "config_unwatched",
+            "nothing can be watched",
+            "lifecycle is none and nothing is identified by the cloud",
+            "Disable this unit",
+        )
     metadata = metadata or Metadata(config.aws.metadata_url)
     reason = wait_for_end(metadata, report, sleep)
     report.say("This instance is about to end (%s): draining for %g s" % (reason.why, reason.drain(config)))
     try:
         mark_leaving(config.base, reason.why)  # before anything is done to the node
     except OSError as exc:
-        report.say("What stops now may be taken for a fault of the release: %s can't be written: %s" % (config.base, exc.strerror or exc))
+        report.say(
+            "What stops now may be taken for a fault of the release: %s can't be written: %s"
+            % (config.base, exc.strerror or exc)
+        )
     identity = Deadline(30).keep_trying(lambda: who(config, metadata), report.say)
     try:
         config = Deadline(30).keep_trying(lambda: for_this_instance(config, metadata), report.say)
@@ -90,12 +98,21 @@ def look(metadata: Metadata) -> Reason | None:
         return Reason("spot interruption")
 
 
-def leave(config: Config, identity: Identity, reason: Reason, report: Report, sleep: Sleep = time.sleep, lifecycle: Lifecycle | None = None) -> None:
+def leave(
+    config: Config,
+    identity: Identity,
+    reason: Reason,
+    report: Report,
+    sleep: Sleep = time.sleep,
+    lifecycle: Lifecycle | None = None,
+) -> None:
     """The node stops in any case, whatever the API says."""
     deadline = Deadline(60)
     if lifecycle is None:
         try:
-            lifecycle = deadline.keep_trying(lambda: find_lifecycle(config, identity, report.say, terminating=True), report.say)
+            lifecycle = deadline.keep_trying(
+                lambda: find_lifecycle(config, identity, report.say, terminating=True), report.say
+            )
         except BeamError as error:
             report.say(error.message)
             lifecycle = Lifecycle()
@@ -115,4 +132,6 @@ def stop_node(config: Config, report: Report) -> None:
     manager = manager_of(config.node())
     what = restart.plan("stopped", manager.status(), None)
     result = restart.apply(what, manager, Health(), config.stop_timeout, config.boot_timeout)
-    report.say("The node has stopped in %.2f s (%s)" % (result.total, result.escalated if what.changed else what.reason))
+    report.say(
+        "The node has stopped in %.2f s (%s)" % (result.total, result.escalated if what.changed else what.reason)
+    )

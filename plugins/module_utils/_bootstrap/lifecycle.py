@@ -6,8 +6,8 @@
 
 """The lifecycle hook of an auto scaling group that holds this instance: heartbeats while we work, then its completion.
 
-    launch     Pending -> Pending:Wait (the hook) -> Pending:Proceed -> InService       (Warmed:Pending... into a warm pool)
-    terminate  Terminating -> Terminating:Wait (the hook) -> Terminating:Proceed -> Terminated
+launch     Pending -> Pending:Wait (the hook) -> Pending:Proceed -> InService       (Warmed:Pending... into a warm pool)
+terminate  Terminating -> Terminating:Wait (the hook) -> Terminating:Proceed -> Terminated
 """
 
 from __future__ import annotations
@@ -49,7 +49,14 @@ class Lifecycle:
 
 class GroupLifecycle(Lifecycle):
     def __init__(
-        self, client: Client, instance: str, group: str, hook: str, state: str, heartbeat: float, say: t.Callable[[str], None],
+        self,
+        client: Client,
+        instance: str,
+        group: str,
+        hook: str,
+        state: str,
+        heartbeat: float,
+        say: t.Callable[[str], None],
         terminating: bool = False,
     ) -> None:
         self.client, self.instance, self.group, self.hook, self.say = client, instance, group, hook, say
@@ -94,9 +101,13 @@ class GroupLifecycle(Lifecycle):
                 return True
             try:
                 self.client.call(
-                    "complete_lifecycle_action", "the launch of %s can't be completed" % self.instance, AutoScalingGroupName=self.group,
-                    LifecycleHookName=self.hook, InstanceId=self.instance, LifecycleActionResult=result,
-                )  # fmt: skip
+                    "complete_lifecycle_action",
+                    "the launch of %s can't be completed" % self.instance,
+                    AutoScalingGroupName=self.group,
+                    LifecycleHookName=self.hook,
+                    InstanceId=self.instance,
+                    LifecycleActionResult=result,
+                )
             except BeamError as error:
                 if not _no_action(error):
                     raise
@@ -130,9 +141,12 @@ class GroupLifecycle(Lifecycle):
         """What went wrong, if it may pass."""
         try:
             self.client.call(
-                "record_lifecycle_action_heartbeat", "the heartbeat of %s can't be sent" % self.instance, AutoScalingGroupName=self.group,
-                LifecycleHookName=self.hook, InstanceId=self.instance,
-            )  # fmt: skip
+                "record_lifecycle_action_heartbeat",
+                "the heartbeat of %s can't be sent" % self.instance,
+                AutoScalingGroupName=self.group,
+                LifecycleHookName=self.hook,
+                InstanceId=self.instance,
+            )
             return ""
         except BeamError as error:
             if not _no_action(error):
@@ -166,14 +180,19 @@ class GroupLifecycle(Lifecycle):
         self.launching = False
         if self.kind == "Terminating":
             self.say("The termination was completed by somebody else: it is %s" % state)
-        elif state.endswith(("InService", "Proceed", "Standby", "Stopped", "Running", "Hibernated")) and "Terminating" not in state:
+        elif (
+            state.endswith(("InService", "Proceed", "Standby", "Stopped", "Running", "Hibernated"))
+            and "Terminating" not in state
+        ):
             self.say("The launch was completed already: this instance is %s" % state)
         elif result != "ABANDON":
             raise self._terminated(state)
 
     def _terminated(self, state: str) -> BeamError:
         return BeamError(
-            "instance_terminating", "%s can't come into service" % self.instance, "the group %s terminates it: it is %s" % (self.group, state or "gone"),
+            "instance_terminating",
+            "%s can't come into service" % self.instance,
+            "the group %s terminates it: it is %s" % (self.group, state or "gone"),
             "If the hook's time ran out, raise its heartbeat timeout or the deadline",
         )
 
@@ -205,7 +224,13 @@ def state_of(client: Client, instance: str) -> str:
     return _membership(client, instance)[1]
 
 
-def find_lifecycle(config: Config, identity: Identity, say: t.Callable[[str], None], client: Client | None = None, terminating: bool = False) -> Lifecycle:
+def find_lifecycle(
+    config: Config,
+    identity: Identity,
+    say: t.Callable[[str], None],
+    client: Client | None = None,
+    terminating: bool = False,
+) -> Lifecycle:
     """What holds this instance now. terminating: it is on its way out."""
     if config.lifecycle == "none":
         return Lifecycle()
@@ -215,16 +240,23 @@ def find_lifecycle(config: Config, identity: Identity, say: t.Callable[[str], No
     if not state:
         if named:
             raise BeamError(
-                "not_in_group", "%s is not in the auto scaling group %s" % (identity.instance, named.group), "the configuration says that it is",
+                "not_in_group",
+                "%s is not in the auto scaling group %s" % (identity.instance, named.group),
+                "the configuration says that it is",
                 "Correct lifecycle, or set it to none",
-            )  # fmt: skip
+            )
         return Lifecycle()
     if named and named.group != group:
         raise BeamError(
-            "not_in_group", "%s is not in the auto scaling group %s" % (identity.instance, named.group), "it is in %s" % group, "Correct lifecycle",
+            "not_in_group",
+            "%s is not in the auto scaling group %s" % (identity.instance, named.group),
+            "it is in %s" % group,
+            "Correct lifecycle",
         )
     if "Terminat" in state and not terminating:
-        raise BeamError("instance_terminating", "%s is not brought into service" % identity.instance, "its group terminates it", "")
+        raise BeamError(
+            "instance_terminating", "%s is not brought into service" % identity.instance, "its group terminates it", ""
+        )
     hook = ""
     if terminating or is_pending(state):
         wanted = (named.terminating if terminating else named.launching) if named else None
@@ -233,29 +265,40 @@ def find_lifecycle(config: Config, identity: Identity, say: t.Callable[[str], No
 
 
 def _membership(client: Client, instance: str) -> tuple[str, str]:
-    found = client.call("describe_auto_scaling_instances", "the group of %s can't be told" % instance, InstanceIds=[instance])["AutoScalingInstances"]
+    found = client.call(
+        "describe_auto_scaling_instances", "the group of %s can't be told" % instance, InstanceIds=[instance]
+    )["AutoScalingInstances"]
     return (found[0]["AutoScalingGroupName"], found[0]["LifecycleState"]) if found else ("", "")
 
 
 def _hook(client: Client, group: str, transition: str, wanted: str | None) -> str:
     """'' where the group has none of this kind."""
-    hooks = client.call("describe_lifecycle_hooks", "the hooks of the group %s can't be told" % group, AutoScalingGroupName=group)["LifecycleHooks"]
+    hooks = client.call(
+        "describe_lifecycle_hooks", "the hooks of the group %s can't be told" % group, AutoScalingGroupName=group
+    )["LifecycleHooks"]
     names = sorted(hook["LifecycleHookName"] for hook in hooks if hook["LifecycleTransition"] == transition)
     kind = "launching" if transition == LAUNCHING else "terminating"
     if wanted is not None:
         if wanted not in names:
             raise BeamError(
-                "hook_missing", "the group %s has no %s hook %s" % (group, kind, wanted), "it has %s" % (", ".join(names) or "none"),
+                "hook_missing",
+                "the group %s has no %s hook %s" % (group, kind, wanted),
+                "it has %s" % (", ".join(names) or "none"),
                 "Correct lifecycle.%s" % kind,
-            )  # fmt: skip
+            )
         return wanted
     if len(names) > 1:
         raise BeamError(
-            "hook_ambiguous", "which %s hook of the group %s is ours can't be told" % (kind, group), "it has %s" % ", ".join(names),
+            "hook_ambiguous",
+            "which %s hook of the group %s is ours can't be told" % (kind, group),
+            "it has %s" % ", ".join(names),
             "Name it, with bootstrap_lifecycle: {group: %s, %s: NAME}" % (group, kind),
-        )  # fmt: skip
+        )
     return names[0] if names else ""
 
 
 def _no_action(error: BeamError) -> bool:
-    return error.details.get("aws") in ("ValidationError", "ValidationException") and "No active Lifecycle Action" in str(error.details.get("said"))
+    return error.details.get("aws") in (
+        "ValidationError",
+        "ValidationException",
+    ) and "No active Lifecycle Action" in str(error.details.get("said"))

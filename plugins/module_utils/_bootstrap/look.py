@@ -26,7 +26,14 @@ STORE_SECONDS = 10
 def status(config: Config) -> dict[str, t.Any]:
     """What can't be told is null, and `problems` says why."""
     problems: list[str] = []
-    found: dict[str, t.Any] = {"name": config.name, "channel": config.channel, "stable": None, "current": None, "running": None, "instance": None}
+    found: dict[str, t.Any] = {
+        "name": config.name,
+        "channel": config.channel,
+        "stable": None,
+        "current": None,
+        "running": None,
+        "instance": None,
+    }
 
     def part(key: str, work: t.Callable[[], t.Any]) -> None:
         try:
@@ -47,7 +54,9 @@ def status(config: Config) -> dict[str, t.Any]:
     part("current", lambda: _current(config))
     part("running", lambda: _running(config))
     stable, current, running = found["stable"], found["current"], found["running"]
-    same = bool(stable and current and running and stable["digest"] == current["digest"] and current["root"] == running["root"])
+    same = bool(
+        stable and current and running and stable["digest"] == current["digest"] and current["root"] == running["root"]
+    )
     return {**found, "same": same, "problems": problems}
 
 
@@ -60,7 +69,11 @@ def _stable(config: Config, region: str | None) -> dict[str, t.Any]:
 
 def _current(config: Config) -> dict[str, t.Any]:
     target = resolve(config.base, config.name)
-    return {"version": target.version, "root": target.root, "digest": installed_digest(config.base, config.name, target.version)}
+    return {
+        "version": target.version,
+        "root": target.root,
+        "digest": installed_digest(config.base, config.name, target.version),
+    }
 
 
 def _running(config: Config) -> dict[str, t.Any] | None:

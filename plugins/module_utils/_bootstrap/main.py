@@ -67,7 +67,9 @@ def main(argv: t.Sequence[str]) -> int:
 
             use_metadata(config.aws.metadata_url)
         with shared_sessions():
-            return {"run": run, "secrets": run_secrets, "watch": run_watch, "status": run_status}[command](config, report)
+            return {"run": run, "secrets": run_secrets, "watch": run_watch, "status": run_status}[command](
+                config, report
+            )
     except Exception as exc:
         error = foreseen(exc)
         report.tell(error)
@@ -98,7 +100,9 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
     deadline = Deadline(config.deadline)
     identity = deadline.keep_trying(lambda: who(config, metadata), report.say)
     # What goes wrong from here on can be told to the group, or at least recorded.
-    config, problem = _attempt(config, lambda: deadline.keep_trying(lambda: for_this_instance(config, metadata), report.say))
+    config, problem = _attempt(
+        config, lambda: deadline.keep_trying(lambda: for_this_instance(config, metadata), report.say)
+    )
     deadline = Deadline(config.deadline - deadline.spent())
     served = bool(read_notes(config.base, identity.instance).version)
     # A server that was in service before is most likely held by nobody, and should not stay away because this can't be told.
@@ -106,7 +110,9 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
     named, unnamed = _attempt("", lambda: deadline.keep_trying(lambda: name_node(config, metadata), report.say))
     if named:
         report.say("The node is called %s" % named)
-    lifecycle, untold = _attempt(Lifecycle(), lambda: asking.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say))
+    lifecycle, untold = _attempt(
+        Lifecycle(), lambda: asking.keep_trying(lambda: find_lifecycle(config, identity, report.say), report.say)
+    )
     if untold is not None and untold.code == LEAVING:
         report.tell(untold)
         return GIVEN_UP
@@ -125,7 +131,14 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
         return OFFLINE if passed_over else DONE
     except BeamError as error:
         # It was told in the course of the protocol.
-        if served and not held and unnamed is None and not host.reached and error.code in PASSING | COMING and config.offline == "current":
+        if (
+            served
+            and not held
+            and unnamed is None
+            and not host.reached
+            and error.code in PASSING | COMING
+            and config.offline == "current"
+        ):
             version = host.serve_current()
             report.say("In service on %s, which was in service here before: the store can't be reached" % version)
             return OFFLINE
@@ -150,14 +163,21 @@ def _alone(config: Config, report: Report) -> t.Iterator[None]:
         os.makedirs(config.base, 0o755, exist_ok=True)
         handle = open_lock_at(path)
     except OSError as exc:
-        raise BeamError("base_denied", "%s can't be used" % config.base, exc.strerror or str(exc), "Run as the owner of the base directory") from None
+        raise BeamError(
+            "base_denied",
+            "%s can't be used" % config.base,
+            exc.strerror or str(exc),
+            "Run as the owner of the base directory",
+        ) from None
     try:
         if not taken_within(handle, 0):
             report.say("Waiting for the lock file %s: %s" % (path, describe_holders(handle)))
             if not taken_within(handle, config.deadline):
                 raise BeamError(
-                    "bootstrap_locked", "the bootstrap of %s can't begin" % config.name,
-                    "%s is locked for longer than its deadline of %d s: %s" % (path, config.deadline, describe_holders(handle)),
+                    "bootstrap_locked",
+                    "the bootstrap of %s can't begin" % config.name,
+                    "%s is locked for longer than its deadline of %d s: %s"
+                    % (path, config.deadline, describe_holders(handle)),
                     "End that process where it hangs",
                 )
         yield
@@ -178,7 +198,11 @@ def run_secrets(config: Config, report: Report) -> int:
 def _region_only(config: Config, deadline: Deadline) -> Identity:
     """Secrets from files need no cloud."""
     sources = [*config.secrets.values(), config.cookie or ""]
-    if config.aws.region or not any(source.startswith(("ssm:", "secretsmanager:")) for source in sources) or not needs_metadata(config):
+    if (
+        config.aws.region
+        or not any(source.startswith(("ssm:", "secretsmanager:")) for source in sources)
+        or not needs_metadata(config)
+    ):
         return Identity("", config.aws.region)
     return deadline.keep_trying(lambda: who(config, Metadata(config.aws.metadata_url)), aside)
 

@@ -31,14 +31,18 @@ class Metadata:
     def get(self, path: str) -> bytes | None:
         """None where there is no such thing. path: below /latest/."""
         for again in (True, False):
-            status, body = self._ask("GET", "/latest/" + quote(path, safe="/:"), {"X-aws-ec2-metadata-token": self._current_token()})
+            status, body = self._ask(
+                "GET", "/latest/" + quote(path, safe="/:"), {"X-aws-ec2-metadata-token": self._current_token()}
+            )
             if status == 200:
                 return body
             if status == 404:
                 return None
             self._token = ""
             if status != 401 or not again:
-                raise self._error("metadata_unreachable", "it answered %d" % status, "Look at the instance's metadata options")
+                raise self._error(
+                    "metadata_unreachable", "it answered %d" % status, "Look at the instance's metadata options"
+                )
         return None
 
     def text(self, path: str) -> str:
@@ -48,11 +52,21 @@ class Metadata:
     def _current_token(self) -> str:
         if self._token and time.monotonic() < self._expires:
             return self._token
-        status, body = self._ask("PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}, token=True)
+        status, body = self._ask(
+            "PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}, token=True
+        )
         if status == 403:
-            raise self._error("metadata_absent", "it is switched off for this instance", "Set HttpEndpoint: enabled in the launch template")
+            raise self._error(
+                "metadata_absent",
+                "it is switched off for this instance",
+                "Set HttpEndpoint: enabled in the launch template",
+            )
         if status != 200:
-            raise self._error("metadata_absent", "it gives no token, it answered %d" % status, "Check metadata_url: version 2 of the service is asked")
+            raise self._error(
+                "metadata_absent",
+                "it gives no token, it answered %d" % status,
+                "Check metadata_url: version 2 of the service is asked",
+            )
         self._token, self._expires = body.decode("ascii", "replace").strip(), time.monotonic() + TOKEN_SECONDS / 2
         return self._token
 
@@ -66,13 +80,21 @@ class Metadata:
             with limit:
                 connection.connect()
                 connected = True
-                connection.request(method, parts.path.rstrip("/") + path, headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers))
+                connection.request(
+                    method,
+                    parts.path.rstrip("/") + path,
+                    headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers),
+                )
                 answer = connection.getresponse()
                 return answer.status, answer.read(MAX_BYTES)
         except TIMEOUTS as exc:
             if token and connected:
                 hint = "Raise HttpPutResponseHopLimit of the launch template to 2, or run on the instance itself and not in a container"
-                raise self._error("metadata_absent", "the answer with the token never came: it ends at the hop limit, or the service is slow", hint) from exc
+                raise self._error(
+                    "metadata_absent",
+                    "the answer with the token never came: it ends at the hop limit, or the service is slow",
+                    hint,
+                ) from exc
             why = "it did not answer within %g s: %s" % (self.timeout, limit.state)
             raise self._error("metadata_unreachable" if connected else "metadata_absent", why, _ABSENT) from exc
         except (OSError, ValueError, http.client.HTTPException) as exc:

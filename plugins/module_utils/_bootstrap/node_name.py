@@ -33,7 +33,9 @@ def name_node(config: Config, metadata: Metadata) -> str:
     try:
         os.makedirs(posixpath.dirname(cluster.file), 0o755, exist_ok=True)
     except OSError as exc:
-        raise BeamError("node_unnamed", "%s can't be written" % cluster.file, exc.strerror or str(exc), "Run as root") from None
+        raise BeamError(
+            "node_unnamed", "%s can't be written" % cluster.file, exc.strerror or str(exc), "Run as root"
+        ) from None
     return node if put(cluster.file, "RELEASE_NODE='%s'\n" % node, _MODE, None) else ""
 
 
@@ -45,9 +47,15 @@ def own_address(cluster: Cluster, metadata: Metadata) -> str:
         return address
     other = _address(10 - family, cluster, metadata)
     if not other:
-        raise _unnamed(cluster, "the metadata service knows no private address of this server", "Look at the subnet and the network interface of the instance")
+        raise _unnamed(
+            cluster,
+            "the metadata service knows no private address of this server",
+            "Look at the subnet and the network interface of the instance",
+        )
     if family == 4:
-        hint = 'Give service_dist_listen: "::", put -proto_dist inet6_tcp into rel/vm.args.eex, and make the bundle again'
+        hint = (
+            'Give service_dist_listen: "::", put -proto_dist inet6_tcp into rel/vm.args.eex, and make the bundle again'
+        )
     else:
         hint = "Give service_dist_listen: 0.0.0.0, take -proto_dist out of rel/vm.args.eex, and make the bundle again"
     why = "it listens on %s, which is IPv%d, and the server has only %s, which is not" % (cluster.listen, family, other)

@@ -44,5 +44,8 @@ def write_notes(base: str, notes: Notes) -> bool:
     """False, and nothing written, where they say the same already."""
     if read_notes(base, notes.instance) == notes:
         return False
-    write_note(posixpath.join(base, FILE), (json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"))
+    write_note(
+        posixpath.join(base, FILE),
+        (json.dumps({"schema": SCHEMA, **asdict(notes)}, sort_keys=True) + "\n").encode("ascii"),
+    )
     return True

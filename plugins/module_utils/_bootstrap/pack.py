@@ -34,9 +34,16 @@ def _pack(params: Params, check_mode: bool) -> Result:
     user_data = render(bundle, params["identity"])
     name = bundle.kit.name
     result: Result = {
-        "name": name, "sha256": bundle.sha256, "size": len(bundle.data), "python": "%d.%d" % bundle.python, "user_data": user_data,
-        "user_data_bytes": len(user_data.encode()) if user_data else None, "key": bundle_key(name, bundle.sha256), "path": params["path"], "changed": False,
-    }  # fmt: skip
+        "name": name,
+        "sha256": bundle.sha256,
+        "size": len(bundle.data),
+        "python": "%d.%d" % bundle.python,
+        "user_data": user_data,
+        "user_data_bytes": len(user_data.encode()) if user_data else None,
+        "key": bundle_key(name, bundle.sha256),
+        "path": params["path"],
+        "changed": False,
+    }
     if params["store"]:
         store = open_store(params)
         result["changed"] = _publish(store, bundle, check_mode)
@@ -53,9 +60,11 @@ def _publish(store: Store, bundle: Bundle, check_mode: bool) -> bool:
         # What is there under its own hash is compared: a server that finds other bytes refuses them, and by then it is late.
         if store.get(key, MAX_BYTES).data != bundle.data:
             raise BeamError(
-                "bundle_tampered", "the bundle %s in the store %s is not the one of this name" % (bundle.sha256[:12], store.location),
-                "its bytes have another sha256", "Remove it, and find out who wrote it",
-            )  # fmt: skip
+                "bundle_tampered",
+                "the bundle %s in the store %s is not the one of this name" % (bundle.sha256[:12], store.location),
+                "its bytes have another sha256",
+                "Remove it, and find out who wrote it",
+            )
         return False
     if not check_mode:
         prove_conditions(store)
@@ -87,7 +96,12 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _unwritable(path: str, exc: OSError) -> BeamError:
-    return BeamError("dest_unwritable", "%s can't be written" % path, exc.strerror or str(exc), "Name another path, or make room and give the rights")
+    return BeamError(
+        "dest_unwritable",
+        "%s can't be written" % path,
+        exc.strerror or str(exc),
+        "Name another path, or make room and give the rights",
+    )
 
 
 def _install(params: Params, check_mode: bool) -> Result:
@@ -95,7 +109,12 @@ def _install(params: Params, check_mode: bool) -> Result:
         with open(params["path"], "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise BeamError("bundle_missing", "%s can't be read" % params["path"], exc.strerror or str(exc), "Copy the bundle to this host first") from None
+        raise BeamError(
+            "bundle_missing",
+            "%s can't be read" % params["path"],
+            exc.strerror or str(exc),
+            "Copy the bundle to this host first",
+        ) from None
     try:
         done = install_bundle(data, params["root"] or ROOT, check_mode)
     except Failed as exc:

@@ -114,7 +114,9 @@ def converge(world: World, rounds: int, seen: list[Pointer]) -> Pointer:
             return now
         world.say("The channel moved from %s to %s meanwhile: following" % (tried.version, now.version))
     raise BeamError(
-        "channel_moving", "This server can't come into service", "the channel moved, or the server was changed, in each of %d rounds" % rounds,
+        "channel_moving",
+        "This server can't come into service",
+        "the channel moved, or the server was changed, in each of %d rounds" % rounds,
         "Find out who moves it, or raise rounds",
     )
 

@@ -17,13 +17,36 @@ from .._errors import BeamError
 
 T = t.TypeVar("T")
 
-PASSING = frozenset((
-    "store_unreachable", "store_timeout", "store_cut", "store_busy", "store_not_s3", "store_io", "store_unavailable", "store_failed", "store_changed",
-    "aws_unreachable", "aws_busy", "metadata_unreachable", "install_locked",
-))  # fmt: skip
+PASSING = frozenset(
+    (
+        "store_unreachable",
+        "store_timeout",
+        "store_cut",
+        "store_busy",
+        "store_not_s3",
+        "store_io",
+        "store_unavailable",
+        "store_failed",
+        "store_changed",
+        "aws_unreachable",
+        "aws_busy",
+        "metadata_unreachable",
+        "install_locked",
+    )
+)
 # An instance profile that was made just now, a role that is attached late, a file system that is mounted late, a metadata service that is not up yet:
 # these come within a minute or never.
-COMING = frozenset(("store_missing", "store_credentials", "store_credentials_expired", "store_denied", "aws_credentials", "aws_denied", "metadata_absent"))
+COMING = frozenset(
+    (
+        "store_missing",
+        "store_credentials",
+        "store_credentials_expired",
+        "store_denied",
+        "aws_credentials",
+        "aws_denied",
+        "metadata_absent",
+    )
+)
 COMING_SECONDS = 60.0
 LONGEST_PAUSE = 20.0
 LEAST_SECONDS = 0.5  # for what is asked when the time is nearly over
@@ -32,7 +55,12 @@ LEAST_SECONDS = 0.5  # for what is asked when the time is nearly over
 class Deadline:
     """When all of it has to be done."""
 
-    def __init__(self, seconds: float, clock: t.Callable[[], float] = time.monotonic, sleep: t.Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
         self.clock, self.sleep = clock, sleep
         self.seconds = seconds
         self.begun = clock()

@@ -81,7 +81,12 @@ def _from_file(path: str, what: str) -> str:
     try:
         with open(path, encoding="utf-8") as stream:
             if os.fstat(stream.fileno()).st_mode & stat.S_IRWXO:
-                raise BeamError("secret_open", what, "everybody on this server may open the file", "chmod it to 0600, and change the secret")
+                raise BeamError(
+                    "secret_open",
+                    what,
+                    "everybody on this server may open the file",
+                    "chmod it to 0600, and change the secret",
+                )
             return stream.read(MAX_BYTES).rstrip("\n")
     except FileNotFoundError:
         raise BeamError("secret_missing", what, "there is no such file", "Put it there, or correct its path") from None
@@ -96,7 +101,12 @@ def _member(text: str, key: str, source: str) -> str:
         value = parse_json(text)[key]
     except (ValueError, KeyError, TypeError):
         # What it holds is a secret, so nothing of it is told.
-        raise BeamError("secret_invalid", "the secret %s can't be read" % source, "it is no JSON object with this key", "Correct the key") from None
+        raise BeamError(
+            "secret_invalid",
+            "the secret %s can't be read" % source,
+            "it is no JSON object with this key",
+            "Correct the key",
+        ) from None
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -125,9 +135,11 @@ def _cookie(config: Config, sources: Sources) -> str | None:
         return None
     if config.cluster is not None:
         raise BeamError(
-            "cookie_missing", "%s can't join its cluster" % config.name, "there is no cookie that all of its nodes have: each server would make up its own",
+            "cookie_missing",
+            "%s can't join its cluster" % config.name,
+            "there is no cookie that all of its nodes have: each server would make up its own",
             "Name in beam_cookie_source (bootstrap_cookie) where it is kept, and make the bundle again",
-        )  # fmt: skip
+        )
     return "".join(random.choice(string.ascii_letters + string.digits) for _index in range(COOKIE_LENGTH))
 
 
@@ -152,11 +164,17 @@ def put(path: str, text: str, mode: int, owner: str | None) -> bool:
     except FileNotFoundError:
         pass
     except OSError as exc:
-        raise BeamError("secret_file", "%s can't be written" % path, exc.strerror or str(exc), "Remove it, and find out who made it") from None
+        raise BeamError(
+            "secret_file", "%s can't be written" % path, exc.strerror or str(exc), "Remove it, and find out who made it"
+        ) from None
     else:
         with os.fdopen(handle, "rb") as stream:
             info = os.fstat(stream.fileno())
-            if stream.read(len(data) + 1) == data and stat.S_IMODE(info.st_mode) == mode and (info.st_uid, info.st_gid) == (uid, gid):
+            if (
+                stream.read(len(data) + 1) == data
+                and stat.S_IMODE(info.st_mode) == mode
+                and (info.st_uid, info.st_gid) == (uid, gid)
+            ):
                 return False
     _write(path, data, mode, uid, gid)
     return True
@@ -168,7 +186,12 @@ def _ids(owner: str | None, path: str) -> tuple[int, int]:
     try:
         user = pwd.getpwnam(owner)
     except KeyError:
-        raise BeamError("owner_missing", "%s can't be written" % path, "there is no user %s" % owner, "Run setup with the kit of this server first") from None
+        raise BeamError(
+            "owner_missing",
+            "%s can't be written" % path,
+            "there is no user %s" % owner,
+            "Run setup with the kit of this server first",
+        ) from None
     return user.pw_uid, user.pw_gid
 
 
@@ -190,7 +213,12 @@ def _write(path: str, data: bytes, mode: int, uid: int, gid: int) -> None:
             os.unlink(new)
             raise
     except OSError as exc:
-        raise BeamError("secret_file", "%s can't be written" % path, exc.strerror or str(exc), "Run setup with the kit of this server first") from None
+        raise BeamError(
+            "secret_file",
+            "%s can't be written" % path,
+            exc.strerror or str(exc),
+            "Run setup with the kit of this server first",
+        ) from None
 
 
 def known_secrets(config: Config) -> list[str]:

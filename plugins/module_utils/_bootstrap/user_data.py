@@ -49,9 +49,11 @@ def render(bundle: Bundle, identity: t.Mapping[str, t.Any] | None = None) -> str
     size = len(text.encode())
     if size > MAX_BYTES:
         raise BeamError(
-            "user_data_too_long", "the user data of %s can't be used" % bundle.kit.name, "it has %d bytes, and EC2 takes %d" % (size, MAX_BYTES),
+            "user_data_too_long",
+            "the user data of %s can't be used" % bundle.kit.name,
+            "it has %d bytes, and EC2 takes %d" % (size, MAX_BYTES),
             "Say less in identity; a baked image needs no such user data",
-        )  # fmt: skip
+        )
     return text
 
 
@@ -69,11 +71,21 @@ def _settings(bundle: Bundle, config: Config) -> dict[str, t.Any]:
     hooks = config.lifecycle if isinstance(config.lifecycle, Hooks) else None
     key = bundle_key(bundle.kit.name, bundle.sha256)
     settings = {
-        "name": bundle.kit.name, "sha256": bundle.sha256, "bucket": url.netloc, "key": "/".join(filter(None, (url.path.strip("/"), key))),
-        "endpoint": options.get("endpoint_url"), "region": options.get("region") or config.aws.region, "aws_region": config.aws.region,
+        "name": bundle.kit.name,
+        "sha256": bundle.sha256,
+        "bucket": url.netloc,
+        "key": "/".join(filter(None, (url.path.strip("/"), key))),
+        "endpoint": options.get("endpoint_url"),
+        "region": options.get("region") or config.aws.region,
+        "aws_region": config.aws.region,
         "ca": options.get("aws_ca_bundle"),
-        "insecure": options.get("validate_certs") is False, "metadata_url": config.aws.metadata_url, "autoscaling": config.aws.endpoint_url,
-        "lifecycle": {"group": hooks.group, "launching": hooks.launching} if hooks else None, "silent": config.lifecycle == "none",
-        "python": list(bundle.python), "deadline": config.deadline, "start": list(bundle.kit.enable),
-    }  # fmt: skip
+        "insecure": options.get("validate_certs") is False,
+        "metadata_url": config.aws.metadata_url,
+        "autoscaling": config.aws.endpoint_url,
+        "lifecycle": {"group": hooks.group, "launching": hooks.launching} if hooks else None,
+        "silent": config.lifecycle == "none",
+        "python": list(bundle.python),
+        "deadline": config.deadline,
+        "start": list(bundle.kit.enable),
+    }
     return {name: value for name, value in settings.items() if value not in (None, False)}

@@ -46,8 +46,16 @@ ENDED_SECONDS = 10.0  # to find out whether it is to blame at all
 
 
 class Host:
-    def __init__(self, config: Config, identity: Identity, lifecycle: Lifecycle, deadline: Deadline, report: Report) -> None:
-        self.config, self.identity, self.lifecycle, self.deadline, self.report = config, identity, lifecycle, deadline, report
+    def __init__(
+        self, config: Config, identity: Identity, lifecycle: Lifecycle, deadline: Deadline, report: Report
+    ) -> None:
+        self.config, self.identity, self.lifecycle, self.deadline, self.report = (
+            config,
+            identity,
+            lifecycle,
+            deadline,
+            report,
+        )
         self._store: Store | None = None
         self._patience = 0.0  # seconds that it may try before it gives up
         self._prepared = False
@@ -84,12 +92,26 @@ class Host:
 
         def work(store: Store) -> Pointer:
             lock_timeout = max(1.0, min(60.0, self.deadline.left()))
-            request = Request(wanted, config.base, "active", config.keep, config.min_free_mb, lock_timeout=lock_timeout, abi_ignore=config.abi_ignore)
+            request = Request(
+                wanted,
+                config.base,
+                "active",
+                config.keep,
+                config.min_free_mb,
+                lock_timeout=lock_timeout,
+                abi_ignore=config.abi_ignore,
+            )
             done = install(request, lambda: store)
             if done["changed"]:
-                self.report.say("Installed %s (%d layers fetched, %d here) in %.2f s" % (
-                    done["version"], done["layers"]["fetched"], done["layers"]["reused"], done["seconds"]["total"],
-                ))
+                self.report.say(
+                    "Installed %s (%d layers fetched, %d here) in %.2f s"
+                    % (
+                        done["version"],
+                        done["layers"]["fetched"],
+                        done["layers"]["reused"],
+                        done["seconds"]["total"],
+                    )
+                )
             self._switched = link_identity(config.base)
             return Pointer(0, done["version"], done["digest"])
 
@@ -120,7 +142,9 @@ class Host:
             error = BeamError(error.details["verdict"], error.what, error.why, error.hint, **error.details)
         elif ended is not None and error.code != ended.code:
             # Its node was stopped because it leaves: nothing is said against the release.
-            error = BeamError(ended.code, ended.what, "%s; meanwhile: %s" % (ended.why, error.message), ended.hint, **error.details)
+            error = BeamError(
+                ended.code, ended.what, "%s; meanwhile: %s" % (ended.why, error.message), ended.hint, **error.details
+            )
         self.report.tell(error)
         self.stopping = error.code in (STOPPING, FROZEN)
         if self.stopping:
@@ -137,7 +161,10 @@ class Host:
         if seconds:
             named = ", ".join(failed[:NAMED]) + (" and %d more" % (len(failed) - NAMED) if len(failed) > NAMED else "")
             what = "%d instances (%s) could not boot %s lately" % (len(failed), named, digest[:12] or "this channel")
-            self.report.say("%s: this one is held back for %d s before it is given up, so that they are not launched in a loop" % (what, seconds))
+            self.report.say(
+                "%s: this one is held back for %d s before it is given up, so that they are not launched in a loop"
+                % (what, seconds)
+            )
         return seconds
 
     def pause(self, seconds: float) -> None:
@@ -158,7 +185,9 @@ class Host:
         target = resolve(self.config.base, self.config.name)
         if target.version != notes.version:
             raise BeamError(
-                "never_served", "%s is not started without the store" % target.version, "it was never in service on this server",
+                "never_served",
+                "%s is not started without the store" % target.version,
+                "it was never in service on this server",
                 "Let the server reach the store",
             )
         self._run(target)
@@ -178,7 +207,9 @@ class Host:
             return error
         found = ending(self.config.base)
         if found is not None:
-            return BeamError(found.code, "%s can't come into service" % (self.identity.instance or "this server"), found.why)
+            return BeamError(
+                found.code, "%s can't come into service" % (self.identity.instance or "this server"), found.why
+            )
         asking = Deadline(ENDED_SECONDS, self.deadline.clock, self.deadline.sleep)
         return self.lifecycle.taken_away(asking.trier(self.report.say)) or self._frozen(error)
 
@@ -192,7 +223,9 @@ class Host:
             write_notes(self.config.base, replace(notes, boot=said[0], failure=FROZEN))
         if found is None or error.code == FROZEN:
             return error
-        return BeamError(found.code, "%s can't come into service yet" % (self.identity.instance or "this server"), found.why)
+        return BeamError(
+            found.code, "%s can't come into service yet" % (self.identity.instance or "this server"), found.why
+        )
 
     def _run(self, target: Target) -> None:
         config = self.config
@@ -202,9 +235,16 @@ class Host:
         result = restart.apply(what, manager, health, config.stop_timeout, config.boot_timeout, LOG_LINES)
         self.action = what.action
         if what.changed:
-            self.report.say("%s runs and is healthy: %s after %.2f s (boot %.2f s, gate %.2f s)" % (
-                target.version, what.action, result.total, result.boot or 0, result.gate or 0,
-            ))
+            self.report.say(
+                "%s runs and is healthy: %s after %.2f s (boot %.2f s, gate %.2f s)"
+                % (
+                    target.version,
+                    what.action,
+                    result.total,
+                    result.boot or 0,
+                    result.gate or 0,
+                )
+            )
 
     def _prepare(self) -> None:
         sources = Sources(self.config, self.identity.region)
@@ -232,22 +272,40 @@ class Host:
         fresh = (notes.boot, notes.failure) != (boot, failure)
         if fresh:
             seconds, said = self.deadline.spent(), self.report.said
-            write_boot(store, make_boot(config.name, config.channel, self.identity.instance, error, version, digest, seconds, now, said))
+            write_boot(
+                store,
+                make_boot(
+                    config.name, config.channel, self.identity.instance, error, version, digest, seconds, now, said
+                ),
+            )
             if os.path.isdir(config.base):
                 write_notes(config.base, replace(notes, boot=boot, failure=failure))
-        found = failed_on(store, config.name, config.channel, digest, config.brake.within, now) if self.lifecycle.launching else []
+        found = (
+            failed_on(store, config.name, config.channel, digest, config.brake.within, now)
+            if self.lifecycle.launching
+            else []
+        )
         return found or [self.identity.instance]
 
     def _open(self, seconds: float) -> Store:
         options = dict(self.config.store_options)
         options["region"] = options.get("region") or self.config.aws.region or self.identity.region
-        return open_source({**options, "store": self.config.store, "store_timeout": max(1.0, min(float(options["store_timeout"]), seconds))})
+        return open_source(
+            {
+                **options,
+                "store": self.config.store,
+                "store_timeout": max(1.0, min(float(options["store_timeout"]), seconds)),
+            }
+        )
 
     def _with_store(self, work: t.Callable[[Store], t.Any]) -> t.Any:
         def attempt() -> t.Any:
             left = self.deadline.left()
             if self._store is None or left < self._patience:
-                self._store, self._patience = self._open(left), min(left, float(self.config.store_options["store_timeout"]))
+                self._store, self._patience = (
+                    self._open(left),
+                    min(left, float(self.config.store_options["store_timeout"])),
+                )
             self._store.start_clock()
             try:
                 done = work(self._store)
@@ -294,8 +352,9 @@ def read_pointer(store: Store, name: str, channel: str) -> Pointer:
     value, _etag = read_channel(store, name, channel)
     if value.stable is None:
         raise NotFound(
-            "channel_empty", "the channel %s of %s points to nothing" % (channel, name),
+            "channel_empty",
+            "the channel %s of %s points to nothing" % (channel, name),
             "nothing was ever promoted on it in %s" % store.location,
             "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel",
-        )  # fmt: skip
+        )
     return Pointer(value.serial, value.stable.version, value.stable.digest)

@@ -198,7 +198,7 @@ def check_out(wanted: Wanted, directory: str, build_dir: str, allow_dirty: bool,
     if where:
         warnings.append("%s: ignored by git, so no part of the commit; moved to %s" % (named(sorted(ignored)), where))
     _must(wanted.repo, "the commit %s can't be checked out in %s" % (wanted.commit[:12], directory),
-          git.change(directory, "checkout", "--quiet", "--detach", wanted.commit, timeout=timeout, keep_open=keep_open))  # fmt: skip
+          git.change(directory, "checkout", "--quiet", "--detach", wanted.commit, timeout=timeout, keep_open=keep_open))
     _check_out_submodules(wanted, directory, timeout, keep_open)
     return tuple(warnings)
 

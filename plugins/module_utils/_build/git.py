@@ -32,7 +32,7 @@ _REMOTE = (
     (r"repository .*not found|does not appear to be a git repository|not a git repository|does not exist|no such file", "git_no_repository",
      "there is no git repository", "Correct repo (in an inventory beam_repo); where it is private, its server may say this to somebody without rights"),
     (r"no space left on device", "disk_full", "the disk is full", "Make room, then run it again"),
-)  # fmt: skip
+)
 _PROGRESS = re.compile(r"^(remote: )?(Enumerating|Counting|Compressing|Receiving|Resolving|Updating|Filtering|Total|Unpacking)\b", re.IGNORECASE)
 
 

@@ -58,7 +58,7 @@ def refuse_build_path(tree: str, scratch: str, project_dir: str, templates: t.It
         "Write what is true on the server instead: $RELEASE_ROOT in env.sh; in vm.args a path below the release's root, or a variable that env.sh"
         " sets with ERL_FLAGS; System.get_env(\"RELEASE_ROOT\") in runtime.exs",
         step="release", files=sorted(found),
-    )  # fmt: skip
+    )
 
 
 def _lines_with(path: str, needle: bytes) -> list[str]:

@@ -21,14 +21,23 @@ def bake_of(plan: Plan, hosts: t.Sequence[str], told: Doc, on_no_traffic: str) -
     """As reports have it. hosts: the batch of the canary. told: what balancer_member said of it."""
     found: Doc = told.get("comparison") or {}
     return {
-        "hosts": list(hosts), "seconds": found.get("seconds"), "compared": bool(found.get("compared")), "verdict": found.get("verdict"),
-        "reasons": _reasons(plan, hosts, told), "on_no_traffic": on_no_traffic, "canary": _side(found.get("canary")), "rest": _side(found.get("rest")),
-        "limits": found.get("limits"), "began_again": list(found.get("began_again") or ()),
-    }  # fmt: skip
+        "hosts": list(hosts),
+        "seconds": found.get("seconds"),
+        "compared": bool(found.get("compared")),
+        "verdict": found.get("verdict"),
+        "reasons": _reasons(plan, hosts, told),
+        "on_no_traffic": on_no_traffic,
+        "canary": _side(found.get("canary")),
+        "rest": _side(found.get("rest")),
+        "limits": found.get("limits"),
+        "began_again": list(found.get("began_again") or ()),
+    }
 
 
 def _side(found: Doc | None) -> dict[str, t.Any] | None:
-    return {key: found.get(key) for key in ("hosts", "requests", "errors", "error_rate", "response_ms")} if found else None
+    return (
+        {key: found.get(key) for key in ("hosts", "requests", "errors", "error_rate", "response_ms")} if found else None
+    )
 
 
 def _reasons(plan: Plan, hosts: t.Sequence[str], told: Doc) -> list[str]:
@@ -37,7 +46,9 @@ def _reasons(plan: Plan, hosts: t.Sequence[str], told: Doc) -> list[str]:
     if not found or told.get("balancers"):
         return list(found.get("reasons") or ())
     if plan.balanced:
-        return ["%s %s out of the balancer, and got no requests" % (", ".join(hosts), "is" if len(hosts) == 1 else "are")]
+        return [
+            "%s %s out of the balancer, and got no requests" % (", ".join(hosts), "is" if len(hosts) == 1 else "are")
+        ]
     return ["there is no balancer (beam_balancers)"]
 
 
@@ -46,10 +57,11 @@ def check_compared(plan: Plan, bake: Doc) -> None:
     if bake["compared"] or bake["on_no_traffic"] != FAIL or plan.draft.homecoming:
         return
     raise BeamError(
-        "canary_not_compared", "Nothing was compared while the canary %s served" % ", ".join(bake["hosts"]),
+        "canary_not_compared",
+        "Nothing was compared while the canary %s served" % ", ".join(bake["hosts"]),
         "%s, and beam_canary says on_no_traffic: fail" % "; ".join(bake["reasons"]),
         "Send it requests while it bakes, let it bake for longer (beam_bake), ask for fewer requests (min_requests in beam_canary), or say on_no_traffic: pass",
-    )  # fmt: skip
+    )
 
 
 def note(plan: Plan, bake: Doc) -> str:
@@ -60,6 +72,12 @@ def note(plan: Plan, bake: Doc) -> str:
     way = "To refuse a version then, say beam_canary: {on_no_traffic: fail}."
     if bake["on_no_traffic"] == FAIL:
         way = "on_no_traffic: fail does not refuse it, because %s is stable already." % plan.draft.version
-    return "Nothing was compared while the canary %s %s: %s. It passed on its process, its health and its memory alone. %s" % (
-        ", ".join(bake["hosts"]), served, "; ".join(bake["reasons"]), way,
-    )  # fmt: skip
+    return (
+        "Nothing was compared while the canary %s %s: %s. It passed on its process, its health and its memory alone. %s"
+        % (
+            ", ".join(bake["hosts"]),
+            served,
+            "; ".join(bake["reasons"]),
+            way,
+        )
+    )

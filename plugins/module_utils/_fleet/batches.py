@@ -22,29 +22,53 @@ def share(value: t.Any, of: int, what: str) -> int:
         return of * int(percent.group(1)) // 100
     if re.fullmatch(r"[0-9]{1,6}", text):
         return int(text)
-    raise BeamError("number_invalid", "%s can't be %r" % (what, value), "it is neither a number of hosts nor a percentage of them", 'Write it as 2 or "25%"')
+    raise BeamError(
+        "number_invalid",
+        "%s can't be %r" % (what, value),
+        "it is neither a number of hosts nor a percentage of them",
+        'Write it as 2 or "25%"',
+    )
 
 
 def sizes(strategy: str, batches: t.Any, hosts: int) -> list[int]:
     """The sizes of all batches; their sum is hosts. A percentage that rounds to nothing is one host, the last size repeats."""
     if strategy not in STRATEGIES:
-        raise BeamError("strategy_unknown", "the strategy %r is not known" % (strategy,), "there are %s" % ", ".join(STRATEGIES), "Say one of them")
+        raise BeamError(
+            "strategy_unknown",
+            "the strategy %r is not known" % (strategy,),
+            "there are %s" % ", ".join(STRATEGIES),
+            "Say one of them",
+        )
     if hosts < 1:
-        raise BeamError("no_hosts", "there is nothing to roll out to", "no host is in scope", "Check the group, beam_hosts and --limit")
+        raise BeamError(
+            "no_hosts",
+            "there is nothing to roll out to",
+            "no host is in scope",
+            "Check the group, beam_hosts and --limit",
+        )
     if strategy == "all_at_once":
         return [hosts]
     if isinstance(batches, str):
-        batches = [part.strip() for part in batches.split(",")]  # any list may be given like this, and from a survey of AWX there is no other way
+        batches = [
+            part.strip() for part in batches.split(",")
+        ]  # any list may be given like this, and from a survey of AWX there is no other way
     wanted = list(batches) if isinstance(batches, (list, tuple)) else [batches]
     if not wanted:
-        raise BeamError("batches_invalid", "the fleet can't be cut into batches", "beam_batches is empty", 'Write it as [1, "25%"]')
+        raise BeamError(
+            "batches_invalid", "the fleet can't be cut into batches", "beam_batches is empty", 'Write it as [1, "25%"]'
+        )
     found: list[int] = []
     left = hosts
     while left:
         spec = wanted[min(len(found), len(wanted) - 1)]
         size = share(spec, hosts, "a batch")
         if size == 0 and "%" not in str(spec):
-            raise BeamError("batches_invalid", "the fleet can't be cut into batches", "a batch of 0 hosts would never end", 'Write beam_batches as [1, "25%"]')
+            raise BeamError(
+                "batches_invalid",
+                "the fleet can't be cut into batches",
+                "a batch of 0 hosts would never end",
+                'Write beam_batches as [1, "25%"]',
+            )
         found.append(min(max(size, 1), left))
         left -= found[-1]
     return found
@@ -57,13 +81,17 @@ def floor(min_healthy: t.Any, strategy: str, hosts: int) -> int:
     found = share(min_healthy, hosts, "beam_min_healthy")
     if found >= hosts and strategy != "blue_green":
         raise BeamError(
-            "floor_too_high", "no host could ever be restarted", "%s of %d hosts have to stay in service" % (min_healthy, hosts),
+            "floor_too_high",
+            "no host could ever be restarted",
+            "%s of %d hosts have to stay in service" % (min_healthy, hosts),
             "Lower beam_min_healthy, or use the strategy blue_green",
         )
     return found
 
 
-def refuse_below(lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.Collection[str], aside: t.Collection[str] = ()) -> None:
+def refuse_below(
+    lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.Collection[str], aside: t.Collection[str] = ()
+) -> None:
     """Walk through the batches as if all went well: a plan that can't hold the floor is refused before anything is touched.
 
     aside: hosts that stay out of the balancer, because somebody has taken them out.
@@ -73,8 +101,10 @@ def refuse_below(lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.C
         leaving = serving.intersection(batch)
         if leaving and len(serving) - len(leaving) < lowest:
             raise BeamError(
-                "capacity_floor", "batch %d of %d can't move" % (number, len(batches)),
-                "%d of %d healthy hosts would leave, and %d have to stay in service" % (len(leaving), len(serving), lowest),
+                "capacity_floor",
+                "batch %d of %d can't move" % (number, len(batches)),
+                "%d of %d healthy hosts would leave, and %d have to stay in service"
+                % (len(leaving), len(serving), lowest),
                 "Make the batches smaller (beam_batches), lower beam_min_healthy, or bring more hosts into service first (alchemist.beam.join)",
             )
         serving.update(set(batch).difference(aside))

@@ -46,7 +46,13 @@ def calls(steps: t.Sequence[str], server: Server) -> dict[str, dict[str, t.Any]]
     found: dict[str, dict[str, t.Any]] = {}
     for step in steps:
         key, make = _CALLS[step]
-        found[key] = {"name": server.name, "base": server.base, **_fence(server), "pointer": server.color, **make(server)}
+        found[key] = {
+            "name": server.name,
+            "base": server.base,
+            **_fence(server),
+            "pointer": server.color,
+            **make(server),
+        }
     return found
 
 
@@ -55,7 +61,13 @@ def _fence(server: Server) -> dict[str, t.Any]:
 
 
 def _point(server: Server) -> dict[str, t.Any]:
-    return {"state": "active", "digest": server.digest, "allow_ghost": server.allow_ghost, **_kept(server), **server.reach}
+    return {
+        "state": "active",
+        "digest": server.digest,
+        "allow_ghost": server.allow_ghost,
+        **_kept(server),
+        **server.reach,
+    }
 
 
 def _point_back(server: Server) -> dict[str, t.Any]:
@@ -69,7 +81,13 @@ def _kept(server: Server) -> dict[str, t.Any]:
 
 
 def _restart(server: Server) -> dict[str, t.Any]:
-    return {**_node(server), "state": "restarted", "force": server.force, "expect_version": server.version, "health": server.health}
+    return {
+        **_node(server),
+        "state": "restarted",
+        "force": server.force,
+        "expect_version": server.version,
+        "health": server.health,
+    }
 
 
 def _restart_back(server: Server) -> dict[str, t.Any]:
@@ -80,9 +98,17 @@ def _restart_back(server: Server) -> dict[str, t.Any]:
 
 
 def _node(server: Server) -> dict[str, t.Any]:
-    return {"manager": server.manager, "unit": server.unit, "stop_timeout": server.stop_timeout, "boot_timeout": server.boot_timeout}
+    return {
+        "manager": server.manager,
+        "unit": server.unit,
+        "stop_timeout": server.stop_timeout,
+        "boot_timeout": server.boot_timeout,
+    }
 
 
 _CALLS: t.Mapping[str, tuple[str, t.Callable[[Server], dict[str, t.Any]]]] = {
-    "activate": ("point", _point), "restart": ("restart", _restart), "back_point": ("point", _point_back), "back_restart": ("restart", _restart_back),
-}  # fmt: skip
+    "activate": ("point", _point),
+    "restart": ("restart", _restart),
+    "back_point": ("point", _point_back),
+    "back_restart": ("restart", _restart_back),
+}

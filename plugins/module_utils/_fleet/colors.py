@@ -25,21 +25,33 @@ def check_colors(strategy: str, colors: t.Sequence[str], hosts: t.Collection[str
     green = strategy == "blue_green"
     if green and len(colors) < 2:
         raise BeamError(
-            "colors_missing", "the strategy blue_green can't be used", "there are no colours to switch between",
+            "colors_missing",
+            "the strategy blue_green can't be used",
+            "there are no colours to switch between",
             "Say beam_colors: [blue, green], and give service_colors to the role service",
         )
     if colors and not green:
         raise BeamError(
-            "colors_strategy", "the strategy %s can't be used" % strategy, "the hosts have the nodes %s" % ", ".join(colors),
+            "colors_strategy",
+            "the strategy %s can't be used" % strategy,
+            "the hosts have the nodes %s" % ", ".join(colors),
             "Use the strategy blue_green, or take beam_colors away and go back to one node",
         )
     if colors and ready:
         raise BeamError(
-            "colors_ready", "beam_ready can't be used with colours", "one file can't tell two nodes apart", "Use a balancer of kind haproxy or alb",
+            "colors_ready",
+            "beam_ready can't be used with colours",
+            "one file can't tell two nodes apart",
+            "Use a balancer of kind haproxy or alb",
         )
     twice = {member_name(host, color) for host in hosts for color in colors} & set(hosts)
     if twice:
-        raise BeamError("colors_name", "%s is two things" % min(twice), "a host is called like the colour of another one", "Rename the host or the colour")
+        raise BeamError(
+            "colors_name",
+            "%s is two things" % min(twice),
+            "a host is called like the colour of another one",
+            "Rename the host or the colour",
+        )
 
 
 def live_of(seen: Doc) -> str:
@@ -67,10 +79,23 @@ def side(host: str, sight: Sight, past: Past, colors: t.Sequence[str], kind: str
     else:
         version = came_from(sight, past, host)
         back = spare if version else ""
-    others = tuple(color for color in (CURRENT, *colors) if color != to and (color != CURRENT or plain.get("running") or plain.get("enabled")))
-    spoiled = [color for color in others if any((plain if color == CURRENT else facts.get(color) or {}).get(key) for key in ("running", "enabled"))]
+    others = tuple(
+        color
+        for color in (CURRENT, *colors)
+        if color != to and (color != CURRENT or plain.get("running") or plain.get("enabled"))
+    )
+    spoiled = [
+        color
+        for color in others
+        if any((plain if color == CURRENT else facts.get(color) or {}).get(key) for key in ("running", "enabled"))
+    ]
     return Side(
-        live=live, to=to, back=back, before=version, others=others, starts=not stays and sight.foreseen.get("action") != "none",
+        live=live,
+        to=to,
+        back=back,
+        before=version,
+        others=others,
+        starts=not stays and sight.foreseen.get("action") != "none",
         action="switch" if not stays else "tidy" if spoiled or seen.get("enabled") is False else "none",
     )
 
@@ -94,9 +119,15 @@ def rotation(host: str, sight: Sight, colors: t.Sequence[str], mine: Side, balan
     members = balanced.get("members") or {}
     found = {color: members.get(member_name(host, color)) or {} for color in nodes(sight, colors)}
     wanted = [color for color in (mine.live, mine.to) if color]
-    strange = tuple(member_name(host, color) for color in wanted if (found.get(color) or {}).get("before") in (None, "unknown"))
+    strange = tuple(
+        member_name(host, color) for color in wanted if (found.get(color) or {}).get("before") in (None, "unknown")
+    )
     inside = [color for color, member in found.items() if member.get("before") in ("in", "partly")]
-    running = [color for color in inside if color == mine.live or ((sight.seen.get("colors") or {}).get(color) or {}).get("running")]
+    running = [
+        color
+        for color in inside
+        if color == mine.live or ((sight.seen.get("colors") or {}).get(color) or {}).get("running")
+    ]
     if not balanced:
         state = ""
     elif strange:

@@ -31,10 +31,13 @@ class Known:
 def parse_known(doc: Doc) -> Known:
     channel = doc.get("channel") or {}
     return Known(
-        stable=target_of(channel.get("stable")), candidate=target_of(channel.get("candidate")),
-        ghosts=frozenset(str(ghost["digest"]) for ghost in channel.get("ghosts") or ()), journal=doc.get("journal") or {},
-        unfinished=bool(doc.get("unfinished")), left=frozenset(doc.get("interrupted_hosts") or ()),
-    )  # fmt: skip
+        stable=target_of(channel.get("stable")),
+        candidate=target_of(channel.get("candidate")),
+        ghosts=frozenset(str(ghost["digest"]) for ghost in channel.get("ghosts") or ()),
+        journal=doc.get("journal") or {},
+        unfinished=bool(doc.get("unfinished")),
+        left=frozenset(doc.get("interrupted_hosts") or ()),
+    )
 
 
 def target_of(doc: Doc | None) -> Target | None:
@@ -69,13 +72,18 @@ def aim(known: Known, asked: Asked) -> Aim:
         return Aim(None, "named") if asked.named else Aim(known.stable, "stable")
     if asked.resume == "refuse":
         raise BeamError(
-            "rollout_unfinished", "The rollout %s of %s was interrupted and never ended" % (journal.get("id") or "", journal.get("version") or ""), "",
+            "rollout_unfinished",
+            "The rollout %s of %s was interrupted and never ended"
+            % (journal.get("id") or "", journal.get("version") or ""),
+            "",
             "Set beam_resume to auto, resume or revert, or look at it with alchemist.beam.status",
         )
     if asked.named:
         return Aim(None, "named")
     wanted = Target(str(journal["version"]), str(journal["digest"]))
-    forward = asked.resume == "resume" or (asked.resume == "auto" and journal.get("state") == "running" and known.candidate == wanted)
+    forward = asked.resume == "resume" or (
+        asked.resume == "auto" and journal.get("state") == "running" and known.candidate == wanted
+    )
     if forward and wanted.digest not in known.ghosts:
         return Aim(wanted, "resumed")
     return Aim(known.stable, "reverted")
@@ -92,7 +100,9 @@ def proposal(known: Known, asked: Asked, aimed: Aim) -> dict[str, str]:
 def check_aim(asked: Asked, aimed: Aim, channel: str) -> None:
     if not asked.named and aimed.target is None:
         raise BeamError(
-            "nothing_to_roll_out", "There is nothing to roll out", "no version was named or just published, and nothing is stable on the channel %s" % channel,
+            "nothing_to_roll_out",
+            "There is nothing to roll out",
+            "no version was named or just published, and nothing is stable on the channel %s" % channel,
             "Say beam_version, or run alchemist.beam.deploy (with --limit, the limit has to include the build host)",
         )
 

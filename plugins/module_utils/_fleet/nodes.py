@@ -31,7 +31,11 @@ def nodes_at(plan: Plan, host: str, step: str) -> list[str]:
         return [side.to] if side.starts else []
     if step == "rejoin":
         # An interrupted rollout may have left only the node in the balancer that we are about to take.
-        return [side.live] if side.starts and side.live and leaves and host in plan.recovers and plan.row(host).healthy else []
+        return (
+            [side.live]
+            if side.starts and side.live and leaves and host in plan.recovers and plan.row(host).healthy
+            else []
+        )
     if step == "join":
         return [side.to] if leaves else []
     if step == "leave":

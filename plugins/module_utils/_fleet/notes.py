@@ -28,13 +28,21 @@ def note(record: HostRecord, host: str, plan: Plan, phase: str) -> Step:
     outcome = record.outcome
     again = phase == "returned" and outcome == "returned" and in_again(record, host, plan)
     # The journal has no word for `kept`: it serves, and could not be taken out to go back.
-    return Step("failed" if outcome == "kept" else outcome, None, False if again else None, record.seconds, cut(record.reason, MAX_ERROR))
+    return Step(
+        "failed" if outcome == "kept" else outcome,
+        None,
+        False if again else None,
+        record.seconds,
+        cut(record.reason, MAX_ERROR),
+    )
 
 
 def in_again(record: HostRecord, host: str, plan: Plan) -> bool:
     """Whether a host on its way back was seen to be in where it was taken out. One that had nothing to go back to was not."""
     joined = record["back_join"].told("members")
-    balanced = host not in plan.leaves or any(member_name(host, color) in joined for color in (CURRENT, *plan.draft.colors))
+    balanced = host not in plan.leaves or any(
+        member_name(host, color) in joined for color in (CURRENT, *plan.draft.colors)
+    )
     return balanced and (not plan.draft.ready or "back_show" in record)
 
 

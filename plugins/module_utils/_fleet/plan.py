@@ -32,9 +32,14 @@ class Side:
 def side_doc(side: Side) -> dict[str, t.Any]:
     """As rollout_plan has it."""
     return {
-        "live": side.live, "to": side.to, "back": side.back, "from": side.before or None, "others": list(side.others), "starts": side.starts,
+        "live": side.live,
+        "to": side.to,
+        "back": side.back,
+        "from": side.before or None,
+        "others": list(side.others),
+        "starts": side.starts,
         "action": side.action,
-    }  # fmt: skip
+    }
 
 
 @dataclass(frozen=True)
@@ -110,21 +115,41 @@ class Plan:
 def parse_plan(doc: Doc) -> Plan:
     """doc: rollout_plan, be it a draft yet or a plan."""
     draft = Draft(
-        name=str(doc["name"]), channel=str(doc["channel"]), version=str(doc["version"]), digest=str(doc["digest"]), kind=doc.get("kind") or "rollout",
-        why=doc.get("why") or "named", strategy=doc.get("strategy") or "rolling", homecoming=bool(doc.get("homecoming")), stable=target_of(doc.get("stable")),
-        candidate=target_of(doc.get("candidate")), ready=bool(doc.get("ready")), colors=_names(doc.get("colors")), hosts=_names(doc.get("hosts")),
-        everyone=_names(doc.get("everyone")), interrupted=bool(doc.get("interrupted")),
-    )  # fmt: skip
+        name=str(doc["name"]),
+        channel=str(doc["channel"]),
+        version=str(doc["version"]),
+        digest=str(doc["digest"]),
+        kind=doc.get("kind") or "rollout",
+        why=doc.get("why") or "named",
+        strategy=doc.get("strategy") or "rolling",
+        homecoming=bool(doc.get("homecoming")),
+        stable=target_of(doc.get("stable")),
+        candidate=target_of(doc.get("candidate")),
+        ready=bool(doc.get("ready")),
+        colors=_names(doc.get("colors")),
+        hosts=_names(doc.get("hosts")),
+        everyone=_names(doc.get("everyone")),
+        interrupted=bool(doc.get("interrupted")),
+    )
     members: Doc = (doc.get("balanced") or {}).get("members") or {}
     froms = doc.get("froms") or {}
     return Plan(
-        draft=draft, order=_names(doc.get("order")), batches=tuple(_names(batch) for batch in doc.get("members") or ()),
-        rows=tuple(_row(row, froms) for row in doc.get("rows") or ()), sides={host: _side(side) for host, side in (doc.get("sides") or {}).items()},
-        floor=int(doc.get("floor") or 0), idle=bool(doc.get("idle")), moves=frozenset(doc.get("moves") or ()), leaves=frozenset(doc.get("leaves") or ()),
-        absent=frozenset(doc.get("absent") or ()), recovers=frozenset(doc.get("recovers") or ()), canary=str(doc.get("canary") or ""),
-        known=frozenset(name for name, member in members.items() if member.get("before") != "unknown"), born=_names(doc.get("born")),
+        draft=draft,
+        order=_names(doc.get("order")),
+        batches=tuple(_names(batch) for batch in doc.get("members") or ()),
+        rows=tuple(_row(row, froms) for row in doc.get("rows") or ()),
+        sides={host: _side(side) for host, side in (doc.get("sides") or {}).items()},
+        floor=int(doc.get("floor") or 0),
+        idle=bool(doc.get("idle")),
+        moves=frozenset(doc.get("moves") or ()),
+        leaves=frozenset(doc.get("leaves") or ()),
+        absent=frozenset(doc.get("absent") or ()),
+        recovers=frozenset(doc.get("recovers") or ()),
+        canary=str(doc.get("canary") or ""),
+        known=frozenset(name for name, member in members.items() if member.get("before") != "unknown"),
+        born=_names(doc.get("born")),
         refused=str(doc.get("refused") or ""),
-    )  # fmt: skip
+    )
 
 
 def _names(value: t.Any) -> tuple[str, ...]:
@@ -133,14 +158,25 @@ def _names(value: t.Any) -> tuple[str, ...]:
 
 def _side(doc: Doc) -> Side:
     return Side(
-        live=doc.get("live") or "", to=doc.get("to") or "", back=doc.get("back") or "", before=doc.get("from") or "", others=_names(doc.get("others")),
-        starts=bool(doc.get("starts")), action=doc.get("action") or "none",
+        live=doc.get("live") or "",
+        to=doc.get("to") or "",
+        back=doc.get("back") or "",
+        before=doc.get("from") or "",
+        others=_names(doc.get("others")),
+        starts=bool(doc.get("starts")),
+        action=doc.get("action") or "none",
     )
 
 
 def _row(doc: Doc, froms: Doc) -> Row:
     return Row(
-        host=str(doc["host"]), before=doc.get("from") or froms.get(doc["host"]) or "", running=doc.get("running") or "", current=doc.get("current") or "",
-        action=doc.get("action") or "none", activate=bool(doc.get("activate")), healthy=bool(doc.get("healthy")), serves=bool(doc.get("serves")),
+        host=str(doc["host"]),
+        before=doc.get("from") or froms.get(doc["host"]) or "",
+        running=doc.get("running") or "",
+        current=doc.get("current") or "",
+        action=doc.get("action") or "none",
+        activate=bool(doc.get("activate")),
+        healthy=bool(doc.get("healthy")),
+        serves=bool(doc.get("serves")),
         rotation=doc.get("rotation") or "",
     )

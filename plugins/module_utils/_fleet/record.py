@@ -24,13 +24,40 @@ LOCK_LOST, UNREACHABLE = "lock_lost", "unreachable"
 
 # Every step of a host in the order in which it can come, whichever the strategy. A hook is told last: what a step said itself says more.
 FORWARD = (
-    "note_leaving", "rejoin", "clear", "leave", "hide", "activate", "restart", "note_moved", "show", "join", "bake", "switch", "enable", "disable", "stop",
-    "note_joined", "hook",
+    "note_leaving",
+    "rejoin",
+    "clear",
+    "leave",
+    "hide",
+    "activate",
+    "restart",
+    "note_moved",
+    "show",
+    "join",
+    "bake",
+    "switch",
+    "enable",
+    "disable",
+    "stop",
+    "note_joined",
+    "hook",
 )
 CONFIRM = "confirm"
 BACKWARD = (
-    "note_returning", "back_clear", "back_leave", "back_point", "back_restart", "back_join", "back_show", "back_switch", "back_enable", "back_disable",
-    "back_stop", "back_remove", "back_unlist", "back_hook",
+    "note_returning",
+    "back_clear",
+    "back_leave",
+    "back_point",
+    "back_restart",
+    "back_join",
+    "back_show",
+    "back_switch",
+    "back_enable",
+    "back_disable",
+    "back_stop",
+    "back_remove",
+    "back_unlist",
+    "back_hook",
 )
 ORDER = {name: number for number, name in enumerate((*FORWARD, CONFIRM, *BACKWARD))}
 # What may have to be undone.
@@ -219,9 +246,13 @@ def batch_state(records: t.Mapping[str, HostRecord], hosts: t.Sequence[str]) -> 
     states = {host: record.outcome for host, record in of.items()}
     unsettled = tuple(host for host in hosts if of[host].unsettled)
     return BatchState(
-        states=states, fenced=any(record.fenced for record in of.values()), moved=tuple(host for host in hosts if states[host] == "moved"),
-        unsettled=unsettled, serving=tuple(host for host in unsettled if "join" in of[host] or "show" in of[host]),
-        healed=tuple(host for host in hosts if of[host].serves_again), taken=_taken(list(of.values())),
+        states=states,
+        fenced=any(record.fenced for record in of.values()),
+        moved=tuple(host for host in hosts if states[host] == "moved"),
+        unsettled=unsettled,
+        serving=tuple(host for host in unsettled if "join" in of[host] or "show" in of[host]),
+        healed=tuple(host for host in hosts if of[host].serves_again),
+        taken=_taken(list(of.values())),
     )
 
 
@@ -230,7 +261,11 @@ def _taken(records: t.Sequence[HostRecord]) -> tuple[str, ...]:
     for record in records:
         for clear, leave, join in (("clear", "leave", "join"), ("back_clear", "back_leave", "back_join")):
             # What is kept out until it is proven was out already, unless another deployer has let it serve meanwhile.
-            found.update((name, None) for name, member in record[clear].told("members").items() if member.get("before") in ("in", "partly"))
+            found.update(
+                (name, None)
+                for name, member in record[clear].told("members").items()
+                if member.get("before") in ("in", "partly")
+            )
             found.update(dict.fromkeys(record[leave].told("members")))
             for name in record[join].told("members") if record[join].ok else ():
                 found.pop(name, None)

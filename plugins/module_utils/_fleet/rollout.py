@@ -145,7 +145,9 @@ def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answ
     """Keeps the answers; gives the hosts that failed."""
     out = set()
     for host in scene.batch if step.once else hosts:
-        result = answers.get("" if step.once else host, StepResult(step.name, False, text="%s said nothing" % step.name))
+        result = answers.get(
+            "" if step.once else host, StepResult(step.name, False, text="%s said nothing" % step.name)
+        )
         if step.where != HOOK:
             now.take(host, result)
         elif not result.ok:
@@ -213,7 +215,12 @@ def rollout(now: Progress) -> Turns:
                 yield from backward(now, batch)
     yield from _confirm(now)
     for batch in now.plan.batches:
-        if now.halted and not now.fenced and now.options.on_failure == "revert" and batch_state(now.records, batch).unsettled:
+        if (
+            now.halted
+            and not now.fenced
+            and now.options.on_failure == "revert"
+            and batch_state(now.records, batch).unsettled
+        ):
             yield from backward(now, batch)
     yield from _end(now)
 
@@ -235,7 +242,9 @@ def _end(now: Progress) -> Turns:
         promoted = yield from _once(now, "promote")
     success = success and promoted
     named = "propose" in now.fleet and now.fleet["propose"].ok
-    fate = decisions.candidate_fate(now.plan, success, decisions.blames(now.records), fenced=now.fenced, promoted=promoted, named=named)
+    fate = decisions.candidate_fate(
+        now.plan, success, decisions.blames(now.records), fenced=now.fenced, promoted=promoted, named=named
+    )
     if fate != decisions.STAY:
         yield from _once(now, fate)
     if "open" in now.fleet and now.fleet["open"].ok:

@@ -51,47 +51,103 @@ def _hook(name: str, who: str = "all") -> Step:
 
 
 ROLLING = (
-    Group((
-        Step("note_leaving", JOURNAL), _hook("before_batch"), Step("leave", BALANCER, "leavers"), Step("hide", SERVER, "hidden"), _hook("leave"),
-        Step("activate", SERVER), _hook("before_restart"), Step("restart", SERVER), _hook("after_restart"), Step("note_moved", JOURNAL), _hook("join"),
-        Step("show", SERVER, "ready"), Step("join", BALANCER, "joiners"), Step("note_joined", JOURNAL, "settled"), Step("bake", BALANCER, "canary"),
-        _hook("after_batch"),
-    )),
-)  # fmt: skip
+    Group(
+        (
+            Step("note_leaving", JOURNAL),
+            _hook("before_batch"),
+            Step("leave", BALANCER, "leavers"),
+            Step("hide", SERVER, "hidden"),
+            _hook("leave"),
+            Step("activate", SERVER),
+            _hook("before_restart"),
+            Step("restart", SERVER),
+            _hook("after_restart"),
+            Step("note_moved", JOURNAL),
+            _hook("join"),
+            Step("show", SERVER, "ready"),
+            Step("join", BALANCER, "joiners"),
+            Step("note_joined", JOURNAL, "settled"),
+            Step("bake", BALANCER, "canary"),
+            _hook("after_batch"),
+        )
+    ),
+)
 ROLLING_BACK = (
-    Group((
-        Step("note_returning", JOURNAL), _hook("before_return"), Step("back_leave", BALANCER, "serving"), _hook("leave"), Step("back_point", SERVER),
-        Step("back_restart", SERVER), _hook("join", "had_one"), Step("back_show", SERVER, "shown_again"), _hook("after_return"),
-    ), "returning"),
+    Group(
+        (
+            Step("note_returning", JOURNAL),
+            _hook("before_return"),
+            Step("back_leave", BALANCER, "serving"),
+            _hook("leave"),
+            Step("back_point", SERVER),
+            Step("back_restart", SERVER),
+            _hook("join", "had_one"),
+            Step("back_show", SERVER, "shown_again"),
+            _hook("after_return"),
+        ),
+        "returning",
+    ),
     Group((Step("back_join", BALANCER, "back_joiners"),), "healed"),
     Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
-)  # fmt: skip
+)
 
 # With two nodes on a host, the successor serves before what serves is touched.
 BLUE_GREEN = (
-    Group((
-        Step("note_leaving", JOURNAL), _hook("before_batch"), Step("rejoin", BALANCER, "rejoin"), Step("clear", BALANCER, "clear"), Step("activate", SERVER),
-        _hook("before_restart"), Step("restart", SERVER), _hook("after_restart"), Step("note_moved", JOURNAL),
-    )),
-    Group((
-        _hook("join"), Step("join", BALANCER, "join"), _hook("leave"), Step("leave", BALANCER, "leave"), Step("switch", SERVER), Step("enable", SERVER),
-        Step("disable", SERVER), Step("stop", SERVER),
-    ), "unharmed"),
+    Group(
+        (
+            Step("note_leaving", JOURNAL),
+            _hook("before_batch"),
+            Step("rejoin", BALANCER, "rejoin"),
+            Step("clear", BALANCER, "clear"),
+            Step("activate", SERVER),
+            _hook("before_restart"),
+            Step("restart", SERVER),
+            _hook("after_restart"),
+            Step("note_moved", JOURNAL),
+        )
+    ),
+    Group(
+        (
+            _hook("join"),
+            Step("join", BALANCER, "join"),
+            _hook("leave"),
+            Step("leave", BALANCER, "leave"),
+            Step("switch", SERVER),
+            Step("enable", SERVER),
+            Step("disable", SERVER),
+            Step("stop", SERVER),
+        ),
+        "unharmed",
+    ),
     Group((Step("note_joined", JOURNAL),), "unharmed"),
     Group((_hook("after_batch"),)),
-)  # fmt: skip
+)
 BLUE_GREEN_BACK = (
-    Group((
-        Step("note_returning", JOURNAL), _hook("before_return"), Step("back_clear", BALANCER, "back_clear"), Step("back_point", SERVER),
-        Step("back_restart", SERVER), _hook("after_return"),
-    ), "returning"),
-    Group((
-        Step("back_join", BALANCER, "back_join"), Step("back_leave", BALANCER, "back_leave"), Step("back_switch", SERVER), Step("back_enable", SERVER),
-        Step("back_disable", SERVER), Step("back_stop", SERVER),
-    ), "healed"),
+    Group(
+        (
+            Step("note_returning", JOURNAL),
+            _hook("before_return"),
+            Step("back_clear", BALANCER, "back_clear"),
+            Step("back_point", SERVER),
+            Step("back_restart", SERVER),
+            _hook("after_return"),
+        ),
+        "returning",
+    ),
+    Group(
+        (
+            Step("back_join", BALANCER, "back_join"),
+            Step("back_leave", BALANCER, "back_leave"),
+            Step("back_switch", SERVER),
+            Step("back_enable", SERVER),
+            Step("back_disable", SERVER),
+            Step("back_stop", SERVER),
+        ),
+        "healed",
+    ),
     Group((Step("back_remove", SERVER), Step("back_unlist", SERVER)), "had_none"),
     Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
-)  # fmt: skip
+)
 
 STRATEGIES: t.Mapping[str, Strategy] = {
     "rolling": Strategy("rolling", ROLLING, ROLLING_BACK),

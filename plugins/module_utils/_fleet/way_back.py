@@ -69,10 +69,13 @@ def parse_past(plan: Doc) -> Past:
     """plan: rollout_plan, be it a draft yet or a plan."""
     left = plan.get("interrupted") or {}
     return Past(
-        version=str(plan["version"]), stable=str((plan.get("stable") or {}).get("version") or ""),
-        ghosts=frozenset(str(ghost.get("version")) for ghost in plan.get("ghosts") or ()), id=str(left.get("id") or ""),
-        finished=left.get("state") == "finished", hosts=left.get("hosts") or {},
-    )  # fmt: skip
+        version=str(plan["version"]),
+        stable=str((plan.get("stable") or {}).get("version") or ""),
+        ghosts=frozenset(str(ghost.get("version")) for ghost in plan.get("ghosts") or ()),
+        id=str(left.get("id") or ""),
+        finished=left.get("state") == "finished",
+        hosts=left.get("hosts") or {},
+    )
 
 
 def noted(past: Past, host: str) -> str:
@@ -93,7 +96,11 @@ def believed(version: str, sight: Sight, past: Past) -> bool:
 
 def instead(sight: Sight, past: Past) -> str:
     """The version to go back to by what the host says alone."""
-    if sight.current in ("", past.version) and sight.previous not in ("", past.version) and sight.previous not in past.ghosts:
+    if (
+        sight.current in ("", past.version)
+        and sight.previous not in ("", past.version)
+        and sight.previous not in past.ghosts
+    ):
         return sight.previous
     return sight.current
 
@@ -117,5 +124,10 @@ def doubt(sight: Sight, past: Past, host: str) -> str:
     why = "a ghost of the channel" if version in past.ghosts else "a version that %s has never run" % host
     told = "The journal of %s says that %s ran %s before, which is %s. It is not believed: if this fails, %s goes back to %s."
     return (told + " Find out who else can write journal/ in the store.") % (
-        past.id or "an interrupted rollout", host, version, why, host, instead(sight, past) or "nothing",
+        past.id or "an interrupted rollout",
+        host,
+        version,
+        why,
+        host,
+        instead(sight, past) or "nothing",
     )

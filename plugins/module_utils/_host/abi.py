@@ -48,7 +48,9 @@ def _configured(root: str, pattern: str, depth: int = 0) -> t.Iterator[str]:
             if len(words) == 2 and words[0] == "include":
                 if depth < _MAX_INCLUDES:
                     for included in words[1].split():
-                        yield from _configured(root, included if included.startswith("/") else "/etc/" + included, depth + 1)
+                        yield from _configured(
+                            root, included if included.startswith("/") else "/etc/" + included, depth + 1
+                        )
             elif line.startswith("/"):
                 yield from (part for part in re.split(r"[:,\s]+", line.split("=")[0]) if part.startswith("/"))
 
@@ -56,13 +58,17 @@ def _configured(root: str, pattern: str, depth: int = 0) -> t.Iterator[str]:
 def _directories(abi: Abi, root: str) -> list[str]:
     if abi.libc == "musl":
         try:
-            with open(_below(root, "/etc/ld-musl-%s.path" % abi.arch), encoding="utf-8", errors="surrogateescape") as stream:
+            with open(
+                _below(root, "/etc/ld-musl-%s.path" % abi.arch), encoding="utf-8", errors="surrogateescape"
+            ) as stream:
                 usual = [part for part in re.split(r"[:\n]+", stream.read()) if part]
         except OSError:
             usual = ["/lib", "/usr/local/lib", "/usr/lib"]
     else:
         multiarch = sorted(
-            path[len(root.rstrip("/")):] for base in ("lib", "usr/lib") for path in glob.glob(_below(glob.escape(root), base + "/*-linux-gnu*"))
+            path[len(root.rstrip("/")) :]
+            for base in ("lib", "usr/lib")
+            for path in glob.glob(_below(glob.escape(root), base + "/*-linux-gnu*"))
         )
         usual = [*_configured(root, "/etc/ld.so.conf"), *multiarch, "/lib64", "/usr/lib64", "/lib", "/usr/lib"]
     return list(dict.fromkeys([*abi.runpath, *usual]))
@@ -85,7 +91,11 @@ def for_service(abi: Abi, libraries: t.Sequence[str] = (), ignore: t.Collection[
     """What is left to find. libraries: the service's LD_LIBRARY_PATH, which comes first; ignore: patterns of libraries that nobody will load."""
 
     def left(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        return {soname: value for soname, value in values.items() if not any(fnmatch.fnmatchcase(soname, pattern) for pattern in ignore)}
+        return {
+            soname: value
+            for soname, value in values.items()
+            if not any(fnmatch.fnmatchcase(soname, pattern) for pattern in ignore)
+        }
 
     return replace(abi, runpath=(*libraries, *abi.runpath), needs=left(abi.needs), optional=left(abi.optional))
 
@@ -143,5 +153,6 @@ def require_abi(abi: Abi, root: str = "/") -> list[str]:
     directories = _directories(abi, root)
     return [
         "%s is not installed, so %s can't be used on this server" % (soname, who)
-        for soname, who in sorted(abi.optional.items()) if _library(soname, abi.arch, directories, root) is None
-    ]  # fmt: skip
+        for soname, who in sorted(abi.optional.items())
+        if _library(soname, abi.arch, directories, root) is None
+    ]

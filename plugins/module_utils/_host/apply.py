@@ -26,7 +26,16 @@ from .._store.base import Store
 from .._tree import remove_tree
 from .assemble import assemble, repair
 from .fetch import Brought, bring_layers
-from .files import named_errors, open_directory, owner_may_write, prepare_file, prepare_symlink, sync_directory, sync_file_system, write_atomically
+from .files import (
+    named_errors,
+    open_directory,
+    owner_may_write,
+    prepare_file,
+    prepare_symlink,
+    sync_directory,
+    sync_file_system,
+    write_atomically,
+)
 from .layout import Layout
 from .live import live_versions, mounted_versions
 from .plan import Plan
@@ -49,7 +58,12 @@ class Applied:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begun
 
 
-def apply(plan: Plan, store: t.Callable[[], Store], prove: t.Callable[[Manifest, str], None] = lambda manifest, tree: None, apart: bool = False) -> Applied:
+def apply(
+    plan: Plan,
+    store: t.Callable[[], Store],
+    prove: t.Callable[[Manifest, str], None] = lambda manifest, tree: None,
+    apart: bool = False,
+) -> Applied:
     """prove: refuses a tree that can't run here, before it appears. apart: see assemble."""
     layout, applied = plan.layout, Applied()
     empty_tmp(layout)
@@ -77,8 +91,13 @@ def empty_tmp(layout: Layout) -> None:
 
 
 def _bring_in(
-    plan: Plan, manifest: Manifest, store: t.Callable[[], Store], applied: Applied, prove: t.Callable[[Manifest, str], None], apart: bool,
-) -> None:  # fmt: skip
+    plan: Plan,
+    manifest: Manifest,
+    store: t.Callable[[], Store],
+    applied: Applied,
+    prove: t.Callable[[Manifest, str], None],
+    apart: bool,
+) -> None:
     layout = plan.layout
     staged = posixpath.join(layout.tmp, "release")
     if plan.fetch:

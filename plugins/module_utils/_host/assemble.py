@@ -43,7 +43,9 @@ def assemble(manifest: Manifest, sources: t.Mapping[str, str], root: str, apart:
             try:
                 prefix = layer.prefix + "/" if layer.prefix else ""
                 for file in layer.files:
-                    copied += _place(file, source, prefix + file.path, target, not (apart and is_own(prefix + file.path)))
+                    copied += _place(
+                        file, source, prefix + file.path, target, not (apart and is_own(prefix + file.path))
+                    )
             finally:
                 os.close(source)
     finally:
@@ -66,13 +68,22 @@ def _place(file: File, source: int, path: str, target: int, link: bool = True) -
     import shutil  # not paid for where links work
 
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), "rb") as old, \
-            os.fdopen(os.open(path, flags, file.placed_mode, dir_fd=target), "wb") as new:
+    with (
+        os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), "rb") as old,
+        os.fdopen(os.open(path, flags, file.placed_mode, dir_fd=target), "wb") as new,
+    ):
         shutil.copyfileobj(old, new, 1024 * 1024)
     return True
 
 
-def repair(manifest: Manifest, paths: t.Collection[str], sources: t.Mapping[str, str], root: str, staging: str, apart: bool = False) -> None:
+def repair(
+    manifest: Manifest,
+    paths: t.Collection[str],
+    sources: t.Mapping[str, str],
+    root: str,
+    staging: str,
+    apart: bool = False,
+) -> None:
     """Put good copies of the named files into an existing tree, each by an atomic rename: it may be running."""
     wanted = set(paths)
     spare = posixpath.join(staging, "repair-" + manifest.version)
@@ -102,5 +113,9 @@ def _directory(path: str) -> None:
         os.mkdir(path, 0o755)
     except FileExistsError as exc:
         if os.path.islink(path) or not os.path.isdir(path):
-            raise BeamError("release_damaged", "%s can't be repaired" % path, "something else than a directory lies there",
-                            "Remove it, and install again") from exc
+            raise BeamError(
+                "release_damaged",
+                "%s can't be repaired" % path,
+                "something else than a directory lies there",
+                "Remove it, and install again",
+            ) from exc

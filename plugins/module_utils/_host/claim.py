@@ -30,7 +30,13 @@ from .selinux import advice
 
 NOTES = "/etc/alchemist-beam"
 UNITS = "/etc/systemd/system"
-_UNIT_DIRECTORIES = (UNITS, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_UNIT_DIRECTORIES = (
+    UNITS,
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 _COMMAND_DIRECTORIES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # The first line of every file that a template of ours makes; the command for a shell has had this one from the beginning.
 _MARKS = ("alchemist.beam contributors", "# A shell in the running node (remote)")
@@ -39,7 +45,10 @@ _OF_A_BASE = {*NAMES, "lost+found"}
 # What every Linux system has: where no host is asked, these are refused by their names.
 EVERYWHERE = frozenset(
     ["daemon", "bin", "adm", "lp", "mail", "games", "nobody", "sync"]
-    + ["/etc/" + name for name in ("alternatives", "default", "opt", "security", "selinux", "skel", "ssh", "ssl", "systemd")]
+    + [
+        "/etc/" + name
+        for name in ("alternatives", "default", "opt", "security", "selinux", "skel", "ssh", "ssl", "systemd")
+    ]
 )
 ACCOUNT_LETTERS = 32  # useradd's limit
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]*")
@@ -78,19 +87,29 @@ class Note:
 
 
 def of_service(
-    unit: str, instances: t.Sequence[str], user: str, group: str, base: str, create_user: bool = True, adopt: t.Collection[str] = (),
+    unit: str,
+    instances: t.Sequence[str],
+    user: str,
+    group: str,
+    base: str,
+    create_user: bool = True,
+    adopt: t.Collection[str] = (),
     ports: t.Sequence[int] = (),
-) -> Wanted:  # fmt: skip
+) -> Wanted:
     """What the role `service` takes for a unit, or for the two of its colours."""
     directories = [
-        Directory("/etc/" + unit, "root", 0o700), Directory("/var/lib/" + unit, user, 0o700), Directory(posixpath.normpath(base), base=True),
+        Directory("/etc/" + unit, "root", 0o700),
+        Directory("/var/lib/" + unit, user, 0o700),
+        Directory(posixpath.normpath(base), base=True),
         *(Directory("/run/" + instance, user, 0o700) for instance in instances),
-    ]  # fmt: skip
+    ]
     suffixes = [instance[len(unit) :] for instance in instances]
     files = [
-        "/etc/%s/env" % unit, *("/etc/%s/env%s" % (unit, suffix) for suffix in suffixes if suffix),
-        *("%s/%s.service" % (UNITS, instance) for instance in instances), *("/usr/local/sbin/%s-remote" % instance for instance in instances),
-    ]  # fmt: skip
+        "/etc/%s/env" % unit,
+        *("/etc/%s/env%s" % (unit, suffix) for suffix in suffixes if suffix),
+        *("%s/%s.service" % (UNITS, instance) for instance in instances),
+        *("/usr/local/sbin/%s-remote" % instance for instance in instances),
+    ]
     accounts = (Account(user, group),) if create_user else ()
     return Wanted(unit, accounts, tuple(directories), tuple(files), frozenset(adopt), tuple(ports))
 
@@ -105,9 +124,19 @@ def check_account(name: str) -> str:
     what = "The account %s can't be made" % name
     hint = "Give the node another one in service_user"
     if len(name) > ACCOUNT_LETTERS:
-        raise BeamError("service_name_invalid", what, "its name has %d letters, and useradd takes %d" % (len(name), ACCOUNT_LETTERS), hint)
+        raise BeamError(
+            "service_name_invalid",
+            what,
+            "its name has %d letters, and useradd takes %d" % (len(name), ACCOUNT_LETTERS),
+            hint,
+        )
     if not _ACCOUNT.fullmatch(name):
-        raise BeamError("service_name_invalid", what, "a name of an account has lower-case letters, digits, _ and -, and begins with a letter", hint)
+        raise BeamError(
+            "service_name_invalid",
+            what,
+            "a name of an account has lower-case letters, digits, _ and -, and begins with a letter",
+            hint,
+        )
     return name
 
 
@@ -131,31 +160,43 @@ class Claim:
                     check_account(name)
         for directory in self.wanted.directories:
             if directory.owner not in made and _user(directory.owner) is None:
-                raise BeamError("service_account_missing", "%s can't be made" % directory.path, "there is no account %s on this host" % directory.owner,
-                                "Create it first, or let the role do it (service_create_user: true)")
+                raise BeamError(
+                    "service_account_missing",
+                    "%s can't be made" % directory.path,
+                    "there is no account %s on this host" % directory.owner,
+                    "Create it first, or let the role do it (service_create_user: true)",
+                )
         directories = list(self._directories())
         below = {path for path, _why in directories}
-        found = [*self._accounts(), *directories, *((path, why) for path, why in self._files() if posixpath.dirname(path) not in below)]
+        found = [
+            *self._accounts(),
+            *directories,
+            *((path, why) for path, why in self._files() if posixpath.dirname(path) not in below),
+        ]
         if not found:
             self._check_ports()
             return
         names = sorted({name for name, _why in found})
         raise BeamError(
-            "service_taken", "The service %s can't be set up" % self.wanted.unit,
-            "it would take what is on this host and is not its own: %s. Nothing was touched" % "; ".join(why for _name, why in found),
+            "service_taken",
+            "The service %s can't be set up" % self.wanted.unit,
+            "it would take what is on this host and is not its own: %s. Nothing was touched"
+            % "; ".join(why for _name, why in found),
             "Give the service other names (beam_unit, service_user, beam_base), or, if this is the application's own, say so: service_adopt: %s"
             % json.dumps(names),
             taken=names,
-        )  # fmt: skip
+        )
 
     def _check_ports(self) -> None:
         for port, unit in self._ports_of_others():
             if port in self.wanted.ports:
                 raise BeamError(
-                    "service_port_taken", "The service %s can't be set up" % self.wanted.unit,
-                    "port %d of its distribution is that of the service %s on this host, so only one of the two could run. Nothing was touched" % (port, unit),
+                    "service_port_taken",
+                    "The service %s can't be set up" % self.wanted.unit,
+                    "port %d of its distribution is that of the service %s on this host, so only one of the two could run. Nothing was touched"
+                    % (port, unit),
                     "Give one of them another: service_dist_port: %d" % (port + 10),
-                )  # fmt: skip
+                )
 
     def _ports_of_others(self) -> t.Iterator[tuple[int, str]]:
         with contextlib.suppress(OSError):
@@ -169,7 +210,11 @@ class Claim:
     def note(self) -> bytes:
         accounts = {account.name for account in self.wanted.accounts} | self._mine.accounts
         # A group that was there under another name is somebody's, and stays it.
-        accounts |= {account.group for account in self.wanted.accounts if account.group == account.name or _group(account.group) is None}
+        accounts |= {
+            account.group
+            for account in self.wanted.accounts
+            if account.group == account.name or _group(account.group) is None
+        }
         paths = {directory.path for directory in self.wanted.directories} | set(self.wanted.files) | self._mine.paths
         document = {"schema": 1, "unit": self.wanted.unit, "accounts": sorted(accounts), "paths": sorted(paths)}
         return (json.dumps(document, indent=1) + "\n").encode()
@@ -193,7 +238,12 @@ class Claim:
             os.makedirs(place, 0o755, exist_ok=True)
             write_atomically(self._at(self.path), self.note, place)
         except OSError as exc:
-            raise BeamError("setup_failed", "%s can't be written" % self.path, exc.strerror or str(exc), "Run the setup as root, on a disk with room") from None
+            raise BeamError(
+                "setup_failed",
+                "%s can't be written" % self.path,
+                exc.strerror or str(exc),
+                "Run the setup as root, on a disk with room",
+            ) from None
 
     # What exists.
     def _at(self, path: str) -> str:
@@ -213,7 +263,9 @@ class Claim:
                 # A note that can't be read says nothing; the unit file is asked then.
                 with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                     document = parse_json(self._text(posixpath.join(self.notes, name)))
-                    found[str(document["unit"])] = Note(frozenset(map(str, document["accounts"])), frozenset(map(str, document["paths"])))
+                    found[str(document["unit"])] = Note(
+                        frozenset(map(str, document["accounts"])), frozenset(map(str, document["paths"]))
+                    )
         return found
 
     def _read_units(self) -> dict[str, list[str]]:
@@ -237,7 +289,9 @@ class Claim:
         return name in self.wanted.adopt or any(name in note.paths for note in (self._mine, *self._others.values()))
 
     def _known(self, account: str) -> bool:
-        return account in self.wanted.adopt or any(account in note.accounts for note in (self._mine, *self._others.values()))
+        return account in self.wanted.adopt or any(
+            account in note.accounts for note in (self._mine, *self._others.values())
+        )
 
     def _said(self, line: str) -> bool:
         """Whether a unit of ours, of whatever age, says so."""
@@ -256,7 +310,11 @@ class Claim:
     def _directories(self) -> t.Iterator[tuple[str, str]]:
         wanted = {directory.path for directory in self.wanted.directories}
         for directory in self.wanted.directories:
-            if posixpath.dirname(directory.path) in wanted or self._ours(directory.path) or self._by_unit(directory.path):
+            if (
+                posixpath.dirname(directory.path) in wanted
+                or self._ours(directory.path)
+                or self._by_unit(directory.path)
+            ):
                 continue
             why = self._objection(directory)
             if why:
@@ -266,9 +324,12 @@ class Claim:
         """The directories that a unit of ours names."""
         parent, name = posixpath.split(path)
         starts = any(line.startswith("ExecStart=%s/" % path) for lines in self._units.values() for line in lines)
-        return starts or self._said("EnvironmentFile=%s/env" % path) or self._said("WorkingDirectory=" + path) or (
-            parent == "/run" and self._said("RuntimeDirectory=" + name)
-        )  # fmt: skip
+        return (
+            starts
+            or self._said("EnvironmentFile=%s/env" % path)
+            or self._said("WorkingDirectory=" + path)
+            or (parent == "/run" and self._said("RuntimeDirectory=" + name))
+        )
 
     def _objection(self, directory: Directory) -> str:
         place = self._at(directory.path)
@@ -313,8 +374,16 @@ class Claim:
         elif directory == UNITS and name.endswith(".service"):
             stem = name[: -len(".service")]
             # A socket or a timer would start ours; a unit of a package would be hidden by ours.
-            others = [posixpath.join(place, stem + kind) for place in _UNIT_DIRECTORIES for kind in (".service", ".socket", ".timer", ".path")]
-            others = [other for other in [*others, "/etc/init.d/" + stem] if other != path and not self._marked(other) and os.path.lexists(self._at(other))]
+            others = [
+                posixpath.join(place, stem + kind)
+                for place in _UNIT_DIRECTORIES
+                for kind in (".service", ".socket", ".timer", ".path")
+            ]
+            others = [
+                other
+                for other in [*others, "/etc/init.d/" + stem]
+                if other != path and not self._marked(other) and os.path.lexists(self._at(other))
+            ]
             if others:
                 yield path, "the unit %s" % others[0]
         elif directory == "/usr/local/sbin":

@@ -40,8 +40,12 @@ def require_erl(label: str, programs: t.Sequence[str]) -> str:
     """The first thing, which can be asked before a byte is fetched."""
     found = find_erl(programs)
     if found is None:
-        raise BeamError("erts_missing", "%s can't run on this server" % label,
-                        "it brings no Erlang (include_erts: false in mix.exs), and there is no erl in %s" % ":".join(programs), _hint(""))
+        raise BeamError(
+            "erts_missing",
+            "%s can't run on this server" % label,
+            "it brings no Erlang (include_erts: false in mix.exs), and there is no erl in %s" % ":".join(programs),
+            _hint(""),
+        )
     return found
 
 
@@ -59,11 +63,17 @@ def require_erlang(label: str, tree: str, programs: t.Sequence[str]) -> None:
     elif version not in here:
         why = "it was built with erts-%s, and %s starts erts-%s" % (version, erl, here[-1])
     else:
-        lacking = [name for name in _applications(tree) if not any(os.path.isdir(posixpath.join(place, "lib", name)) for place in (tree, home))]
+        lacking = [
+            name
+            for name in _applications(tree)
+            if not any(os.path.isdir(posixpath.join(place, "lib", name)) for place in (tree, home))
+        ]
         if not lacking:
             return
         why = "%s has erts-%s, but not %s" % (erl, version, ", ".join(lacking[:5]))
-    raise BeamError("erts_mismatch", "%s can't run on this server" % label, why, _hint(version), wanted=version, here=here)
+    raise BeamError(
+        "erts_mismatch", "%s can't run on this server" % label, why, _hint(version), wanted=version, here=here
+    )
 
 
 def _applications(tree: str) -> list[str]:
@@ -77,7 +87,9 @@ def _applications(tree: str) -> list[str]:
 
 
 def _hint(version: str) -> str:
-    install = "install the Erlang/OTP%s on this server" % (" that has erts-" + version if version else " that it was built with")
+    install = "install the Erlang/OTP%s on this server" % (
+        " that has erts-" + version if version else " that it was built with"
+    )
     return (
         "Build it with include_erts: true, or %s, in PATH of the service (beam_env: {PATH: ...}). "
         "If the release finds it in a way of its own, say beam_abi_ignore: [%s]" % (install, NAME)

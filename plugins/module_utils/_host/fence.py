@@ -35,7 +35,12 @@ def fence_of(params: t.Mapping[str, t.Any]) -> Fence | None:
         return None
     number = params["fence"]
     if not 0 <= number <= MAX_SERIAL:
-        raise BeamError("fence_invalid", "the fence %s can't be used" % number, "it must be the serial of a lock", "Give what rollout_lock returned")
+        raise BeamError(
+            "fence_invalid",
+            "the fence %s can't be used" % number,
+            "it must be the serial of a lock",
+            "Give what rollout_lock returned",
+        )
     return Fence(check_channel(params["fence_channel"]), number)
 
 
@@ -45,9 +50,14 @@ def refuse_older(base: str, state: State, fence: Fence | None) -> None:
     newest = state.fences.get(fence.channel, 0)
     if fence.number < newest:
         raise Conflict(
-            "lock_lost", "%s in %s is left as it is" % (state.name, base),
-            "another deploy of the channel %s has taken over since (its fence is %d, ours is %d)" % (fence.channel, newest, fence.number),
-            "Look at what it does, and start anew when it is done", channel=fence.channel, fence=fence.number, newest=newest,
+            "lock_lost",
+            "%s in %s is left as it is" % (state.name, base),
+            "another deploy of the channel %s has taken over since (its fence is %d, ours is %d)"
+            % (fence.channel, newest, fence.number),
+            "Look at what it does, and start anew when it is done",
+            channel=fence.channel,
+            fence=fence.number,
+            newest=newest,
         )
 
 

@@ -86,9 +86,12 @@ def _fetch(store: Store, name: str, layer: Layer, staging: str, stop: threading.
             return _in_file(_chunks(stream, layer, stop), layer, staging)
     except NotFound as exc:
         raise NotFound(
-            "layer_missing", "the layer %s of %s can't be fetched" % (layer.sha256[:12], name), "it is not in %s" % store.location,
+            "layer_missing",
+            "the layer %s of %s can't be fetched" % (layer.sha256[:12], name),
+            "it is not in %s" % store.location,
             "Publish it again under a new version (of a playbook alchemist.beam.deploy); release_artifact with state: verified tells what lacks",
-            layer=layer.sha256, prefix=layer.prefix,
+            layer=layer.sha256,
+            prefix=layer.prefix,
         ) from exc
 
 
@@ -113,7 +116,11 @@ def _in_file(chunks: t.Iterable[bytes], layer: Layer, staging: str) -> bytes | m
             file.write(chunk)
         file.flush()
         if file.tell() != layer.size:
-            raise ArchiveRefused(layer, "truncated" if file.tell() < layer.size else "too_long", "the store has not %d bytes of it" % layer.size)
+            raise ArchiveRefused(
+                layer,
+                "truncated" if file.tell() < layer.size else "too_long",
+                "the store has not %d bytes of it" % layer.size,
+            )
         return mmap.mmap(file.fileno(), layer.size, access=mmap.ACCESS_READ)
 
 
@@ -125,7 +132,11 @@ def _unpack(layer: Layer, archive: bytes | mmap.mmap, path: str) -> None:
             try:
                 unpack_layer(layer, memoryview(archive), directory)
             except (FileExistsError, NotADirectoryError) as exc:
-                raise BeamError("manifest_invalid", "the layer %s can't be unpacked" % layer.sha256[:12],
-                                "its manifest names a file twice, or as a file and a directory", "Publish the release again") from exc
+                raise BeamError(
+                    "manifest_invalid",
+                    "the layer %s can't be unpacked" % layer.sha256[:12],
+                    "its manifest names a file twice, or as a file and a directory",
+                    "Publish the release again",
+                ) from exc
         finally:
             os.close(directory)

@@ -21,13 +21,33 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # errno -> (code, reason, next step)
 _NAMED = {
-    errno.ENOSPC: ("disk_full", "no space is left on the device", "Free some space (or inodes), or keep fewer releases"),
+    errno.ENOSPC: (
+        "disk_full",
+        "no space is left on the device",
+        "Free some space (or inodes), or keep fewer releases",
+    ),
     errno.EDQUOT: ("disk_full", "the disk quota is exceeded", "Raise the quota, or keep fewer releases"),
     errno.EROFS: ("disk_read_only", "the file system is read-only", "Mount it read-write, or choose another base"),
-    errno.EACCES: ("disk_denied", "permission is denied", "Run as the owner of the base directory (become), or give it to this user"),
-    errno.EPERM: ("disk_denied", "the operation is not permitted", "Run as the owner of the base directory (become), or give it to this user"),
-    errno.EIO: ("disk_failed", "the device reports an input/output error", "Look at the kernel's log: the disk may be failing"),
-    errno.ELOOP: ("symlink_refused", "it is a symlink, or has one in its path", "Remove the symlink, and find out who made it"),
+    errno.EACCES: (
+        "disk_denied",
+        "permission is denied",
+        "Run as the owner of the base directory (become), or give it to this user",
+    ),
+    errno.EPERM: (
+        "disk_denied",
+        "the operation is not permitted",
+        "Run as the owner of the base directory (become), or give it to this user",
+    ),
+    errno.EIO: (
+        "disk_failed",
+        "the device reports an input/output error",
+        "Look at the kernel's log: the disk may be failing",
+    ),
+    errno.ELOOP: (
+        "symlink_refused",
+        "it is a symlink, or has one in its path",
+        "Remove the symlink, and find out who made it",
+    ),
     errno.ENAMETOOLONG: ("path_too_long", "the path is too long", "Choose a shorter base"),
 }
 
@@ -38,7 +58,9 @@ def named_errors(what: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as exc:
-        code, why, hint = _NAMED.get(exc.errno or 0, ("disk_failed", exc.strerror or str(exc), "Look at the base directory on this server"))
+        code, why, hint = _NAMED.get(
+            exc.errno or 0, ("disk_failed", exc.strerror or str(exc), "Look at the base directory on this server")
+        )
         if exc.filename:
             why += " (%s)" % os.fsdecode(exc.filename)
         raise BeamError(code, what, why, hint, errno=errno.errorcode.get(exc.errno or 0, "")) from exc
@@ -65,7 +87,9 @@ def open_directory(path: str, create: bool = False) -> int:
         # O_DIRECTORY wins over O_NOFOLLOW: a symlink ends here, too.
         kind = "a symlink" if os.path.islink(path) else "no directory"
         code = "symlink_refused" if os.path.islink(path) else "not_a_directory"
-        raise BeamError(code, "%s can't be used" % path, "it is %s" % kind, "Remove it, and find out who made it") from exc
+        raise BeamError(
+            code, "%s can't be used" % path, "it is %s" % kind, "Remove it, and find out who made it"
+        ) from exc
     info = os.fstat(handle)
     why = ""
     if info.st_uid not in (0, os.geteuid()):
@@ -74,8 +98,12 @@ def open_directory(path: str, create: bool = False) -> int:
         why = "everybody may write to it"
     if why:
         os.close(handle)
-        raise BeamError("directory_not_ours", "%s can't be used" % path, why,
-                        "Run as its owner (become_user), or give it to the user who installs (chown, chmod go-w)")
+        raise BeamError(
+            "directory_not_ours",
+            "%s can't be used" % path,
+            why,
+            "Run as its owner (become_user), or give it to the user who installs (chown, chmod go-w)",
+        )
     return handle
 
 
@@ -87,9 +115,11 @@ def refuse_foreign_base(base: str) -> None:
     found = foreign(base, but=(os.path.realpath(base),))
     if found is not None:
         raise BeamError(
-            "base_foreign", "%s can't be used as a base: on the way to it is %s" % (base, found.place),
+            "base_foreign",
+            "%s can't be used as a base: on the way to it is %s" % (base, found.place),
             "%s, so all that is installed could be replaced" % found.why,
-            "Say `%s`, or choose a base below directories of root" % found.mend, place=found.place,
+            "Say `%s`, or choose a base below directories of root" % found.mend,
+            place=found.place,
         )
 
 
@@ -123,7 +153,7 @@ def prepare_file(path: str, data: bytes, tmp: str, mode: int = 0o644) -> str:
     try:
         view = memoryview(data)
         while view:
-            view = view[os.write(handle, view):]
+            view = view[os.write(handle, view) :]
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -147,6 +177,10 @@ def prepare_symlink(path: str, target: str, tmp: str) -> str:
 
 def owner_may_write(directory: str) -> None:
     """A directory that somebody made read-only, and that is ours, can be renamed and emptied afterwards."""
-    if os.path.isdir(directory) and not os.path.islink(directory) and not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+    if (
+        os.path.isdir(directory)
+        and not os.path.islink(directory)
+        and not os.access(directory, os.R_OK | os.W_OK | os.X_OK)
+    ):
         with contextlib.suppress(PermissionError):  # of another user: what is done next says so
             os.chmod(directory, stat.S_IMODE(os.stat(directory).st_mode) | 0o700)

@@ -45,7 +45,9 @@ class Request:
     pointer: str = "current"
     abi_ignore: t.Sequence[str] = ()
     apart: bool = False  # see assemble; install decides it
-    reading: Reading = field(default_factory=Reading)  # of this run: what is planned again under the lock is not read again
+    reading: Reading = field(
+        default_factory=Reading
+    )  # of this run: what is planned again under the lock is not read again
 
 
 def install(request: Request, open_store: t.Callable[[], Store], check_mode: bool = False) -> dict[str, t.Any]:
@@ -81,10 +83,19 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
                     if resolved is not None and resolved.seen is not None:
                         refuse_replay(request.wanted, state, resolved.seen)
                     plan = _plan(request, layout, state, resolved)
-                    applied = apply(plan, store, lambda manifest, tree: _prove_erlang(request, manifest, tree, search), request.apart)
+                    applied = apply(
+                        plan,
+                        store,
+                        lambda manifest, tree: _prove_erlang(request, manifest, tree, search),
+                        request.apart,
+                    )
     warnings += plan.rot.warnings()
     applied.seconds.update(resolve=resolving, total=time.monotonic() - begun)
-    return {**_result(plan, applied, check_mode), "began": round(began, 3), **({"warnings": warnings} if warnings else {})}
+    return {
+        **_result(plan, applied, check_mode),
+        "began": round(began, 3),
+        **({"warnings": warnings} if warnings else {}),
+    }
 
 
 def _require(request: Request, plan: Plan, manifest: Manifest, search: Search) -> list[str]:
@@ -112,18 +123,34 @@ def _check(request: Request) -> Layout:
     check_name(wanted.name)
     given = [key for key in ("channel", "version", "digest") if getattr(wanted, key) is not None]
     if request.state == "inactive" and given:
-        raise BeamError("target_ambiguous", "%s can't be deactivated" % wanted.name,
-                        "%s was given, but whatever is current is deactivated" % " and ".join(given), "Leave it out")
+        raise BeamError(
+            "target_ambiguous",
+            "%s can't be deactivated" % wanted.name,
+            "%s was given, but whatever is current is deactivated" % " and ".join(given),
+            "Leave it out",
+        )
     if (len(given) != 1 and request.state != "inactive") or (request.state == "absent" and wanted.channel is not None):
         kinds = "version and digest" if request.state == "absent" else "channel, version and digest"
-        raise BeamError("target_ambiguous", "%s can't be installed" % wanted.name, "exactly one of %s must be given, not %s"
-                        % (kinds, " and ".join(given) or "none"), "Give one of them")
-    for check, value in ((check_channel, wanted.channel), (check_version, wanted.version), (check_digest, wanted.digest)):
+        raise BeamError(
+            "target_ambiguous",
+            "%s can't be installed" % wanted.name,
+            "exactly one of %s must be given, not %s" % (kinds, " and ".join(given) or "none"),
+            "Give one of them",
+        )
+    for check, value in (
+        (check_channel, wanted.channel),
+        (check_version, wanted.version),
+        (check_digest, wanted.digest),
+    ):
         if value is not None:
             check(value)
     if not request.base.startswith("/") or posixpath.normpath(request.base) in ("/", "//"):
-        raise BeamError("base_invalid", "%r can't be used as a base" % request.base, "it must be an absolute path of a directory of its own",
-                        "Give a path such as /opt/%s" % wanted.name)
+        raise BeamError(
+            "base_invalid",
+            "%r can't be used as a base" % request.base,
+            "it must be an absolute path of a directory of its own",
+            "Give a path such as /opt/%s" % wanted.name,
+        )
     # Processes know their root without symlinks (the launcher's pwd -P), so we do, too.
     return Layout(os.path.realpath(request.base), check_pointer(request.pointer))
 
@@ -148,8 +175,17 @@ def _unfenced(request: Request, layout: Layout, state: State, resolved: Resolved
     if resolved is None:
         return plan_removal(layout, state, request.wanted.version, request.wanted.digest)
     return plan_install(
-        layout, state, resolved, request.wanted.channel, utc(time.time()), request.state == "active",
-        request.keep, request.min_free_mb, request.verify, request.apart, request.reading,
+        layout,
+        state,
+        resolved,
+        request.wanted.channel,
+        utc(time.time()),
+        request.state == "active",
+        request.keep,
+        request.min_free_mb,
+        request.verify,
+        request.apart,
+        request.reading,
     )
 
 

@@ -5,15 +5,15 @@
 
 """Where things are on a server.
 
-    <base>/layers/<sha256>/      verified, unpacked once, read-only, shared by hard links
-    <base>/releases/<version>/   a complete `mix release` tree; appears by rename, whole or not at all
-    <base>/manifests/<digest>.json   of each installed release: enough to verify, repair and reuse it with the store away
-    <base>/current               symlink to releases/<version>: what serves
-    <base>/<colour>              the same for one of two nodes on a server
-    <base>/shared/               what outlives releases
-    <base>/state.json            what is installed, activated, previous
-    <base>/.lock                 flock: one install at a time
-    <base>/tmp/                  staging, on the same file system, emptied by whoever holds the lock
+<base>/layers/<sha256>/      verified, unpacked once, read-only, shared by hard links
+<base>/releases/<version>/   a complete `mix release` tree; appears by rename, whole or not at all
+<base>/manifests/<digest>.json   of each installed release: enough to verify, repair and reuse it with the store away
+<base>/current               symlink to releases/<version>: what serves
+<base>/<colour>              the same for one of two nodes on a server
+<base>/shared/               what outlives releases
+<base>/state.json            what is installed, activated, previous
+<base>/.lock                 flock: one install at a time
+<base>/tmp/                  staging, on the same file system, emptied by whoever holds the lock
 """
 
 from __future__ import annotations
@@ -24,7 +24,19 @@ from dataclasses import dataclass
 from .._release.names import check_digest, check_version
 
 # All that we put into a base; the last three are of the bootstrap. docs/trust.md says of each who believes it.
-NAMES = ("layers", "releases", "manifests", "shared", "tmp", "current", "state.json", ".lock", ".leaving", ".bootstrap.json", ".bootstrap.lock")
+NAMES = (
+    "layers",
+    "releases",
+    "manifests",
+    "shared",
+    "tmp",
+    "current",
+    "state.json",
+    ".lock",
+    ".leaving",
+    ".bootstrap.json",
+    ".bootstrap.lock",
+)
 
 
 @dataclass(frozen=True)

@@ -54,5 +54,5 @@ def mounted_versions(layout: Layout, mountinfo: str = "/proc/self/mountinfo") ->
         if len(fields) > 4:
             point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), fields[4])
             if point.startswith(prefix):
-                found.add(point[len(prefix):].split("/")[0])
+                found.add(point[len(prefix) :].split("/")[0])
     return frozenset(found)

@@ -59,15 +59,21 @@ def _acquire(handle: int, kind: int, path: str, seconds: float) -> None:
     if not taken_within(handle, seconds, kind):
         pids = holders(handle)
         raise BeamError(
-            "install_locked", "%s is busy" % os.path.dirname(path),
-            "its lock file %s has been locked for more than %g seconds: %s" % (os.path.basename(path), seconds, describe_holders(handle)),
-            _hint(pids), holders=pids,
+            "install_locked",
+            "%s is busy" % os.path.dirname(path),
+            "its lock file %s has been locked for more than %g seconds: %s"
+            % (os.path.basename(path), seconds, describe_holders(handle)),
+            _hint(pids),
+            holders=pids,
         )
 
 
 def _hint(pids: t.Sequence[int]) -> str:
     if strangers(pids):
-        return "That is no installation: end it (kill %d), and run it again. Nobody else can open this file any more" % strangers(pids)[0]
+        return (
+            "That is no installation: end it (kill %d), and run it again. Nobody else can open this file any more"
+            % strangers(pids)[0]
+        )
     if stopped(pids):
         return "That process is stopped (state T in `ps`): let it go on (kill -CONT) or end it, and run it again"
     return "Wait for it, and run it again (lock_timeout of alchemist.beam.release_install waits longer)"

@@ -89,25 +89,46 @@ class Plan:
 
     def diff(self) -> dict[str, t.Any]:
         def side(current: str | None, state: State, layers: int) -> dict[str, t.Any]:
-            return {self.layout.pointer: current, "previous": state.previous, "releases": sorted(state.installed), "layers": layers}
+            return {
+                self.layout.pointer: current,
+                "previous": state.previous,
+                "releases": sorted(state.installed),
+                "layers": layers,
+            }
 
         added = len(self.fetch) - len(self.rot.layers) if self.stage else 0
         after = side(self.current_after, self.after, self.layers_here + added - len(self.garbage))
         if self.fetch:
             after["fetch"] = "%d layers, %d bytes" % (len(self.fetch), self.fetch_bytes)
         if self.brings:
-            after["disk"] = "%d MiB needed, %d MiB free" % (-(-self.space.need_bytes // MIB), self.space.free_bytes // MIB)
+            after["disk"] = "%d MiB needed, %d MiB free" % (
+                -(-self.space.need_bytes // MIB),
+                self.space.free_bytes // MIB,
+            )
         if self.damaged:
             after["repaired"] = list(self.damaged)
         if self.rot.layers:
             after["rotten"] = list(self.rot.files)
-        return {"before": side(self.current, self.before, self.layers_here), "after": after,
-                "before_header": self.layout.base, "after_header": self.layout.base}
+        return {
+            "before": side(self.current, self.before, self.layers_here),
+            "after": after,
+            "before_header": self.layout.base,
+            "after_header": self.layout.base,
+        }
 
 
 def plan_install(
-    layout: Layout, state: State, resolved: Resolved, channel: str | None, now: str,
-    activate: bool = False, keep: int = 5, min_free_mb: int = 0, verify: bool = False, apart: bool = False, reading: Reading | None = None,
+    layout: Layout,
+    state: State,
+    resolved: Resolved,
+    channel: str | None,
+    now: str,
+    activate: bool = False,
+    keep: int = 5,
+    min_free_mb: int = 0,
+    verify: bool = False,
+    apart: bool = False,
+    reading: Reading | None = None,
 ) -> Plan:
     """reading: what this run has read already."""
     reading = reading or Reading()
@@ -134,15 +155,32 @@ def plan_install(
         after = after.activated(version, current)
     if channel is not None and resolved.seen is not None:
         after = after.saw(channel, resolved.seen)
-    remove = _to_prune(layout, after, keep, version, {current, version if switch else current, after.previous, *pointers.values()})
+    remove = _to_prune(
+        layout, after, keep, version, {current, version if switch else current, after.previous, *pointers.values()}
+    )
     space = _space(layout, manifest if installed is None else None, fetch, apart)
     if installed is None or damaged or rot.layers:
         _refuse_full(layout, version, space, min_free_mb)
     return Plan(
-        layout, version, digest, current, state, after, manifest, installed is None, damaged, fetch,
-        tuple(layer for layer in layers if layer.sha256 not in lacking) if installed is None else (), rot, switch, remove,
-        _garbage(layout, after.without(remove)), _orphans(layout, after.without(remove)), space,
-        len(layers_on_disk(layout)), pointers=pointers,
+        layout,
+        version,
+        digest,
+        current,
+        state,
+        after,
+        manifest,
+        installed is None,
+        damaged,
+        fetch,
+        tuple(layer for layer in layers if layer.sha256 not in lacking) if installed is None else (),
+        rot,
+        switch,
+        remove,
+        _garbage(layout, after.without(remove)),
+        _orphans(layout, after.without(remove)),
+        space,
+        len(layers_on_disk(layout)),
+        pointers=pointers,
     )
 
 
@@ -150,8 +188,17 @@ def plan_deactivation(layout: Layout, state: State) -> Plan:
     """Point at nothing, as before the first activation. The releases stay."""
     current = read_current(layout)
     after = state.deactivated() if layout.pointer == "current" else state
-    return Plan(layout, current or "", "", current, state, after, pointers=read_pointers(layout), deactivate=os.path.lexists(layout.link),
-                layers_here=len(layers_on_disk(layout)))
+    return Plan(
+        layout,
+        current or "",
+        "",
+        current,
+        state,
+        after,
+        pointers=read_pointers(layout),
+        deactivate=os.path.lexists(layout.link),
+        layers_here=len(layers_on_disk(layout)),
+    )
 
 
 def plan_removal(layout: Layout, state: State, version: str | None, digest: str | None) -> Plan:
@@ -160,23 +207,51 @@ def plan_removal(layout: Layout, state: State, version: str | None, digest: str 
         version = next((v for v, release in state.installed.items() if release.digest == digest), "")
     current, pointers = read_current(layout), read_pointers(layout)
     if version not in versions_on_disk(layout):  # a removal that was killed may have left what only it needed
-        return Plan(layout, version, digest or "", current, state, state, pointers=pointers, garbage=_garbage(layout, state),
-                    orphans=_orphans(layout, state), layers_here=len(layers_on_disk(layout)))
+        return Plan(
+            layout,
+            version,
+            digest or "",
+            current,
+            state,
+            state,
+            pointers=pointers,
+            garbage=_garbage(layout, state),
+            orphans=_orphans(layout, state),
+            layers_here=len(layers_on_disk(layout)),
+        )
     label = "%s %s is not removed" % (state.name, version)
     pointing = sorted(name for name, pointed in pointers.items() if pointed == version)
     if pointing:
         why = "%s points at it" % posixpath.join(layout.base, pointing[0])
         raise BeamError(
-            "release_current", label, why,
+            "release_current",
+            label,
+            why,
             "Activate another version first, or take the pointer away (alchemist.beam.release_install with state: inactive)",
         )
     if version in live_versions(layout):
-        raise BeamError("release_in_use", label, "a running process still uses it", "Restart what runs with the version that is current")
+        raise BeamError(
+            "release_in_use",
+            label,
+            "a running process still uses it",
+            "Restart what runs with the version that is current",
+        )
     if version in mounted_versions(layout):
         raise BeamError("mount_below", label, "a file system is mounted in it", "Unmount it first")
     known = state.installed.get(version)
-    return Plan(layout, version, known.digest if known else "", current, state, state, remove=(version,), pointers=pointers,
-                garbage=_garbage(layout, state.without([version])), orphans=_orphans(layout, state.without([version])), layers_here=len(layers_on_disk(layout)))
+    return Plan(
+        layout,
+        version,
+        known.digest if known else "",
+        current,
+        state,
+        state,
+        remove=(version,),
+        pointers=pointers,
+        garbage=_garbage(layout, state.without([version])),
+        orphans=_orphans(layout, state.without([version])),
+        layers_here=len(layers_on_disk(layout)),
+    )
 
 
 def _distinct(manifest: Manifest) -> tuple[Layer, ...]:
@@ -185,8 +260,12 @@ def _distinct(manifest: Manifest) -> tuple[Layer, ...]:
     for layer in manifest.layers:
         known = found.setdefault(layer.sha256, layer)
         if (known.size, known.files) != (layer.size, layer.files):
-            raise BeamError("manifest_invalid", "the manifest of %s %s can't be used" % (manifest.name, manifest.version),
-                            "it says two things about the layer %s" % layer.sha256[:12], "Publish the release again")
+            raise BeamError(
+                "manifest_invalid",
+                "the manifest of %s %s can't be used" % (manifest.name, manifest.version),
+                "it says two things about the layer %s" % layer.sha256[:12],
+                "Publish the release again",
+            )
     return tuple(found.values())
 
 
@@ -195,14 +274,19 @@ def _refuse_other(layout: Layout, version: str, digest: str, installed: Installe
     if installed is not None:
         if installed.digest != digest:
             raise BeamError(
-                "version_differs", "%s can't be installed" % version,
-                "another release of the same version is in %s (digest %s, not %s)" % (path, installed.digest[:12], digest[:12]),
+                "version_differs",
+                "%s can't be installed" % version,
+                "another release of the same version is in %s (digest %s, not %s)"
+                % (path, installed.digest[:12], digest[:12]),
                 "A version never changes: publish under a new one, or remove this one first (alchemist.beam.release_install with state: absent)",
-                installed=installed.digest, wanted=digest,
+                installed=installed.digest,
+                wanted=digest,
             )
     elif os.path.lexists(path):
         raise BeamError(
-            "release_unknown", "%s can't be installed" % version, "%s exists, and was not put there by release_install" % path,
+            "release_unknown",
+            "%s can't be installed" % version,
+            "%s exists, and was not put there by release_install" % path,
             "Move it away, or remove it (alchemist.beam.release_install with state: absent)",
         )
 
@@ -211,15 +295,18 @@ def _layers_of(manifest: Manifest, damaged: t.Collection[str], layers: t.Iterabl
     """Those that hold damaged files. Links share their content with the layer: what was written to in the tree is damaged in the layer, too."""
     bad = set(damaged)
     touched = {
-        layer.sha256 for layer in manifest.layers
+        layer.sha256
+        for layer in manifest.layers
         if any((layer.prefix + "/" if layer.prefix else "") + file.path in bad for file in layer.files)
     }
     return tuple(layer for layer in layers if layer.sha256 in touched)
 
 
-def _to_prune(layout: Layout, state: State, keep: int, version: str, roots: t.Collection[str | None]) -> tuple[str, ...]:
+def _to_prune(
+    layout: Layout, state: State, keep: int, version: str, roots: t.Collection[str | None]
+) -> tuple[str, ...]:
     newest = sorted(state.installed, key=lambda v: (v == version, state.installed[v].at, v), reverse=True)
-    kept = set(newest[:max(keep, 1)]) | {root for root in roots if root}
+    kept = set(newest[: max(keep, 1)]) | {root for root in roots if root}
     candidates = [v for v in newest if v not in kept]
     if not candidates:
         return ()
@@ -252,12 +339,23 @@ def _space(layout: Layout, manifest: Manifest | None, fetch: t.Collection[Layer]
         path = os.path.dirname(path)
     info = os.statvfs(path)
     if info.f_flag & os.ST_RDONLY:
-        raise BeamError("disk_read_only", "%s can't be used" % layout.base, "its file system is read-only", "Mount it read-write, or choose another base")
+        raise BeamError(
+            "disk_read_only",
+            "%s can't be used" % layout.base,
+            "its file system is read-only",
+            "Mount it read-write, or choose another base",
+        )
     if info.f_flag & os.ST_NOEXEC:
-        raise BeamError("disk_noexec", "%s can't be used" % layout.base, "its file system is mounted noexec, so no release could start from it",
-                        "Mount it without noexec, or choose another base")
+        raise BeamError(
+            "disk_noexec",
+            "%s can't be used" % layout.base,
+            "its file system is mounted noexec, so no release could start from it",
+            "Mount it without noexec, or choose another base",
+        )
     return Space(
-        need + directories * _BLOCK, len(files) + directories, info.f_bavail * info.f_frsize,
+        need + directories * _BLOCK,
+        len(files) + directories,
+        info.f_bavail * info.f_frsize,
         info.f_favail if info.f_files else None,
     )
 
@@ -267,11 +365,20 @@ def _refuse_full(layout: Layout, version: str, space: Space, min_free_mb: int) -
     hint = "Free some space, keep fewer releases, or lower min_free_mb (in an inventory beam_min_free_mb)"
     if space.need_bytes + min_free_mb * MIB > space.free_bytes:
         raise BeamError(
-            "disk_too_small", label,
+            "disk_too_small",
+            label,
             "it needs %d MiB, %d MiB shall stay free, and %d MiB are free"
-            % (-(-space.need_bytes // MIB), min_free_mb, space.free_bytes // MIB), hint,
-            need=space.need_bytes, free=space.free_bytes,
+            % (-(-space.need_bytes // MIB), min_free_mb, space.free_bytes // MIB),
+            hint,
+            need=space.need_bytes,
+            free=space.free_bytes,
         )
     if space.free_inodes is not None and space.need_inodes > space.free_inodes:
-        raise BeamError("disk_too_small", label, "it needs %d inodes, and %d are free" % (space.need_inodes, space.free_inodes), hint,
-                        need_inodes=space.need_inodes, free_inodes=space.free_inodes)
+        raise BeamError(
+            "disk_too_small",
+            label,
+            "it needs %d inodes, and %d are free" % (space.need_inodes, space.free_inodes),
+            hint,
+            need_inodes=space.need_inodes,
+            free_inodes=space.free_inodes,
+        )

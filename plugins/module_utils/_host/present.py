@@ -43,7 +43,9 @@ def check_directories(layout: Layout, create: bool = False) -> None:
     other = [path for path, device in devices.items() if device != devices[layout.base]]
     if other:
         raise BeamError(
-            "base_split", "%s can't be used" % layout.base, "%s is on another file system" % other[0],
+            "base_split",
+            "%s can't be used" % layout.base,
+            "%s is on another file system" % other[0],
             "Mount the whole base, not a directory in it: releases appear by rename",
         )
 
@@ -57,7 +59,9 @@ def read_current(layout: Layout) -> str | None:
     hint = "Remove it, and activate a release again"
     if not stat.S_ISLNK(info.st_mode):
         kind = "directory" if stat.S_ISDIR(info.st_mode) else "file"
-        raise BeamError("current_not_a_link", "%s can't be switched" % layout.link, "it is a %s, not a symlink" % kind, hint)
+        raise BeamError(
+            "current_not_a_link", "%s can't be switched" % layout.link, "it is a %s, not a symlink" % kind, hint
+        )
     target = posixpath.normpath(posixpath.join(layout.base, os.readlink(layout.link)))
     if target == layout.link:
         raise BeamError("current_loop", "%s can't be switched" % layout.link, "it points at itself", hint)
@@ -67,14 +71,25 @@ def read_current(layout: Layout) -> str | None:
     except BeamError:
         inside = False
     if not inside:
-        raise BeamError("current_outside", "%s can't be switched" % layout.link,
-                        "it points at %s, which is no release in %s" % (target, layout.releases), hint, target=target)
+        raise BeamError(
+            "current_outside",
+            "%s can't be switched" % layout.link,
+            "it points at %s, which is no release in %s" % (target, layout.releases),
+            hint,
+            target=target,
+        )
     try:
         found = os.lstat(target)
     except FileNotFoundError:
         return None
     if not stat.S_ISDIR(found.st_mode):
-        raise BeamError("current_outside", "%s can't be switched" % layout.link, "%s is not a directory" % target, hint, target=target)
+        raise BeamError(
+            "current_outside",
+            "%s can't be switched" % layout.link,
+            "%s is not a directory" % target,
+            hint,
+            target=target,
+        )
     return version
 
 
@@ -129,7 +144,9 @@ def read_state(layout: Layout, name: str) -> State:
         for digest, manifest in known_manifests(layout, digests):
             if manifest.name == name and manifest.version in present and manifest.version not in state.installed:
                 at = utc(os.stat(layout.release(manifest.version)).st_mtime)
-                state = state.with_release(manifest.version, Installed(digest, at, tuple(layer.sha256 for layer in manifest.layers)))
+                state = state.with_release(
+                    manifest.version, Installed(digest, at, tuple(layer.sha256 for layer in manifest.layers))
+                )
         with contextlib.suppress(BeamError):  # whoever switches it says so
             current = read_current(Layout(layout.base))
             state = state.activated(current, state.current) if current is not None else state

@@ -47,19 +47,25 @@ def resolve(wanted: Wanted, store: t.Callable[[], Store], layout: Layout, state:
         channel, _etag = read_channel(store(), wanted.name, wanted.channel)
         target = channel.stable
         if target is None:
-            raise NotFound("channel_empty", "%s can't be installed from the channel %s" % (wanted.name, wanted.channel),
-                           "nothing was ever promoted on it in %s" % store().location,
-                           "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel")
+            raise NotFound(
+                "channel_empty",
+                "%s can't be installed from the channel %s" % (wanted.name, wanted.channel),
+                "nothing was ever promoted on it in %s" % store().location,
+                "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel",
+            )
         version, digest = target.version, target.digest
         seen = Seen(channel.serial, digest)
         refuse_replay(wanted, state, seen)
         ghost = channel.ghost(digest)
         if ghost and not wanted.allow_ghost:
             raise BeamError(
-                "ghost", "%s %s is not installed" % (wanted.name, version),
-                "it is a ghost on the channel %s since %s: %s" % (wanted.channel, ghost.at, ghost.reason or "no reason given"),
+                "ghost",
+                "%s %s is not installed" % (wanted.name, version),
+                "it is a ghost on the channel %s since %s: %s"
+                % (wanted.channel, ghost.at, ghost.reason or "no reason given"),
                 "Promote another version, or say allow_ghost: true (of a playbook -e beam_force=true) to install it all the same",
-                version=version, digest=digest,
+                version=version,
+                digest=digest,
             )
     elif version is not None:
         known = state.installed.get(check_version(version))
@@ -71,8 +77,10 @@ def resolve(wanted: Wanted, store: t.Callable[[], Store], layout: Layout, state:
         manifest = read_manifest(store(), wanted.name, digest)
     if manifest.name != wanted.name or (version is not None and manifest.version != version):
         raise BeamError(
-            "manifest_swapped", "%s %s can't be installed" % (wanted.name, version or digest[:12]),
-            "its digest is that of %s %s" % (manifest.name, manifest.version), "Find out who changed the store",
+            "manifest_swapped",
+            "%s %s can't be installed" % (wanted.name, version or digest[:12]),
+            "its digest is that of %s %s" % (manifest.name, manifest.version),
+            "Find out who changed the store",
             digest=digest,
         )
     return Resolved(manifest, digest, seen)
@@ -86,11 +94,23 @@ def refuse_replay(wanted: Wanted, state: State, seen: Seen) -> None:
     label = "%s can't be installed from the channel %s" % (wanted.name, wanted.channel)
     hint = "Find out why the store shows another past; where the channel was made anew: alchemist.beam.release_install, once, with allow_older_serial: true"
     if seen.serial < newest.serial:
-        raise BeamError("channel_replayed", label, "its serial is %d, but this server has seen %d" % (seen.serial, newest.serial), hint,
-                        serial=seen.serial, newest=newest.serial)
+        raise BeamError(
+            "channel_replayed",
+            label,
+            "its serial is %d, but this server has seen %d" % (seen.serial, newest.serial),
+            hint,
+            serial=seen.serial,
+            newest=newest.serial,
+        )
     if seen.serial == newest.serial and seen.digest != newest.digest:
-        raise BeamError("channel_forked", label, "its serial %d meant another release when this server saw it" % seen.serial, hint,
-                        serial=seen.serial, newest=newest.serial)
+        raise BeamError(
+            "channel_forked",
+            label,
+            "its serial %d meant another release when this server saw it" % seen.serial,
+            hint,
+            serial=seen.serial,
+            newest=newest.serial,
+        )
 
 
 def cached(layout: Layout, digest: str) -> Manifest | None:

@@ -42,12 +42,19 @@ class Rot:
             found.append(
                 "Layers on this server are not what was put there (%d files, such as %s). They are fetched again%s. Somebody who may write there "
                 "changed them, or the disk fails: look at the kernel's log"
-                % (len(self.files), self.files[0],
-                   ", and what links them is put right in %s, too" % ", ".join(mend.version for mend in self.mends) if self.mends else "")
-            )  # fmt: skip
+                % (
+                    len(self.files),
+                    self.files[0],
+                    ", and what links them is put right in %s, too" % ", ".join(mend.version for mend in self.mends)
+                    if self.mends
+                    else "",
+                )
+            )
         if self.unknown:
-            found.append("%s may share such files, but without a readable manifest they can't be put right: remove them (state: absent), or install them again"
-                         % ", ".join(self.unknown))
+            found.append(
+                "%s may share such files, but without a readable manifest they can't be put right: remove them (state: absent), or install them again"
+                % ", ".join(self.unknown)
+            )
         return found
 
 
@@ -57,7 +64,11 @@ def find_rot(layout: Layout, state: State, layers: t.Collection[Layer], version:
     if not bad:
         return Rot()
     rotten = tuple(layer for layer in layers if layer.sha256 in bad)
-    files = tuple(sorted("/".join(part for part in (layer.prefix, path) if part) for layer in rotten for path in bad[layer.sha256]))
+    files = tuple(
+        sorted(
+            "/".join(part for part in (layer.prefix, path) if part) for layer in rotten for path in bad[layer.sha256]
+        )
+    )
     mends, unknown = [], []
     for other, installed in sorted(state.installed.items()):
         shared = bad.keys() & set(installed.layers)
@@ -67,9 +78,13 @@ def find_rot(layout: Layout, state: State, layers: t.Collection[Layer], version:
         if manifest is None:
             unknown.append(other)
             continue
-        prefixes = [(layer.prefix + "/" if layer.prefix else "", layer) for layer in manifest.layers if layer.sha256 in shared]
+        prefixes = [
+            (layer.prefix + "/" if layer.prefix else "", layer) for layer in manifest.layers if layer.sha256 in shared
+        ]
         concerned = {prefix + file.path for prefix, layer in prefixes for file in layer.files}
-        paths = reading.damaged(layout.release(other), {path: file for path, file in manifest.files().items() if path in concerned})
+        paths = reading.damaged(
+            layout.release(other), {path: file for path, file in manifest.files().items() if path in concerned}
+        )
         if paths:
             mends.append(Mend(manifest, tuple(sorted(paths))))
     return Rot(rotten, files, tuple(mends), tuple(unknown))

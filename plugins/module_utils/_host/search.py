@@ -35,7 +35,12 @@ def search_of(bases: t.Collection[str], root: str = "/") -> Search:
     """What can't be read says nothing: a base may be filled before its service is set up."""
     found: dict[str, str] = {}
     starts = tuple("\nExecStart=%s/" % base for base in bases)
-    units = [path for path in sorted(glob.glob(_at(root, UNITS + "/*.service"))) for text in [_text(path)] if any(start in text for start in starts)]
+    units = [
+        path
+        for path in sorted(glob.glob(_at(root, UNITS + "/*.service")))
+        for text in [_text(path)]
+        if any(start in text for start in starts)
+    ]
     for unit in units:
         texts = [_text(path) for path in (unit, *sorted(glob.glob(glob.escape(unit) + ".d/*.conf")))]
         for text in texts:
@@ -49,7 +54,9 @@ def search_of(bases: t.Collection[str], root: str = "/") -> Search:
         for base in bases:
             for path in sorted(glob.glob(glob.escape(_at(root, posixpath.join(base, "shared"))) + "/*.env")):
                 found.update(_variables(_text(path)))
-    return Search(_directories(found.get("PATH", USUAL_PATH)), _directories(found.get("LD_LIBRARY_PATH", "")), bool(units))
+    return Search(
+        _directories(found.get("PATH", USUAL_PATH)), _directories(found.get("LD_LIBRARY_PATH", "")), bool(units)
+    )
 
 
 def _variables(text: str) -> t.Iterator[tuple[str, str]]:

@@ -24,7 +24,11 @@ def advice(base: str, root: str = "/", label: t.Callable[[str], str] | None = No
                 return []
     except OSError:
         return []
-    places = [place for place in (posixpath.join(base, name) for name in ("layers", "releases", "tmp")) if os.path.isdir(at(place))]
+    places = [
+        place
+        for place in (posixpath.join(base, name) for name in ("layers", "releases", "tmp"))
+        if os.path.isdir(at(place))
+    ]
     if not places:
         places = [_existing(base, at)]
     types = [(place, (label or _type)(at(place))) for place in places]
@@ -33,7 +37,8 @@ def advice(base: str, root: str = "/", label: t.Callable[[str], str] | None = No
         return []
     return [
         "SELinux is enforcing on this host, and %s has the type %s, which systemd does not execute: the node's start would fail (203/EXEC). Before the first "
-        "start: semanage fcontext -a -t bin_t '%s/(layers|releases|tmp)(/.*)?' && restorecon -R %s" % (wrong[0], wrong[1] or "of nobody", base, base)
+        "start: semanage fcontext -a -t bin_t '%s/(layers|releases|tmp)(/.*)?' && restorecon -R %s"
+        % (wrong[0], wrong[1] or "of nobody", base, base)
     ]
 
 

@@ -21,8 +21,12 @@ def open_source(params: t.Mapping[str, t.Any]) -> Store:
 
         return open_http(params)
     if not location:
-        raise BeamError("store_unset", "the release can't be fetched", "neither store nor presigned is given, and it is not on this server",
-                        "Give store (in an inventory beam_store) or presigned")
+        raise BeamError(
+            "store_unset",
+            "the release can't be fetched",
+            "neither store nor presigned is given, and it is not on this server",
+            "Give store (in an inventory beam_store) or presigned",
+        )
     from .._store.location import open_store
 
     return open_store(params)

@@ -87,15 +87,24 @@ def parse_state(data: bytes, path: str) -> State:
         if doc["schema"] != SCHEMA:
             raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
         installed = {
-            check_version(version): Installed(check_digest(row["digest"]), str(row["at"]), tuple(check_digest(x) for x in row["layers"]))
+            check_version(version): Installed(
+                check_digest(row["digest"]), str(row["at"]), tuple(check_digest(x) for x in row["layers"])
+            )
             for version, row in doc["installed"].items()
         }
-        seen = {check_channel(name): Seen(_serial(row["serial"]), check_digest(row["digest"])) for name, row in doc["seen"].items()}
+        seen = {
+            check_channel(name): Seen(_serial(row["serial"]), check_digest(row["digest"]))
+            for name, row in doc["seen"].items()
+        }
         fences = {check_channel(name): _serial(number) for name, number in doc.get("fences", {}).items()}
-        return State(check_name(doc["name"]), installed, _version(doc["current"]), _version(doc["previous"]), seen, fences)
+        return State(
+            check_name(doc["name"]), installed, _version(doc["current"]), _version(doc["previous"]), seen, fences
+        )
     except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
-            "state_invalid", "%s can't be read" % path, str(exc) or type(exc).__name__,
+            "state_invalid",
+            "%s can't be read" % path,
+            str(exc) or type(exc).__name__,
             "Move it away: what is installed is found again from the manifests beside it (what channels were seen is forgotten)",
         ) from exc
 
@@ -114,7 +123,9 @@ def load_state(path: str, name: str) -> State:
         os.close(handle)
     if state.name != name:
         raise BeamError(
-            "other_release", "%s can't be installed in %s" % (name, os.path.dirname(path)), "%s is installed there" % state.name,
+            "other_release",
+            "%s can't be installed in %s" % (name, os.path.dirname(path)),
+            "%s is installed there" % state.name,
             "Give each release a base of its own",
         )
     return state

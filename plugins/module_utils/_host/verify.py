@@ -36,7 +36,9 @@ class Reading:
     """What was read in this run. A file that is linked in several places is read once, unless it was written to since."""
 
     def __init__(self) -> None:
-        self._hashes: dict[tuple[int, int, int, int], str] = {}  # by what a write changes; nobody can set the time of an inode's change
+        self._hashes: dict[
+            tuple[int, int, int, int], str
+        ] = {}  # by what a write changes; nobody can set the time of an inode's change
 
     def rotten(self, layout: Layout, layers: t.Collection[Layer]) -> dict[str, tuple[str, ...]]:
         """Of the layers that lie on this server: the files (paths in the layer) that are not what they should be, by the layer's sha256.
@@ -55,7 +57,11 @@ class Reading:
                     found[layer.sha256] = (".",)
                     continue
                 opened.callback(os.close, directory)
-                strange = [path for path in directories_of(file.path for file in layer.files) if not _is_directory(path, directory)]
+                strange = [
+                    path
+                    for path in directories_of(file.path for file in layer.files)
+                    if not _is_directory(path, directory)
+                ]
                 if strange:
                     found[layer.sha256] = tuple(strange)
                     continue
@@ -127,7 +133,11 @@ def _looks_right(file: File, directory: int, path: str) -> bool:
 
 
 def _fits(file: File, info: os.stat_result) -> bool:
-    return stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) in (file.mode, file.placed_mode) and info.st_size == file.size
+    return (
+        stat.S_ISREG(info.st_mode)
+        and stat.S_IMODE(info.st_mode) in (file.mode, file.placed_mode)
+        and info.st_size == file.size
+    )
 
 
 def _is_directory(path: str, directory: int) -> bool:

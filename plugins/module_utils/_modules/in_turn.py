@@ -30,7 +30,12 @@ def in_turn(point: t.Optional[Call], restart: t.Optional[Call]) -> dict[str, t.A
         done = dict(restart())
     except BeamError as exc:
         raise _with(exc, pointed) from exc
-    return {**done, "changed": bool(done.get("changed") or pointed.get("changed")), **_both(pointed, done), "pointed": pointed}
+    return {
+        **done,
+        "changed": bool(done.get("changed") or pointed.get("changed")),
+        **_both(pointed, done),
+        "pointed": pointed,
+    }
 
 
 def _both(pointed: Result, done: Result) -> dict[str, t.Any]:

@@ -39,16 +39,31 @@ OPTIONS: dict[str, t.Any] = {
 RULES: dict[str, t.Any] = {
     "required_together": [("fence", "fence_channel")],
     "mutually_exclusive": [("channel", "version", "digest")],
-    "required_if": [("state", state, ("channel", "version", "digest"), True) for state in ("staged", "active", "absent")],
+    "required_if": [
+        ("state", state, ("channel", "version", "digest"), True) for state in ("staged", "active", "absent")
+    ],
 }
 
 
 def work(options: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     wanted = Wanted(
-        options["name"], options["channel"], options["version"], options["digest"], options["allow_ghost"], options["allow_older_serial"],
+        options["name"],
+        options["channel"],
+        options["version"],
+        options["digest"],
+        options["allow_ghost"],
+        options["allow_older_serial"],
     )
     request = Request(
-        wanted, options["base"], options["state"], options["keep"], options["min_free_mb"], options["verify"], options["lock_timeout"],
-        fence_of(options), options["pointer"], options["abi_ignore"],
+        wanted,
+        options["base"],
+        options["state"],
+        options["keep"],
+        options["min_free_mb"],
+        options["verify"],
+        options["lock_timeout"],
+        fence_of(options),
+        options["pointer"],
+        options["abi_ignore"],
     )
     return install(request, lambda: open_source(options), check_mode)

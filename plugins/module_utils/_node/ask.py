@@ -17,10 +17,20 @@ from .process import NodeProcess
 def connect(process: NodeProcess, timeout: float) -> dist.Connection:
     """The port is the one that its flags fix; else the one that epmd knows; else its own sockets tell."""
     if not process.askable:
-        why = "it runs without distribution" if process.distribution == "none" else "its distribution speaks TLS, and would want a certificate of ours"
-        raise dist.NodeUnreachable("node_not_asked", "Node %s cannot be asked" % process.node, why, "Let beam_health ask it by http or tcp")
+        why = (
+            "it runs without distribution"
+            if process.distribution == "none"
+            else "its distribution speaks TLS, and would want a certificate of ours"
+        )
+        raise dist.NodeUnreachable(
+            "node_not_asked", "Node %s cannot be asked" % process.node, why, "Let beam_health ask it by http or tcp"
+        )
     if process.port is None and not process.registers:
-        return _by_sockets(process, timeout, dist.NodeDown("node_down", "Node %s is down" % process.node, "process %d listens on no port" % process.pid))
+        return _by_sockets(
+            process,
+            timeout,
+            dist.NodeDown("node_down", "Node %s is down" % process.node, "process %d listens on no port" % process.pid),
+        )
     try:
         return _at(process, process.port, process.address, timeout)
     except (dist.NodeDown, dist.NoEpmd) as exc:

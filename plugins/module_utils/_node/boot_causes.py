@@ -35,7 +35,10 @@ _ANY = r"[\"'`\u201c]?\b([A-Z][A-Z0-9_]+)\b[\"'`\u201d]?"
 _MISSING = (
     re.compile(r"could not fetch environment variable \"?(\w+)\"? because it is not set"),
     re.compile(r"(?i:\b(?:environment variable|env\.? ?var(?:iable)?|env)):? %s,? ?(?:%s|%s)" % (_ANY, _LACKS, _MUST)),
-    re.compile(r"(?i:missing|required|unset|undefined|expected|set|no)\b[\w ]{0,40}\b(?i:%s)s?\W{1,3}(?:named )?%s" % (_ENV, _ANY)),
+    re.compile(
+        r"(?i:missing|required|unset|undefined|expected|set|no)\b[\w ]{0,40}\b(?i:%s)s?\W{1,3}(?:named )?%s"
+        % (_ENV, _ANY)
+    ),
     re.compile(r"(?i:expected)\b[\w ]{0,20}(?i:environment variable|env) %s to be" % _ANY),
     re.compile(r"%s (?i:%s) (?:%s|%s)" % (_ANY, _ENV, _LACKS, _MUST)),
     re.compile(r"%s (?:%s|%s)(?! in\b)" % (_VARIABLE, _LACKS, _MUST)),
@@ -44,8 +47,7 @@ _MISSING = (
 # Wherever it is raised, it is about a value that the host was given.
 _MALFORMED = re.compile(
     r"(?i:environment variable|env var)\W{1,3}%s\W.*(?:cast|parse|convert|invalid|must|not a|integer|expected)"
-    r"|Ecto\.InvalidURLError|secret_key_base to be at least"
-    % _ANY
+    r"|Ecto\.InvalidURLError|secret_key_base to be at least" % _ANY
 )
 _NAMED = re.compile(_VARIABLE)
 _SECRET = re.compile(r"SECRET|KEY|TOKEN|PASS|DATABASE_URL|DSN|CREDENTIAL|COOKIE")
@@ -107,32 +109,63 @@ def _network(text: str, _config: bool, _selinux: bool) -> t.Optional[Cause]:
     which = "port %s" % port.group(1) if port else "its port"
     if "register/listen error" in text or "seems to be in use by another Erlang node" in text:
         if re.search(r"eaddrinuse|in use", text):
-            hint = "Another node has its name, or the port of its distribution: give this one a service_dist_port of its own, %s" % SETUP
+            hint = (
+                "Another node has its name, or the port of its distribution: give this one a service_dist_port of its own, %s"
+                % SETUP
+            )
             return Cause("port_in_use", True, hint)
         hint = "The flags of the distribution contradict each other: see -proto_dist and inet_dist_* in vm.args, env.sh and beam_env, and service_dist_listen"
         return Cause("cannot_listen", True, hint)
     if re.search(r":?\beaddrinuse\b|(?i:address already in use|port \d+ already in use)", text):
         look = "ss -ltnp 'sport = :%s'" % port.group(1) if port else "ss -ltnp"
-        hint = "Another process listens on %s; `%s` on the host says which. Stop it, or give another port in beam_env" % (which, look)
+        hint = (
+            "Another process listens on %s; `%s` on the host says which. Stop it, or give another port in beam_env"
+            % (which, look)
+        )
         return Cause("port_in_use", True, hint)
     if re.search(r":?\beaddrnotavail\b|(?i:cannot assign requested address|can't assign requested address)", text):
-        return Cause("cannot_listen", True, "It listens on an address that this host does not have: correct the address in beam_env, %s" % SETUP)
+        return Cause(
+            "cannot_listen",
+            True,
+            "It listens on an address that this host does not have: correct the address in beam_env, %s" % SETUP,
+        )
     if re.search(_EACCES, text) and re.search(_LISTENING, text) and not _PATH.search(text):
-        return Cause("cannot_listen", True, "It may not listen on %s. Below 1024 that takes service_low_ports: true; %s" % (which, SETUP))
+        return Cause(
+            "cannot_listen",
+            True,
+            "It may not listen on %s. Below 1024 that takes service_low_ports: true; %s" % (which, SETUP),
+        )
     if re.search(r":?\b(?:eafnosupport|eprotonosupport)\b|(?i:address family not supported)", text):
-        hint = "The unit forbids this kind of socket: add it with service_unit_options (RestrictAddressFamilies), %s" % SETUP
+        hint = (
+            "The unit forbids this kind of socket: add it with service_unit_options (RestrictAddressFamilies), %s"
+            % SETUP
+        )
         return Cause("denied", True, hint)
-    if re.search(r":?\b(?:econnrefused|nxdomain|ehostunreach|enetunreach|etimedout)\b|(?i:connection refused|non-existing domain)", text):
+    if re.search(
+        r":?\b(?:econnrefused|nxdomain|ehostunreach|enetunreach|etimedout)\b|(?i:connection refused|non-existing domain)",
+        text,
+    ):
         hint = "What it connects to does not answer from this host: see that it runs, and that its address in beam_env is right; then deploy again"
         return Cause("unreachable", True, hint)
-    if re.search(r"28P01|28000|password authentication failed|invalid_password|3D000|invalid_catalog_name|Access denied for user", text):
-        return Cause("refused", True, "The database refuses what it was given: correct the user, password or database name in beam_env, %s" % SETUP)
+    if re.search(
+        r"28P01|28000|password authentication failed|invalid_password|3D000|invalid_catalog_name|Access denied for user",
+        text,
+    ):
+        return Cause(
+            "refused",
+            True,
+            "The database refuses what it was given: correct the user, password or database name in beam_env, %s"
+            % SETUP,
+        )
     return None
 
 
 def _name(text: str, _config: bool, _selinux: bool) -> t.Optional[Cause]:
     if re.search(r"Can't set (?:long|short) node name|Hostname \S+ is illegal", text):
-        hint = "The name that it gets is no name of a node: see RELEASE_NODE in env.sh and beam_env, and service_node; then %s" % SETUP
+        hint = (
+            "The name that it gets is no name of a node: see RELEASE_NODE in env.sh and beam_env, and service_node; then %s"
+            % SETUP
+        )
         return Cause("name_invalid", True, hint)
     if re.search(r"[Cc]ookie file ", text):
         return Cause("cookie", True, "Apply the role alchemist.beam.service, which sees to the cookie: %s" % SETUP)
@@ -152,27 +185,50 @@ def _files(text: str, config: bool, _selinux: bool) -> t.Optional[Cause]:
                 "its home directory, or add a directory to service_writable_paths; give the path in beam_env, and deploy again"
             )
         else:
-            hint = "The unit may write below its home directory /var/lib/<unit> only: add %s to service_writable_paths, or use another path; %s" % (path, SETUP)
+            hint = (
+                "The unit may write below its home directory /var/lib/<unit> only: add %s to service_writable_paths, or use another path; %s"
+                % (path, SETUP)
+            )
         return Cause("read_only", True, hint)
     if re.search(_MEMORY, text):
         return Cause("memory_exec", True, "The unit forbids memory that is writable and executable. %s" % SETUP_JIT)
     if re.search(_SANDBOX, text):
-        hint = "A browser wants a sandbox of its own, which the unit forbids: service_unit_options: {RestrictNamespaces: \"false\"}, %s" % SETUP
+        hint = (
+            'A browser wants a sandbox of its own, which the unit forbids: service_unit_options: {RestrictNamespaces: "false"}, %s'
+            % SETUP
+        )
         return Cause("denied", True, hint)
     if re.search(_EACCES, text):
         if path:
-            hint = "Let the node's user %s %s, or give another path in beam_env, and deploy again" % ("read" if read else "write to", path)
+            hint = "Let the node's user %s %s, or give another path in beam_env, and deploy again" % (
+                "read" if read else "write to",
+                path,
+            )
             return Cause("denied", True, hint)
         if not re.search(r":?\beacces\b", text) and config:
-            return Cause("denied", True, "What the configuration is read from refuses it: see what it may use, and beam_env; then deploy again")
-        hint = "A file that its user may not use, or a port below 1024, which takes service_low_ports: true; then %s" % SETUP
+            return Cause(
+                "denied",
+                True,
+                "What the configuration is read from refuses it: see what it may use, and beam_env; then deploy again",
+            )
+        hint = (
+            "A file that its user may not use, or a port below 1024, which takes service_low_ports: true; then %s"
+            % SETUP
+        )
         return Cause("denied", True, hint)
     if re.search(r":?\benospc\b|(?i:no space left on device)", text):
         return Cause("disk_full", True, "Make room on the host, and deploy again")
     if re.search(r":?\bemfile\b|(?i:too many open files)", text):
         return Cause("too_many_files", True, "Raise service_nofile, %s" % SETUP)
-    if re.search(r"\benoent\b|(?i:no such file or directory)", text) and (config and not inside or path and not inside and re.search(_OF_A_FILE, text)):
-        return Cause("file_missing", True, "Put %s on the host, or give the right path in beam_env, and deploy again" % (path or "the file that it reads"))
+    if re.search(r"\benoent\b|(?i:no such file or directory)", text) and (
+        config and not inside or path and not inside and re.search(_OF_A_FILE, text)
+    ):
+        return Cause(
+            "file_missing",
+            True,
+            "Put %s on the host, or give the right path in beam_env, and deploy again"
+            % (path or "the file that it reads"),
+        )
     return None
 
 
@@ -180,9 +236,12 @@ _STEPS: t.Mapping[str, tuple[str, str, str]] = {
     "CHDIR": ("denied", "systemd can't enter the working directory of the unit", SETUP),
     "USER": ("user_missing", "the user of the unit does not exist", "%s: it makes the user (service_user)" % SETUP),
     "GROUP": ("user_missing", "the group of the unit does not exist", "%s: it makes the group (service_group)" % SETUP),
-    "NAMESPACE": ("namespace", "systemd can't prepare what the unit sees of the file system",
-                  "see that each of service_writable_paths exists, and whether this host allows namespaces "
-                  "(in some containers service_hardening: false); %s" % SETUP),
+    "NAMESPACE": (
+        "namespace",
+        "systemd can't prepare what the unit sees of the file system",
+        "see that each of service_writable_paths exists, and whether this host allows namespaces "
+        "(in some containers service_hardening: false); %s" % SETUP,
+    ),
     "STATE_DIRECTORY": ("denied", "systemd can't prepare the directory below /var/lib", SETUP),
     "RUNTIME_DIRECTORY": ("denied", "systemd can't prepare the directory below /run", SETUP),
 }
@@ -190,8 +249,16 @@ _STEPS: t.Mapping[str, tuple[str, str, str]] = {
 
 # What systemd exits with in place of the launcher, in systemd.exec(5).
 STATUSES: t.Mapping[int, str] = {
-    200: "CHDIR", 203: "EXEC", 216: "GROUP", 217: "USER", 218: "CAPABILITIES", 226: "NAMESPACE", 227: "NO_NEW_PRIVILEGES", 228: "SECCOMP",
-    233: "RUNTIME_DIRECTORY", 238: "STATE_DIRECTORY",
+    200: "CHDIR",
+    203: "EXEC",
+    216: "GROUP",
+    217: "USER",
+    218: "CAPABILITIES",
+    226: "NAMESPACE",
+    227: "NO_NEW_PRIVILEGES",
+    228: "SECCOMP",
+    233: "RUNTIME_DIRECTORY",
+    238: "STATE_DIRECTORY",
 }
 
 
@@ -203,14 +270,25 @@ def exec_denied(text: str, selinux: bool) -> Cause:
             return Cause("exec_denied", True, hint, "%s (%s)" % (text, why) if text else why)
         hint = "See whether the file system of beam_base is mounted noexec, and whether the user of the unit may enter each directory above it (namei -l)"
         return Cause("exec_denied", True, hint)
-    return Cause("exec_denied", True, "See that the release is complete on the host: deploy again, which installs what is missing")
+    return Cause(
+        "exec_denied",
+        True,
+        "See that the release is complete on the host: deploy again, which installs what is missing",
+    )
 
 
 def of_step(step: str, text: str, selinux: bool = False) -> Cause:
     """A step of systemd before the launcher runs, such as EXEC, which is also the status 203."""
     if step == "EXEC":
         return exec_denied(text, selinux)
-    kind, why, hint = _STEPS.get(step, ("unit_refused", "systemd can't do what the unit asks for (step %s)" % step, "see service_unit_options; %s" % SETUP))
+    kind, why, hint = _STEPS.get(
+        step,
+        (
+            "unit_refused",
+            "systemd can't do what the unit asks for (step %s)" % step,
+            "see service_unit_options; %s" % SETUP,
+        ),
+    )
     return Cause(kind, True, hint[:1].upper() + hint[1:], "%s: %s" % (why, text) if text else why)
 
 
@@ -221,15 +299,28 @@ def _systemd(text: str, _config: bool, selinux: bool) -> t.Optional[Cause]:
     status = re.search(r"code=exited, status=(\d+)/", text)
     if status and int(status.group(1)) in STATUSES:
         return of_step(STATUSES[int(status.group(1))], text, selinux)
-    if re.search(r"Unable to locate executable|Failed to execute |/bin/\S+: .*(?:Permission denied|not found|No such file)|^exec\b.*: ", text):
+    if re.search(
+        r"Unable to locate executable|Failed to execute |/bin/\S+: .*(?:Permission denied|not found|No such file)|^exec\b.*: ",
+        text,
+    ):
         return exec_denied(text, selinux)
     if "Failed to load environment files" in text:
         return Cause("env_file", True, "The environment file is not as systemd wants it, or not there: %s" % SETUP)
     if "Start request repeated too quickly" in text:
-        hint = "Read why it ended before: `journalctl -u` of the unit. A deploy or alchemist.beam.restart starts it anew"
-        return Cause("start_limit", False, hint, "systemd has given it up, since it was started too often (service_start_limit_burst)")
+        hint = (
+            "Read why it ended before: `journalctl -u` of the unit. A deploy or alchemist.beam.restart starts it anew"
+        )
+        return Cause(
+            "start_limit",
+            False,
+            hint,
+            "systemd has given it up, since it was started too often (service_start_limit_burst)",
+        )
     if re.search(r"status=31/SYS", text):
-        hint = "It was ended for a system call that the unit forbids: permit it with service_unit_options (SystemCallFilter), %s" % SETUP
+        hint = (
+            "It was ended for a system call that the unit forbids: permit it with service_unit_options (SystemCallFilter), %s"
+            % SETUP
+        )
         return Cause("denied", True, hint)
     if "Watchdog timeout" in text:
         return Cause("watchdog", False, "The node did not answer its watchdog in time (service_watchdog): read its log")
@@ -243,13 +334,21 @@ def _machine(text: str, _config: bool, _selinux: bool) -> t.Optional[Cause]:
         hint = "The host ran out of memory, or the unit reached its limit (MemoryMax): give it more, or find out what took it"
         return Cause("out_of_memory", False, hint, "a process of it was killed for want of memory (OOM)")
     if re.search(r"_alloc: Cannot (?:re)?allocate", text):
-        return Cause("out_of_memory", False, "The VM got no more memory: see what takes it, and the limits of the host and of the unit (MemoryMax)")
+        return Cause(
+            "out_of_memory",
+            False,
+            "The VM got no more memory: see what takes it, and the limits of the host and of the unit (MemoryMax)",
+        )
     library = re.search(r"(lib[\w+.-]+\.so[\w.]*): cannot open shared object file", text)
     if library:
-        return Cause("library_missing", True, "Install the package that has %s on the host, and deploy again" % library.group(1))
+        return Cause(
+            "library_missing", True, "Install the package that has %s on the host, and deploy again" % library.group(1)
+        )
     missing = re.search(r"version `([\w.]+)' not found", text)
     if missing:
-        return Cause("library_too_old", False, "Build the release on a system as old as the host: it wants %s" % missing.group(1))
+        return Cause(
+            "library_too_old", False, "Build the release on a system as old as the host: it wants %s" % missing.group(1)
+        )
     if "Failed to load NIF library" in text or "cannot open shared object file" in text:
         return Cause("nif", False, "The release lacks a library of its own, or it does not fit: see how it is built")
     if re.search(r"bad -\w+ option|vm\.args|syntax error before|cannot get bootfile", text):
@@ -259,7 +358,11 @@ def _machine(text: str, _config: bool, _selinux: bool) -> t.Optional[Cause]:
 
 def _rest(text: str, config: bool) -> Cause:
     if config:
-        return Cause("config_failed", False, "Correct the configuration that the release reads when it boots (config/runtime.exs and its providers)")
+        return Cause(
+            "config_failed",
+            False,
+            "Correct the configuration that the release reads when it boots (config/runtime.exs and its providers)",
+        )
     if re.match(r"\*\* \((?:EXIT|stop)\)|the application \S+ ended", text) or "** (" not in text:
         return Cause("ended", False, "Read the lines of its log")
     return Cause("raised", False, "Correct the release: this is raised in its code")

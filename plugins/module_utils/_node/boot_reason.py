@@ -40,7 +40,9 @@ _RAISED = re.compile(r"\*\* \(([A-Za-z][\w.]*)\) ?(.*)")
 _PROVIDER = re.compile(r"Config provider (\S+) failed with:")
 _LOGGED = re.compile(r"^\W{0,2}(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d")
 _OF_SYSTEMD = re.compile(r"\S+\.service: |(?:Start|Stopp)(?:ing|ed) |Failed to start |Failed$")
-_TRACE = re.compile(r"^\s*(?:\([\w.]+ [\w.+-]+\) )?(\S+\.(?:exs?|erl):\d+): (.*)|^\s+:?[A-Za-z_][\w.!?:]*\(.*\)$|^\s+\([\w.]+ [\w.+-]+\) ")
+_TRACE = re.compile(
+    r"^\s*(?:\([\w.]+ [\w.+-]+\) )?(\S+\.(?:exs?|erl):\d+): (.*)|^\s+:?[A-Za-z_][\w.!?:]*\(.*\)$|^\s+\([\w.]+ [\w.+-]+\) "
+)
 _PLACE = re.compile(r"^\s+\((?!stdlib|elixir|kernel|logger|proc_lib)[\w.]+ [\w.+-]+\) (\S+\.(?:exs?|erl):\d+): ")
 _ON_THE_WAY = re.compile(r"failed to connect|disconnected|reconnect", re.IGNORECASE)
 _OUTCOME = re.compile(r"Application (\S+) exited: (.*)")
@@ -102,8 +104,14 @@ def of_unit(result: str, status: str, selinux: bool = False) -> t.Optional[Reaso
     step = STATUSES.get(int(status)) if result == "exit-code" and status.isdigit() else None
     if step:
         why = "%s: Permission denied" % step if step == "EXEC" and selinux else ""
-        return _reason(of_step(step, why, selinux), "systemd could not execute the launcher (status %s/%s)" % (status, step))
-    said = {"oom-kill": "Failed with result 'oom-kill'", "watchdog": "Watchdog timeout", "start-limit-hit": "Start request repeated too quickly"}.get(result)
+        return _reason(
+            of_step(step, why, selinux), "systemd could not execute the launcher (status %s/%s)" % (status, step)
+        )
+    said = {
+        "oom-kill": "Failed with result 'oom-kill'",
+        "watchdog": "Watchdog timeout",
+        "start-limit-hit": "Start request repeated too quickly",
+    }.get(result)
     return _reason(judge(said), said) if said else None
 
 
@@ -192,7 +200,13 @@ def _rest(lines: t.Sequence[str], number: int, indent: int, wanted: bool) -> tup
     more: list[str] = []
     for line in lines[number : number + 6]:
         text = line.strip()
-        if _LOGGED.match(line) or _OF_SYSTEMD.match(line) or _RAISED.search(line) or _LAST.match(text) or text == "done":
+        if (
+            _LOGGED.match(line)
+            or _OF_SYSTEMD.match(line)
+            or _RAISED.search(line)
+            or _LAST.match(text)
+            or text == "done"
+        ):
             break
         if _TRACE.match(line):
             return more, text if wanted and more and re.match(r"^:?[A-Za-z_][\w.!?:]*\(.*\)$", text) else ""

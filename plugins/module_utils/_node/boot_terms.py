@@ -18,15 +18,24 @@ _UNDEF = re.compile(r"\{undef,%s" % _AT)
 _CLAUSE = re.compile(r"\{function_clause,%s" % _AT)
 _VALUE = re.compile(r"\{(badmatch|case_clause|badkey),(.{1,200}?)\},\[")
 _VALUES = {
-    "badmatch": "** (MatchError) no match of right hand side value", "case_clause": "** (CaseClauseError) no case clause matching",
+    "badmatch": "** (MatchError) no match of right hand side value",
+    "case_clause": "** (CaseClauseError) no case clause matching",
     "badkey": "** (KeyError) no key",
 }
 _REFUSED = {
-    "binary_to_integer": "not a textual representation of an integer", "binary_to_float": "not a textual representation of a float",
+    "binary_to_integer": "not a textual representation of an integer",
+    "binary_to_float": "not a textual representation of a float",
     "binary_to_existing_atom": "not an already existing atom",
 }
-_SAID = {"eacces": "permission denied", "enoent": "no such file or directory", "erofs": "read-only file system", "enospc": "no space left on device"}
-_ERRNO = re.compile(r"\b(eaddrinuse|eaddrnotavail|eacces|eperm|erofs|enoent|econnrefused|nxdomain|ehostunreach|etimedout|enospc|emfile|enotsup|eafnosupport)\b")
+_SAID = {
+    "eacces": "permission denied",
+    "enoent": "no such file or directory",
+    "erofs": "read-only file system",
+    "enospc": "no space left on device",
+}
+_ERRNO = re.compile(
+    r"\b(eaddrinuse|eaddrnotavail|eacces|eperm|erofs|enoent|econnrefused|nxdomain|ehostunreach|etimedout|enospc|emfile|enotsup|eafnosupport)\b"
+)
 
 
 def raised(line: str) -> str:
@@ -43,7 +52,11 @@ def raised(line: str) -> str:
         module, function, given = refused.groups()
         words = "not a binary" if given.startswith("nil") else _REFUSED.get(function, "")
         return "** (ArgumentError) errors were found at the given arguments%s in :%s.%s(%s)" % (
-            ": 1st argument: %s" % words if words else "", module, function, given)
+            ": 1st argument: %s" % words if words else "",
+            module,
+            function,
+            given,
+        )
     undefined, clause, value = _UNDEF.search(line), _CLAUSE.search(line), _VALUE.search(line)
     if undefined:
         return "** (UndefinedFunctionError) function %s.%s is undefined" % undefined.groups()
@@ -68,7 +81,12 @@ def _of_struct(line: str) -> str:
 
 def configuring(line: str) -> bool:
     """Whether it was raised while the configuration was read, such as config/runtime.exs: what else of Elixir is called before the VM has booted?"""
-    return "init terminating in do_boot" in line or "terminating during boot" in line or "Elixir.Config.Reader" in line or "Elixir.Config.Provider" in line
+    return (
+        "init terminating in do_boot" in line
+        or "terminating during boot" in line
+        or "Elixir.Config.Reader" in line
+        or "Elixir.Config.Provider" in line
+    )
 
 
 def errno(line: str) -> t.Optional[str]:

@@ -20,9 +20,13 @@ def live_color(statuses: t.Mapping[str, Status], current: t.Optional[str]) -> t.
     Where several run, a deploy is under way or was cut off: then it is the one that is started at boot, else the one that
     runs what `current` points at, else the oldest, which served before the other one was begun.
     """
-    running = {color: (status.process, status.enabled) for color, status in statuses.items() if status.process is not None}
+    running = {
+        color: (status.process, status.enabled) for color, status in statuses.items() if status.process is not None
+    }
     at_boot = [color for color, (_process, enabled) in running.items() if enabled]
-    as_current = [color for color, (process, _enabled) in running.items() if current and os.path.realpath(process.root) == current]
+    as_current = [
+        color for color, (process, _enabled) in running.items() if current and os.path.realpath(process.root) == current
+    ]
     for chosen in (at_boot, as_current):
         if len(chosen) == 1:
             return chosen[0]
@@ -44,10 +48,24 @@ def survey(base: str, colors: t.Sequence[str], managers: t.Mapping[str, Manager]
     for color, status in colored.items():
         root = current_root(base, color)
         facts[color] = {
-            "running": status.process is not None, "state": status.state, "restarts": status.restarts, "enabled": status.enabled,
-            **(status.process.facts() if status.process else {"pid": None, "started": None, "version": None, "root": None, "node": None}),
+            "running": status.process is not None,
+            "state": status.state,
+            "restarts": status.restarts,
+            "enabled": status.enabled,
+            **(
+                status.process.facts()
+                if status.process
+                else {"pid": None, "started": None, "version": None, "root": None, "node": None}
+            ),
             "points_at": os.path.basename(root) if root else None,
         }
-    single = statuses["current"]  # what ran before there were colours, and may run still after a switch that was cut off
+    single = statuses[
+        "current"
+    ]  # what ran before there were colours, and may run still after a switch that was cut off
     plain = {"running": single.process is not None, "enabled": single.enabled}
-    return {"live": live, "idle": idle_color(colors, statuses, live), "colors": facts, "plain": plain}, live or "current"
+    return {
+        "live": live,
+        "idle": idle_color(colors, statuses, live),
+        "colors": facts,
+        "plain": plain,
+    }, live or "current"

@@ -31,7 +31,9 @@ def crash_dumps(places: t.Iterable[str], mask: Mask = NOTHING_NAMED, limit: int 
     newest = sorted(found.items(), key=lambda item: item[1].st_mtime, reverse=True)[:limit]
     return [
         {
-            "path": path, "size": info.st_size, "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)),
+            "path": path,
+            "size": info.st_size,
+            "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime)),
             "slogan": cut(mask.text(slogan(path) or ""), LONGEST) or None,
         }
         for path, info in newest

@@ -134,7 +134,9 @@ class Daemon:
             raise self._denied("Permission denied")
 
     def _denied(self, why: str) -> BeamError:
-        return BeamError("shared_denied", "Cannot prepare %s" % self.shared, why, "Give it to the user that runs the node")
+        return BeamError(
+            "shared_denied", "Cannot prepare %s" % self.shared, why, "Give it to the user that runs the node"
+        )
 
     def directories(self) -> None:
         try:
@@ -151,13 +153,18 @@ class Daemon:
     def _lock(self) -> t.Iterator[None]:
         """One start or stop at a time: two starts at once would fight for the name."""
         self.directories()
-        handle = os.open(os.path.join(self.run_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = os.open(
+            os.path.join(self.run_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise BeamError(
-                    "node_busy", "Cannot start or stop %s" % self.release, "somebody else is doing so right now", "Try again when it is done"
+                    "node_busy",
+                    "Cannot start or stop %s" % self.release,
+                    "somebody else is doing so right now",
+                    "Try again when it is done",
                 ) from None
             yield
         finally:
@@ -171,7 +178,9 @@ class Daemon:
         with self._lock():
             return self._start(target, timeout)
 
-    def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
+    def restart(
+        self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float
+    ) -> tuple[Stopped, Started]:
         with self._lock():
             return self._stop(process, stop_timeout), self._start(target, boot_timeout)
 
@@ -179,7 +188,11 @@ class Daemon:
         stopped = terminate(process, timeout)
         if process.alive():
             raise BeamError(
-                "node_unkillable", "Process %d does not end" % process.pid, "not even by SIGKILL", "Look at what the kernel waits for", pid=process.pid
+                "node_unkillable",
+                "Process %d does not end" % process.pid,
+                "not even by SIGKILL",
+                "Look at what the kernel waits for",
+                pid=process.pid,
             )
         self._name_free(process)
         return stopped
@@ -200,7 +213,13 @@ class Daemon:
     def _start(self, target: Target, timeout: float) -> Started:
         running = find(self.base, self.release, self.pointer)
         if running:
-            raise BeamError("node_busy", "Cannot start %s" % self.release, "process %d runs it already" % running.pid, "Try again", pid=running.pid)
+            raise BeamError(
+                "node_busy",
+                "Cannot start %s" % self.release,
+                "process %d runs it already" % running.pid,
+                "Try again",
+                pid=running.pid,
+            )
         settle([self.env_file])
         env, cookie = self.environment(target)
         if cookie:
@@ -213,10 +232,22 @@ class Daemon:
             self._begun = os.fstat(log).st_size
             # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
             self._child = subprocess.Popen(
-                [target.launcher, "start"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=self.run_dir, start_new_session=True, umask=0o077
+                [target.launcher, "start"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=env,
+                cwd=self.run_dir,
+                start_new_session=True,
+                umask=0o077,
             )
         except OSError as exc:
-            raise BeamError("start_failed", "Cannot start %s" % target.launcher, exc.strerror or str(exc), "Install the release again") from None
+            raise BeamError(
+                "start_failed",
+                "Cannot start %s" % target.launcher,
+                exc.strerror or str(exc),
+                "Install the release again",
+            ) from None
         finally:
             os.close(log)
         process = self._booted(self._child, begin + timeout, timeout)
@@ -227,7 +258,13 @@ class Daemon:
         while time.monotonic() < end:
             code = child.poll()
             if code is not None:
-                raise BeamError("node_died", "%s ended while it started" % self.release, _how(code), "Read the lines of its log", exit_code=code)
+                raise BeamError(
+                    "node_died",
+                    "%s ended while it started" % self.release,
+                    _how(code),
+                    "Read the lines of its log",
+                    exit_code=code,
+                )
             process = identify(child.pid)
             if process is not None and process.vm and self._boot_done(process):
                 return process

@@ -33,7 +33,22 @@ _TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same since Python 3.10
 # Extended references, fun tags, new fun tags, extended pids and ports, export pointers, bit binaries, new floats, UTF-8
 # atoms, maps, big creation, handshake 23, unlink id, V4 NC, and the digest that stands for all OTP 25 mandates.
 # Not "published": that is what makes us hidden, so that nodes() of the application does not see us.
-_FLAGS = 0x4 | 0x10 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x20000 | 0x40000 | 0x1000000 | 0x2000000 | 1 << 34 | 1 << 36
+_FLAGS = (
+    0x4
+    | 0x10
+    | 0x80
+    | 0x100
+    | 0x200
+    | 0x400
+    | 0x800
+    | 0x10000
+    | 0x20000
+    | 0x40000
+    | 0x1000000
+    | 0x2000000
+    | 1 << 34
+    | 1 << 36
+)
 _REG_SEND = 6
 _SEND = (2, 22)  # SEND and SEND_SENDER
 
@@ -100,10 +115,16 @@ def epmd_port(address: str, name: str, clock: Clock, port: int = EPMD_PORT) -> t
             "Start epmd, or run the node with -start_epmd false -erl_epmd_port PORT",
         ) from None
     except _TIMEOUTS:
-        raise NodeUnreachable("node_unreachable", "Cannot ask for the port of node %s" % name, "%s did not answer in %.1f s" % (where, clock.seconds)) from None
+        raise NodeUnreachable(
+            "node_unreachable",
+            "Cannot ask for the port of node %s" % name,
+            "%s did not answer in %.1f s" % (where, clock.seconds),
+        ) from None
     except (OSError, EOFError) as exc:
         raise NodeUnreachable(
-            "node_unreachable", "Cannot ask for the port of node %s" % name, "%s: %s" % (where, exc or "what listens there is no epmd")
+            "node_unreachable",
+            "Cannot ask for the port of node %s" % name,
+            "%s: %s" % (where, exc or "what listens there is no epmd"),
         ) from None
 
 
@@ -150,7 +171,10 @@ class Connection:
         challenge = self._unpack(clock)
         if challenge[:1] != b"N" or len(challenge) < 19:
             raise NodeUnreachable(
-                "node_unreachable", "Cannot talk to node %s" % self.node, "it does not speak handshake version 6", "OTP 23 or later is needed"
+                "node_unreachable",
+                "Cannot talk to node %s" % self.node,
+                "it does not speak handshake version 6",
+                "OTP 23 or later is needed",
             )
         theirs = struct.unpack(">I", challenge[9:13])[0]
         ours = secrets.randbits(32)
@@ -228,7 +252,11 @@ def _digest(cookie: str, challenge: int) -> bytes:
 
 def _result(node: str, call: tuple[str, str, list[t.Any]], answer: t.Any) -> t.Any:
     if isinstance(answer, tuple) and len(answer) == 2 and answer[0] == "badrpc":
-        raise BeamError("node_call_failed", "Node %s could not run %s:%s/%d" % (node, call[0], call[1], len(call[2])), repr(answer[1])[:300])
+        raise BeamError(
+            "node_call_failed",
+            "Node %s could not run %s:%s/%d" % (node, call[0], call[1], len(call[2])),
+            repr(answer[1])[:300],
+        )
     return answer
 
 
@@ -244,7 +272,9 @@ class _socket_errors:
 
     def __exit__(self, kind: t.Any, exc: t.Any, _tb: t.Any) -> None:
         if isinstance(exc, ConnectionRefusedError):
-            raise NodeDown("node_down", "Node %s is down" % self.node, "nothing listens on its distribution port") from None
+            raise NodeDown(
+                "node_down", "Node %s is down" % self.node, "nothing listens on its distribution port"
+            ) from None
         if isinstance(exc, _TIMEOUTS):
             raise NodeHung(
                 "node_hung",
@@ -254,13 +284,17 @@ class _socket_errors:
             ) from None
         if isinstance(exc, (EOFError, ConnectionError)):
             raise NodeUnreachable(
-                "node_unreachable", "Node %s closed the connection" % self.node, "it is going down, or its port belongs to something else"
+                "node_unreachable",
+                "Node %s closed the connection" % self.node,
+                "it is going down, or its port belongs to something else",
             ) from None
         if isinstance(exc, (OSError, etf.EtfError, struct.error)):
             raise NodeUnreachable("node_unreachable", "Cannot talk to node %s" % self.node, str(exc)) from None
 
 
-def connect(node: str, cookie: str, port: t.Optional[int] = None, timeout: float = 5.0, address: str = "", epmd: int = EPMD_PORT) -> Connection:
+def connect(
+    node: str, cookie: str, port: t.Optional[int] = None, timeout: float = 5.0, address: str = "", epmd: int = EPMD_PORT
+) -> Connection:
     """Connect to node (name@host) through epmd, or on a fixed port."""
     clock = Clock(timeout)
     name, host = split(node)

@@ -32,7 +32,11 @@ class Wanted:
 def differs(wanted: Wanted, found: t.Optional[str]) -> str:
     """What is different, in one sentence; empty where nothing is. found: what is there, None for nothing."""
     if wanted.kind == "secret":
-        return "" if not wanted.content or (found or "").strip() == wanted.content.strip() else "%s: its content" % wanted.path
+        return (
+            ""
+            if not wanted.content or (found or "").strip() == wanted.content.strip()
+            else "%s: its content" % wanted.path
+        )
     if found is None:
         if wanted.kind == "env":
             names = sorted(set(_env(wanted.content, wanted.path)) - set(wanted.ignore))
@@ -45,7 +49,11 @@ def differs(wanted: Wanted, found: t.Optional[str]) -> str:
     if wanted.kind == "unit":
         names = sorted({name for name, _value in _directives(wanted.content) ^ _directives(found)})
         return "%s: %s" % (wanted.path, _names(names)) if names else ""
-    return "%s is of another version of this collection, or of other settings" % wanted.path if _bare(wanted.content) != _bare(found) else ""
+    return (
+        "%s is of another version of this collection, or of other settings" % wanted.path
+        if _bare(wanted.content) != _bare(found)
+        else ""
+    )
 
 
 def _of_env(wanted: Wanted, found: str) -> str:
@@ -89,10 +97,17 @@ def read(path: str) -> t.Optional[str]:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise BeamError("drift_unreadable", "%s could not be compared" % path, exc.strerror or str(exc), "Become root, or the owner of the file") from None
+        raise BeamError(
+            "drift_unreadable",
+            "%s could not be compared" % path,
+            exc.strerror or str(exc),
+            "Become root, or the owner of the file",
+        ) from None
 
 
-def run_drift(files: t.Sequence[t.Mapping[str, t.Any]], copies: t.Sequence[t.Mapping[str, t.Any]] = (), directory: str = "") -> dict[str, t.Any]:
+def run_drift(
+    files: t.Sequence[t.Mapping[str, t.Any]], copies: t.Sequence[t.Mapping[str, t.Any]] = (), directory: str = ""
+) -> dict[str, t.Any]:
     wanted = [Wanted(file["path"], file["content"] or "", file["kind"], tuple(file["ignore"] or ())) for file in files]
     wanted += [Wanted(os.path.join(directory, copy["path"]), copy["content"], "secret") for copy in copies]
     found = [differs(one, read(one.path)) for one in wanted]

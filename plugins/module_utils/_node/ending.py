@@ -85,7 +85,9 @@ def judged(error: BeamError, base: str, pace: t.Optional[Pace] = None) -> BeamEr
         return error
     why = "%s; meanwhile: %s" % (found.why, error.why)
     hint = "Nothing is said against the release: try again when the server is up"
-    return BeamError(found.code, error.what, why, hint, **error.details, **({"verdict": error.code} if found.code == FROZEN else {}))
+    return BeamError(
+        found.code, error.what, why, hint, **error.details, **({"verdict": error.code} if found.code == FROZEN else {})
+    )
 
 
 def mark_leaving(base: str, why: str) -> None:

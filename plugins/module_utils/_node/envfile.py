@@ -29,20 +29,28 @@ def parse(content: str, where: str) -> dict[str, str]:
     for found in assignments(content, literal=True):
         if found.value is None or not _KEY.fullmatch(found.key):
             # The line itself may be a secret: name its number only.
-            raise BeamError("env_file_invalid", "Cannot read %s" % where, "line %d is not KEY=value" % found.line, "Correct the line")
+            raise BeamError(
+                "env_file_invalid",
+                "Cannot read %s" % where,
+                "line %d is not KEY=value" % found.line,
+                "Correct the line",
+            )
         if not found.closed and "\n" in found.value:
             why = "the quotes that begin in line %d are not closed" % found.line
             raise BeamError("env_file_invalid", "Cannot read %s" % where, why, "Correct the line")
-        values[found.key] = found.value if found.closed else content.split("\n")[found.line - 1].partition("=")[2].strip()
+        values[found.key] = (
+            found.value if found.closed else content.split("\n")[found.line - 1].partition("=")[2].strip()
+        )
     return values
 
 
 def parse_of_unit(content: str) -> dict[str, str]:
     """What systemd takes of it. What it does not take, it ignores, and says so in its log."""
     return {
-        found.key: found.value for found in assignments(content)
+        found.key: found.value
+        for found in assignments(content)
         if found.value is not None and _KEY.fullmatch(found.key)
-    }  # fmt: skip
+    }
 
 
 def matching(pattern: str) -> list[str]:
@@ -60,8 +68,15 @@ def load_of_unit(pattern: str, required: bool = True) -> dict[str, str]:
     for path in paths:
         why = _into(values, path)
         if why and required:
-            code = "env_file_missing" if why == _MISSING else "env_file_invalid" if why == _NO_TEXT else "env_file_denied"
-            raise BeamError(code, what, why if path == pattern else "%s: %s" % (path, why), "Apply the role alchemist.beam.service, or correct the unit")
+            code = (
+                "env_file_missing" if why == _MISSING else "env_file_invalid" if why == _NO_TEXT else "env_file_denied"
+            )
+            raise BeamError(
+                code,
+                what,
+                why if path == pattern else "%s: %s" % (path, why),
+                "Apply the role alchemist.beam.service, or correct the unit",
+            )
     return values
 
 
@@ -95,9 +110,19 @@ def load(path: str, required: bool = True) -> dict[str, str]:
         if not stat.S_ISREG(info.st_mode):
             raise BeamError("env_file_invalid", what, "it is no regular file", "Give the path of a file")
         if info.st_mode & 0o077:
-            raise BeamError("env_file_open", what, "others can read it (mode %04o)" % stat.S_IMODE(info.st_mode), "chmod 600 it, and change the secrets in it")
+            raise BeamError(
+                "env_file_open",
+                what,
+                "others can read it (mode %04o)" % stat.S_IMODE(info.st_mode),
+                "chmod 600 it, and change the secrets in it",
+            )
         if info.st_uid not in (0, os.geteuid()):
-            raise BeamError("env_file_owner", what, "it belongs to user %d" % info.st_uid, "Give it to the user that runs the node, or to root")
+            raise BeamError(
+                "env_file_owner",
+                what,
+                "it belongs to user %d" % info.st_uid,
+                "Give it to the user that runs the node, or to root",
+            )
         try:
             return parse(handle.read(1 << 20), path)
         except UnicodeDecodeError:

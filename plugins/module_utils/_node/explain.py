@@ -27,7 +27,9 @@ _REFUSED = re.compile(r"connection refused", re.IGNORECASE)
 _MUTE = ("ended", "start_limit")
 
 
-def explained(error: BeamError, lines: t.Sequence[str], slogan: str, alive: bool, target: Target, env: t.Mapping[str, str]) -> BeamError:
+def explained(
+    error: BeamError, lines: t.Sequence[str], slogan: str, alive: bool, target: Target, env: t.Mapping[str, str]
+) -> BeamError:
     """The same, told by its reason; with the code `misconfigured`, which makes no ghost, where that is a setting.
 
     lines, slogan: the log since the start, and of a crash dump since then. alive: the node runs, and is not well. env: of its process, where that is known.
@@ -40,7 +42,10 @@ def explained(error: BeamError, lines: t.Sequence[str], slogan: str, alive: bool
     else:
         reason = read(lines, slogan, selinux)
         if reason is None or reason.kind in _MUTE:
-            reason = of_unit(str(error.details.get("result") or ""), str(error.details.get("exit_status") or ""), selinux) or reason
+            reason = (
+                of_unit(str(error.details.get("result") or ""), str(error.details.get("exit_status") or ""), selinux)
+                or reason
+            )
         why = _told(reason, error) if reason else error.why
     if reason is None:
         return error
@@ -53,7 +58,9 @@ def _told(reason: Reason, error: BeamError) -> str:
     return reason.text if reason.setting or not error.why else "%s (%s)" % (reason.text.rstrip("."), error.why)
 
 
-def _unwell(error: BeamError, lines: t.Sequence[str], target: Target, env: t.Mapping[str, str]) -> tuple[t.Optional[Reason], str]:
+def _unwell(
+    error: BeamError, lines: t.Sequence[str], target: Target, env: t.Mapping[str, str]
+) -> tuple[t.Optional[Reason], str]:
     """A node that is up and does not answer as it ought to. What its log says need not be why."""
     reason: t.Optional[Reason] = None
     if _REFUSED.search(error.why):
@@ -67,11 +74,15 @@ def _unwell(error: BeamError, lines: t.Sequence[str], target: Target, env: t.Map
 
 def why_down(manager: Manager, status: Status) -> t.Optional[Reason]:
     """Why a node that ought to run does not, as its last start told; None where it runs, was stopped, or said nothing."""
-    again = status.state == "activating" and status.restarts > 0  # in a loop: it boots at the moment, and its last boot failed
+    again = (
+        status.state == "activating" and status.restarts > 0
+    )  # in a loop: it boots at the moment, and its last boot failed
     if status.process is not None and not again:
         return None
     selinux = enforcing()
-    reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None) or of_unit(*manager.fate(), selinux)
+    reason = next(filter(None, (read(lines, selinux=selinux) for lines in manager.last_boots())), None) or of_unit(
+        *manager.fate(), selinux
+    )
     return replace(reason, text=manager.mask().text(reason.text)) if reason else None
 
 
@@ -93,8 +104,10 @@ def alone(process: t.Optional[NodeProcess]) -> str:
     name, _at, host = process.node.partition("@") if process is not None else ("", "", "")
     if process is None or process.interface not in ("0.0.0.0", "::") or not _LOOPBACK.fullmatch(host):
         return ""
-    return "%s is set up for a cluster, and its name has an address that only its own server reaches. Give each host a service_node, such as %s" % (
-        process.node, "%s@{{ ansible_host }}, or name it in rel/env.sh.eex" % name)
+    return (
+        "%s is set up for a cluster, and its name has an address that only its own server reaches. Give each host a service_node, such as %s"
+        % (process.node, "%s@{{ ansible_host }}, or name it in rel/env.sh.eex" % name)
+    )
 
 
 def listening(pid: int) -> t.Optional[set[int]]:

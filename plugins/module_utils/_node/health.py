@@ -141,7 +141,11 @@ def judge_http(check: HttpCheck, answer: Answer) -> Verdict:
     """What an answer says. Pure, but for a jmespath that the user asked for."""
     if answer.status not in check.status:
         if 300 <= answer.status < 400:
-            return Verdict(False, "answers %d, a redirect to %s: give the URL it leads to" % (answer.status, answer.location or "nowhere"))
+            return Verdict(
+                False,
+                "answers %d, a redirect to %s: give the URL it leads to"
+                % (answer.status, answer.location or "nowhere"),
+            )
         return Verdict(False, "answers %d%s" % (answer.status, excerpt(answer.body)))
     if not check.json and not check.jmespath:
         return Verdict(True, "answers %d" % answer.status)
@@ -178,10 +182,14 @@ def check_expression(check: HttpCheck) -> None:
     try:
         parts = http_parts(check.url)
     except ValueError as exc:
-        raise BeamError("health_url_invalid", "Cannot use the health URL %s" % check.url, str(exc), "Correct it") from None
+        raise BeamError(
+            "health_url_invalid", "Cannot use the health URL %s" % check.url, str(exc), "Correct it"
+        ) from None
     if parts.username is not None or parts.password is not None:
         raise BeamError(
-            "health_url_invalid", "Cannot use the health URL", "it holds credentials, which would show up in results and reports, and which no check sends",
+            "health_url_invalid",
+            "Cannot use the health URL",
+            "it holds credentials, which would show up in results and reports, and which no check sends",
             'Take them out of health.http.url (in an inventory beam_health), and give headers: {Authorization: "Basic ..."} beside it',
         )
     if check.jmespath:
@@ -189,7 +197,9 @@ def check_expression(check: HttpCheck) -> None:
         try:
             library.compile(check.jmespath)
         except library.exceptions.JMESPathError as exc:
-            raise BeamError("jmespath_invalid", "Cannot evaluate health.http.jmespath", str(exc), "Correct the expression") from None
+            raise BeamError(
+                "jmespath_invalid", "Cannot evaluate health.http.jmespath", str(exc), "Correct the expression"
+            ) from None
 
 
 def ask_http(check: HttpCheck) -> Answer:
@@ -201,7 +211,11 @@ def ask_http(check: HttpCheck) -> Answer:
     conn = http_connection(parts.scheme, str(parts.hostname), parts.port, None, context)
     try:
         path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-        conn.request("GET", path, headers={"User-Agent": "alchemist.beam", "Accept": "*/*", "Connection": "close", **check.headers})
+        conn.request(
+            "GET",
+            path,
+            headers={"User-Agent": "alchemist.beam", "Accept": "*/*", "Connection": "close", **check.headers},
+        )
         response = conn.getresponse()
         body = response.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
@@ -278,7 +292,9 @@ def gate(
         bad = ""
         # Once it is healthy, each probe has the limit of its own. Until then, even the last round has the time that a healthy node takes to answer.
         gated = passes.row < passes.wanted
-        limit: t.ContextManager[t.Any] = Limit(max(LAST_ROUND, start + health.within - clock())) if gated else contextlib.nullcontext()
+        limit: t.ContextManager[t.Any] = (
+            Limit(max(LAST_ROUND, start + health.within - clock())) if gated else contextlib.nullcontext()
+        )
         with limit:
             for name, ask in probes.items():
                 verdict = ask()

@@ -39,7 +39,12 @@ _CALLS: tuple[tuple[str, str, list[t.Any]], ...] = (
 
 
 def gather(
-    base: str, name: str, status: Status, crash_dirs: t.Sequence[str] = (), timeout: float = 2.0, pointer: str = "current",
+    base: str,
+    name: str,
+    status: Status,
+    crash_dirs: t.Sequence[str] = (),
+    timeout: float = 2.0,
+    pointer: str = "current",
     mask: Mask = NOTHING_NAMED,
 ) -> dict[str, t.Any]:
     """Everything known about the node. That it does not run, or does not answer, is part of the answer."""
@@ -76,7 +81,18 @@ def _on_disk(base: str, name: str, pointer: str) -> dict[str, t.Any]:
 
 
 def _unasked(reason: str) -> dict[str, t.Any]:
-    keys = ("applications", "memory", "run_queue", "processes", "ports", "atoms", "nodes", "otp_release", "schedulers", "booted")
+    keys = (
+        "applications",
+        "memory",
+        "run_queue",
+        "processes",
+        "ports",
+        "atoms",
+        "nodes",
+        "otp_release",
+        "schedulers",
+        "booted",
+    )
     return {**dict.fromkeys(keys), "answers": False, "problem": reason or None}
 
 
@@ -90,7 +106,21 @@ def _asked(process: NodeProcess, timeout: float) -> dict[str, t.Any]:
 
 def digest(answers: t.Sequence[t.Any]) -> dict[str, t.Any]:
     """Pure: the answers to _CALLS, as a module returns them."""
-    applications, memory, run_queue, processes, process_limit, ports, port_limit, atoms, atom_limit, nodes, otp, schedulers, status = answers
+    (
+        applications,
+        memory,
+        run_queue,
+        processes,
+        process_limit,
+        ports,
+        port_limit,
+        atoms,
+        atom_limit,
+        nodes,
+        otp,
+        schedulers,
+        status,
+    ) = answers
     return {
         "answers": True,
         "problem": None,

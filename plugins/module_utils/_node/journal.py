@@ -33,7 +33,11 @@ class Journal:
         """From here on it is a new start. former: the id of the one that it replaces, whose last words come after this."""
         self._former = former
         code, out = self._run("journalctl", "--lines", "1", "--no-pager", "--quiet", "--output", "json", timeout=10)
-        cursor = next((str(doc.get("__CURSOR") or "") for doc in map(_document, reversed(out.splitlines())) if doc), "") if code == 0 else ""
+        cursor = (
+            next((str(doc.get("__CURSOR") or "") for doc in map(_document, reversed(out.splitlines())) if doc), "")
+            if code == 0
+            else ""
+        )
         self._since = ("--after-cursor", cursor) if cursor else ("--since", "@%d" % int(time.time()))
 
     def since_start(self, running: str) -> list[Entry]:
@@ -51,11 +55,25 @@ class Journal:
         return [lines for start, lines in starts.items() if start][: -1 - _STARTS : -1]
 
     def _read(self) -> list[Entry]:
-        self._run("journalctl", "--sync", timeout=10)  # what a process wrote just before it ended may still be on its way
+        self._run(
+            "journalctl", "--sync", timeout=10
+        )  # what a process wrote just before it ended may still be on its way
         code, out = self._run(
-            "journalctl", "--unit", self._unit, *self._since, "--lines", str(MOST), "--no-pager", "--quiet", "--all", "--output", "json",
-            "--output-fields", ",".join(("MESSAGE", *_IDS)), timeout=20,
-        )  # fmt: skip
+            "journalctl",
+            "--unit",
+            self._unit,
+            *self._since,
+            "--lines",
+            str(MOST),
+            "--no-pager",
+            "--quiet",
+            "--all",
+            "--output",
+            "json",
+            "--output-fields",
+            ",".join(("MESSAGE", *_IDS)),
+            timeout=20,
+        )
         if code != 0:
             return []
         found = []

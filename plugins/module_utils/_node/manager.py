@@ -58,7 +58,9 @@ class Manager(t.Protocol):
     def start(self, target: Target, timeout: float) -> Started:
         """Return when the VM has booted, or raise."""
 
-    def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
+    def restart(
+        self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float
+    ) -> tuple[Stopped, Started]:
         """Stop, then start."""
 
     def ended(self) -> str:

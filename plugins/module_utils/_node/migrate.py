@@ -63,15 +63,28 @@ def migrate(request: Request, manager: Manager, check_mode: bool = False) -> dic
     """The module's result."""
     began = time.time()
     if not request.expression.strip():
-        raise BeamError("expression_missing", "Nothing can be run", "the expression is empty", "Give one, such as Shop.Release.migrate()")
+        raise BeamError(
+            "expression_missing",
+            "Nothing can be run",
+            "the expression is empty",
+            "Give one, such as Shop.Release.migrate()",
+        )
     if request.timeout <= 0:
-        raise BeamError("timeout_invalid", "Nothing can be run", "the timeout is %g seconds" % request.timeout, "Give more than 0")
+        raise BeamError(
+            "timeout_invalid", "Nothing can be run", "the timeout is %g seconds" % request.timeout, "Give more than 0"
+        )
     target = rehearse(request.base, request.name, request.version)
     if not check_mode or os.path.isdir(target.root):
         target = staged(request.base, request.name, request.version)
     result: dict[str, t.Any] = {  # and rc, once there is one: Ansible takes a task with an rc of null for a failed one
-        "version": request.version, "host": os.uname().nodename, "command": [target.launcher, "eval", request.expression], "began": round(began, 3),
-        "timed_out": False, "output": [], "log_file": None, "seconds": 0.0,
+        "version": request.version,
+        "host": os.uname().nodename,
+        "command": [target.launcher, "eval", request.expression],
+        "began": round(began, 3),
+        "timed_out": False,
+        "output": [],
+        "log_file": None,
+        "seconds": 0.0,
     }
     places = _Places(os.path.join(os.path.realpath(request.base), "shared"))
     if check_mode:
@@ -125,13 +138,20 @@ class _Places:
             info = os.fstat(handle)
             if info.st_uid != os.geteuid() or info.st_mode & 0o077:
                 why = "it belongs to user %d, with mode %04o" % (info.st_uid, stat.S_IMODE(info.st_mode))
-                raise BeamError("directory_not_ours", "%s can't be used" % self.path, why, "Move it away, and run as the same user every time")
+                raise BeamError(
+                    "directory_not_ours",
+                    "%s can't be used" % self.path,
+                    why,
+                    "Move it away, and run as the same user every time",
+                )
             yield handle
         except OSError as exc:
             if not create and isinstance(exc, FileNotFoundError):
                 raise
             hint = "Become root, or the user that runs the node"
-            raise BeamError("migrations_denied", "%s can't be used" % self.path, exc.strerror or str(exc), hint) from exc
+            raise BeamError(
+                "migrations_denied", "%s can't be used" % self.path, exc.strerror or str(exc), hint
+            ) from exc
         finally:
             for number in (handle, parent):
                 if number >= 0:
@@ -146,20 +166,26 @@ class _Places:
             except FileNotFoundError:
                 return []
         try:
-            with open(os.open("done.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb") as stream:
+            with open(
+                os.open("done.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb"
+            ) as stream:
                 return [note for note in parse_json(stream.read())["done"] if isinstance(note, dict)]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def note(self, directory: int, notes: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-        data = json.dumps({"schema": 1, "done": list(notes[-_NOTES:])}, sort_keys=True, indent=1).encode("ascii") + b"\n"
+        data = (
+            json.dumps({"schema": 1, "done": list(notes[-_NOTES:])}, sort_keys=True, indent=1).encode("ascii") + b"\n"
+        )
         self.replace(directory, "done.json", data)
 
     @staticmethod
     def replace(directory: int, name: str, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name + ".new", dir_fd=directory)
-        with open(os.open(name + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory), "wb") as stream:
+        with open(
+            os.open(name + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory), "wb"
+        ) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -167,7 +193,10 @@ class _Places:
 
     @staticmethod
     def prune(directory: int) -> None:
-        logs = sorted((name for name in os.listdir(directory) if name.endswith(".log")), key=lambda name: os.stat(name, dir_fd=directory).st_mtime)
+        logs = sorted(
+            (name for name in os.listdir(directory) if name.endswith(".log")),
+            key=lambda name: os.stat(name, dir_fd=directory).st_mtime,
+        )
         for name in logs[:-KEEP]:
             os.unlink(name, dir_fd=directory)
 
@@ -181,20 +210,27 @@ def _lock(directory: int, request: Request) -> t.Iterator[int]:
         except OSError:
             holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
             raise BeamError(
-                "migration_busy", "The migration of %s %s is not begun" % (request.name, request.version),
-                "another one runs on this host%s" % (" (%s)" % holder if holder else ""), "Wait until it is done, or end it",
+                "migration_busy",
+                "The migration of %s %s is not begun" % (request.name, request.version),
+                "another one runs on this host%s" % (" (%s)" % holder if holder else ""),
+                "Wait until it is done, or end it",
             ) from None
         yield handle
     finally:
         os.close(handle)
 
 
-def _run(request: Request, target: Target, around: Surroundings, places: _Places, directory: int, lock: int) -> dict[str, t.Any]:
+def _run(
+    request: Request, target: Target, around: Surroundings, places: _Places, directory: int, lock: int
+) -> dict[str, t.Any]:
     identity = around.identity()
     name = "%s-%s.log" % (request.version, _utc(time.time(), "%Y%m%dT%H%M%SZ"))
     temporary = around.temporary()
     env = {
-        **around.env, "RELEASE_DISTRIBUTION": "none", "RELEASE_TMP": temporary, "ERL_CRASH_DUMP_BYTES": "0",
+        **around.env,
+        "RELEASE_DISTRIBUTION": "none",
+        "RELEASE_TMP": temporary,
+        "ERL_CRASH_DUMP_BYTES": "0",
         # Without distribution no cookie is needed, and the launcher would put it into argv for everybody to read.
         "RELEASE_COOKIE": PLACEHOLDER,
         **_vm_args(target, around, temporary),
@@ -207,11 +243,24 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
             try:
                 # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
                 child = subprocess.Popen(
-                    [target.launcher, "eval", request.expression], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=around.directory,
-                    start_new_session=True, umask=0o077, pass_fds=(lock,), **identity,
+                    [target.launcher, "eval", request.expression],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=env,
+                    cwd=around.directory,
+                    start_new_session=True,
+                    umask=0o077,
+                    pass_fds=(lock,),
+                    **identity,
                 )
             except OSError as exc:
-                raise BeamError("migration_failed", "Cannot start %s" % target.launcher, exc.strerror or str(exc), "Install the release again") from None
+                raise BeamError(
+                    "migration_failed",
+                    "Cannot start %s" % target.launcher,
+                    exc.strerror or str(exc),
+                    "Install the release again",
+                ) from None
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"process %d, version %s" % (child.pid, request.version.encode("ascii")), 0)
             code = _await(child, request.timeout, "RELEASE_TMP=" + temporary)
@@ -222,8 +271,13 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
     finally:
         remove_quietly(temporary)
     places.prune(directory)
-    result = {"rc": code if code is not None else -signal.SIGKILL, "timed_out": code is None, "output": output, "log_file": os.path.join(places.path, name),
-              "seconds": seconds}
+    result = {
+        "rc": code if code is not None else -signal.SIGKILL,
+        "timed_out": code is None,
+        "output": output,
+        "log_file": os.path.join(places.path, name),
+        "seconds": seconds,
+    }
     if code != 0:
         if code is None:
             how = "it did not end within %g s, and was killed" % request.timeout
@@ -232,9 +286,15 @@ def _run(request: Request, target: Target, around: Surroundings, places: _Places
         reason = read([plain(line) for line in output])
         how = "%s (%s)" % (around.mask.text(reason.text.rstrip(".")), how) if reason is not None else how
         raise BeamError(
-            "migration_failed", "The migration of %s %s failed on %s" % (request.name, request.version, os.uname().nodename), how,
-            "All it said is in %s. Correct it, and see what it has done to the data before it is run again" % result["log_file"],
-            version=request.version, host=os.uname().nodename, began=round(time.time() - seconds, 3), **result,
+            "migration_failed",
+            "The migration of %s %s failed on %s" % (request.name, request.version, os.uname().nodename),
+            how,
+            "All it said is in %s. Correct it, and see what it has done to the data before it is run again"
+            % result["log_file"],
+            version=request.version,
+            host=os.uname().nodename,
+            began=round(time.time() - seconds, 3),
+            **result,
         )
     return result
 
@@ -285,6 +345,6 @@ def _mask(places: _Places, directory: int, name: str, mask: Mask, lines: int) ->
     with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb") as stream:
         text = mask.text(stream.read().decode("utf-8", "surrogateescape"))
     places.replace(directory, name, text.encode("utf-8", "surrogateescape"))
-    shown = text[-256 * 1024:].encode("utf-8", "replace").decode("utf-8")
+    shown = text[-256 * 1024 :].encode("utf-8", "replace").decode("utf-8")
     # Once more, as plain text: a secret may have been written in colours.
     return mask.lines([line.rstrip() for line in shown.splitlines() if line.strip()][-lines:]) if lines > 0 else []

@@ -31,7 +31,9 @@ def preflight(manager: Manager, target: Target, before: t.Optional[NodeProcess],
         _settings(manager, target, before, rehearsal)
 
 
-def _settings(manager: t.Union[Systemd, Daemon], target: Target, before: t.Optional[NodeProcess], rehearsal: bool) -> None:
+def _settings(
+    manager: t.Union[Systemd, Daemon], target: Target, before: t.Optional[NodeProcess], rehearsal: bool
+) -> None:
     around = surroundings_of(manager, again=False)
     env, cookie = _given(manager, target, around)
     if isinstance(manager, Daemon) and not rehearsal:
@@ -45,7 +47,9 @@ def _settings(manager: t.Union[Systemd, Daemon], target: Target, before: t.Optio
         raise around.mask.also(cookie).error(exc) from None
     if before is not None or _at_rest(manager.status()):
         own = {one.port for one in sockets.of_process(before.pid)} if before is not None else set()
-        vm_settings.check_port_free(target, found.flags.port, own, sockets.listeners(before.pid if before is not None else "self"))
+        vm_settings.check_port_free(
+            target, found.flags.port, own, sockets.listeners(before.pid if before is not None else "self")
+        )
 
 
 def _at_rest(status: Status) -> bool:
@@ -58,7 +62,11 @@ def _given(manager: t.Union[Systemd, Daemon], target: Target, around: Surroundin
     if isinstance(manager, Daemon):
         return manager.environment(target)
     home = around.env.get("HOME", "/")
-    cookie = vm_settings.read_text(os.path.join(home, COOKIE_FILE)).strip() if "-setcookie" in around.env.get("ERL_ZFLAGS", "") else ""
+    cookie = (
+        vm_settings.read_text(os.path.join(home, COOKIE_FILE)).strip()
+        if "-setcookie" in around.env.get("ERL_ZFLAGS", "")
+        else ""
+    )
     return around.env, cookie
 
 

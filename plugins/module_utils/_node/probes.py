@@ -43,7 +43,12 @@ def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
     try:
         with connect(process, check.timeout) as node:
             pid, status, applications = node.calls(
-                [("os", "getpid", []), ("init", "get_status", []), ("application", "which_applications", [int(check.timeout * 1000)])], timeout=check.timeout
+                [
+                    ("os", "getpid", []),
+                    ("init", "get_status", []),
+                    ("application", "which_applications", [int(check.timeout * 1000)]),
+                ],
+                timeout=check.timeout,
             )
         return judge_node(check, process.pid, pid, status, applications)
     except BeamError as exc:
@@ -53,7 +58,9 @@ def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
 def judge_node(check: NodeCheck, pid: int, answered: t.Any, status: t.Any, applications: t.Any) -> Verdict:
     """Pure: does this answer come from our process, booted, with what was asked for?"""
     if etf.text(answered) != str(pid):
-        return Verdict(False, "another process (%s) answers under the name of the node, not %d" % (etf.text(answered), pid))
+        return Verdict(
+            False, "another process (%s) answers under the name of the node, not %d" % (etf.text(answered), pid)
+        )
     if not (isinstance(status, tuple) and status[:1] == ("started",)):
         return Verdict(False, "the node is %s" % (status[0] if isinstance(status, tuple) and status else "not started"))
     running = {str(item[0]) for item in applications}

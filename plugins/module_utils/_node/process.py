@@ -165,7 +165,13 @@ class NodeProcess(OsProcess):
     def facts(self) -> dict[str, t.Any]:
         """What a module returns about it: never the cookie."""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started))
-        return {"pid": self.pid, "started": started, "version": self.version or None, "root": self.root or None, "node": self.node or None}
+        return {
+            "pid": self.pid,
+            "started": started,
+            "version": self.version or None,
+            "root": self.root or None,
+            "node": self.node or None,
+        }
 
 
 def end(child: subprocess.Popen[t.Any]) -> None:
@@ -296,7 +302,11 @@ def find(base: str, name: str, pointer: str = "current") -> t.Optional[NodeProce
         if environ.get(POINTER, "current") != pointer:
             continue
         root = environ.get("RELEASE_ROOT", "")
-        if (root + "/").startswith(releases) and environ.get("RELEASE_NAME") == name and environ.get("RELEASE_COMMAND") in _NODE_COMMANDS:
+        if (
+            (root + "/").startswith(releases)
+            and environ.get("RELEASE_NAME") == name
+            and environ.get("RELEASE_COMMAND") in _NODE_COMMANDS
+        ):
             found.append(describe(pid, stat.started, uid, environ, argv))
     # A VM that the node itself started inherits its environment: only the topmost is the node.
     pids = {process.pid for process in found}
@@ -335,7 +345,11 @@ def _ancestors(table: t.Mapping[int, Stat], pid: int) -> t.Iterator[int]:
 def descendants(pid: int) -> list[tuple[OsProcess, str]]:
     """All processes below a pid with their command names: heart, port programs, erl_child_setup."""
     table = _table()
-    return [(OsProcess(child, stat.started), stat.command) for child, stat in table.items() if child != pid and pid in _ancestors(table, child)]
+    return [
+        (OsProcess(child, stat.started), stat.command)
+        for child, stat in table.items()
+        if child != pid and pid in _ancestors(table, child)
+    ]
 
 
 def with_environment(assignment: str) -> list[OsProcess]:
@@ -352,7 +366,12 @@ def companions(pid: int) -> list[tuple[OsProcess, str]]:
     """What has no business without this VM: all processes below it, and the run_erl that the launcher's own `daemon` puts above it."""
     table = _table()
     # Not always its parent: a shell may be between them.
-    above = next((parent for parent in _ancestors(table, pid) if parent in table and table[parent].command == "run_erl"), None)
+    above = next(
+        (parent for parent in _ancestors(table, pid) if parent in table and table[parent].command == "run_erl"), None
+    )
     if above is None:
         return descendants(pid)
-    return [*(found for found in descendants(above) if found[0].pid != pid), (OsProcess(above, table[above].started), table[above].command)]
+    return [
+        *(found for found in descendants(above) if found[0].pid != pid),
+        (OsProcess(above, table[above].started), table[above].command),
+    ]

@@ -48,12 +48,22 @@ class Plan:
 
     def diff(self) -> dict[str, t.Any]:
         def line(root: t.Optional[str], version: t.Optional[str]) -> str:
-            return "running %s from %s\n" % (version or "an unknown version", root or "an unknown place") if root or version else "not running\n"
+            return (
+                "running %s from %s\n" % (version or "an unknown version", root or "an unknown place")
+                if root or version
+                else "not running\n"
+            )
 
         before = line(self.before.root, self.before.version) if self.before else "not running\n"
         if self.action == "stop" and self.before is None:
             before = "about to be started again\n"
-        after = before if self.action == "none" else line(self.target.root, self.target.version) if self.target else "not running\n"
+        after = (
+            before
+            if self.action == "none"
+            else line(self.target.root, self.target.version)
+            if self.target
+            else "not running\n"
+        )
         return {"before": before, "after": after}
 
 
@@ -146,8 +156,15 @@ def apply(
 
 
 def _apply(
-    what: Plan, manager: Manager, health: Health, stop_timeout: float, boot_timeout: float, lines: int, sleep: t.Callable[[float], None], pace: Pace,
-) -> Result:  # fmt: skip
+    what: Plan,
+    manager: Manager,
+    health: Health,
+    stop_timeout: float,
+    boot_timeout: float,
+    lines: int,
+    sleep: t.Callable[[float], None],
+    pace: Pace,
+) -> Result:
     begin, begin_wall = time.monotonic(), time.time()
     result = Result(what, after=what.before, began=begin_wall)
     asked: t.Optional[float] = None
@@ -179,7 +196,14 @@ def _apply(
             # What the end of its host did to a node is no verdict on it.
             exc = judged(error, os.path.dirname(os.path.dirname(what.target.root)), pace)
             process = result.after
-            exc = explained(exc, said, crash, process is not None and process.alive(), what.target, environment_of(process.pid) if process else {})
+            exc = explained(
+                exc,
+                said,
+                crash,
+                process is not None and process.alive(),
+                what.target,
+                environment_of(process.pid) if process else {},
+            )
         result.mask = _mask(manager, what.before, result.after)
         shown = result.mask.error(exc)
         # `error` belongs to BeamError, what was measured goes beside it.
@@ -188,7 +212,11 @@ def _apply(
         raise type(exc)(exc.code, shown.what, shown.why, shown.hint, **details) from None
     if what.target is not None and what.action in ("start", "restart"):
         unasked = health.http is None and health.tcp is None
-        result.notes = [note for note in (alone(result.after), note_of(manager.log(_MOST), result.after, what.target) if unasked else "") if note]
+        result.notes = [
+            note
+            for note in (alone(result.after), note_of(manager.log(_MOST), result.after, what.target) if unasked else "")
+            if note
+        ]
     result.total = time.monotonic() - begin
     result.mask = _mask(manager, what.before, result.after)
     return result
@@ -206,7 +234,9 @@ def preflight(what: Plan, manager: Manager, rehearsal: bool = False) -> None:
 
 def _crash(manager: Manager, before: t.Optional[NodeProcess], after: t.Optional[NodeProcess], since: float) -> str:
     """Why the VM died, in its own words, if it wrote a crash dump meanwhile."""
-    for path in filter(None, [after.crash_dump if after else "", manager.crash_dump(), before.crash_dump if before else ""]):
+    for path in filter(
+        None, [after.crash_dump if after else "", manager.crash_dump(), before.crash_dump if before else ""]
+    ):
         try:
             fresh = os.stat(path).st_mtime >= since - 1
         except OSError:
@@ -231,19 +261,33 @@ def _stop(what: Plan, manager: Manager, result: Result, timeout: float) -> None:
         )
 
 
-def _prove(what: Plan, manager: Manager, health: Health, result: Result, asked: t.Optional[float], sleep: t.Callable[[float], None]) -> None:
+def _prove(
+    what: Plan,
+    manager: Manager,
+    health: Health,
+    result: Result,
+    asked: t.Optional[float],
+    sleep: t.Callable[[float], None],
+) -> None:
     target, process = what.target, result.after
     if target is None or process is None:
         raise AssertionError("a plan of this kind has both")
     if what.action != "none":
         if what.before is not None and process.identity == what.before.identity:
             raise BeamError(
-                "old_process", "The old process still runs", "process %d is the one from before" % process.pid, "Look at what manages it", pid=process.pid
+                "old_process",
+                "The old process still runs",
+                "process %d is the one from before" % process.pid,
+                "Look at what manages it",
+                pid=process.pid,
             )
         reason = _difference(process, target)
         if reason:
             raise BeamError(
-                "wrong_release", "The node was started, and is not what was expected", reason, "Check what overrides the release: RELEASE_* in its environment"
+                "wrong_release",
+                "The node was started, and is not what was expected",
+                reason,
+                "Check what overrides the release: RELEASE_* in its environment",
             )
     # A unit counts its restarts from our start on; without one, from what they were.
     base = what.restarts if what.action == "none" else None

@@ -74,7 +74,12 @@ def manager_of(params: t.Mapping[str, t.Any]) -> Manager:
 def managers_of(params: t.Mapping[str, t.Any]) -> dict[str, Manager]:
     """Of a server with a node for each colour: their managers, and that of the only one there was before it had colours."""
     if params["pointer"] != "current" or params["env_file"]:
-        raise BeamError("colors_ambiguous", "Cannot look at the colours of %s" % params["name"], "pointer or env_file is for one node", "Leave it out")
+        raise BeamError(
+            "colors_ambiguous",
+            "Cannot look at the colours of %s" % params["name"],
+            "pointer or env_file is for one node",
+            "Leave it out",
+        )
     found: dict[str, Manager] = {}
     for pointer in ("current", *params["colors"]):
         unit = instance_of(params["unit"] or params["name"], pointer)
@@ -89,7 +94,12 @@ def health_of(given: t.Optional[t.Mapping[str, t.Any]]) -> Health:
     http, tcp, node = given.get("http"), given.get("tcp"), given.get("node")
     for key, least in (("passes", 1), ("interval", 0.01), ("within", 0.1), ("stable", 0)):
         if given[key] < least:
-            raise BeamError("health_invalid", "Cannot use health.%s %s" % (key, given[key]), "it must be at least %s" % least, "Correct it")
+            raise BeamError(
+                "health_invalid",
+                "Cannot use health.%s %s" % (key, given[key]),
+                "it must be at least %s" % least,
+                "Correct it",
+            )
     check = None
     if http:
         check = HttpCheck(
@@ -115,5 +125,7 @@ def health_of(given: t.Optional[t.Mapping[str, t.Any]]) -> Health:
 
 def _positive(name: str, value: float) -> float:
     if value <= 0:
-        raise BeamError("health_invalid", "Cannot use health.%s %g" % (name, value), "it must be more than 0 seconds", "Correct it")
+        raise BeamError(
+            "health_invalid", "Cannot use health.%s %g" % (name, value), "it must be more than 0 seconds", "Correct it"
+        )
     return value

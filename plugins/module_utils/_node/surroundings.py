@@ -45,7 +45,12 @@ class Surroundings:
                 os.chown(path, self.user.pw_uid, self.group)
         except OSError as exc:
             why = exc.strerror or str(exc)
-            raise BeamError("scratch_denied", "Cannot make a directory in %s" % self.scratch, why, "Give it to the user that runs the node") from None
+            raise BeamError(
+                "scratch_denied",
+                "Cannot make a directory in %s" % self.scratch,
+                why,
+                "Give it to the user that runs the node",
+            ) from None
         return path
 
     def identity(self) -> dict[str, t.Any]:
@@ -54,9 +59,16 @@ class Surroundings:
             return {}
         if os.geteuid() != 0:
             raise BeamError(
-                "user_denied", "Cannot run a command as %s" % self.user.pw_name, "we are another user", "Become root, or %s" % self.user.pw_name
+                "user_denied",
+                "Cannot run a command as %s" % self.user.pw_name,
+                "we are another user",
+                "Become root, or %s" % self.user.pw_name,
             )
-        return {"user": self.user.pw_uid, "group": self.group, "extra_groups": os.getgrouplist(self.user.pw_name, self.group)}
+        return {
+            "user": self.user.pw_uid,
+            "group": self.group,
+            "extra_groups": os.getgrouplist(self.user.pw_name, self.group),
+        }
 
 
 def surroundings_of(manager: Manager, again: bool = True) -> Surroundings:
@@ -68,7 +80,12 @@ def _of_daemon(daemon: Daemon) -> Surroundings:
     given = envfile.load(daemon.env_file, daemon.env_required)
     user = pwd.getpwuid(os.geteuid())
     return Surroundings(
-        {**_login(user), "ERL_CRASH_DUMP": daemon.crash_dump(), **given}, Mask(given), user, user.pw_gid, daemon.run_dir, daemon.run_dir
+        {**_login(user), "ERL_CRASH_DUMP": daemon.crash_dump(), **given},
+        Mask(given),
+        user,
+        user.pw_gid,
+        daemon.run_dir,
+        daemon.run_dir,
     )
 
 
@@ -77,7 +94,12 @@ def _of_systemd(manager: Systemd, again: bool) -> Surroundings:
     what = "Cannot tell the environment of %s" % manager.unit
     if shown.get("LoadState") not in ("loaded", "masked"):
         why = "systemd says it is %s" % shown.get("LoadState")
-        raise BeamError("unit_missing", what, why, "Run the playbook alchemist.beam.setup first, or correct unit (in an inventory beam_unit)")
+        raise BeamError(
+            "unit_missing",
+            what,
+            why,
+            "Run the playbook alchemist.beam.setup first, or correct unit (in an inventory beam_unit)",
+        )
     given: dict[str, str] = {}
     for path, optional in environment_files(shown.get("EnvironmentFiles", "")):
         given.update(envfile.load_of_unit(path, required=not optional))
@@ -91,8 +113,12 @@ def _of_systemd(manager: Systemd, again: bool) -> Surroundings:
     # A dash before it says that it may be missing, and a tilde is the home.
     directory = shown.get("WorkingDirectory", "").lstrip("!-").replace("~", user.pw_dir)
     return Surroundings(
-        {**_login(user), **environment(shown), **given}, Mask(given), user, group,
-        directory if os.path.isdir(directory) else "/", "/run" if os.geteuid() == 0 else tempfile.gettempdir(),
+        {**_login(user), **environment(shown), **given},
+        Mask(given),
+        user,
+        group,
+        directory if os.path.isdir(directory) else "/",
+        "/run" if os.geteuid() == 0 else tempfile.gettempdir(),
     )
 
 

@@ -62,10 +62,14 @@ class Systemctl:
         env = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
         try:
             # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
-            return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+            return subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
+            )
         except FileNotFoundError:
             raise BeamError(
-                "systemd_missing", "Cannot run %s" % argv[0], "it is not installed",
+                "systemd_missing",
+                "Cannot run %s" % argv[0],
+                "it is not installed",
                 "Use manager: daemon (in an inventory beam_manager: daemon) on a host without systemd",
             ) from None
 
@@ -91,7 +95,10 @@ def environment(shown: t.Mapping[str, str]) -> dict[str, str]:
 
 def environment_files(value: str) -> list[tuple[str, bool]]:
     """Paths and whether each may be missing, from `/etc/x/env (ignore_errors=no)` lines."""
-    return [(path, ignore == "yes") for path, ignore in re.findall(r"^(.*) \(ignore_errors=(yes|no)\)$", value, re.MULTILINE)]
+    return [
+        (path, ignore == "yes")
+        for path, ignore in re.findall(r"^(.*) \(ignore_errors=(yes|no)\)$", value, re.MULTILINE)
+    ]
 
 
 class Systemd:
@@ -163,7 +170,9 @@ class Systemd:
             raise BeamError("unit_masked", what, "the unit is masked", "systemctl unmask %s" % self.unit)
         if state == "not-found":
             raise BeamError(
-                "unit_missing", what, "there is no such unit",
+                "unit_missing",
+                what,
+                "there is no such unit",
                 "Run the playbook alchemist.beam.setup first, or correct unit (in an inventory beam_unit)",
             )
         if state != "loaded":
@@ -190,7 +199,12 @@ class Systemd:
         if self._shown.get("NeedDaemonReload") == "yes":
             code, out = self._ctl.run("systemctl", "daemon-reload", timeout=60)
             if code != 0:
-                raise BeamError("unit_invalid", "Cannot start %s" % self.unit, "systemctl daemon-reload failed: %s" % out.strip(), "Correct the unit")
+                raise BeamError(
+                    "unit_invalid",
+                    "Cannot start %s" % self.unit,
+                    "systemctl daemon-reload failed: %s" % out.strip(),
+                    "Correct the unit",
+                )
 
     def _cookie(self, target: Target, env: t.Mapping[str, str]) -> None:
         """Somewhere there must be a cookie. A VM without the file in its home would make one up, and nobody could speak to it."""
@@ -204,7 +218,12 @@ class Systemd:
         elif not env.get("RELEASE_COOKIE") and not target.own_cookie():
             why = "there is no RELEASE_COOKIE in its environment and no releases/COOKIE in %s" % target.root
         if why:
-            raise BeamError("cookie_missing", "Cannot start %s" % self.unit, why, "Apply the role alchemist.beam.service, which sees to it")
+            raise BeamError(
+                "cookie_missing",
+                "Cannot start %s" % self.unit,
+                why,
+                "Apply the role alchemist.beam.service, which sees to it",
+            )
 
     # Acts
 
@@ -217,7 +236,10 @@ class Systemd:
         code, out = self._finish(job, 30)
         if code != 0:
             raise BeamError(
-                "stop_failed", "systemd could not stop %s" % self.unit, out.strip() or "it did not answer in 30 s", "systemctl status %s" % self.unit
+                "stop_failed",
+                "systemd could not stop %s" % self.unit,
+                out.strip() or "it did not answer in 30 s",
+                "systemctl status %s" % self.unit,
             )
         self._cgroup_empty()
         return stopped
@@ -231,7 +253,9 @@ class Systemd:
         verb = "restart" if self._shown.get("ActiveState") == "activating" else "start"
         return self._up(self._ctl.spawn("systemctl", verb, self.unit), begin, timeout)
 
-    def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
+    def restart(
+        self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float
+    ) -> tuple[Stopped, Started]:
         self._reload()
         # One job, so that what depends on the unit comes back with it, and a lost connection leaves no stopped service.
         self._ctl.run("systemctl", "reset-failed", self.unit)
@@ -249,7 +273,11 @@ class Systemd:
         process.signal(signal.SIGKILL)
         if not process.wait(10):
             raise BeamError(
-                "node_unkillable", "Process %d does not end" % process.pid, "not even by SIGKILL", "Look at what the kernel waits for", pid=process.pid
+                "node_unkillable",
+                "Process %d does not end" % process.pid,
+                "not even by SIGKILL",
+                "Look at what the kernel waits for",
+                pid=process.pid,
             )
         return Stopped(time.monotonic() - term.start, "kill", term.start), job
 
@@ -282,12 +310,22 @@ class Systemd:
             }.get(shown.get("Result", ""), "")
             why = why or "it is %s, exit status %s" % (_state(shown), shown.get("ExecMainStatus", "?"))
             raise BeamError(
-                "node_died", "systemd could not start %s" % self.unit, why, "Read the lines of its log", result=shown.get("Result"),
-                systemctl=out.strip()[:300], exit_status=shown.get("ExecMainStatus"),
+                "node_died",
+                "systemd could not start %s" % self.unit,
+                why,
+                "Read the lines of its log",
+                result=shown.get("Result"),
+                systemctl=out.strip()[:300],
+                exit_status=shown.get("ExecMainStatus"),
             )
         process = identify(pid) if pid else None
         if process is None:
-            raise BeamError("node_died", "%s was started, and has ended since" % self.unit, "it is %s" % _state(shown), "Read the lines of its log")
+            raise BeamError(
+                "node_died",
+                "%s was started, and has ended since" % self.unit,
+                "it is %s" % _state(shown),
+                "Read the lines of its log",
+            )
         return Started(process, time.monotonic() - begin)
 
     def _cgroup_empty(self) -> None:
@@ -313,13 +351,21 @@ class Systemd:
     def ended(self) -> str:
         """How the unit ended, if it did not stay up."""
         shown = self.show()
-        return "" if shown.get("ActiveState") == "active" else "it is %s, exit status %s" % (_state(shown), shown.get("ExecMainStatus", "?"))
+        return (
+            ""
+            if shown.get("ActiveState") == "active"
+            else "it is %s, exit status %s" % (_state(shown), shown.get("ExecMainStatus", "?"))
+        )
 
 
 def _sources(shown: t.Mapping[str, str]) -> list[str]:
     """The files that decide what is started."""
     paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
-    paths += [path for pattern, _optional in environment_files(shown.get("EnvironmentFiles", "")) for path in envfile.matching(pattern)]
+    paths += [
+        path
+        for pattern, _optional in environment_files(shown.get("EnvironmentFiles", ""))
+        for path in envfile.matching(pattern)
+    ]
     home = environment(shown).get("HOME")
     return [*filter(None, paths), *([os.path.join(home, envfile.COOKIE_FILE)] if home else [])]
 

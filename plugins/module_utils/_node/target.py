@@ -59,7 +59,11 @@ def current_root(base: str, pointer: str = "current") -> t.Optional[str]:
 
 def rehearse(base: str, name: str, expect_version: str) -> Target:
     """The release that would run, once it is installed and activated: for check mode, where neither has happened."""
-    return Target(check_name(name), os.path.join(os.path.realpath(base), "releases", check_version(expect_version)), expect_version)
+    return Target(
+        check_name(name),
+        os.path.join(os.path.realpath(base), "releases", check_version(expect_version)),
+        expect_version,
+    )
 
 
 def staged(base: str, name: str, version: str) -> Target:
@@ -68,12 +72,16 @@ def staged(base: str, name: str, version: str) -> Target:
     what = "Cannot use %s %s" % (name, version)
     if not os.path.isdir(target.root):
         raise BeamError(
-            "release_not_staged", what, "there is no %s" % target.root,
+            "release_not_staged",
+            what,
+            "there is no %s" % target.root,
             "Stage it first (playbook alchemist.beam.deploy or rollout; the module is release_install)",
         )
     found = _release(name, target.root, what)
     if found.version != version:
-        raise BeamError("release_broken", what, "%s is version %s" % (target.root, found.version), "Install the release again")
+        raise BeamError(
+            "release_broken", what, "%s is version %s" % (target.root, found.version), "Install the release again"
+        )
     return found
 
 
@@ -82,10 +90,17 @@ def _release(name: str, root: str, what: str) -> Target:
         with open(os.path.join(root, "releases", "start_erl.data"), encoding="utf-8") as handle:
             version = check_version(handle.read(1024).split()[1])
     except (OSError, IndexError, ValueError):
-        raise BeamError("release_broken", what, "%s has no usable releases/start_erl.data" % root, "Install the release again") from None
+        raise BeamError(
+            "release_broken", what, "%s has no usable releases/start_erl.data" % root, "Install the release again"
+        ) from None
     target = Target(name, root, version)
     if not os.access(target.launcher, os.X_OK):
-        raise BeamError("release_without_launcher", what, "%s is no executable file" % target.launcher, "Check the name of the release")
+        raise BeamError(
+            "release_without_launcher",
+            what,
+            "%s is no executable file" % target.launcher,
+            "Check the name of the release",
+        )
     return target
 
 
@@ -97,24 +112,32 @@ def resolve(base: str, name: str, expect_version: t.Optional[str] = None, pointe
     if not os.path.islink(link):
         if not os.path.lexists(link):
             raise BeamError(
-                "current_missing", what, "%s does not exist" % link,
+                "current_missing",
+                what,
+                "%s does not exist" % link,
                 "Roll out a release first (playbook alchemist.beam.deploy or rollout; the module is release_install)",
             )
         raise BeamError(
-            "current_not_a_link", what, "%s is no symbolic link" % link,
+            "current_not_a_link",
+            what,
+            "%s is no symbolic link" % link,
             "Move it away, and roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)",
         )
     releases = os.path.join(os.path.realpath(base), "releases")
     root = os.path.realpath(link)
     if os.path.dirname(root) != releases:
         raise BeamError(
-            "current_outside", what, "%s points to %s, which is no directory of %s" % (link, root, releases),
-            "Roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)"
+            "current_outside",
+            what,
+            "%s points to %s, which is no directory of %s" % (link, root, releases),
+            "Roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)",
         )
     if not os.path.isdir(root):
         raise BeamError(
-            "current_dangling", what, "%s points to %s, which is not there" % (link, root),
-            "Roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)"
+            "current_dangling",
+            what,
+            "%s points to %s, which is not there" % (link, root),
+            "Roll out a release (playbook alchemist.beam.deploy or rollout; the module is release_install)",
         )
     target = _release(name, root, what)
     version = target.version
@@ -123,6 +146,7 @@ def resolve(base: str, name: str, expect_version: t.Optional[str] = None, pointe
             "version_on_disk",
             "%s is version %s, not %s" % (link, version, expect_version),
             "what is on disk is not what is expected to run",
-            "Roll out version %s first (playbook alchemist.beam.deploy or rollout; the module is release_install)" % expect_version,
+            "Roll out version %s first (playbook alchemist.beam.deploy or rollout; the module is release_install)"
+            % expect_version,
         )
     return target

@@ -26,7 +26,17 @@ _V6 = re.compile(r"\{\s*(\d+(?:\s*,\s*\d+){7})\s*\}")
 BEFORE, AFTER = ("ERL_AFLAGS", "ELIXIR_ERL_OPTIONS"), ("ERL_FLAGS", "ERL_ZFLAGS")
 VM_ARGS = "vm.args"  # stands for the file that the launcher gives
 # What makes a VM a node. A command that is no node must not have them.
-DISTRIBUTING = ("name", "sname", "setcookie", "erl_epmd_port", "start_epmd", "proto_dist", "heart", "ssl_dist_optfile", "ssl_dist_opt")
+DISTRIBUTING = (
+    "name",
+    "sname",
+    "setcookie",
+    "erl_epmd_port",
+    "start_epmd",
+    "proto_dist",
+    "heart",
+    "ssl_dist_optfile",
+    "ssl_dist_opt",
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,10 @@ def term(text: str) -> str:
         found = ipaddress.ip_address(text.strip())
     except ValueError:
         raise BeamError(
-            "address_invalid", "The distribution can't listen on %s" % text, "it is no IP address", "Give one in service_dist_listen, such as 127.0.0.1 or ::1"
+            "address_invalid",
+            "The distribution can't listen on %s" % text,
+            "it is no IP address",
+            "Give one in service_dist_listen, such as 127.0.0.1 or ::1",
         ) from None
     data = found.packed
     parts = data if found.version == 4 else struct.unpack(">8H", data)
@@ -142,10 +155,17 @@ def line_of(text: str, flag: str) -> int:
 
 def of_node(env: t.Mapping[str, str], vm_args: str, load: Load = lambda path: "") -> list[str]:
     """What `bin/NAME start` gives to the VM, as far as it is about the distribution. env: after env.sh. load: reads another file that vm.args names."""
-    mode, node, cookie = env.get("RELEASE_DISTRIBUTION") or "sname", env.get("RELEASE_NODE") or env.get("RELEASE_NAME", ""), env.get("RELEASE_COOKIE", "")
+    mode, node, cookie = (
+        env.get("RELEASE_DISTRIBUTION") or "sname",
+        env.get("RELEASE_NODE") or env.get("RELEASE_NAME", ""),
+        env.get("RELEASE_COOKIE", ""),
+    )
     launcher = [*(["-setcookie", cookie] if cookie else []), *(["-" + mode, node] if mode in ("name", "sname") else [])]
     first, elixir, *after = (words_of(key, env.get(key, "")) for key in (*BEFORE, *AFTER))
-    return arguments([first, [*elixir, *launcher, "-args_file", VM_ARGS], *after], lambda path: vm_args if path == VM_ARGS else load(path))
+    return arguments(
+        [first, [*elixir, *launcher, "-args_file", VM_ARGS], *after],
+        lambda path: vm_args if path == VM_ARGS else load(path),
+    )
 
 
 def without_distribution(text: str, load: Load = lambda path: "") -> str:

@@ -52,9 +52,18 @@ class Settings:
         if line:
             return "line %d of releases/%s/vm.args (rel/vm.args.eex)" % (line, self.target.version)
         for key in (*vm_flags.BEFORE, *vm_flags.AFTER):
-            if "-" + flag in vm_flags.words_of(key, self.after.get(key, "")) and self.after.get(key) != self.before.get(key):
+            if "-" + flag in vm_flags.words_of(key, self.after.get(key, "")) and self.after.get(key) != self.before.get(
+                key
+            ):
                 return "%s in releases/%s/env.sh (rel/env.sh.eex)" % (key, self.target.version)
-        return next((key for key in (*vm_flags.BEFORE, *vm_flags.AFTER) if "-" + flag in vm_flags.words_of(key, self.after.get(key, ""))), "the release")
+        return next(
+            (
+                key
+                for key in (*vm_flags.BEFORE, *vm_flags.AFTER)
+                if "-" + flag in vm_flags.words_of(key, self.after.get(key, ""))
+            ),
+            "the release",
+        )
 
 
 def check(found: Settings) -> None:
@@ -75,8 +84,15 @@ def _check_whole(found: Settings) -> None:
     words = vm_words.split(found.vm_args)
     flag = vm_words.lacking(words)
     if flag:
-        place = found.origin(flag[1:]) if flag[0] == "-" else "releases/%s/vm.args (rel/vm.args.eex)" % found.target.version
-        raise BeamError("vm_args_incomplete", _what(found), "%s at the end of %s has no value" % (flag, place), "Give it one, or take it out")
+        place = (
+            found.origin(flag[1:]) if flag[0] == "-" else "releases/%s/vm.args (rel/vm.args.eex)" % found.target.version
+        )
+        raise BeamError(
+            "vm_args_incomplete",
+            _what(found),
+            "%s at the end of %s has no value" % (flag, place),
+            "Give it one, or take it out",
+        )
     paths = [after for word, after in zip(words, words[1:]) if word == "-args_file"]
     if found.after.get("RELEASE_VM_ARGS"):
         paths.append(found.after["RELEASE_VM_ARGS"])
@@ -84,9 +100,11 @@ def _check_whole(found: Settings) -> None:
     if missing is not None:
         place = "RELEASE_VM_ARGS" if missing == found.after.get("RELEASE_VM_ARGS") else found.origin("args_file")
         raise BeamError(
-            "vm_args_missing", _what(found), "%s names %s, and there is no such file" % (place, missing),
+            "vm_args_missing",
+            _what(found),
+            "%s names %s, and there is no such file" % (place, missing),
             "Put the file there (beam_files does), or take the line out",
-        )  # fmt: skip
+        )
 
 
 def _check_name(found: Settings) -> None:
@@ -94,9 +112,11 @@ def _check_name(found: Settings) -> None:
     if "$" in name:
         flag = found.flags.mode
         raise BeamError(
-            "vm_name_literal", _what(found), "-%s %s in %s is taken as it stands: nothing puts a value there" % (flag, name, found.origin(flag)),
+            "vm_name_literal",
+            _what(found),
+            "-%s %s in %s is taken as it stands: nothing puts a value there" % (flag, name, found.origin(flag)),
             "Take the line out: the service names the node (service_node), and RELEASE_NODE in env.sh is heard",
-        )  # fmt: skip
+        )
 
 
 def _check_family(found: Settings) -> None:
@@ -105,22 +125,29 @@ def _check_family(found: Settings) -> None:
     host = flags.node.partition("@")[2]
     if ":" in host and not six and interface not in _LOOPBACK:
         raise BeamError(
-            "dist_family", _what(found), "the node is called %s, which is an address of IPv6, and it speaks IPv4: no other node would find it" % flags.node,
+            "dist_family",
+            _what(found),
+            "the node is called %s, which is an address of IPv6, and it speaks IPv4: no other node would find it"
+            % flags.node,
             'Put -proto_dist inet6_tcp into rel/vm.args.eex, and give service_dist_listen: "::", %s' % SETUP,
-        )  # fmt: skip
+        )
     if not interface or six == (":" in interface):
         return
     if six:
         wanted = "::1" if interface in _LOOPBACK else "::"
         raise BeamError(
-            "dist_family", _what(found), "%s says -proto_dist %s, and the service listens on %s, which is IPv4" % (
-                found.origin("proto_dist"), flags.protocol, interface),
+            "dist_family",
+            _what(found),
+            "%s says -proto_dist %s, and the service listens on %s, which is IPv4"
+            % (found.origin("proto_dist"), flags.protocol, interface),
             'Give service_dist_listen: "%s", or take the flag out, %s' % (wanted, SETUP),
-        )  # fmt: skip
+        )
     raise BeamError(
-        "dist_family", _what(found), "the service listens on %s, which is IPv6, and the node speaks IPv4" % interface,
-        'Put -proto_dist inet6_tcp into rel/vm.args.eex, or give service_dist_listen an address of IPv4, %s' % SETUP,
-    )  # fmt: skip
+        "dist_family",
+        _what(found),
+        "the service listens on %s, which is IPv6, and the node speaks IPv4" % interface,
+        "Put -proto_dist inet6_tcp into rel/vm.args.eex, or give service_dist_listen an address of IPv4, %s" % SETUP,
+    )
 
 
 def _check_port(found: Settings) -> None:
@@ -129,32 +156,44 @@ def _check_port(found: Settings) -> None:
     if flags.times("erl_epmd_port") > 1 and flags.interface not in _LOOPBACK:
         given = next((values[0] for values in flags.groups["erl_epmd_port"] if values), "?")
         raise BeamError(
-            "dist_port_twice", _what(found),
-            "-erl_epmd_port %s in %s is given beside the one of the service; of two the VM takes none, and the nodes of a cluster would not find each other" % (
-                given, found.origin("erl_epmd_port")),
+            "dist_port_twice",
+            _what(found),
+            "-erl_epmd_port %s in %s is given beside the one of the service; of two the VM takes none, and the nodes of a cluster would not find each other"
+            % (given, found.origin("erl_epmd_port")),
             "Take the line out, and give service_dist_port: %s, %s" % (given, SETUP),
-        )  # fmt: skip
+        )
 
 
 def _check_cookie(found: Settings) -> None:
     own = found.after.get("RELEASE_COOKIE", "")
-    if found.cookie and own != found.before.get("RELEASE_COOKIE", "") and own != found.cookie and found.flags.times("setcookie") > 1:
+    if (
+        found.cookie
+        and own != found.before.get("RELEASE_COOKIE", "")
+        and own != found.cookie
+        and found.flags.times("setcookie") > 1
+    ):
         raise BeamError(
-            "vm_cookie_ignored", _what(found),
-            "releases/%s/env.sh sets a RELEASE_COOKIE that is not the one of the service, which would count" % found.target.version,
+            "vm_cookie_ignored",
+            _what(found),
+            "releases/%s/env.sh sets a RELEASE_COOKIE that is not the one of the service, which would count"
+            % found.target.version,
             "Take it out of rel/env.sh.eex, and give that cookie as beam_cookie, from a vault, %s" % SETUP,
-        )  # fmt: skip
+        )
 
 
-def check_port_free(target: Target, port: t.Optional[int], own: t.Collection[int], listening: t.Iterable[sockets.Listener]) -> None:
+def check_port_free(
+    target: Target, port: t.Optional[int], own: t.Collection[int], listening: t.Iterable[sockets.Listener]
+) -> None:
     """own: the ports that our node, which is going to be stopped, listens on."""
     taken = next((one for one in listening if one.port == port and port not in own), None)
     if port is not None and taken is not None:
         raise BeamError(
-            "dist_port_taken", "%s %s would not start" % (target.name, target.version),
-            "its distribution is to listen on port %d, and something else on this host does (on %s)" % (port, taken.address),
+            "dist_port_taken",
+            "%s %s would not start" % (target.name, target.version),
+            "its distribution is to listen on port %d, and something else on this host does (on %s)"
+            % (port, taken.address),
             "Give this application a port of its own: service_dist_port, %s. `ss -ltnp` tells who has it" % SETUP,
-        )  # fmt: skip
+        )
 
 
 def read_text(path: str) -> str:
@@ -166,27 +205,40 @@ def read_text(path: str) -> str:
 
 
 # As the launcher has it: what it knows before env.sh, and what it exports afterwards whatever env.sh did.
-_SCRIPT = 'set -e; SELF=$1 REL_VSN_DIR=$2; set -- start; . "$REL_VSN_DIR/env.sh" >&2; export %s; exec env -0' % " ".join(
-    ("RELEASE_COOKIE", "RELEASE_NODE", "RELEASE_DISTRIBUTION", "RELEASE_VM_ARGS")
+_SCRIPT = (
+    'set -e; SELF=$1 REL_VSN_DIR=$2; set -- start; . "$REL_VSN_DIR/env.sh" >&2; export %s; exec env -0'
+    % " ".join(("RELEASE_COOKIE", "RELEASE_NODE", "RELEASE_DISTRIBUTION", "RELEASE_VM_ARGS"))
 )
 
 
-def after_script(target: Target, env: t.Mapping[str, str], cwd: str, identity: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
+def after_script(
+    target: Target, env: t.Mapping[str, str], cwd: str, identity: t.Mapping[str, t.Any]
+) -> t.Mapping[str, str]:
     """The environment that env.sh leaves, run by the user of the node with what the launcher tells it."""
     if not os.path.isfile(target.env_script):
         return env
     told = {
-        "RELEASE_ROOT": target.root, "RELEASE_NAME": target.name, "RELEASE_VSN": target.version, "RELEASE_COMMAND": "start",
-        "RELEASE_PROG": os.path.basename(target.launcher), "RELEASE_BOOT_SCRIPT": "start",
-    }  # fmt: skip
+        "RELEASE_ROOT": target.root,
+        "RELEASE_NAME": target.name,
+        "RELEASE_VSN": target.version,
+        "RELEASE_COMMAND": "start",
+        "RELEASE_PROG": os.path.basename(target.launcher),
+        "RELEASE_BOOT_SCRIPT": "start",
+    }
     command = ["/bin/sh", "-c", _SCRIPT, "sh", target.launcher, os.path.dirname(target.env_script)]
     directory = cwd if os.path.isdir(cwd) else "/"
     try:
         # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
         shell = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**env, **told}, cwd=directory, start_new_session=True,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**env, **told},
+            cwd=directory,
+            start_new_session=True,
             **identity,
-        )  # fmt: skip
+        )
     except OSError:
         return env
     try:
@@ -200,9 +252,10 @@ def after_script(target: Target, env: t.Mapping[str, str], cwd: str, identity: t
     if shell.returncode != 0:
         said = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
         raise BeamError(
-            "vm_env_script", "%s %s would not start" % (target.name, target.version),
+            "vm_env_script",
+            "%s %s would not start" % (target.name, target.version),
             "its env.sh ends with status %d%s" % (shell.returncode, ": %s" % said[-1][:300] if said else ""),
             "Correct rel/env.sh.eex, or what it needs on this host",
-        )  # fmt: skip
+        )
     words = out.decode("utf-8", "surrogateescape").split("\0")
     return dict(word.partition("=")[::2] for word in words if "=" in word)

@@ -87,7 +87,14 @@ def of_vm(words: t.Sequence[str]) -> list[str]:
             at += _TAKES[word]
         elif word.startswith("+"):
             after = words[at + 1 : at + 2]
-            at += 1 if after and after != ["--"] and not _ALONE.fullmatch(word) and (word != "+c" or after[0] in ("true", "false")) else 0
+            at += (
+                1
+                if after
+                and after != ["--"]
+                and not _ALONE.fullmatch(word)
+                and (word != "+c" or after[0] in ("true", "false"))
+                else 0
+            )
         else:
             kept.append(word)
         at += 1

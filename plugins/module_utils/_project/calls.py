@@ -20,7 +20,20 @@ from .values import ENVIRONMENT, NOTHING, UNKNOWN, Atom, Function, Open, Raised,
 if t.TYPE_CHECKING:
     from .interpreter import Interpreter
 
-_ENDS = frozenset(("raise", "reraise", "throw", "exit", "Mix.raise", "System.halt", "System.stop", ":erlang.halt", "Kernel.raise", "Kernel.exit"))
+_ENDS = frozenset(
+    (
+        "raise",
+        "reraise",
+        "throw",
+        "exit",
+        "Mix.raise",
+        "System.halt",
+        "System.stop",
+        ":erlang.halt",
+        "Kernel.raise",
+        "Kernel.exit",
+    )
+)
 
 
 def call(run: Interpreter, node: Node, scope: Scope, first: t.Sequence[t.Any] = ()) -> t.Any:
@@ -32,7 +45,11 @@ def call(run: Interpreter, node: Node, scope: Scope, first: t.Sequence[t.Any] = 
             return run.apply(target, [*first, *_values(run, node, scope)], node.line)
         plain = unset(target)
         if not isinstance(plain, Atom):
-            return opened(fetch(run, target, Atom(name), None, node.line), names_of(target)) if not node.args else Open(names_of(target))
+            return (
+                opened(fetch(run, target, Atom(name), None, node.line), names_of(target))
+                if not node.args
+                else Open(names_of(target))
+            )
         return function(run, plain, name, [*first, *_values(run, node, scope)], scope, node.line)
     special = _SPECIAL.get(name)
     if special is not None and not (name == "config" and scope.module and scope.module.functions.get("config")):
@@ -106,13 +123,21 @@ def _if(run: Interpreter, node: Node, scope: Scope, first: list[t.Any]) -> t.Any
     empty = Node("atom", "nil", (), node.line)
     yes, no = body_of(node) or empty, body_of(node, "else") or empty
     names = names_of(condition)
-    text = " or ".join(sorted(names)) + " is set" if names and unset(condition) in (None, False) and len(names) < 4 else run.source(node.line)
+    text = (
+        " or ".join(sorted(names)) + " is set"
+        if names and unset(condition) in (None, False) and len(names) < 4
+        else run.source(node.line)
+    )
     if names and unset(condition) is False or len(names) > 3:
         text = run.source(node.line)
     if node.value == "unless":
         yes, no = no, yes
     return choices.choose(
-        run, condition, (text, lambda: run.value(yes, scope.copy())), ("not (%s)" % text, lambda: run.value(no, scope.copy())), node.line,
+        run,
+        condition,
+        (text, lambda: run.value(yes, scope.copy())),
+        ("not (%s)" % text, lambda: run.value(no, scope.copy())),
+        node.line,
     )
 
 
@@ -136,7 +161,13 @@ def _cond_from(run: Interpreter, clauses: t.Sequence[tuple[t.Sequence[Node], t.A
     text = run.source(patterns[0].line) if patterns else ""
     if truth(condition) and not names_of(condition):
         return run.value(body, scope.copy())
-    return choices.choose(run, condition, (text, lambda: run.value(body, scope.copy())), ("not (%s)" % text, lambda: _cond_from(run, rest, scope)), body.line)
+    return choices.choose(
+        run,
+        condition,
+        (text, lambda: run.value(body, scope.copy())),
+        ("not (%s)" % text, lambda: _cond_from(run, rest, scope)),
+        body.line,
+    )
 
 
 def _with(run: Interpreter, node: Node, scope: Scope, _first: list[t.Any]) -> t.Any:
@@ -155,8 +186,15 @@ def _with(run: Interpreter, node: Node, scope: Scope, _first: list[t.Any]) -> t.
             run.value(one, inner)
     yes = (run.source(node.line), lambda: run.value(body, inner) if body is not None else None)
     clauses = choices.clauses_of(other) if other is not None else []
-    no = ("not " + run.source(node.line), lambda: choices.select(run, [Open(names)], clauses, scope, node.line, run.source(node.line)) if clauses else None)
-    return choices.fork(run, names, yes if certain else None, [no] if certain and names else [yes, no] if not certain else [], node.line)
+    no = (
+        "not " + run.source(node.line),
+        lambda: (
+            choices.select(run, [Open(names)], clauses, scope, node.line, run.source(node.line)) if clauses else None
+        ),
+    )
+    return choices.fork(
+        run, names, yes if certain else None, [no] if certain and names else [yes, no] if not certain else [], node.line
+    )
 
 
 def _for(run: Interpreter, node: Node, scope: Scope, _first: list[t.Any]) -> t.Any:
@@ -174,7 +212,11 @@ def _for(run: Interpreter, node: Node, scope: Scope, _first: list[t.Any]) -> t.A
             choices.match(run, one.args[0], UNKNOWN, inner, inner.values)
         if fits is not False:
             found.append(run.value(body, inner))
-    return found if isinstance(values, list) and len(generators) == 1 and body_of(node, "into") is None else Open(names_of(found))
+    return (
+        found
+        if isinstance(values, list) and len(generators) == 1 and body_of(node, "into") is None
+        else Open(names_of(found))
+    )
 
 
 def _try(run: Interpreter, node: Node, scope: Scope, _first: list[t.Any]) -> t.Any:
@@ -195,7 +237,9 @@ def _config(run: Interpreter, node: Node, scope: Scope, first: list[t.Any]) -> t
         key = unset(values[1]) if len(values) == 3 else ""
         if key == "" or isinstance(key, Atom):
             name = key.name if isinstance(key, Atom) else ""
-            run.found.configured.append(Configured(app.name, name, values[-1], run.file, node.line, tuple(run.conditions)))
+            run.found.configured.append(
+                Configured(app.name, name, values[-1], run.file, node.line, tuple(run.conditions))
+            )
     return None
 
 
@@ -216,7 +260,21 @@ def _import_config(run: Interpreter, node: Node, scope: Scope, _first: list[t.An
 
 
 _SPECIAL: dict[str, t.Callable[..., t.Any]] = {
-    "if": _if, "unless": _if, "case": _case, "cond": _cond, "with": _with, "for": _for, "try": _try, "config": _config,
-    "import": _define, "alias": _define, "def": _define, "defp": _define, "defmodule": _define, "require": _none, "use": _none, "defmacro": _none,
+    "if": _if,
+    "unless": _if,
+    "case": _case,
+    "cond": _cond,
+    "with": _with,
+    "for": _for,
+    "try": _try,
+    "config": _config,
+    "import": _define,
+    "alias": _define,
+    "def": _define,
+    "defp": _define,
+    "defmodule": _define,
+    "require": _none,
+    "use": _none,
+    "defmacro": _none,
     "import_config": _import_config,
-}  # fmt: skip
+}

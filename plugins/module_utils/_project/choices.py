@@ -37,7 +37,7 @@ def match(run: Interpreter, pattern: Node, value: t.Any, scope: Scope, bound: di
     if kind == "op" and pattern.value == "<>" and pattern.args[0].kind == "text":
         head = str(pattern.args[0].value)
         fits = isinstance(plain, str) and plain.startswith(head)
-        rest = plain[len(head):] if fits else NOTHING
+        rest = plain[len(head) :] if fits else NOTHING
         match(run, pattern.args[1], opened(Open() if rest is NOTHING else rest, names), scope, bound)
         return None if plain is NOTHING else fits
     if kind in ("tuple", "list") or (kind == "op" and pattern.value == "|"):
@@ -71,7 +71,7 @@ def _match_items(run: Interpreter, pattern: Node, value: t.Any, scope: Scope, bo
     for one, item in zip(patterns, plain):
         result = _both(result, match(run, one, opened(item, names), scope, bound))
     if open_end and last is not None:
-        result = _both(result, match(run, last.args[1], opened(list(plain[len(patterns):]), names), scope, bound))
+        result = _both(result, match(run, last.args[1], opened(list(plain[len(patterns) :]), names), scope, bound))
     return result
 
 
@@ -107,17 +107,37 @@ def choose(run: Interpreter, condition: t.Any, yes: Branch, no: Branch, line: in
     if fits is None:
         return fork(run, names, None, [yes, no], line)
     main, other = (yes, no) if fits else (no, yes)
-    return fork(run, names, main, [other] if names else [], line, isinstance(condition, Open) and condition.either, unset(condition) is None)
+    return fork(
+        run,
+        names,
+        main,
+        [other] if names else [],
+        line,
+        isinstance(condition, Open) and condition.either,
+        unset(condition) is None,
+    )
 
 
 def _noted(run: Interpreter, names: frozenset[str], value: t.Any, found: t.Sequence[t.Any], line: int) -> None:
     """`if x, do: x, else: 5` gives a default, `if x, do: 7, else: 5` none."""
-    if len(names) == 1 and as_text(unset(value)) and not isinstance(unset(value), bool) and any(names <= names_of(one) for one in found):
+    if (
+        len(names) == 1
+        and as_text(unset(value))
+        and not isinstance(unset(value), bool)
+        and any(names <= names_of(one) for one in found)
+    ):
         run.note(next(iter(names)), "default", line, unset(value))
 
 
-def fork(run: Interpreter, names: frozenset[str], main: Branch | None, others: t.Sequence[Branch], line: int, either: bool = False,
-         raw: bool = False) -> t.Any:  # fmt: skip
+def fork(
+    run: Interpreter,
+    names: frozenset[str],
+    main: Branch | None,
+    others: t.Sequence[Branch],
+    line: int,
+    either: bool = False,
+    raw: bool = False,
+) -> t.Any:
     """main is where it goes as long as no variable is set; None where that is not known."""
     if main is None:
         found = [value for value in (aside(run, names, branch) for branch in others) if value is not Raised]
@@ -155,12 +175,24 @@ def aside(run: Interpreter, names: frozenset[str], branch: Branch) -> t.Any:
             return Raised
 
 
-def select(run: Interpreter, subjects: t.Sequence[t.Any], clauses: t.Sequence[tuple[t.Sequence[Node], Node | None, Node]], scope: Scope, line: int,
-           said: str) -> t.Any:  # fmt: skip
+def select(
+    run: Interpreter,
+    subjects: t.Sequence[t.Any],
+    clauses: t.Sequence[tuple[t.Sequence[Node], Node | None, Node]],
+    scope: Scope,
+    line: int,
+    said: str,
+) -> t.Any:
     """The first clause that fits, of `case`, `fn`, a function. As (patterns, guard, body)."""
     # What no pattern and no guard looks at decides nothing.
-    looked = [one for index, one in enumerate(subjects) if any(
-        guard is not None or index >= len(patterns) or patterns[index].kind != "name" for patterns, guard, _body in clauses)]  # fmt: skip
+    looked = [
+        one
+        for index, one in enumerate(subjects)
+        if any(
+            guard is not None or index >= len(patterns) or patterns[index].kind != "name"
+            for patterns, guard, _body in clauses
+        )
+    ]
     names = frozenset().union(*(names_of(one) for one in looked)) if looked else frozenset()
     main: Branch | None = None
     others: list[Branch] = []
@@ -180,7 +212,12 @@ def select(run: Interpreter, subjects: t.Sequence[t.Any], clauses: t.Sequence[tu
             if not names:
                 break
         elif names or fits is not False:
-            others.append((_words(names, patterns) or said, _doing(run, body, scope.copy(**{name: _set(value) for name, value in bound.items()}))))
+            others.append(
+                (
+                    _words(names, patterns) or said,
+                    _doing(run, body, scope.copy(**{name: _set(value) for name, value in bound.items()})),
+                )
+            )
             if fits and not names:
                 break
     if main is None and certain and clauses and names:
@@ -194,7 +231,12 @@ def _doing(run: Interpreter, body: Node, scope: Scope) -> t.Callable[[], t.Any]:
 
 def _words(names: frozenset[str], patterns: t.Sequence[Node]) -> str:
     """DATABASE_SSL is "true"."""
-    simple = len(names) == 1 and len(patterns) == 1 and patterns[0].kind in ("text", "number", "atom") and patterns[0].value is not None
+    simple = (
+        len(names) == 1
+        and len(patterns) == 1
+        and patterns[0].kind in ("text", "number", "atom")
+        and patterns[0].value is not None
+    )
     return "%s is %s" % (next(iter(names)), patterns[0].value or '""') if simple else ""
 
 

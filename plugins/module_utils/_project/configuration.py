@@ -46,7 +46,12 @@ class Configuration:
 
     def keys(self, app: str) -> list[str]:
         named = [one.key for one in self.configured if one.app == app and one.key]
-        inner = [item[0].name for one in self.configured if one.app == app and not one.key and is_keywords(unset(one.value)) for item in unset(one.value)]
+        inner = [
+            item[0].name
+            for one in self.configured
+            if one.app == app and not one.key and is_keywords(unset(one.value))
+            for item in unset(one.value)
+        ]
         return list(dict.fromkeys(named + inner))
 
     def apps(self) -> list[str]:
@@ -70,7 +75,10 @@ class _Reading:
                 tree = parse(self.files.read(file))
             except Unreadable as exc:
                 self.unreadable[file] = exc
-                self.run.found.say("%s can't be read: %s, in line %d; its variables are not in the inventory" % (file, exc.why, exc.line))
+                self.run.found.say(
+                    "%s can't be read: %s, in line %d; its variables are not in the inventory"
+                    % (file, exc.why, exc.line)
+                )
             if tree is not None:
                 self.run.run(tree, file, self.module)
         return self.run.found
@@ -78,15 +86,19 @@ class _Reading:
     def on_import(self, path: str, line: int) -> None:
         here = posixpath.dirname(self.run.file)
         if path.startswith(REPOSITORY):
-            path, here = path[len(REPOSITORY):].lstrip("/"), ""
-        found = next((one for one in (joined(here, path), joined(posixpath.dirname(here), path)) if one in self.files), None)
+            path, here = path[len(REPOSITORY) :].lstrip("/"), ""
+        found = next(
+            (one for one in (joined(here, path), joined(posixpath.dirname(here), path)) if one in self.files), None
+        )
         if found is not None:
             self.read(found)
         else:
             self.run.found.say("%s:%d reads %s, which is not in the repository" % (self.run.file, line, path))
 
 
-def read_configuration(files: Files, project: MixProject, library: Library, mix_env: str, options: t.Any = None) -> Configuration:
+def read_configuration(
+    files: Files, project: MixProject, library: Library, mix_env: str, options: t.Any = None
+) -> Configuration:
     """options: of the release, which may name another runtime.exs."""
     build = _Reading(files, library, mix_env)
     if project.config_path in files:
@@ -103,9 +115,16 @@ def read_configuration(files: Files, project: MixProject, library: Library, mix_
         runtime.read(file)
     notes = [*build.run.found.unfollowed, *runtime.run.found.unfollowed]
     providers = unset(get(options, "config_providers")) if options is not None else None
-    named = [one[0].name for one in providers if isinstance(one, tuple) and one and isinstance(one[0], Atom)] if isinstance(providers, list) else []
+    named = (
+        [one[0].name for one in providers if isinstance(one, tuple) and one and isinstance(one[0], Atom)]
+        if isinstance(providers, list)
+        else []
+    )
     notes += ["the release asks %s for its configuration at boot, which is not read" % name for name in named]
     return Configuration(
-        file, tuple(settings(build.run.found.reads)), tuple(settings(runtime.run.found.reads)),
-        (*build.run.found.configured, *runtime.run.found.configured), tuple(dict.fromkeys(notes)),
+        file,
+        tuple(settings(build.run.found.reads)),
+        tuple(settings(runtime.run.found.reads)),
+        (*build.run.found.configured, *runtime.run.found.configured),
+        tuple(dict.fromkeys(notes)),
     )

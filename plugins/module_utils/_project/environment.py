@@ -31,9 +31,19 @@ def guess(run: Interpreter, full: str, args: t.Sequence[t.Any], line: int) -> No
             run.guess(plain, line)
             _told(run, full, "whether its variables are required is not known (%s:%d and elsewhere)" % (run.file, line))
             return
-    if args and isinstance(args[0], Atom) and "env" in full.lower() and re.fullmatch(r"(?!(?:prod|dev|test)$)[a-z][a-z0-9_]+", args[0].name):
+    if (
+        args
+        and isinstance(args[0], Atom)
+        and "env" in full.lower()
+        and re.fullmatch(r"(?!(?:prod|dev|test)$)[a-z][a-z0-9_]+", args[0].name)
+    ):
         run.guess(args[0].name.upper(), line)
-        _told(run, full, "its variables are named by guess, :%s as %s (%s:%d and elsewhere)" % (args[0].name, args[0].name.upper(), run.file, line))
+        _told(
+            run,
+            full,
+            "its variables are named by guess, :%s as %s (%s:%d and elsewhere)"
+            % (args[0].name, args[0].name.upper(), run.file, line),
+        )
 
 
 def _told(run: Interpreter, full: str, what: str) -> None:
@@ -101,26 +111,47 @@ def read_file(run: Interpreter, args: t.Sequence[t.Any], line: int) -> t.Any:
 def _application(run: Interpreter, args: list[t.Any], _line: int) -> t.Any:
     """What was configured when the release was built."""
     app, key = (unset(args[0]), unset(args[1])) if len(args) > 1 else (None, None)
-    found = run.on_config(app.name, key.name) if run.on_config is not None and isinstance(app, Atom) and isinstance(key, Atom) else None
+    found = (
+        run.on_config(app.name, key.name)
+        if run.on_config is not None and isinstance(app, Atom) and isinstance(key, Atom)
+        else None
+    )
     return UNKNOWN if unset(found) in (None, NOTHING) else unset(found)
 
 
 READERS: dict[str, t.Callable[..., t.Any]] = {
-    "System.get_env": _get_env, "System.fetch_env!": _fetch_env_must, "System.fetch_env": fetch_env, ":os.getenv": _get_env,
-    "env!": _dotenvy, "Dotenvy.env!": _dotenvy, "System.put_env": lambda run, args, line: None, "System.version": lambda run, args, line: UNKNOWN,
-    "config_env": lambda run, args, line: Atom(run.mix_env), "Mix.env": lambda run, args, line: Atom(run.mix_env),
-    "Application.compile_env": _application, "Application.compile_env!": _application, "Application.get_env": _application,
-    "Application.fetch_env!": _application, "Code.require_file": read_file, "Code.eval_file": read_file,
-    "Code.compile_file": read_file, "Config.Reader.read!": read_file,
-    "config_target": lambda run, args, line: Atom("host"), "Mix.target": lambda run, args, line: Atom("host"),
-}  # fmt: skip
+    "System.get_env": _get_env,
+    "System.fetch_env!": _fetch_env_must,
+    "System.fetch_env": fetch_env,
+    ":os.getenv": _get_env,
+    "env!": _dotenvy,
+    "Dotenvy.env!": _dotenvy,
+    "System.put_env": lambda run, args, line: None,
+    "System.version": lambda run, args, line: UNKNOWN,
+    "config_env": lambda run, args, line: Atom(run.mix_env),
+    "Mix.env": lambda run, args, line: Atom(run.mix_env),
+    "Application.compile_env": _application,
+    "Application.compile_env!": _application,
+    "Application.get_env": _application,
+    "Application.fetch_env!": _application,
+    "Code.require_file": read_file,
+    "Code.eval_file": read_file,
+    "Code.compile_file": read_file,
+    "Config.Reader.read!": read_file,
+    "config_target": lambda run, args, line: Atom("host"),
+    "Mix.target": lambda run, args, line: Atom("host"),
+}
 
 
 def fetch(run: Interpreter, value: t.Any, key: t.Any, default: t.Any, line: int) -> t.Any:
     """Of a keyword list or map; of the whole environment, a variable. default is NOTHING where there has to be one."""
     plain, wanted = unset(value), unset(key)
     if plain == ENVIRONMENT:
-        return _fetch_env_must(run, [key], line) if default is NOTHING else _get_env(run, [key, *([] if default is None else [default])], line)
+        return (
+            _fetch_env_must(run, [key], line)
+            if default is NOTHING
+            else _get_env(run, [key, *([] if default is None else [default])], line)
+        )
     if plain is None:
         return opened(None, names_of(value))
     try:
@@ -129,7 +160,9 @@ def fetch(run: Interpreter, value: t.Any, key: t.Any, default: t.Any, line: int)
         return Open(names_of(value))
     if there:
         return opened(found, value.names if isinstance(value, Open) else frozenset())
-    return opened(UNKNOWN if default is NOTHING else default, names_of(value) if isinstance(value, Open) else frozenset())
+    return opened(
+        UNKNOWN if default is NOTHING else default, names_of(value) if isinstance(value, Open) else frozenset()
+    )
 
 
 def system_tuple(run: Interpreter, items: t.Sequence[t.Any], line: int) -> None:
@@ -138,7 +171,9 @@ def system_tuple(run: Interpreter, items: t.Sequence[t.Any], line: int) -> None:
     if rest and isinstance(rest[0], Atom):
         rest.pop(0)
     if rest and isinstance(rest[0], str) and _VARIABLE.fullmatch(rest[0]):
-        run.note(rest[0], "default" if len(rest) > 1 else "required", line, unset(rest[1]) if len(rest) > 1 else NOTHING)
+        run.note(
+            rest[0], "default" if len(rest) > 1 else "required", line, unset(rest[1]) if len(rest) > 1 else NOTHING
+        )
 
 
 def vapor(run: Interpreter, found: t.Mapping[t.Any, t.Any], line: int) -> None:

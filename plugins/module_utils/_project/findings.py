@@ -92,8 +92,14 @@ def _setting(name: str, found: list[Read]) -> Setting:
     defaults = sorted((read for read in found if said(read.default) is not None), key=lambda read: len(read.when))
     default = said(defaults[0].default) or "" if defaults else ""
     if always:
-        return Setting(name, REQUIRED, always[0].file, always[0].line, others=tuple(sorted(always[0].others - {name})),
-                       unless=tuple(sorted(always[0].unless - {name})))  # fmt: skip
+        return Setting(
+            name,
+            REQUIRED,
+            always[0].file,
+            always[0].line,
+            others=tuple(sorted(always[0].others - {name})),
+            unless=tuple(sorted(always[0].unless - {name})),
+        )
     if required and not any(not read.when for read in defaults):
         when = " and ".join(dict.fromkeys(condition.text for condition in required[0].when))
         return Setting(name, OPTIONAL, required[0].file, required[0].line, default, when)

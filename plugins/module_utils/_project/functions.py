@@ -27,7 +27,9 @@ _NO_NIL = frozenset(
 )
 
 # Only what they are given first has to be known.
-_CONTAINERS = frozenset(("put_elem", "Map.put", "Keyword.put", "Map.merge", "Keyword.merge", "Map.put_new", "Keyword.put_new", "List.wrap"))
+_CONTAINERS = frozenset(
+    ("put_elem", "Map.put", "Keyword.put", "Map.merge", "Keyword.merge", "Map.put_new", "Keyword.put_new", "List.wrap")
+)
 
 
 def _integer(text: t.Any, base: int = 10) -> int:
@@ -63,46 +65,99 @@ def _word(text: str) -> t.Any:
 def _parse(text: str, kind: t.Callable[[str], t.Any]) -> t.Any:
     """The number that it begins with, and the rest."""
     found = re.match(r"[+-]?\d+" + (r"(?:\.\d+(?:[eE][+-]?\d+)?)?" if kind is float else ""), text)
-    return (kind(found.group()), text[found.end():]) if found else Atom("error")
+    return (kind(found.group()), text[found.end() :]) if found else Atom("error")
 
 
 PLAIN: dict[str, t.Callable[..., t.Any]] = {
-    "String.to_integer": _integer, "String.to_float": float, "String.to_atom": _word, "String.to_existing_atom": _word,
-    "String.split": _split, "String.trim": lambda text, *more: text.strip(*more), "String.downcase": lambda text, *_m: text.lower(),
-    "String.upcase": lambda text, *_m: text.upper(), "String.to_charlist": Charlist, "String.replace": lambda text, old, new, *_o: text.replace(old, new),
+    "String.to_integer": _integer,
+    "String.to_float": float,
+    "String.to_atom": _word,
+    "String.to_existing_atom": _word,
+    "String.split": _split,
+    "String.trim": lambda text, *more: text.strip(*more),
+    "String.downcase": lambda text, *_m: text.lower(),
+    "String.upcase": lambda text, *_m: text.upper(),
+    "String.to_charlist": Charlist,
+    "String.replace": lambda text, old, new, *_o: text.replace(old, new),
     "String.starts_with?": lambda text, start: text.startswith(tuple(start) if isinstance(start, list) else start),
     "String.ends_with?": lambda text, end: text.endswith(tuple(end) if isinstance(end, list) else end),
     "String.contains?": lambda text, part: any(one in text for one in (part if isinstance(part, list) else [part])),
-    "String.length": len, "String.capitalize": lambda text, *_m: text.capitalize(), "Integer.parse": lambda text, *_m: _parse(text, int),
-    "Float.parse": lambda text: _parse(text, float), "Integer.to_string": lambda number, *_m: str(number), "Atom.to_string": _text,
-    "Atom.to_charlist": _text, "to_string": _text, "to_charlist": _text, "is_nil": lambda one: one is None,
+    "String.length": len,
+    "String.capitalize": lambda text, *_m: text.capitalize(),
+    "Integer.parse": lambda text, *_m: _parse(text, int),
+    "Float.parse": lambda text: _parse(text, float),
+    "Integer.to_string": lambda number, *_m: str(number),
+    "Atom.to_string": _text,
+    "Atom.to_charlist": _text,
+    "to_string": _text,
+    "to_charlist": _text,
+    "is_nil": lambda one: one is None,
     "is_binary": lambda one: isinstance(one, str) and not isinstance(one, Charlist),
-    "is_atom": lambda one: one is None or isinstance(one, (Atom, bool)), "is_boolean": lambda one: isinstance(one, bool),
-    "is_integer": lambda one: isinstance(one, int) and not isinstance(one, bool), "is_list": lambda one: isinstance(one, (list, Charlist)),
-    "is_map": lambda one: isinstance(one, dict), "is_function": lambda _one, *_n: False, "is_number": lambda one: isinstance(one, (int, float)),
-    "is_tuple": lambda one: isinstance(one, tuple), "is_float": lambda one: isinstance(one, float), "byte_size": len, "length": len, "hd": lambda one: one[0],
-    "tl": lambda one: one[1:], "elem": lambda one, index: one[index], "max": max, "min": min, "div": lambda one, two: int(one / two),
-    "rem": math.fmod, "trunc": int, "round": round, "abs": abs, "put_elem": lambda one, at, new: (*one[:at], new, *one[at + 1:]),
-    "List.wrap": lambda one: [] if one is None else one if isinstance(one, list) else [one], "List.flatten": lambda one: _flat(one, 9),
-
-    "List.first": lambda one, *_d: one[0] if one else None, "List.to_tuple": tuple, "Tuple.to_list": list,
+    "is_atom": lambda one: one is None or isinstance(one, (Atom, bool)),
+    "is_boolean": lambda one: isinstance(one, bool),
+    "is_integer": lambda one: isinstance(one, int) and not isinstance(one, bool),
+    "is_list": lambda one: isinstance(one, (list, Charlist)),
+    "is_map": lambda one: isinstance(one, dict),
+    "is_function": lambda _one, *_n: False,
+    "is_number": lambda one: isinstance(one, (int, float)),
+    "is_tuple": lambda one: isinstance(one, tuple),
+    "is_float": lambda one: isinstance(one, float),
+    "byte_size": len,
+    "length": len,
+    "hd": lambda one: one[0],
+    "tl": lambda one: one[1:],
+    "elem": lambda one, index: one[index],
+    "max": max,
+    "min": min,
+    "div": lambda one, two: int(one / two),
+    "rem": math.fmod,
+    "trunc": int,
+    "round": round,
+    "abs": abs,
+    "put_elem": lambda one, at, new: (*one[:at], new, *one[at + 1 :]),
+    "List.wrap": lambda one: [] if one is None else one if isinstance(one, list) else [one],
+    "List.flatten": lambda one: _flat(one, 9),
+    "List.first": lambda one, *_d: one[0] if one else None,
+    "List.to_tuple": tuple,
+    "Tuple.to_list": list,
     "Enum.join": lambda one, sign="": sign.join(map(_text, one)),
-    "Enum.concat": lambda *lists: _flat(lists, 1 if len(lists) > 1 else 2), "Enum.uniq": lambda one: [x for i, x in enumerate(one) if x not in one[:i]],
-    "Enum.member?": lambda one, item: item in one, "Enum.empty?": lambda one: not one,
+    "Enum.concat": lambda *lists: _flat(lists, 1 if len(lists) > 1 else 2),
+    "Enum.uniq": lambda one: [x for i, x in enumerate(one) if x not in one[:i]],
+    "Enum.member?": lambda one, item: item in one,
+    "Enum.empty?": lambda one: not one,
     "Enum.into": lambda one, into, *_f: dict(one) if isinstance(into, dict) else list(one),
-    "Enum.to_list": list, "Enum.count": len, "Enum.at": lambda one, at, *_d: one[at] if -len(one) <= at < len(one) else None, "Map.new": dict, "Map.keys": list,
-    "Map.to_list": lambda one: list(one.items()), "Map.merge": lambda one, two: {**one, **unset(two)}, "Map.put": lambda one, key, value: {**one, key: value},
-    "Keyword.merge": merge, "Keyword.put": lambda one, key, value: [*(x for x in one if x[0] != key), (key, value)],
-    "Keyword.delete": lambda one, key: [x for x in one if x[0] != key], "Keyword.has_key?": lambda one, key: any(x[0] == key for x in one),
-    "Keyword.take": lambda one, keys: [x for x in one if x[0] in keys], "Keyword.drop": lambda one, keys: [x for x in one if x[0] not in keys],
-    "Path.join": lambda *parts: "/".join(part.rstrip("/") for part in _flat(parts, 2)), "Path.expand": _expand,
-    "Function.identity": lambda one: one, "Mix.compilers": lambda: [],
-    ":timer.seconds": lambda n: n * 1000, ":timer.minutes": lambda n: n * 60000, ":timer.hours": lambda n: n * 3600000,
-}  # fmt: skip
+    "Enum.to_list": list,
+    "Enum.count": len,
+    "Enum.at": lambda one, at, *_d: one[at] if -len(one) <= at < len(one) else None,
+    "Map.new": dict,
+    "Map.keys": list,
+    "Map.to_list": lambda one: list(one.items()),
+    "Map.merge": lambda one, two: {**one, **unset(two)},
+    "Map.put": lambda one, key, value: {**one, key: value},
+    "Keyword.merge": merge,
+    "Keyword.put": lambda one, key, value: [*(x for x in one if x[0] != key), (key, value)],
+    "Keyword.delete": lambda one, key: [x for x in one if x[0] != key],
+    "Keyword.has_key?": lambda one, key: any(x[0] == key for x in one),
+    "Keyword.take": lambda one, keys: [x for x in one if x[0] in keys],
+    "Keyword.drop": lambda one, keys: [x for x in one if x[0] not in keys],
+    "Path.join": lambda *parts: "/".join(part.rstrip("/") for part in _flat(parts, 2)),
+    "Path.expand": _expand,
+    "Function.identity": lambda one: one,
+    "Mix.compilers": lambda: [],
+    ":timer.seconds": lambda n: n * 1000,
+    ":timer.minutes": lambda n: n * 60000,
+    ":timer.hours": lambda n: n * 3600000,
+}
 
 
 def _flat(value: t.Any, depth: int) -> list[t.Any]:
-    return [one for item in value for one in (_flat(item, depth - 1) if isinstance(item, (list, tuple)) and depth > 1 and not is_pair(item) else [item])]
+    return [
+        one
+        for item in value
+        for one in (
+            _flat(item, depth - 1) if isinstance(item, (list, tuple)) and depth > 1 and not is_pair(item) else [item]
+        )
+    ]
 
 
 def is_pair(value: t.Any) -> bool:
@@ -120,7 +175,11 @@ def lookup(value: t.Any, key: t.Any) -> tuple[bool, t.Any]:
 
 def plain_call(run: Interpreter, name: str, args: t.Sequence[t.Any], line: int) -> t.Any:
     """A function of this file; the value that it has as long as no variable is set."""
-    names = frozenset().union(*(names_of(arg) if isinstance(arg, Open) else frozenset() for arg in args)) if args else frozenset()
+    names = (
+        frozenset().union(*(names_of(arg) if isinstance(arg, Open) else frozenset() for arg in args))
+        if args
+        else frozenset()
+    )
     plain = [unset(args[0]), *args[1:]] if name in _CONTAINERS and args else [unset(arg) for arg in args]
     if name in _NO_NIL and plain and plain[0] is None:
         if not names:
@@ -164,12 +223,26 @@ def higher_call(run: Interpreter, name: str, args: t.Sequence[t.Any], line: int)
     if name in ("Enum.map", "Enum.each", "Enum.flat_map", "Map.new", "Enum.map_join", "Enum.into"):
         found = [run.apply(call, [item], line) for item in items]
         if name == "Map.new":
-            return {item[0]: item[1] for item in found if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], (str, Atom))}
-        return _flat(found, 2) if name == "Enum.flat_map" else Open(names_of(found)) if name in ("Enum.map_join", "Enum.into") else found
+            return {
+                item[0]: item[1]
+                for item in found
+                if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], (str, Atom))
+            }
+        return (
+            _flat(found, 2)
+            if name == "Enum.flat_map"
+            else Open(names_of(found))
+            if name in ("Enum.map_join", "Enum.into")
+            else found
+        )
     if name in ("Enum.filter", "Enum.reject", "Keyword.filter", "Keyword.reject"):
         kept = [(item, run.apply(call, [item], line)) for item in items]
         # What depends on a variable is kept: it is there once the variable is set.
-        return [item for item, verdict in kept if names_of(verdict) or truth(verdict) is None or truth(verdict) == name.endswith("filter")]
+        return [
+            item
+            for item, verdict in kept
+            if names_of(verdict) or truth(verdict) is None or truth(verdict) == name.endswith("filter")
+        ]
     if name == "Enum.reduce" and len(args) == 3:
         value = args[1]
         for item in items:

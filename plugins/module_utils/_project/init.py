@@ -66,7 +66,10 @@ def _read(path: str) -> str | None:
         return None
     except OSError as exc:
         raise BeamError(
-            "init_unreadable", "%s can't be read" % path, exc.strerror or str(exc), "Correct it, or give another directory (beam_init_dest)",
+            "init_unreadable",
+            "%s can't be read" % path,
+            exc.strerror or str(exc),
+            "Correct it, or give another directory (beam_init_dest)",
         ) from None
 
 
@@ -80,7 +83,10 @@ def apply(changes: t.Sequence[Change], dest: str) -> None:
                 _write(path, change.after)
             except OSError as exc:
                 raise BeamError(
-                    "init_unwritable", "%s can't be written" % path, exc.strerror or str(exc), "Give a directory of yours (beam_init_dest)",
+                    "init_unwritable",
+                    "%s can't be written" % path,
+                    exc.strerror or str(exc),
+                    "Give a directory of yours (beam_init_dest)",
                 ) from None
 
 
@@ -108,7 +114,12 @@ def masked(content: str) -> str:
             continue
         within = -1
         value = (found.group("value") or "") if found else ""
-        if found and is_secret(found.group("name").upper()) and "{{" not in value and not value.startswith(("{", "!vault")):
+        if (
+            found
+            and is_secret(found.group("name").upper())
+            and "{{" not in value
+            and not value.startswith(("{", "!vault"))
+        ):
             within = depth
             line = "%s%s: ********" % (found.group("indent"), found.group("name")) if value else line
         lines.append(line)
@@ -117,21 +128,29 @@ def masked(content: str) -> str:
 
 def difference(change: Change) -> list[str]:
     """Of a file that is kept. Ansible shows differences only of what has changed."""
-    before, after = (masked(text).splitlines()[1:] for text in (change.before, change.after))  # without the mark, which differs anyway
-    return list(difflib.unified_diff(before, after, change.path, change.path + ", as init would write it", n=1, lineterm=""))
+    before, after = (
+        masked(text).splitlines()[1:] for text in (change.before, change.after)
+    )  # without the mark, which differs anyway
+    return list(
+        difflib.unified_diff(before, after, change.path, change.path + ", as init would write it", n=1, lineterm="")
+    )
 
 
 def blanks(made: t.Mapping[str, str]) -> list[str]:
     """What only a person knows, in the words of each blank. Comments don't count."""
-    text = "\n".join(line for content in made.values() for line in content.split("\n") if not line.lstrip().startswith("#"))
+    text = "\n".join(
+        line for content in made.values() for line in content.split("\n") if not line.lstrip().startswith("#")
+    )
     return list(dict.fromkeys(_BLANK.findall(text)))
 
 
 def missing(reading: Reading, on_disk: str) -> list[str]:
     """Variables without which it does not boot, and that a person's files do not name."""
     return [
-        one.name for one in reading.configuration.runtime
-        if one.kind == "required" and not any(re.search(r"(?m)^\s*%s\s*:" % name, on_disk) for name in (one.name, *one.others))
+        one.name
+        for one in reading.configuration.runtime
+        if one.kind == "required"
+        and not any(re.search(r"(?m)^\s*%s\s*:" % name, on_disk) for name in (one.name, *one.others))
     ]
 
 
@@ -145,24 +164,50 @@ def run(asked: Asked, check_mode: bool) -> dict[str, t.Any]:
     written = [change for change in changes if change.what in ("created", "updated")]
     lacking = missing(reading, "\n".join(there.values()))
     return {
-        "changed": bool(written), "name": reading.name, "commit": source.files.commit, "ref": source.said, "directory": reading.directory,
-        "releases": list(reading.project.releases), "dest": asked.dest,
-        "files": {what: [change.path for change in changes if change.what == what] for what in ("created", "updated", "kept", "same")},
-        "blanks": blanks(there), "missing": lacking, "notes": list(reading.notes), "settings": [_told(one) for one in reading.configuration.runtime],
+        "changed": bool(written),
+        "name": reading.name,
+        "commit": source.files.commit,
+        "ref": source.said,
+        "directory": reading.directory,
+        "releases": list(reading.project.releases),
+        "dest": asked.dest,
+        "files": {
+            what: [change.path for change in changes if change.what == what]
+            for what in ("created", "updated", "kept", "same")
+        },
+        "blanks": blanks(there),
+        "missing": lacking,
+        "notes": list(reading.notes),
+        "settings": [_told(one) for one in reading.configuration.runtime],
         "diff": [
-            {"before": masked(change.before), "after": masked(change.after), "before_header": path, "after_header": path}
-            for change in written for path in [os.path.join(asked.dest, change.path)]
+            {
+                "before": masked(change.before),
+                "after": masked(change.after),
+                "before_header": path,
+                "after_header": path,
+            }
+            for change in written
+            for path in [os.path.join(asked.dest, change.path)]
         ],
         "difference": [line for change in changes if change.what == "kept" for line in difference(change)],
         "warnings": [
-            "%s does not name %s, without which %s does not boot any more" % (asked.dest, ", ".join(lacking), reading.name)
-        ] if lacking and any(change.what == "kept" for change in changes) else [],
-    }  # fmt: skip
+            "%s does not name %s, without which %s does not boot any more"
+            % (asked.dest, ", ".join(lacking), reading.name)
+        ]
+        if lacking and any(change.what == "kept" for change in changes)
+        else [],
+    }
 
 
 def _told(one: t.Any) -> dict[str, t.Any]:
     secret = is_secret(one.name)
     return {
-        "name": one.name, "kind": one.kind, "default": "" if secret else one.default, "when": one.when, "file": one.file, "line": one.line, "secret": secret,
+        "name": one.name,
+        "kind": one.kind,
+        "default": "" if secret else one.default,
+        "when": one.when,
+        "file": one.file,
+        "line": one.line,
+        "secret": secret,
         "others": list(one.others),
     }

@@ -32,7 +32,9 @@ class Interpreter:
         self.file = ""
         self.steps, self.depth = 0, 0
         self.opaque: set[tuple[str, str]] = set()  # functions that read variables in a way that is not followed
-        self.forks: list[frozenset[str]] = []  # the variables of forks that this is within, and that a raise would answer to
+        self.forks: list[
+            frozenset[str]
+        ] = []  # the variables of forks that this is within, and that a raise would answer to
         self.places: list[tuple[str, int]] = []  # of the calls that lead to what is read now
         self.on_config: t.Callable[[str, str], t.Any] | None = None  # what was configured when it was built
         self.on_import: t.Callable[[str, int], None] | None = None  # of a file that another one reads
@@ -49,7 +51,9 @@ class Interpreter:
         finally:
             self.conditions.pop()
 
-    def note(self, name: str, kind: str, line: int, default: t.Any = NOTHING, others: frozenset[str] = frozenset()) -> None:
+    def note(
+        self, name: str, kind: str, line: int, default: t.Any = NOTHING, others: frozenset[str] = frozenset()
+    ) -> None:
         file, line = self._place(name, line)
         if not _NAME.fullmatch(name):
             self.found.say("%s:%d reads a variable that no service can be given: %r" % (file, line, name[:60]))
@@ -105,7 +109,9 @@ class Interpreter:
         plain = [unset(part) for part in parts]
         if any(part is NOTHING or isinstance(part, (list, tuple, dict, Function)) for part in plain):
             return Open(names)
-        return opened("".join("" if one is None else one.name if isinstance(one, Atom) else str(one) for one in plain), names)
+        return opened(
+            "".join("" if one is None else one.name if isinstance(one, Atom) else str(one) for one in plain), names
+        )
 
     def _atom(self, node: Node, _scope: Scope) -> t.Any:
         return {"true": True, "false": False, "nil": None}.get(str(node.value), Atom(str(node.value)))
@@ -195,10 +201,20 @@ class Interpreter:
             scope.module.attributes[str(node.value)] = node.args[0]
             return None
         found = scope.module.attributes.get(str(node.value)) if scope.module else None
-        return self.value(found, Scope({}, scope.module, scope.file)) if found is not None and self.steps < _STEPS else UNKNOWN
+        return (
+            self.value(found, Scope({}, scope.module, scope.file))
+            if found is not None and self.steps < _STEPS
+            else UNKNOWN
+        )
 
     def _access(self, node: Node, scope: Scope) -> t.Any:
-        return environment.fetch(self, self.value(node.args[0], scope), self.value(node.args[1], scope) if len(node.args) > 1 else UNKNOWN, None, node.line)
+        return environment.fetch(
+            self,
+            self.value(node.args[0], scope),
+            self.value(node.args[1], scope) if len(node.args) > 1 else UNKNOWN,
+            None,
+            node.line,
+        )
 
     def _call(self, node: Node, scope: Scope) -> t.Any:
         return calls.call(self, node, scope)
@@ -233,8 +249,14 @@ class Interpreter:
         if fits is None:
             right = choices.fork(self, names, None, [(text, lambda: self.value(args[1], scope))], line)
             return Open(names | names_of(right))
-        right = choices.fork(self, names, (text, lambda: self.value(args[1], scope)), [("", lambda: left)] if sign in ("||", "or") else [], line,
-                             isinstance(left, Open) and left.either)  # fmt: skip
+        right = choices.fork(
+            self,
+            names,
+            (text, lambda: self.value(args[1], scope)),
+            [("", lambda: left)] if sign in ("||", "or") else [],
+            line,
+            isinstance(left, Open) and left.either,
+        )
         raw = isinstance(left, Open) and left.unset is None and sign in ("||", "or")
         if raw and len(names) == 1 and not names_of(right) - names and said(unset(right)):
             self.note(next(iter(names)), "default", line, unset(right))
@@ -283,7 +305,14 @@ class Interpreter:
             target, name = function.named
             if name:
                 return calls.function(self, None if target is None else unset(target), name, list(args), scope, line)
-            return choices.select(self, args, choices.clauses_of(Node("clauses", None, function.clauses)), scope.copy(), line, self.source(line))
+            return choices.select(
+                self,
+                args,
+                choices.clauses_of(Node("clauses", None, function.clauses)),
+                scope.copy(),
+                line,
+                self.source(line),
+            )
         finally:
             self.depth -= 1
             self.places.pop()
@@ -295,7 +324,11 @@ class Interpreter:
             return Open(names_of(list(args)))
         scope = Scope({}, module, module.file)
         full = with_defaults(module, name, found[0], args, lambda node: self.value(node, scope))
-        clauses = [(tuple(bare(one) for one in clause.patterns), clause.guard, clause.body) for clause in found if len(clause.patterns) == len(full)]
+        clauses = [
+            (tuple(bare(one) for one in clause.patterns), clause.guard, clause.body)
+            for clause in found
+            if len(clause.patterns) == len(full)
+        ]
         self.places.append((self.file, line))
         file, self.file, self.depth = self.file, module.file or self.file, self.depth + 1
         try:
@@ -340,10 +373,22 @@ def _equal(one: t.Any, two: t.Any) -> bool:
 
 
 _COMPUTE: dict[str, t.Callable[..., t.Any]] = {
-    "==": _equal, "===": _equal, "!=": lambda one, two: not _equal(one, two), "!==": lambda one, two: not _equal(one, two),
-    "!": lambda one: one is None or one is False, "not": lambda one: not one, "+": lambda *n: n[0] + n[1] if len(n) > 1 else n[0],
-    "-": lambda *n: n[0] - n[1] if len(n) > 1 else -n[0], "*": lambda one, two: one * two, "/": lambda one, two: one / two, "<>": lambda one, two: one + two,
-    "<": lambda one, two: one < two, ">": lambda one, two: one > two, "<=": lambda one, two: one <= two, ">=": lambda one, two: one >= two,
-    "in": lambda one, many: any(_equal(one, item) for item in many), "--": lambda one, two: [item for item in one if item not in two],
+    "==": _equal,
+    "===": _equal,
+    "!=": lambda one, two: not _equal(one, two),
+    "!==": lambda one, two: not _equal(one, two),
+    "!": lambda one: one is None or one is False,
+    "not": lambda one: not one,
+    "+": lambda *n: n[0] + n[1] if len(n) > 1 else n[0],
+    "-": lambda *n: n[0] - n[1] if len(n) > 1 else -n[0],
+    "*": lambda one, two: one * two,
+    "/": lambda one, two: one / two,
+    "<>": lambda one, two: one + two,
+    "<": lambda one, two: one < two,
+    ">": lambda one, two: one > two,
+    "<=": lambda one, two: one <= two,
+    ">=": lambda one, two: one >= two,
+    "in": lambda one, many: any(_equal(one, item) for item in many),
+    "--": lambda one, two: [item for item in one if item not in two],
     "..": lambda one, two: list(range(one, min(two, one + 200) + 1)),
-}  # fmt: skip
+}

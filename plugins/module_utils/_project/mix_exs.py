@@ -62,19 +62,32 @@ def find(files: Files, subdir: str) -> str:
     if subdir:
         if joined(subdir, "mix.exs") in files:
             return subdir.strip("/")
-        raise BeamError("no_mix_exs", "%s of the repository is not a Mix project" % subdir, "there is no mix.exs in it", "Correct beam_build_subdir")
+        raise BeamError(
+            "no_mix_exs",
+            "%s of the repository is not a Mix project" % subdir,
+            "there is no mix.exs in it",
+            "Correct beam_build_subdir",
+        )
     if "mix.exs" in files:
         return ""
-    found = sorted(path[: -len("/mix.exs")] for path in files.sizes if path.endswith("/mix.exs") and path.count("/") <= 3 and "/deps/" not in "/" + path)
+    found = sorted(
+        path[: -len("/mix.exs")]
+        for path in files.sizes
+        if path.endswith("/mix.exs") and path.count("/") <= 3 and "/deps/" not in "/" + path
+    )
     found = [one for one in found if not any(one != other and one.startswith(other + "/") for other in found)]
     if not found:
         raise BeamError(
-            "no_mix_exs", "the repository is no Elixir project", "there is no mix.exs in the commit %s" % files.commit[:12],
+            "no_mix_exs",
+            "the repository is no Elixir project",
+            "there is no mix.exs in the commit %s" % files.commit[:12],
             "Give beam_repo (and beam_ref) of one",
         )
     if len(found) > 1:
         raise BeamError(
-            "mix_exs_ambiguous", "the repository has several Mix projects", "mix.exs is in %s, and not at the root" % ", ".join(found),
+            "mix_exs_ambiguous",
+            "the repository has several Mix projects",
+            "mix.exs is in %s, and not at the root" % ", ".join(found),
             "Say which one with beam_build_subdir, such as -e beam_build_subdir=%s" % found[0],
         )
     return found[0]
@@ -105,7 +118,9 @@ def _read(files: Files, directory: str, mix_env: str) -> MixProject:
         tree = parse(files.read(file))
     except Unreadable as exc:
         raise BeamError(
-            "mix_exs_unreadable", "%s can't be read" % file, "%s, in line %d" % (exc.why, exc.line),
+            "mix_exs_unreadable",
+            "%s can't be read" % file,
+            "%s, in line %d" % (exc.why, exc.line),
             "`mix help` shows whether it is Elixir; if it is, report it",
         ) from None
     run = Interpreter(Library(files.read, [file]), mix_env, files.read)
@@ -115,7 +130,9 @@ def _read(files: Files, directory: str, mix_env: str) -> MixProject:
     project = _ask(run, module, "project")
     if not is_keywords(project):
         raise BeamError(
-            "mix_exs_unreadable", "%s can't be read" % file, "project/0 does not give a list that can be told without running it",
+            "mix_exs_unreadable",
+            "%s can't be read" % file,
+            "project/0 does not give a list that can be told without running it",
             "init reads and does not run: write the inventory by hand (README), or let project/0 be a list",
         )
     application = _ask(run, module, "application") if "application" in module.functions else []
@@ -125,7 +142,12 @@ def _read(files: Files, directory: str, mix_env: str) -> MixProject:
 def _project_module(run: Interpreter, file: str) -> Module:
     found = [module for module in run.library.load(file) if "project" in module.functions]
     if not found:
-        raise BeamError("mix_exs_unreadable", "%s can't be read" % file, "it defines no module with project/0", "Compare it with what `mix new` writes")
+        raise BeamError(
+            "mix_exs_unreadable",
+            "%s can't be read" % file,
+            "it defines no module with project/0",
+            "Compare it with what `mix new` writes",
+        )
     return found[0]
 
 
@@ -147,12 +169,23 @@ def _made(run: Interpreter, files: Files, directory: str, file: str, project: t.
         notes.append("the releases in %s can't be told without running it: check beam_name" % file)
     paths = [one for one in _list(get(project, "elixirc_paths")) if isinstance(one, str)] or ["lib"]
     return MixProject(
-        file, directory, _atom(get(project, "app")), version if isinstance(version, str) else "", _string(get(project, "elixir")),
-        _string(get(project, "apps_path")), {key.name: value for key, value in releases} if is_keywords(releases) else {},
-        _atom(get(project, "default_release")), tuple(_dependencies(_list(deps), run.mix_env)), _aliases(unset(get(project, "aliases"))), tuple(paths),
-        tuple(_names(get(application, "extra_applications"))), bool(unset(get(application, "mod")) or not application),
-        joined(directory, _string(get(project, "config_path")) or "config/config.exs"), joined(directory, _string(get(project, "lockfile")) or "mix.lock"),
-        tuple(settings(findings.reads)), tuple(notes),
+        file,
+        directory,
+        _atom(get(project, "app")),
+        version if isinstance(version, str) else "",
+        _string(get(project, "elixir")),
+        _string(get(project, "apps_path")),
+        {key.name: value for key, value in releases} if is_keywords(releases) else {},
+        _atom(get(project, "default_release")),
+        tuple(_dependencies(_list(deps), run.mix_env)),
+        _aliases(unset(get(project, "aliases"))),
+        tuple(paths),
+        tuple(_names(get(application, "extra_applications"))),
+        bool(unset(get(application, "mod")) or not application),
+        joined(directory, _string(get(project, "config_path")) or "config/config.exs"),
+        joined(directory, _string(get(project, "lockfile")) or "mix.lock"),
+        tuple(settings(findings.reads)),
+        tuple(notes),
     )
 
 
@@ -184,10 +217,16 @@ def _dependencies(items: t.Sequence[t.Any], mix_env: str) -> t.Iterator[Dependen
         only = unset(get(options, "only"))
         only = [one.name for one in (only if isinstance(only, list) else [only]) if isinstance(one, Atom)]
         runtime = unset(get(options, "runtime"))
-        elsewhere = next((_string(get(options, key)) for key in ("path", "git", "github") if get(options, key) is not None), "")
+        elsewhere = next(
+            (_string(get(options, key)) for key in ("path", "git", "github") if get(options, key) is not None), ""
+        )
         yield Dependency(
-            item[0].name, next((part for part in item[1:] if isinstance(part, str)), ""), unset(get(options, "in_umbrella")) is True,
-            elsewhere, not only or mix_env in only, runtime is not False,
+            item[0].name,
+            next((part for part in item[1:] if isinstance(part, str)), ""),
+            unset(get(options, "in_umbrella")) is True,
+            elsewhere,
+            not only or mix_env in only,
+            runtime is not False,
         )
 
 
@@ -197,7 +236,9 @@ def _aliases(value: t.Any) -> dict[str, tuple[str, ...]]:
     found = {}
     for key, tasks in value:
         plain = unset(tasks)
-        found[key.name] = tuple(unset(one) for one in (plain if isinstance(plain, list) else [plain]) if isinstance(unset(one), str))
+        found[key.name] = tuple(
+            unset(one) for one in (plain if isinstance(plain, list) else [plain]) if isinstance(unset(one), str)
+        )
     return found
 
 

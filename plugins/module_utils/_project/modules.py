@@ -58,7 +58,9 @@ def clauses_for(module: Module, name: str, count: int) -> list[Clause]:
     return found
 
 
-def with_defaults(module: Module, name: str, clause: Clause, args: t.Sequence[t.Any], default: t.Callable[[Node], t.Any]) -> list[t.Any]:
+def with_defaults(
+    module: Module, name: str, clause: Clause, args: t.Sequence[t.Any], default: t.Callable[[Node], t.Any]
+) -> list[t.Any]:
     """The arguments with the defaults of those that are not given."""
     clause = module.heads.get((name, len(clause.patterns)), clause)
     spare, given = len(args) - _required(clause), list(args)
@@ -95,7 +97,7 @@ def read_module(node: Node, file: str, outer: Module | None = None) -> list[Modu
         module.aliases.update(outer.aliases)
     found = [module]
     body = body_of(node)
-    for one in (body.args if body and body.kind == "block" else [body] if body else []):
+    for one in body.args if body and body.kind == "block" else [body] if body else []:
         if one.kind == "call" and one.value == "defmodule":
             inner = read_module(one, file, module)
             module.aliases[inner[0].name.rpartition(".")[2]] = inner[0].name
@@ -129,14 +131,25 @@ def define(module: Module, node: Node) -> bool:
     if node.value == "import" and node.args[0].kind == "alias":
         module.imports.append(module.expand(str(node.args[0].value)))
         return True
-    return node.value in ("require", "use", "defmacro", "defmacrop", "defstruct", "defdelegate", "defguard", "defguardp")
+    return node.value in (
+        "require",
+        "use",
+        "defmacro",
+        "defmacrop",
+        "defstruct",
+        "defdelegate",
+        "defguard",
+        "defguardp",
+    )
 
 
 def _aliases(node: Node, module: Module) -> dict[str, str]:
     first = node.args[0]
     if first.kind == "call" and first.value == "{}" and first.target is not None:
         base = module.expand(str(first.target.value))
-        return {str(one.value).rpartition(".")[2]: "%s.%s" % (base, one.value) for one in first.args if one.kind == "alias"}
+        return {
+            str(one.value).rpartition(".")[2]: "%s.%s" % (base, one.value) for one in first.args if one.kind == "alias"
+        }
     if first.kind != "alias":
         return {}
     full = module.expand(str(first.value))
@@ -177,6 +190,11 @@ class Library:
         except Unreadable as exc:
             self.unreadable[file] = exc
             return []
-        found = [module for node in tree.args if node.kind == "call" and node.value == "defmodule" for module in read_module(node, file)]
+        found = [
+            module
+            for node in tree.args
+            if node.kind == "call" and node.value == "defmodule"
+            for module in read_module(node, file)
+        ]
         self.add(found)
         return found

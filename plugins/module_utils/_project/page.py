@@ -25,11 +25,18 @@ def text(value: str) -> str:
 
 
 def _hint(words: str) -> str:
-    return words.replace("\\", "/").replace("'", "`").replace('"', "`").replace("{", "(").replace("}", ")").replace("\n", " ")
+    return (
+        words.replace("\\", "/")
+        .replace("'", "`")
+        .replace('"', "`")
+        .replace("{", "(")
+        .replace("}", ")")
+        .replace("\n", " ")
+    )
 
 
 def blank(hint: str) -> str:
-    return '"{{ undef(hint=\'%s\') }}"' % _hint(hint)
+    return "\"{{ undef(hint='%s') }}\"" % _hint(hint)
 
 
 def secret(name: str, source: str, application: str, hint: str, vault: str) -> str:
@@ -40,7 +47,7 @@ def secret(name: str, source: str, application: str, hint: str, vault: str) -> s
         told = _hint("%s is not in the environment of whoever runs this. %s" % (name, hint))
         return "\"{{ lookup('ansible.builtin.env', '%s') | default(undef(hint='%s'), true) }}\"" % (name, told)
     told = _hint("Put vault_%s into %s (ansible-vault create, edit). %s" % (name.lower(), vault, hint))
-    return '"{{ vault_%s | default(undef(hint=\'%s\')) }}"' % (name.lower(), told)
+    return "\"{{ vault_%s | default(undef(hint='%s')) }}\"" % (name.lower(), told)
 
 
 @dataclass
@@ -52,7 +59,11 @@ class Page:
 
     def say(self, *words: str) -> Page:
         for one in words:
-            self.lines += [("%s# %s" % (" " * self.indent, line)).rstrip() for line in _wrapped(one, WIDTH - self.indent)] if one else [""]
+            self.lines += (
+                [("%s# %s" % (" " * self.indent, line)).rstrip() for line in _wrapped(one, WIDTH - self.indent)]
+                if one
+                else [""]
+            )
         return self
 
     def put(self, key: str, value: str, why: str = "", off: bool = False) -> Page:
@@ -89,4 +100,4 @@ def signed(content: str) -> str:
 def untouched(content: str) -> bool:
     """Whether it is as init has written it."""
     found = _MARK.match(content)
-    return found is not None and signed(content[found.end():]) == content
+    return found is not None and signed(content[found.end() :]) == content

@@ -14,12 +14,25 @@ from .tokens import Token, Unreadable, read_tokens
 
 _LEVELS: dict[str, tuple[int, bool]] = {}  # operator -> how strongly it binds, and whether from the right
 for _level, _right, _signs in (
-    (40, False, "<- \\\\"), (50, True, "when"), (60, True, "::"), (70, True, "|"), (80, True, "=>"), (100, True, "="),
+    (40, False, "<- \\\\"),
+    (50, True, "when"),
+    (60, True, "::"),
+    (70, True, "|"),
+    (80, True, "=>"),
+    (100, True, "="),
     (120, False, "|| ||| or"),
-    (130, False, "&& &&& and"), (140, False, "== != =~ === !=="), (150, False, "< > <= >="), (160, False, "|> <<< >>> <<~ ~>> <~ ~> <~> <|>"),
-    (170, False, "in"), (180, False, "^^^"), (190, True, "//"), (200, True, "++ -- +++ --- .. <>"),
-    (210, False, "+ -"), (220, False, "* /"), (230, False, "**"),
-):  # fmt: skip
+    (130, False, "&& &&& and"),
+    (140, False, "== != =~ === !=="),
+    (150, False, "< > <= >="),
+    (160, False, "|> <<< >>> <<~ ~>> <~ ~> <~> <|>"),
+    (170, False, "in"),
+    (180, False, "^^^"),
+    (190, True, "//"),
+    (200, True, "++ -- +++ --- .. <>"),
+    (210, False, "+ -"),
+    (220, False, "* /"),
+    (230, False, "**"),
+):
     _LEVELS.update(dict.fromkeys(_signs.split(), (_level, _right)))
 _WORDS = frozenset(("and", "or", "in", "not", "when", "do", "end", "fn", "else", "rescue", "catch", "after"))
 _SECTIONS = ("else", "rescue", "catch", "after")
@@ -43,7 +56,14 @@ class _Parser(Cursor):
             head = self.expressions(ends)
             if self.is_sign("->"):
                 if heads:
-                    done.append(Node("clause", None, (_arguments(*heads.pop()), _block(found, line)), found[0].line if found else line))
+                    done.append(
+                        Node(
+                            "clause",
+                            None,
+                            (_arguments(*heads.pop()), _block(found, line)),
+                            found[0].line if found else line,
+                        )
+                    )
                 elif found:
                     raise Unreadable(token.line, "an arrow after an expression")
                 self.at += 1
@@ -105,7 +125,11 @@ class _Parser(Cursor):
         if token.kind == "name" and token.value == "not" and self.tokens[self.at + 1].value == "in":
             self.at += 2
             return "in"
-        if token.kind not in ("sign", "name") or token.value not in _LEVELS or (token.kind == "name" and token.value not in _WORDS):
+        if (
+            token.kind not in ("sign", "name")
+            or token.value not in _LEVELS
+            or (token.kind == "name" and token.value not in _WORDS)
+        ):
             self.at = start
             return None
         if self.at > start and token.value in ("+", "-"):
@@ -118,13 +142,17 @@ class _Parser(Cursor):
         token = self.peek()
         if (token.kind == "sign" or token.value == "not") and token.kind in ("sign", "name") and token.value in _UNARY:
             self.at += 1
-            if token.value in ("...", "..") and (self.peek().kind in ("line", "end") or self.is_sign(")", "]", "}", ",", "->")):
+            if token.value in ("...", "..") and (
+                self.peek().kind in ("line", "end") or self.is_sign(")", "]", "}", ",", "->")
+            ):
                 return Node("op", token.value, (), token.line)
             self.skip_lines()
             if token.value == "&" and self.peek().value in _LEVELS and self.tokens[self.at + 1].value == "/":
                 named = self.take()
                 self.at += 1
-                return Node("op", "&", (Node("op", "/", (Node("name", named.value), self.expression(300))),), token.line)
+                return Node(
+                    "op", "&", (Node("op", "/", (Node("name", named.value), self.expression(300))),), token.line
+                )
             return Node("op", token.value, (self.expression(_UNARY[token.value], blocks),), token.line)
         if self.is_sign("@"):
             self.at += 1
@@ -157,7 +185,10 @@ class _Parser(Cursor):
             return self.bracket(token, value)
         if kind == "sign" and value == "%":
             return self.struct(token)
-        raise Unreadable(token.line, "%s stands where an expression begins" % (value if isinstance(value, str) and value.strip() else "the end"))
+        raise Unreadable(
+            token.line,
+            "%s stands where an expression begins" % (value if isinstance(value, str) and value.strip() else "the end"),
+        )
 
     def text(self, token: Token, parts: t.Sequence[t.Any]) -> Node:
         if all(isinstance(part, str) for part in parts):
@@ -210,7 +241,12 @@ class _Parser(Cursor):
                 value = self.expression()
                 if value.kind == "op" and value.value == "=>":
                     value = pair(*value.args)
-                elif value.kind == "op" and value.value == "|" and value.args[1].kind == "op" and value.args[1].value == "=>":
+                elif (
+                    value.kind == "op"
+                    and value.value == "|"
+                    and value.args[1].kind == "op"
+                    and value.args[1].value == "=>"
+                ):
                     value = Node("op", "|", (value.args[0], pair(*value.args[1].args)), value.line)
                 found.append(value)
             self.skip_lines()
@@ -246,7 +282,13 @@ class _Parser(Cursor):
             if self.is_sign("[") and not self.peek().spaced:
                 self.at += 1
                 left = Node("access", None, (left, *self.items("]")), left.line)
-            elif self.is_sign("(") and not self.peek().spaced and left.kind == "call" and left.value == "()" and not left.args:
+            elif (
+                self.is_sign("(")
+                and not self.peek().spaced
+                and left.kind == "call"
+                and left.value == "()"
+                and not left.args
+            ):
                 left = self.call(Token("name", "()", left.line), left.target, blocks)
             elif self._dot():
                 token = self.take()
@@ -263,7 +305,13 @@ class _Parser(Cursor):
                     self.at = start
                     return left
                 else:
-                    name = token.value if isinstance(token.value, str) else _plain(token.value) if token.kind == "text" else "?"
+                    name = (
+                        token.value
+                        if isinstance(token.value, str)
+                        else _plain(token.value)
+                        if token.kind == "text"
+                        else "?"
+                    )
                     left = self.call(Token("name", name, token.line, token.spaced, token.tight), left, blocks)
             else:
                 return left
@@ -304,7 +352,9 @@ class _Parser(Cursor):
         if token.kind == "name":
             return token.value not in _WORDS or token.value in ("fn", "not") and self.tokens[self.at + 1].value != "in"
         if token.kind == "sign":
-            return token.value in ("[", "{", "(", "<<", "%", "@", "!", "^", "~~~") or (token.value in ("-", "+", "&", "...", "..") and token.tight)
+            return token.value in ("[", "{", "(", "<<", "%", "@", "!", "^", "~~~") or (
+                token.value in ("-", "+", "&", "...", "..") and token.tight
+            )
         return False
 
     def bare_arguments(self) -> list[Node]:

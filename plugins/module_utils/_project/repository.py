@@ -54,10 +54,21 @@ class Files:
         words = ["git", "-C", self.directory, "cat-file", "blob", "%s:%s" % (self.commit, path)]
         try:
             # There is no AnsibleModule here. pylint: disable-next=ansible-bad-function
-            done = subprocess.run(words, check=False, env=git.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=git.ASK_SECONDS)
+            done = subprocess.run(
+                words,
+                check=False,
+                env=git.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=git.ASK_SECONDS,
+            )
         except subprocess.TimeoutExpired:
-            raise BeamError("git_failed", "%s can't be read" % path, "git did not give it within %g s" % git.ASK_SECONDS,
-                            "Try the same: %s" % " ".join(words)) from None  # fmt: skip
+            raise BeamError(
+                "git_failed",
+                "%s can't be read" % path,
+                "git did not give it within %g s" % git.ASK_SECONDS,
+                "Try the same: %s" % " ".join(words),
+            ) from None
         try:
             return done.stdout.decode("utf-8")
         except UnicodeDecodeError:
@@ -73,7 +84,12 @@ def joined(directory: str, path: str) -> str:
 def list_files(directory: str, commit: str) -> Files:
     done = git.ask(directory, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
     if done.returncode != 0:
-        raise BeamError("git_failed", "the commit %s can't be read" % commit[:12], git.first_line(done), "Try the same: git -C %s ls-tree" % directory)
+        raise BeamError(
+            "git_failed",
+            "the commit %s can't be read" % commit[:12],
+            git.first_line(done),
+            "Try the same: git -C %s ls-tree" % directory,
+        )
     sizes: dict[str, int] = {}
     for entry in done.stdout.split("\0"):
         about, _tab, path = entry.partition("\t")
@@ -104,12 +120,19 @@ def open_source(repo: str, ref: str) -> t.Iterator[Source]:
         yield _local(repo, ref)
         return
     if not re.match(r"[\w.+-]+://|[^/\s]+@?[^/\s]*:", repo):
-        raise BeamError("git_no_repository", "%s can't be read" % repo, "there is no such directory", "Correct beam_repo: a directory, or a URL of git")
+        raise BeamError(
+            "git_no_repository",
+            "%s can't be read" % repo,
+            "there is no such directory",
+            "Correct beam_repo: a directory, or a URL of git",
+        )
     with git.without_credentials(repo) as bare, tempfile.TemporaryDirectory(prefix="alchemist-beam-") as scratch:
         wanted = checkout.resolve(bare, ref, _TIMEOUT)
         if wanted.commit:
             git.change(scratch, "init", "--quiet", timeout=_TIMEOUT)
-            git.change(scratch, "fetch", "--quiet", "--depth", "1", "--no-tags", "--", bare, wanted.commit, timeout=_TIMEOUT)
+            git.change(
+                scratch, "fetch", "--quiet", "--depth", "1", "--no-tags", "--", bare, wanted.commit, timeout=_TIMEOUT
+            )
         if not wanted.commit or git.ask(scratch, "cat-file", "-e", wanted.commit + "^{commit}").returncode != 0:
             wanted, _moved = checkout.fetch(wanted, scratch, os.path.join(scratch, "_build"), _TIMEOUT, ())
         yield Source(list_files(scratch, wanted.commit), wanted.said or wanted.commit[:12], public(repo), wanted.tags)
@@ -119,7 +142,9 @@ def _local(repo: str, ref: str) -> Source:
     inside = git.ask(repo, "rev-parse", "--is-inside-work-tree")
     if inside.returncode != 0:
         raise BeamError(
-            "git_no_repository", "%s can't be read" % repo, git.first_line(inside),
+            "git_no_repository",
+            "%s can't be read" % repo,
+            git.first_line(inside),
             "Run it in the directory of the project, or give beam_repo: what is deployed is a commit of a git repository",
         )
     name = ref if ref not in ("", "HEAD") else "HEAD"
@@ -128,7 +153,9 @@ def _local(repo: str, ref: str) -> Source:
         found = git.ask(repo, "rev-parse", "--verify", "--quiet", "refs/remotes/origin/%s^{commit}" % name)
     if found.returncode != 0:
         raise BeamError(
-            "git_no_ref", "%s is not in %s" % (name, repo), "it has no branch, tag or commit of that name" if name != "HEAD" else "it has no commit yet",
+            "git_no_ref",
+            "%s is not in %s" % (name, repo),
+            "it has no branch, tag or commit of that name" if name != "HEAD" else "it has no commit yet",
             "Commit first" if name == "HEAD" else "Correct beam_ref, or fetch it",
         )
     commit = found.stdout.strip()
@@ -136,4 +163,10 @@ def _local(repo: str, ref: str) -> Source:
     url = git.ask(repo, "remote", "get-url", "origin").stdout.strip()
     dirty = bool(git.ask(repo, "status", "--porcelain", "--untracked-files=no").stdout.strip())
     tags = tuple(git.ask(repo, "tag", "--merged", commit).stdout.split())
-    return Source(list_files(repo, commit), said if said != "HEAD" else commit[:12], public(url) if not os.path.isdir(url) else "", tags, dirty)
+    return Source(
+        list_files(repo, commit),
+        said if said != "HEAD" else commit[:12],
+        public(url) if not os.path.isdir(url) else "",
+        tags,
+        dirty,
+    )

@@ -15,10 +15,57 @@ import typing as t
 from dataclasses import dataclass
 
 OPERATORS = (
-    "<<<", ">>>", "|||", "&&&", "^^^", "~~~", "<~>", "<|>", "===", "!==", "+++", "---", "...", "..//", "<<~", "~>>",
-    "=~", "==", "!=", "<=", ">=", "&&", "||", "++", "--", "<>", "|>", "->", "<-", "=>", "::", "\\\\", "..", "**", "~>", "<~", "//",
-    "+", "-", "*", "/", "<", ">", "=", "!", "&", "|", "^", "@", ".",
-)  # fmt: skip
+    "<<<",
+    ">>>",
+    "|||",
+    "&&&",
+    "^^^",
+    "~~~",
+    "<~>",
+    "<|>",
+    "===",
+    "!==",
+    "+++",
+    "---",
+    "...",
+    "..//",
+    "<<~",
+    "~>>",
+    "=~",
+    "==",
+    "!=",
+    "<=",
+    ">=",
+    "&&",
+    "||",
+    "++",
+    "--",
+    "<>",
+    "|>",
+    "->",
+    "<-",
+    "=>",
+    "::",
+    "\\\\",
+    "..",
+    "**",
+    "~>",
+    "<~",
+    "//",
+    "+",
+    "-",
+    "*",
+    "/",
+    "<",
+    ">",
+    "=",
+    "!",
+    "&",
+    "|",
+    "^",
+    "@",
+    ".",
+)
 _BY_LENGTH = tuple(sorted(OPERATORS, key=len, reverse=True))
 _SPACE = re.compile(r"[ \t\r\f\v\xa0\ufeff]+|\\\r?\n|#[^\n]*")
 _NUMBER = re.compile(r"0x[0-9A-Fa-f_]+|0b[01_]+|0o[0-7_]+|\d[\d_]*(?:\.\d[\d_]*(?:[eE][+-]?\d+)?)?")
@@ -27,7 +74,19 @@ _QUOTED_KEY = re.compile(r":(?![:\w])")
 _KEY = re.compile(r"([^\W\d][\w@]*[?!]?):(?=\s|$)")
 _ATOM = re.compile(r":([^\W\d][\w@]*[?!]?|%\{\}|\{\}|<<>>|%|\.\.//)")
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "s": " ", "0": "\0", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v", "d": "\x7f"}
+_ESCAPES = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "s": " ",
+    "0": "\0",
+    "a": "\a",
+    "b": "\b",
+    "e": "\x1b",
+    "f": "\f",
+    "v": "\v",
+    "d": "\x7f",
+}
 _DEEPEST = 20  # strings within what is interpolated into strings
 
 
@@ -88,7 +147,9 @@ class _Reader:
         if char == "?" and at + 1 < len(source):
             end = at + (3 if source[at + 1] == "\\" else 2)
             self.at = end
-            return "number", ord(_ESCAPES.get(source[end - 1], source[end - 1])[0] if end - at == 3 else source[end - 1 : end] or " ")
+            return "number", ord(
+                _ESCAPES.get(source[end - 1], source[end - 1])[0] if end - at == 3 else source[end - 1 : end] or " "
+            )
         for pattern, kind in ((_NUMBER, "number"), (_KEY, "key"), (_ATOM, "atom"), (_NAME, "name")):
             found = pattern.match(source, at)
             if found and kind == "number":
@@ -151,7 +212,9 @@ class _Reader:
             elif sign == "#{" and not raw:
                 parts += ["".join(text), self._interpolated()]
                 text = []
-            elif sign == closing and not (heredoc and source[source.rfind("\n", 0, found.start()) + 1 : found.start()].strip()):
+            elif sign == closing and not (
+                heredoc and source[source.rfind("\n", 0, found.start()) + 1 : found.start()].strip()
+            ):
                 parts.append("".join(text))
                 return _dedented(parts) if heredoc else tuple(part for part in parts if part != "")
             else:
@@ -164,7 +227,9 @@ class _Reader:
         if raw:
             return char if char == closing else "\\" + char
         if char in "xu":
-            found = re.compile(r"\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}(?:[0-9A-Fa-f]{2})?)").match(self.source, self.at)
+            found = re.compile(r"\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}(?:[0-9A-Fa-f]{2})?)").match(
+                self.source, self.at
+            )
             if found:
                 self.at = found.end()
                 code = int(found.group(1) or found.group(2), 16)
@@ -183,7 +248,13 @@ class _Reader:
 
 def _number(text: str) -> int | float:
     plain = text.replace("_", "")
-    return float(plain) if re.search(r"[.]", plain) else int(plain, 0) if plain[:1] == "0" and plain[1:2] in ("x", "b", "o") else int(plain)
+    return (
+        float(plain)
+        if re.search(r"[.]", plain)
+        else int(plain, 0)
+        if plain[:1] == "0" and plain[1:2] in ("x", "b", "o")
+        else int(plain)
+    )
 
 
 def _dedented(parts: list[t.Any]) -> tuple[t.Any, ...]:

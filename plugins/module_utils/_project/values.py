@@ -96,7 +96,9 @@ def truth(value: t.Any) -> bool | None:
 
 
 def is_keywords(value: t.Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Atom) for item in value)
+    return isinstance(value, list) and all(
+        isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Atom) for item in value
+    )
 
 
 def get(value: t.Any, key: str) -> t.Any:
@@ -124,4 +126,6 @@ def merge(old: t.Any, new: t.Any, depth: int = 0) -> t.Any:
     found = dict(one)
     for key, value in two:
         found[key] = merge(found[key], value, depth + 1) if key in found else value
-    return opened(list(found.items()), frozenset().union(*(each.names for each in (old, new) if isinstance(each, Open))))
+    return opened(
+        list(found.items()), frozenset().union(*(each.names for each in (old, new) if isinstance(each, Open)))
+    )

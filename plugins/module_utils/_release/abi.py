@@ -32,9 +32,14 @@ class Abi:
 
     def to_dict(self) -> dict[str, t.Any]:
         return {
-            "arch": self.arch, "libc": self.libc, "libc_version": self.libc_version, "openssl": self.openssl,
-            "erts": self.erts, "needs": {soname: list(self.needs[soname]) for soname in sorted(self.needs)},
-            "interpreter": self.interpreter, "runpath": list(self.runpath),
+            "arch": self.arch,
+            "libc": self.libc,
+            "libc_version": self.libc_version,
+            "openssl": self.openssl,
+            "erts": self.erts,
+            "needs": {soname: list(self.needs[soname]) for soname in sorted(self.needs)},
+            "interpreter": self.interpreter,
+            "runpath": list(self.runpath),
             # Where there is none of it, the manifest is what it was before this was known.
             **({"optional": dict(sorted(self.optional.items()))} if self.optional else {}),
         }
@@ -42,12 +47,20 @@ class Abi:
     @staticmethod
     def from_dict(doc: t.Any) -> Abi:
         """ValueError for what no release says: this decides on which servers it may run."""
-        if not isinstance(doc, dict) or not {*_TEXTS, "needs", "runpath"} <= set(doc) <= {*_TEXTS, "needs", "runpath", "optional"}:
+        if not isinstance(doc, dict) or not {*_TEXTS, "needs", "runpath"} <= set(doc) <= {
+            *_TEXTS,
+            "needs",
+            "runpath",
+            "optional",
+        }:
             raise ValueError("its abi has other keys than %s" % ", ".join((*_TEXTS, "needs", "runpath")))
         needs, runpath, optional = doc["needs"], doc["runpath"], doc.get("optional", {})
         for key, value, kind in (("needs", needs, dict), ("runpath", runpath, list), ("optional", optional, dict)):
             if not isinstance(value, kind) or len(value) > MAX_ENTRIES:
-                raise ValueError("%s of its abi is no %s of %d entries at most" % (key, "dictionary" if kind is dict else "list", MAX_ENTRIES))
+                raise ValueError(
+                    "%s of its abi is no %s of %d entries at most"
+                    % (key, "dictionary" if kind is dict else "list", MAX_ENTRIES)
+                )
         for versions in needs.values():
             if not isinstance(versions, list) or len(versions) > MAX_ENTRIES:
                 raise ValueError("needs of its abi has what is no list of %d entries at most" % MAX_ENTRIES)
@@ -56,7 +69,8 @@ class Abi:
         abi = Abi(
             **{key: _text(doc[key]) for key in _TEXTS},
             needs={_text(soname): tuple(_text(v) for v in versions) for soname, versions in needs.items()},
-            runpath=tuple(_text(path) for path in runpath), optional={_text(soname): _text(who) for soname, who in optional.items()},
+            runpath=tuple(_text(path) for path in runpath),
+            optional={_text(soname): _text(who) for soname, who in optional.items()},
         )
         if abi.interpreter and not abi.arch:
             raise ValueError("its abi names an interpreter and no arch")

@@ -55,12 +55,18 @@ def _emulator(elves: dict[str, Elf]) -> Elf | None:
 
 
 def scan_tree(tree: str) -> Abi:
-    erts = sorted(os.path.basename(path)[len("erts-"):] for path in glob.glob(os.path.join(glob.escape(tree), "erts-*")))
+    erts = sorted(
+        os.path.basename(path)[len("erts-") :] for path in glob.glob(os.path.join(glob.escape(tree), "erts-*"))
+    )
     elves = _find(tree)
     if not elves:
         return Abi(erts=erts[-1] if erts else "")
     emulator = _emulator(elves)
-    arch = emulator.machine if emulator else collections.Counter(elf.machine for elf in elves.values()).most_common(1)[0][0]
+    arch = (
+        emulator.machine
+        if emulator
+        else collections.Counter(elf.machine for elf in elves.values()).most_common(1)[0][0]
+    )
     flavours = collections.Counter(flavour for flavour in map(libc_of, elves.values()) if flavour)
     libc = (libc_of(emulator) if emulator else "") or (flavours.most_common(1)[0][0] if flavours else "")
     # Some packages bring ready-made files for other machines or another libc, and pick one of them when they run.
@@ -75,7 +81,9 @@ def scan_tree(tree: str) -> Abi:
                 late.setdefault(soname, found.group(1))
             elif soname not in own:
                 needs.setdefault(soname, set()).update(elf.requires.get(soname, ()))
-    glibc = [match.group(1) for versions in needs.values() for match in map(_GLIBC_VERSION.fullmatch, versions) if match]
+    glibc = [
+        match.group(1) for versions in needs.values() for match in map(_GLIBC_VERSION.fullmatch, versions) if match
+    ]
     crypto = sorted(soname for soname in needs if soname.startswith("libcrypto."))
     return Abi(
         arch=arch,

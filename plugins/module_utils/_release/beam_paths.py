@@ -42,9 +42,9 @@ def _chunk(data: bytes, wanted: bytes) -> bytes:
         return b""
     at = 12
     while at + 8 <= len(data):
-        size = int.from_bytes(data[at + 4:at + 8], "big")
-        if data[at:at + 4] == wanted:
-            return data[at + 8:at + 8 + size]
+        size = int.from_bytes(data[at + 4 : at + 8], "big")
+        if data[at : at + 4] == wanted:
+            return data[at + 8 : at + 8 + size]
         at += 8 + (size + 3) // 4 * 4
     return b""
 
@@ -59,7 +59,7 @@ def places(mine: t.Iterable[str], theirs: t.Iterable[str]) -> tuple[str, str] | 
             same = 0
             while same < min(len(left), len(right)) - 2 and left[-1 - same] == right[-1 - same]:
                 same += 1
-            first, second = "/".join(left[:len(left) - same]), "/".join(right[:len(right) - same])
+            first, second = "/".join(left[: len(left) - same]), "/".join(right[: len(right) - same])
             if same and (best is None or same > best[0]):
                 best = (same, first, second)
     return best[1:] if best else None

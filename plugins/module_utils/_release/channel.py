@@ -74,17 +74,21 @@ class Stamp:
     by: str
     at: str
     token: str
-    fence: int | None = None  # the serial of the lock that the writer holds; None: a person's write, which no lock stands behind
+    fence: int | None = (
+        None  # the serial of the lock that the writer holds; None: a person's write, which no lock stands behind
+    )
 
 
 def refuse_older_fence(channel: Channel, stamp: Stamp) -> None:
     """A rollout whose lock was taken meanwhile, such as one that was frozen and came back, writes nothing."""
     if stamp.fence is not None and stamp.fence < channel.fence:
         raise Conflict(
-            "lock_lost", "the channel %s of %s was not changed" % (channel.channel, channel.name),
+            "lock_lost",
+            "the channel %s of %s was not changed" % (channel.channel, channel.name),
             "the lock %d of this rollout was taken: %d is the newest" % (stamp.fence, channel.fence),
             "Look at what goes on (playbook alchemist.beam.status); if this rollout is still wanted, run it again",
-            fence=stamp.fence, newest=channel.fence,
+            fence=stamp.fence,
+            newest=channel.fence,
         )
 
 
@@ -94,20 +98,34 @@ def _next(channel: Channel, stamp: Stamp, **changes: t.Any) -> Channel:
         return channel
     fence = max(channel.fence, stamp.fence or 0)
     _refuse_unreadable(channel, channel.serial + 1, fence)
-    return replace(channel, **{**changes, "serial": channel.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token, "fence": fence})
+    return replace(
+        channel,
+        **{
+            **changes,
+            "serial": channel.serial + 1,
+            "by": stamp.by,
+            "at": stamp.at,
+            "token": stamp.token,
+            "fence": fence,
+        },
+    )
 
 
 def _refuse_unreadable(channel: Channel, serial: int, fence: int) -> None:
     """Nothing is written that nobody could read again."""
     if serial > LAST_SERIAL:
         raise BeamError(
-            "channel_exhausted", "the channel %s of %s was not changed" % (channel.channel, channel.name),
+            "channel_exhausted",
+            "the channel %s of %s was not changed" % (channel.channel, channel.name),
             "its serial is %d, the last one there can be, and was not reached by promotions" % channel.serial,
-            "Find out who wrote it, then have it numbered anew: playbook alchemist.beam.unlock", serial=channel.serial,
+            "Find out who wrote it, then have it numbered anew: playbook alchemist.beam.unlock",
+            serial=channel.serial,
         )
     if fence > LAST_SERIAL:
         raise BeamError(
-            "fence_invalid", "the channel %s of %s was not changed" % (channel.channel, channel.name), "the fence %d is no serial of a lock" % fence,
+            "fence_invalid",
+            "the channel %s of %s was not changed" % (channel.channel, channel.name),
+            "the fence %d is no serial of a lock" % fence,
             "Give what rollout_lock returned (module alchemist.beam.rollout_lock)",
         )
 
@@ -131,7 +149,8 @@ def _refuse_ghost(channel: Channel, target: Target, force: bool) -> tuple[Ghost,
     ghost = channel.ghost(target.digest)
     if ghost and not force:
         raise BeamError(
-            "ghost", "%s %s can't be picked on the channel %s" % (channel.name, target.version, channel.channel),
+            "ghost",
+            "%s %s can't be picked on the channel %s" % (channel.name, target.version, channel.channel),
             "it is a ghost since %s: %s" % (ghost.at, ghost.reason or "no reason given"),
             "Build and publish a new version, or say force: true (of a playbook -e beam_force=true) to pick it all the same",
         )
@@ -157,23 +176,31 @@ def promote(channel: Channel, target: Target, stamp: Stamp, force: bool = False)
 
 
 def roll_back(
-    channel: Channel, stamp: Stamp, target: Target | None = None, ghost_reason: str | None = "rolled back",
+    channel: Channel,
+    stamp: Stamp,
+    target: Target | None = None,
+    ghost_reason: str | None = "rolled back",
     force: bool = False,
 ) -> Channel:
     """stable goes back to target (previous, where none is given); what it leaves becomes a ghost unless the reason is None."""
     label = "%s on the channel %s" % (channel.name, channel.channel)
     if channel.stable is None:
-        raise BeamError("no_stable", "%s can't be rolled back" % label, "nothing was ever promoted", "Promote a version first")
+        raise BeamError(
+            "no_stable", "%s can't be rolled back" % label, "nothing was ever promoted", "Promote a version first"
+        )
     target = target or channel.previous
     if target is None:
         raise BeamError(
-            "no_previous", "%s can't be rolled back" % label,
+            "no_previous",
+            "%s can't be rolled back" % label,
             "%s is the first version that was promoted" % channel.stable.version,
             "Name the version to go to (of a playbook beam_version), or promote another one",
         )
     if target == channel.stable:
         raise BeamError(
-            "rollback_to_itself", "%s can't be rolled back to %s" % (label, target.version), "it is what is stable now",
+            "rollback_to_itself",
+            "%s can't be rolled back to %s" % (label, target.version),
+            "it is what is stable now",
             "Name another version (of a playbook beam_version)",
         )
     ghosts = _refuse_ghost(channel, target, force)
@@ -187,8 +214,10 @@ def add_ghost(channel: Channel, target: Target, reason: str, stamp: Stamp) -> Ch
     """target failed here. What is stable can't be a ghost: it has to be rolled back instead."""
     if channel.stable == target:
         raise BeamError(
-            "ghost_is_stable", "%s %s can't become a ghost" % (channel.name, target.version),
-            "it is stable on the channel %s" % channel.channel, "Roll the channel back; that makes it a ghost",
+            "ghost_is_stable",
+            "%s %s can't become a ghost" % (channel.name, target.version),
+            "it is stable on the channel %s" % channel.channel,
+            "Roll the channel back; that makes it a ghost",
         )
     ghosts = channel.ghosts
     if not channel.ghost(target.digest):
@@ -230,7 +259,9 @@ def parse_channel(data: bytes, counters: bool = True) -> Channel:
         return Channel(**doc)
     except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
-            "channel_invalid", "the channel can't be read", str(exc) or type(exc).__name__,
+            "channel_invalid",
+            "the channel can't be read",
+            str(exc) or type(exc).__name__,
             "Find out who wrote it. Where only its counters are wrong, the playbook alchemist.beam.unlock mends it; else write it anew: "
             "module alchemist.beam.release_channel with the version that shall be stable and force: true",
         ) from exc

@@ -16,7 +16,16 @@ from .._errors import BeamError
 
 # e_machine (and the word size, where it matters) as `uname -m` names it.
 _MACHINES = {
-    3: "i686", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64", 258: "loongarch64",
+    3: "i686",
+    8: "mips",
+    20: "ppc",
+    21: "ppc64",
+    22: "s390x",
+    40: "arm",
+    62: "x86_64",
+    183: "aarch64",
+    243: "riscv64",
+    258: "loongarch64",
 }
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 14, 15, 29
@@ -73,7 +82,9 @@ def read_elf(path: str) -> Elf | None:
         return _parse(_Reader(descriptor, ">" if ident[5] == 2 else "<"), wide=ident[4] == 2)
     except (ValueError, struct.error, OverflowError) as exc:
         raise BeamError(
-            "elf_corrupt", "%s can't be read" % path, "it begins as an ELF file, but %s" % exc,
+            "elf_corrupt",
+            "%s can't be read" % path,
+            "it begins as an ELF file, but %s" % exc,
             "Find out what wrote it, and build the release again",
         ) from exc
     finally:
@@ -97,7 +108,9 @@ def _parse(reader: _Reader, wide: bool) -> Elf:
         if kind == _PT_LOAD:
             reader.loads.append((address, size, offset))
         elif kind == _PT_INTERP:
-            interpreter = os.pread(reader.descriptor, min(size, 4096), offset).rstrip(b"\0").decode("utf-8", "surrogateescape")
+            interpreter = (
+                os.pread(reader.descriptor, min(size, 4096), offset).rstrip(b"\0").decode("utf-8", "surrogateescape")
+            )
         elif kind == _PT_DYNAMIC:
             dynamic = (offset, size)
     if dynamic is None:
@@ -120,7 +133,9 @@ def _tags(reader: _Reader, dynamic: tuple[int, int], layout: str) -> dict[int, l
 def _parse_dynamic(reader: _Reader, machine: str, interpreter: str, tags: dict[int, list[int]]) -> Elf:
     if _DT_STRTAB not in tags:
         return Elf(machine, interpreter)
-    reader.strings = os.pread(reader.descriptor, tags[_DT_STRSZ][0] if _DT_STRSZ in tags else 0, reader.offset(tags[_DT_STRTAB][0]))
+    reader.strings = os.pread(
+        reader.descriptor, tags[_DT_STRSZ][0] if _DT_STRSZ in tags else 0, reader.offset(tags[_DT_STRTAB][0])
+    )
     # DT_RPATH counts only where there is no DT_RUNPATH.
     runpath = tags.get(_DT_RUNPATH) or tags.get(_DT_RPATH) or []
     return Elf(

@@ -83,13 +83,17 @@ class _Cut:
         start = len(prefix) + 1 if prefix else 0
         self.parts[(prefix, part)].extend(replace(f, path=f.path[start:]) for f in files)
 
-    def add_buckets(self, prefix: str, part: str, files: t.Sequence[File], target: int, key: t.Callable[[File], str]) -> None:
+    def add_buckets(
+        self, prefix: str, part: str, files: t.Sequence[File], target: int, key: t.Callable[[File], str]
+    ) -> None:
         count = bucket_count(sum(f.size for f in files), target)
         for file in files:
             self.add(prefix, "%s/%d" % (part, _bucket(key(file), count)), [file])
 
     def groups(self) -> list[Group]:
-        groups = [Group(prefix, tuple(sorted(files, key=lambda f: f.path))) for (prefix, _part), files in self.parts.items()]
+        groups = [
+            Group(prefix, tuple(sorted(files, key=lambda f: f.path))) for (prefix, _part), files in self.parts.items()
+        ]
         return sorted(groups, key=lambda g: (g.prefix, g.files[0].path))
 
 
@@ -105,10 +109,10 @@ def _under(path: str, depth: int) -> str:
 def _cut_own(cut: _Cut, prefix: str, files: t.Sequence[File]) -> None:
     by_part: dict[str, list[File]] = defaultdict(list)
     for file in files:
-        top = file.path[len(prefix) + 1:].split("/", 1)
+        top = file.path[len(prefix) + 1 :].split("/", 1)
         by_part[top[0] if len(top) > 1 else ""].append(file)
     for part, members in by_part.items():
-        cut.add_buckets(prefix, part, members, OWN_BUCKET, lambda f: f.path[len(prefix) + 1:])
+        cut.add_buckets(prefix, part, members, OWN_BUCKET, lambda f: f.path[len(prefix) + 1 :])
 
 
 def _cut_dependency(cut: _Cut, prefix: str, files: t.Sequence[File]) -> None:

@@ -36,7 +36,9 @@ MAX_DIRECTORIES = 20_000  # empty ones
 MAX_PARENTS = 200_000  # directories in all
 MAX_DEPTH = 64  # parts of a path
 MAX_LAYERS = 10_000
-MAX_VALUES = 1_100_000  # in the JSON, five for a file: each takes up to two hundred bytes of memory, and two of the text
+MAX_VALUES = (
+    1_100_000  # in the JSON, five for a file: each takes up to two hundred bytes of memory, and two of the text
+)
 _KEYS = ("schema", "name", "version", "abi", "provenance", "directories", "layers")
 _LAYER_KEYS = ("sha256", "size", "prefix", "files")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -198,8 +200,12 @@ def _file(row: t.Any) -> File:
 def _layer(doc: t.Any) -> Layer:
     _closed(doc, _LAYER_KEYS, "a layer")
     return Layer(
-        _sha256(doc["sha256"]), _size(doc["size"]), safe_path(doc["prefix"], empty_ok=True),
-        tuple(_file(row) for row in _list(doc.pop("files"), MAX_FILES, "files")),  # given back as they go: there are many
+        _sha256(doc["sha256"]),
+        _size(doc["size"]),
+        safe_path(doc["prefix"], empty_ok=True),
+        tuple(
+            _file(row) for row in _list(doc.pop("files"), MAX_FILES, "files")
+        ),  # given back as they go: there are many
     )
 
 
@@ -277,21 +283,30 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
     label = "the manifest %s" % (digest or "")[:12]
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         raise BeamError(
-            "manifest_corrupt", "%s can't be trusted" % label.strip(), "its bytes do not have the digest it is named by",
+            "manifest_corrupt",
+            "%s can't be trusted" % label.strip(),
+            "its bytes do not have the digest it is named by",
             "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true), which repairs it, and find out who changed the store",
         )
     try:
         _refuse_bomb(data)
         doc = parse_json(data, object_pairs_hook=_no_duplicates)
         if not isinstance(doc, dict) or doc.get("schema") != SCHEMA:
-            raise ValueError("its schema is %.40r, this collection reads %d" % (doc.get("schema") if isinstance(doc, dict) else None, SCHEMA))
+            raise ValueError(
+                "its schema is %.40r, this collection reads %d"
+                % (doc.get("schema") if isinstance(doc, dict) else None, SCHEMA)
+            )
         _closed(doc, _KEYS, "it")
         layers = _list(doc["layers"], MAX_LAYERS, "layers")
         if sum(len(layer["files"]) for layer in layers) > MAX_FILES:
             raise ValueError("it has more than %d files" % MAX_FILES)
         manifest = Manifest(
-            check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]), _provenance(doc["provenance"]),
-            tuple(_layer(layer) for layer in layers), tuple(safe_path(path) for path in _list(doc["directories"], MAX_DIRECTORIES, "directories")),
+            check_name(doc["name"]),
+            check_version(doc["version"]),
+            Abi.from_dict(doc["abi"]),
+            _provenance(doc["provenance"]),
+            tuple(_layer(layer) for layer in layers),
+            tuple(safe_path(path) for path in _list(doc["directories"], MAX_DIRECTORIES, "directories")),
         )
         del doc, layers
         manifest.parents()  # refuses too many of them
@@ -301,7 +316,9 @@ def parse_manifest(data: bytes, digest: str | None = None) -> Manifest:
         _check_whole(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
-            "manifest_invalid", "%s can't be read" % label.strip(), str(exc) or type(exc).__name__,
+            "manifest_invalid",
+            "%s can't be read" % label.strip(),
+            str(exc) or type(exc).__name__,
             "Publish the release again with this version of the collection",
         ) from exc
     return manifest

@@ -41,7 +41,9 @@ def check_name(value: str) -> str:
 
 def check_version(value: str) -> str:
     return _check(
-        "version", _VERSION, value,
+        "version",
+        _VERSION,
+        value,
         "it must start with a letter or digit, go on with letters, digits and . + _ ~ - (128 at most), without '..'",
     )
 
@@ -51,7 +53,9 @@ def check_channel(value: str) -> str:
 
 
 def check_rollout(value: str) -> str:
-    return _check("rollout", _ROLLOUT, value, "its id must be a time and 8 hexadecimal digits, such as 20260301T120000Z-0a1b2c3d")
+    return _check(
+        "rollout", _ROLLOUT, value, "its id must be a time and 8 hexadecimal digits, such as 20260301T120000Z-0a1b2c3d"
+    )
 
 
 def check_instance(value: str) -> str:
@@ -60,7 +64,12 @@ def check_instance(value: str) -> str:
 
 def check_pointer(value: str) -> str:
     """The name of a symlink to a release in a base: `current`, or a colour such as blue."""
-    return _check("pointer", _POINTER, value, "it must be a lower-case letter, then up to 31 letters, digits or underscores, and no directory of the base")
+    return _check(
+        "pointer",
+        _POINTER,
+        value,
+        "it must be a lower-case letter, then up to 31 letters, digits or underscores, and no directory of the base",
+    )
 
 
 def check_digest(value: str) -> str:

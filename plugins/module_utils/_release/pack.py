@@ -94,7 +94,9 @@ def open_tar(out: t.BinaryIO, level: int = 6) -> tuple[gzip.GzipFile, tarfile.Ta
 
 def _changed(path: str) -> BeamError:
     return BeamError(
-        "tree_changed", "the release can't be published", "%s changed while it was read" % path,
+        "tree_changed",
+        "the release can't be published",
+        "%s changed while it was read" % path,
         "Let nothing write to the tree, and publish again",
     )
 
@@ -162,7 +164,11 @@ def read_members(archive: t.BinaryIO, layer: Layer) -> t.Iterator[tuple[File, t.
                     info = tar.next()
                     if info is None:
                         raise ValueError("%s is missing" % file.path)
-                    if not info.isreg() or info.issparse() or (info.name, info.mode, info.size) != (file.path, file.mode, file.size):
+                    if (
+                        not info.isreg()
+                        or info.issparse()
+                        or (info.name, info.mode, info.size) != (file.path, file.mode, file.size)
+                    ):
                         raise ValueError("it holds %r where the manifest has %s" % (info.name, file.path))
                     source = _Source(t.cast(t.BinaryIO, tar.extractfile(info)))
                     yield file, t.cast(t.BinaryIO, source)

@@ -38,8 +38,11 @@ def record_path(tree: str) -> str:
 
 def dump_record(record: BuildRecord) -> bytes:
     document = {
-        "name": record.name, "version": record.version, "abi": record.abi.to_dict(),
-        "provenance": asdict(record.provenance), "own_apps": list(record.own_apps),
+        "name": record.name,
+        "version": record.version,
+        "abi": record.abi.to_dict(),
+        "provenance": asdict(record.provenance),
+        "own_apps": list(record.own_apps),
     }
     return (json.dumps(document, sort_keys=True, indent=1) + "\n").encode("ascii")
 
@@ -51,12 +54,18 @@ def load_record(tree: str) -> BuildRecord | None:
         with open(path, "rb") as stream:
             doc: t.Any = parse_json(stream.read())
         return BuildRecord(
-            check_name(doc["name"]), check_version(doc["version"]), Abi.from_dict(doc["abi"]),
-            Provenance(**doc["provenance"]), tuple(str(app) for app in doc["own_apps"]),
+            check_name(doc["name"]),
+            check_version(doc["version"]),
+            Abi.from_dict(doc["abi"]),
+            Provenance(**doc["provenance"]),
+            tuple(str(app) for app in doc["own_apps"]),
         )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
-            "build_record_invalid", "the build record %s can't be read" % path, str(exc), "Build the release again",
+            "build_record_invalid",
+            "the build record %s can't be read" % path,
+            str(exc),
+            "Build the release again",
         ) from exc

@@ -57,7 +57,9 @@ _NAMES: tuple[tuple[str, str], ...] = (
 _SAMPLES = re.compile(r"\.env(\.[a-z]+)?\.(example|sample|template|dist)|env\.sample|sample\.env|example\.env")
 # A key in PEM: the line, and then its first line of base64 or of headers. A program that only knows the line itself
 # (a beam, a shared library, a document) does not match.
-_PEM = re.compile(rb"(?:^|[\r\n])-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?\n[ \t]*(?:[A-Za-z0-9+/=]{16,}|[A-Z][A-Za-z-]+:|\r?\n)")
+_PEM = re.compile(
+    rb"(?:^|[\r\n])-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?\n[ \t]*(?:[A-Za-z0-9+/=]{16,}|[A-Z][A-Za-z-]+:|\r?\n)"
+)
 _JSON_PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\\n[A-Za-z0-9+/=]{16,}")
 _NPM_TOKEN = re.compile(rb"(?m)^[^#;\n]*:_(?:authToken|password)\s*=\s*[^\s$]")
 # A cookie that stands there; not one that comes from the environment, a file or a command when the node starts.

@@ -60,7 +60,9 @@ class _Scan:
         with os.scandir(full) as entries:
             for entry in sorted(entries, key=lambda e: e.name):
                 empty = False
-                self.entry("%s/%s" % (directory, entry.name) if directory else entry.name, entry, (*ancestors, identity))
+                self.entry(
+                    "%s/%s" % (directory, entry.name) if directory else entry.name, entry, (*ancestors, identity)
+                )
         if empty and directory:
             self.directories.append(directory)
 
@@ -72,7 +74,9 @@ class _Scan:
             path.encode("utf-8")
             safe_path(path)
         except ValueError as exc:  # also where the name is not UTF-8
-            self.refused.append((ascii(path), "not a name for a file of a release" if isinstance(exc, UnicodeError) else str(exc)))
+            self.refused.append(
+                (ascii(path), "not a name for a file of a release" if isinstance(exc, UnicodeError) else str(exc))
+            )
             return
         info = entry.stat(follow_symlinks=False)
         if st.S_ISLNK(info.st_mode):
@@ -134,7 +138,9 @@ def _hash(root: str, path: str, size: int) -> tuple[str, int, str]:
 def require_tree(root: str) -> None:
     if not os.path.isdir(root):
         raise BeamError(
-            "tree_missing", "the release tree %s can't be published" % root, "there is no such directory",
+            "tree_missing",
+            "the release tree %s can't be published" % root,
+            "there is no such directory",
             "Build it first (playbook alchemist.beam.build; the module is mix_release), or correct path (in an inventory beam_build_output)",
         )
 
@@ -150,33 +156,47 @@ def scan_tree(root: str, exclude: t.Sequence[str] = ()) -> Tree:
         files = _hash_all(scan)
     except OSError as exc:
         raise BeamError(
-            "tree_unreadable", "the release tree %s can't be read" % root, "%s: %s" % (exc.filename, exc.strerror),
+            "tree_unreadable",
+            "the release tree %s can't be read" % root,
+            "%s: %s" % (exc.filename, exc.strerror),
             "Let nothing write to the tree, and give this user the right to read it",
         ) from exc
     if scan.refused:
         raise _refusal(
-            "tree_unsafe", root, "it holds what can't be part of a release",
-            "Remove it from the tree, or name it in exclude (in an inventory beam_exclude)", scan.refused,
+            "tree_unsafe",
+            root,
+            "it holds what can't be part of a release",
+            "Remove it from the tree, or name it in exclude (in an inventory beam_exclude)",
+            scan.refused,
         )
     if scan.secrets:
         raise _refusal(
-            "tree_secret", root, "it holds what looks like a secret",
-            "Keep secrets out of the build; name in exclude (in an inventory beam_exclude) what shall be left out of the release", scan.secrets,
+            "tree_secret",
+            root,
+            "it holds what looks like a secret",
+            "Keep secrets out of the build; name in exclude (in an inventory beam_exclude) what shall be left out of the release",
+            scan.secrets,
         )
     if not files:
         raise BeamError(
-            "tree_empty", "the release tree %s can't be published" % root, "it holds no file",
+            "tree_empty",
+            "the release tree %s can't be published" % root,
+            "it holds no file",
             "Build it first (playbook alchemist.beam.build; the module is mix_release), or correct path (in an inventory beam_build_output)",
         )
-    return Tree(root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(scan.directories)), tuple(sorted(scan.left_out)))
+    return Tree(
+        root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(scan.directories)), tuple(sorted(scan.left_out))
+    )
 
 
 def _limits(scan: _Scan) -> None:
     size = sum(row[2] for row in scan.files)
     if len(scan.files) > MAX_FILES or size > MAX_RELEASE_BYTES:
         raise BeamError(
-            "tree_too_large", "the release tree %s can't be published" % scan.root,
-            "%d files of %d bytes are over the limits of %d files and %d bytes" % (len(scan.files), size, MAX_FILES, MAX_RELEASE_BYTES),
+            "tree_too_large",
+            "the release tree %s can't be published" % scan.root,
+            "%d files of %d bytes are over the limits of %d files and %d bytes"
+            % (len(scan.files), size, MAX_FILES, MAX_RELEASE_BYTES),
             "Look for what does not belong there",
         )
 
@@ -186,7 +206,7 @@ def _hash_all(scan: _Scan) -> list[File]:
         return [_hash(scan.root, path, size) for path, _mode, size in rows]
 
     files: list[File] = []
-    batches = [scan.files[i:i + BATCH] for i in range(0, len(scan.files), BATCH)]
+    batches = [scan.files[i : i + BATCH] for i in range(0, len(scan.files), BATCH)]
     with ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1)) as pool:
         for batch, results in zip(batches, pool.map(work, batches)):
             for (path, mode, _size), (sha256, size, what) in zip(batch, results):
@@ -200,6 +220,9 @@ def _refusal(code: str, root: str, why: str, hint: str, rows: list[tuple[str, st
     rows = sorted(rows)
     shown = ", ".join("%s (%s)" % row for row in rows[:5]) + (" and %d more" % (len(rows) - 5) if len(rows) > 5 else "")
     return BeamError(
-        code, "the release tree %s can't be published" % root, "%s: %s" % (why, shown), hint,
+        code,
+        "the release tree %s can't be published" % root,
+        "%s: %s" % (why, shown),
+        hint,
         refused=[{"path": path, "why": reason} for path, reason in rows],
     )

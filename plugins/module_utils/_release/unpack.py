@@ -32,8 +32,18 @@ MAX_PAX = 4 * MAX_PATH + 64
 _ZEROS = bytes(BLOCK)
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {
-    b"1": "hardlink", b"2": "symlink", b"3": "device", b"4": "device", b"5": "directory", b"6": "fifo",
-    b"7": "contiguous", b"g": "global_header", b"S": "sparse", b"L": "gnu_name", b"K": "gnu_name", b"V": "gnu_label",
+    b"1": "hardlink",
+    b"2": "symlink",
+    b"3": "device",
+    b"4": "device",
+    b"5": "directory",
+    b"6": "fifo",
+    b"7": "contiguous",
+    b"g": "global_header",
+    b"S": "sparse",
+    b"L": "gnu_name",
+    b"K": "gnu_name",
+    b"V": "gnu_label",
 }
 
 Buffer = t.Union[bytes, bytearray, memoryview]
@@ -44,10 +54,13 @@ class ArchiveRefused(BeamError):
 
     def __init__(self, layer: Layer, reason: str, why: str) -> None:
         super().__init__(
-            "archive_" + reason, "the layer %s is refused" % layer.sha256[:12], why,
+            "archive_" + reason,
+            "the layer %s is refused" % layer.sha256[:12],
+            why,
             "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true -e beam_verify=true), which repairs the store, "
             "and find out who wrote this layer into it",
-            layer=layer.sha256, prefix=layer.prefix,
+            layer=layer.sha256,
+            prefix=layer.prefix,
         )
 
 
@@ -72,13 +85,18 @@ def unpack_layer(layer: Layer, archive: Buffer, directory: int) -> None:
         _write(layer, reader, file, directory)
     reader.expect_end()
     if expected:
-        raise ArchiveRefused(layer, "missing", "%d of its files are missing, such as %r" % (len(expected), min(expected)))
+        raise ArchiveRefused(
+            layer, "missing", "%d of its files are missing, such as %r" % (len(expected), min(expected))
+        )
 
 
 def check_archive(layer: Layer, archive: Buffer) -> None:
     if len(archive) != layer.size:
-        raise ArchiveRefused(layer, "truncated" if len(archive) < layer.size else "too_long",
-                             "it has %d bytes, the manifest says %d" % (len(archive), layer.size))
+        raise ArchiveRefused(
+            layer,
+            "truncated" if len(archive) < layer.size else "too_long",
+            "it has %d bytes, the manifest says %d" % (len(archive), layer.size),
+        )
     if hashlib.sha256(archive).hexdigest() != layer.sha256:
         raise ArchiveRefused(layer, "corrupt", "its bytes do not have the sha256 that the manifest names")
 
@@ -115,7 +133,7 @@ class _Reader:
         while not self._zlib.eof:
             feed: Buffer = self._zlib.unconsumed_tail
             if not feed:
-                feed = self._archive[self._next:self._next + CHUNK // 4]
+                feed = self._archive[self._next : self._next + CHUNK // 4]
                 self._next += len(feed)
             try:
                 data = self._zlib.decompress(feed, limit)
@@ -130,7 +148,7 @@ class _Reader:
     def take(self, size: int) -> memoryview:
         """Exactly size bytes (CHUNK + BLOCK at most), valid until the next call."""
         if len(self._data) - self._at < size:
-            parts = [self._data[self._at:]]
+            parts = [self._data[self._at :]]
             have = len(parts[0])
             while have < size:
                 data = self._more(CHUNK)
@@ -142,13 +160,13 @@ class _Reader:
             self._at = 0
         start = self._at
         self._at += size
-        return memoryview(self._data)[start:self._at]
+        return memoryview(self._data)[start : self._at]
 
     def expect_end(self) -> None:
         """One block of zeros was read: one more, then padding of zeros, then nothing."""
         if self.take(BLOCK) != _ZEROS:
             raise ArchiveRefused(self._layer, "trailing", "data follow the end of the archive")
-        rest = bytes(self._data[self._at:])
+        rest = bytes(self._data[self._at :])
         while len(rest) <= RECORD:
             data = self._more(RECORD + 1 - len(rest))
             if not data:
@@ -188,7 +206,9 @@ def _allowed(layer: Layer, expected: t.Mapping[str, File], header: bytes, path: 
     kind = header[156:157]
     if kind != b"0":
         name = _KINDS.get(kind, "extended" if kind == b"x" else "kind")
-        raise ArchiveRefused(layer, name, "it holds something that is no regular file (type %r)" % kind.decode("latin-1"))
+        raise ArchiveRefused(
+            layer, name, "it holds something that is no regular file (type %r)" % kind.decode("latin-1")
+        )
     if header[157:257].strip(b"\0"):
         raise ArchiveRefused(layer, "linkname", "a regular file names a link target")
     if path is None:
@@ -232,7 +252,7 @@ def _write(layer: Layer, reader: _Reader, file: File, directory: int) -> None:
             data = block[:size]
             digest.update(data)
             while data:
-                data = data[os.write(handle, data):]
+                data = data[os.write(handle, data) :]
             if len(block) > size and bytes(block[size:]).strip(b"\0"):
                 raise ArchiveRefused(layer, "padding", "%r is followed by hidden data" % file.path)
     finally:

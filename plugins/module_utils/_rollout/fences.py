@@ -47,7 +47,9 @@ def read_journal(store: Store, name: str, channel: str) -> tuple[Journal, str | 
 
 
 def read_fenced(store: Store, name: str, channel: str) -> Fenced:
-    channel_now, journal_now = both(lambda: read_channel(store, name, channel)[0], lambda: read_journal(store, name, channel)[0])
+    channel_now, journal_now = both(
+        lambda: read_channel(store, name, channel)[0], lambda: read_journal(store, name, channel)[0]
+    )
     return Fenced(channel_now, journal_now)
 
 
@@ -57,7 +59,11 @@ def highest(fenced: Fenced) -> int:
 
 def raise_fences(store: Store, name: str, channel: str, stamp: Stamp) -> Fenced:
     """Conflict lock_lost where the lock was taken again meanwhile."""
-    return Fenced(*both(lambda: raise_on_channel(store, name, channel, stamp), lambda: raise_on_journal(store, name, channel, stamp)))
+    return Fenced(
+        *both(
+            lambda: raise_on_channel(store, name, channel, stamp), lambda: raise_on_journal(store, name, channel, stamp)
+        )
+    )
 
 
 def raise_on_channel(store: Store, name: str, channel: str, stamp: Stamp) -> Channel:
@@ -99,6 +105,7 @@ def persist(attempt: t.Callable[[], T]) -> T:
 
 def both(first: t.Callable[[], t.Any], second: t.Callable[[], t.Any]) -> tuple[t.Any, t.Any]:
     """At the same time."""
+
     def work(part: t.Callable[[], t.Any]) -> t.Any:
         try:
             return part()

@@ -20,7 +20,9 @@ from .._store.parallel import parallel
 MAX_REPORT_BYTES = 32 * 1024 * 1024
 
 
-def write_report(store: Store, name: str, channel: str, serial: int, rollout: str, report: t.Mapping[str, t.Any], html: str = "") -> bool:
+def write_report(
+    store: Store, name: str, channel: str, serial: int, rollout: str, report: t.Mapping[str, t.Any], html: str = ""
+) -> bool:
     """Whether it was written: not where it is there already."""
     key = history_key(name, channel, serial, rollout)
     report, html = NOTHING_NAMED.data(report), NOTHING_NAMED.text(html)
@@ -30,7 +32,9 @@ def write_report(store: Store, name: str, channel: str, serial: int, rollout: st
     for data in texts.values():
         if len(data) > MAX_REPORT_BYTES:
             raise BeamError(
-                "report_too_large", "the report of the rollout %s was not written" % rollout, "it has %d bytes, %d are allowed" % (len(data), MAX_REPORT_BYTES),
+                "report_too_large",
+                "the report of the rollout %s was not written" % rollout,
+                "it has %d bytes, %d are allowed" % (len(data), MAX_REPORT_BYTES),
                 "Leave out its logs",
             )
     return [store.put_if_absent(key + ending, data, len(data)) for ending, data in texts.items()][-1]

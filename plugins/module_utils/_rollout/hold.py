@@ -41,22 +41,38 @@ def _held(store: Store, name: str, channel: str, params: t.Mapping[str, t.Any]) 
     watched = controller(params.get("controller_pid"))
     if watched is None and params.get("controller_pid") is not None:
         raise BeamError(
-            "controller_missing", "the lock of %s on the channel %s was not taken" % (name, channel),
-            "no process %d runs here" % params["controller_pid"], "Leave out controller_pid",
+            "controller_missing",
+            "the lock of %s on the channel %s was not taken" % (name, channel),
+            "no process %d runs here" % params["controller_pid"],
+            "Leave out controller_pid",
         )
     ttl = params["ttl"] if watched else params["ttl_without_keeper"]
     for option, value in (("ttl", params["ttl"]), ("ttl_without_keeper", params["ttl_without_keeper"])):
         if not MIN_TTL <= value <= MAX_TTL:
-            raise BeamError("invalid_ttl", "%s: %s can't be used" % (option, value), "it must be %d to %d seconds" % (MIN_TTL, MAX_TTL), "Give another one")
+            raise BeamError(
+                "invalid_ttl",
+                "%s: %s can't be used" % (option, value),
+                "it must be %d to %d seconds" % (MIN_TTL, MAX_TTL),
+                "Give another one",
+            )
     want = Want(name, channel, params.get("by") or whoami(), params.get("purpose") or "", ttl, max(0, params["wait"]))
-    lease, fenced = hold(store, want, watched, lambda lock, process: fork_keeper(lambda: open_store(params), lock, process))
-    note = "" if watched else "no process of this machine runs the play, so the lock is renewed by each rollout_journal only, and lasts %d seconds" % ttl
+    lease, fenced = hold(
+        store, want, watched, lambda lock, process: fork_keeper(lambda: open_store(params), lock, process)
+    )
+    note = (
+        ""
+        if watched
+        else "no process of this machine runs the play, so the lock is renewed by each rollout_journal only, and lasts %d seconds"
+        % ttl
+    )
     result = _result(True, lease.lock, fenced, note)
     result["lock"].update(token=lease.lock.token, taken_from=lease.taken_from.owner if lease.taken_from else None)
     return result
 
 
-def hold(store: Store, want: Want, process: Process | None, fork: t.Callable[[Lock, Process], Keeper] | None) -> tuple[Lease, Fenced]:
+def hold(
+    store: Store, want: Want, process: Process | None, fork: t.Callable[[Lock, Process], Keeper] | None
+) -> tuple[Lease, Fenced]:
     """The lock, with the fences raised and a keeper for it, in the name of process.
 
     Until that is confirmed, the lock is in the name of this process: if it dies before, it is seen to be dead.
@@ -100,7 +116,12 @@ def _foretell(store: Store, name: str, channel: str) -> dict[str, t.Any]:
     """Check mode: who holds it, and nothing is written."""
     lock, _etag = read_lock(store, name, channel)
     available = free(lock)
-    return _result(available, lock, read_fenced(store, name, channel), "" if available or lock.holder is None else lock.holder.describe())
+    return _result(
+        available,
+        lock,
+        read_fenced(store, name, channel),
+        "" if available or lock.holder is None else lock.holder.describe(),
+    )
 
 
 def _released(store: Store, name: str, channel: str, token: str, check_mode: bool) -> dict[str, t.Any]:
@@ -118,7 +139,9 @@ def _released(store: Store, name: str, channel: str, token: str, check_mode: boo
 
 
 def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: bool) -> dict[str, t.Any]:
-    before, channel_note = channel_before(store, name, channel)  # a damaged document must not keep the lock from being broken
+    before, channel_note = channel_before(
+        store, name, channel
+    )  # a damaged document must not keep the lock from being broken
     journal, journal_note = tolerant(lambda: read_journal(store, name, channel)[0])
     journal_before = journal
     above = max(before.fence if before else 0, journal.fence if journal else 0)
@@ -142,8 +165,17 @@ def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: boo
 def lock_dict(lock: Lock) -> dict[str, t.Any]:
     """For results; the token is its holder's own affair."""
     holder = lock.holder
-    facts: dict[str, t.Any] = holder.facts() if holder else dict.fromkeys(("owner", "purpose", "since", "renewed", "ttl"))
-    return {"serial": lock.serial, "token": None, "taken_from": None, "held": holder is not None, "dead": holder is not None and free(lock), **facts}
+    facts: dict[str, t.Any] = (
+        holder.facts() if holder else dict.fromkeys(("owner", "purpose", "since", "renewed", "ttl"))
+    )
+    return {
+        "serial": lock.serial,
+        "token": None,
+        "taken_from": None,
+        "held": holder is not None,
+        "dead": holder is not None and free(lock),
+        **facts,
+    }
 
 
 def journal_dict(journal: Journal | None) -> dict[str, t.Any] | None:

@@ -26,7 +26,19 @@ EVENTS_PER_HOST = 20
 MAX_ERROR = 500  # characters
 STATES = ("running", "reverting", "finished")
 KINDS = ("rollout", "restart", "rollback")
-STEPS = ("planned", "leaving", "moving", "moved", "joined", "failed", "returning", "returned", "stranded", "unreachable", "skipped")
+STEPS = (
+    "planned",
+    "leaving",
+    "moving",
+    "moved",
+    "joined",
+    "failed",
+    "returning",
+    "returned",
+    "stranded",
+    "unreachable",
+    "skipped",
+)
 # Where a rollout that ends here leaves a host that somebody has to look after.
 MIDDLE = frozenset(("leaving", "moving", "moved", "failed", "returning", "stranded", "unreachable"))
 UNTOUCHED = frozenset(("planned", "skipped"))
@@ -97,12 +109,25 @@ class Journal:
 
     def interrupted_hosts(self) -> list[str]:
         """Who has to be looked after: out of a balancer, or in the middle of a step of a rollout that did not end."""
-        return sorted(name for name, host in self.hosts.items() if host.out or (self.unfinished and host.step in MIDDLE))
+        return sorted(
+            name for name, host in self.hosts.items() if host.out or (self.unfinished and host.step in MIDDLE)
+        )
 
     def document(self) -> dict[str, t.Any]:
-        hosts = {name: {"step": h.step, "from": h.before, "out": h.out, "at": h.at, "error": h.error} for name, h in self.hosts.items()}
-        events = [{key: value for key, value in vars(event).items() if value not in (None, "")} for event in self.events]
-        return {"schema": SCHEMA, **vars(self), "stable": self.stable and vars(self.stable), "hosts": hosts, "events": events}
+        hosts = {
+            name: {"step": h.step, "from": h.before, "out": h.out, "at": h.at, "error": h.error}
+            for name, h in self.hosts.items()
+        }
+        events = [
+            {key: value for key, value in vars(event).items() if value not in (None, "")} for event in self.events
+        ]
+        return {
+            "schema": SCHEMA,
+            **vars(self),
+            "stable": self.stable and vars(self.stable),
+            "hosts": hosts,
+            "events": events,
+        }
 
     def to_bytes(self) -> bytes:
         return (json.dumps(self.document(), sort_keys=True, indent=1) + "\n").encode("ascii")
@@ -111,10 +136,12 @@ class Journal:
 def _next(journal: Journal, stamp: Stamp, **changes: t.Any) -> Journal:
     if stamp.fence is None or stamp.fence < journal.fence:
         raise Conflict(
-            "lock_lost", "the journal of %s on the channel %s was not written" % (journal.name, journal.channel),
+            "lock_lost",
+            "the journal of %s on the channel %s was not written" % (journal.name, journal.channel),
             "the lock %s of this rollout was taken: %d is the newest" % (stamp.fence, journal.fence),
             "Look at what goes on (playbook alchemist.beam.status); if this rollout is still wanted, run it again",
-            fence=stamp.fence, newest=journal.fence,
+            fence=stamp.fence,
+            newest=journal.fence,
         )
     changes["fence"] = stamp.fence
     if all(getattr(journal, key) == value for key, value in changes.items()):
@@ -140,8 +167,20 @@ def open_journal(journal: Journal, opening: Opening, stamp: Stamp) -> Journal:
         elif old.out:
             hosts[name] = old
     return _next(
-        journal, stamp, id=check_rollout(opening.id), state="running", kind=opening.kind, version=opening.version, digest=opening.digest,
-        stable=opening.stable, strategy=opening.strategy, by=stamp.by, at=stamp.at, outcome="", hosts=hosts, events=(),
+        journal,
+        stamp,
+        id=check_rollout(opening.id),
+        state="running",
+        kind=opening.kind,
+        version=opening.version,
+        digest=opening.digest,
+        stable=opening.stable,
+        strategy=opening.strategy,
+        by=stamp.by,
+        at=stamp.at,
+        outcome="",
+        hosts=hosts,
+        events=(),
     )
 
 
@@ -151,7 +190,11 @@ def record(journal: Journal, steps: t.Mapping[str, Step], reverting: bool, stamp
     for name, step in steps.items():
         old = hosts.get(name, Host(""))
         new = Host(
-            step.step, old.before if step.before is None else step.before, old.out if step.out is None else step.out, old.at, step.error[:MAX_ERROR],
+            step.step,
+            old.before if step.before is None else step.before,
+            old.out if step.out is None else step.out,
+            old.at,
+            step.error[:MAX_ERROR],
         )
         if new != old:
             hosts[name] = replace(new, at=stamp.at)
@@ -169,8 +212,10 @@ def _need_open(journal: Journal, stamp: Stamp) -> Journal:
     _next(journal, stamp)  # the fence comes first
     if not journal.unfinished:
         raise BeamError(
-            "journal_closed", "the journal of %s on the channel %s was not written" % (journal.name, journal.channel),
-            "the rollout %s is finished" % journal.id if journal.id else "no rollout was opened", "Open it with state=opened",
+            "journal_closed",
+            "the journal of %s on the channel %s was not written" % (journal.name, journal.channel),
+            "the rollout %s is finished" % journal.id if journal.id else "no rollout was opened",
+            "Open it with state=opened",
         )
     return journal
 
@@ -188,7 +233,12 @@ def _cap(events: t.Sequence[Event]) -> tuple[Event, ...]:
 
 def check_host(name: t.Any) -> str:
     if not isinstance(name, str) or not name or len(name) > 255 or not name.isprintable():
-        raise BeamError("invalid_host", "%r is not the name of a host" % (name,), "it must be 1 to 255 printable characters", "Give inventory_hostname")
+        raise BeamError(
+            "invalid_host",
+            "%r is not the name of a host" % (name,),
+            "it must be 1 to 255 printable characters",
+            "Give inventory_hostname",
+        )
     return name
 
 
@@ -213,7 +263,13 @@ def _host(doc: t.Any) -> Host:
 
 def _event(doc: t.Any) -> Event:
     seconds = doc.get("seconds")
-    return Event(_text(doc["at"]), check_host(doc["host"]), _text(doc["step"]), None if seconds is None else float(seconds), _text(doc.get("error", "")))
+    return Event(
+        _text(doc["at"]),
+        check_host(doc["host"]),
+        _text(doc["step"]),
+        None if seconds is None else float(seconds),
+        _text(doc.get("error", "")),
+    )
 
 
 def parse_journal(data: bytes, name: str, channel: str, counters: bool = True) -> Journal:
@@ -246,7 +302,9 @@ def parse_journal(data: bytes, name: str, channel: str, counters: bool = True) -
         return journal
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, BeamError) as exc:
         raise BeamError(
-            "journal_invalid", "the journal of %s on the channel %s can't be read" % (name, channel), str(exc) or type(exc).__name__,
+            "journal_invalid",
+            "the journal of %s on the channel %s can't be read" % (name, channel),
+            str(exc) or type(exc).__name__,
             "Where only its fence is wrong, the playbook alchemist.beam.unlock mends it; else see what each host runs, and bring those back into their"
             " balancers that are out (playbook alchemist.beam.status); then remove the journal's file from the store",
         ) from exc

@@ -40,7 +40,9 @@ class Keeper:
 
     def go(self, lease: Lease) -> None:
         with os.fdopen(self._tell, "wb") as stream:
-            stream.write(json.dumps({"etag": lease.etag, "lock": lease.lock.to_bytes().decode("ascii")}).encode("ascii"))
+            stream.write(
+                json.dumps({"etag": lease.etag, "lock": lease.lock.to_bytes().decode("ascii")}).encode("ascii")
+            )
 
     def cancel(self) -> None:
         os.close(self._tell)
@@ -73,7 +75,8 @@ def fork_keeper(open_store: OpenStore, lock: Lock, controller: Process) -> Keepe
     if process is None:
         os.close(tell)
         raise BeamError(
-            "keeper_failed", "the lock of %s on the channel %s can't be kept" % (lock.name, lock.channel),
+            "keeper_failed",
+            "the lock of %s on the channel %s can't be kept" % (lock.name, lock.channel),
             "the background process that renews it did not start",
             "Look at the limits of this user's processes (ulimit -u), and at the memory",
         )
@@ -93,7 +96,11 @@ def _become_keeper(open_store: OpenStore, lock: Lock, controller: Process, ready
                 data = stream.read()
             if data:
                 doc = parse_json(data)
-                keep(open_store, Lease(parse_lock(doc["lock"].encode("ascii"), lock.name, lock.channel), doc["etag"]), controller)
+                keep(
+                    open_store,
+                    Lease(parse_lock(doc["lock"].encode("ascii"), lock.name, lock.channel), doc["etag"]),
+                    controller,
+                )
     finally:
         os._exit(0)
 
@@ -148,4 +155,9 @@ def _abandon(store: Store, lease: Lease) -> None:
 
 def needed(lock: Lock, token: str, fence: int) -> bool:
     """Whether the keeper of a lock that is ours was killed, so that another one has to take over."""
-    return held_by(lock, token, fence) and lock.holder is not None and lock.holder.keeper is not None and lock.holder.keeper.dead
+    return (
+        held_by(lock, token, fence)
+        and lock.holder is not None
+        and lock.holder.keeper is not None
+        and lock.holder.keeper.dead
+    )

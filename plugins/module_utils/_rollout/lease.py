@@ -24,7 +24,21 @@ from .._release.channel import LAST_SERIAL
 from .._store.base import Store, named
 from .._store.check import prove_conditions
 from .._store.keys import lock_key
-from .lock import MAX_LOCK_BYTES, Holder, Lock, beat, break_lock, free, held_by, looks_alive, lost, parse_lock, refused, release, take
+from .lock import (
+    MAX_LOCK_BYTES,
+    Holder,
+    Lock,
+    beat,
+    break_lock,
+    free,
+    held_by,
+    looks_alive,
+    lost,
+    parse_lock,
+    refused,
+    release,
+    take,
+)
 from .process import identify
 
 UNASKED = 120.0  # seconds: a lock that looks expired is watched for its ttl without `wait`, unless that is longer
@@ -128,7 +142,11 @@ class _Watch:
         if holder is None:
             return
         end = self.begun + self.wait
-        if not self.moved and holder.ttl <= UNASKED and not looks_alive(holder, datetime.datetime.now(datetime.timezone.utc)):
+        if (
+            not self.moved
+            and holder.ttl <= UNASKED
+            and not looks_alive(holder, datetime.datetime.now(datetime.timezone.utc))
+        ):
             end = max(end, self.since + holder.ttl + 0.05)
         now = time.monotonic()
         if now >= end:
@@ -148,7 +166,11 @@ def renew(store: Store, lock: Lock, etag: str, **changes: t.Any) -> Lease:
             if not held_by(now, lock.token, lock.serial) or now_etag is None:
                 raise lost(now, lock.serial) from None
             lock, etag = now, now_etag
-    raise BeamError("lock_busy", "the lock of %s on the channel %s was not renewed" % (lock.name, lock.channel), "somebody writes it all the time")
+    raise BeamError(
+        "lock_busy",
+        "the lock of %s on the channel %s was not renewed" % (lock.name, lock.channel),
+        "somebody writes it all the time",
+    )
 
 
 def give_back(store: Store, name: str, channel: str, token: str) -> tuple[Lock, Lock | None]:
@@ -180,7 +202,9 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
             stat = store.stat(lock_key(name, channel))
             lock, etag, floor = Lock(name, channel), stat.etag if stat else None, above + MARGIN
         wanted = break_lock(lock, secrets.token_hex(16), max(floor, seconds_now() - 1))
-        if wanted.serial > LAST_SERIAL:  # nobody could read it again: the time, as of a lock that is new. The fences are set to it
+        if (
+            wanted.serial > LAST_SERIAL
+        ):  # nobody could read it again: the time, as of a lock that is new. The fences are set to it
             wanted = break_lock(Lock(name, channel), wanted.token, seconds_now() - 1)
         if check_mode:
             return lock, lock, True

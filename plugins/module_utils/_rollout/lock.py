@@ -70,7 +70,8 @@ def take(lock: Lock, holder: Holder, token: str, above: int = 0) -> Lock:
     serial = max(lock.serial, above) + 1
     if serial > LAST_SERIAL:
         raise BeamError(
-            "lock_exhausted", "the lock of %s on the channel %s was not taken" % (lock.name, lock.channel),
+            "lock_exhausted",
+            "the lock of %s on the channel %s was not taken" % (lock.name, lock.channel),
             "a fence in the store is %d, the last one there can be, and was not reached by rollouts" % (serial - 1),
             "Find out who wrote it, then have it numbered anew: playbook alchemist.beam.unlock",
         )
@@ -115,10 +116,15 @@ def held_by(lock: Lock, token: str, fence: int) -> bool:
 def lost(lock: Lock, fence: int) -> Conflict:
     who = "nobody holds it now" if lock.holder is None else lock.holder.describe()
     return Conflict(
-        "lock_lost", "the lock of %s on the channel %s is not ours any more" % (lock.name, lock.channel),
-        "its serial was %d, now it is %d, and %s" % (fence, lock.serial, who) if lock.serial != fence else "it was released",
+        "lock_lost",
+        "the lock of %s on the channel %s is not ours any more" % (lock.name, lock.channel),
+        "its serial was %d, now it is %d, and %s" % (fence, lock.serial, who)
+        if lock.serial != fence
+        else "it was released",
         "Look at what goes on (playbook alchemist.beam.status); if this rollout is still wanted, run it again",
-        fence=fence, newest=lock.serial, holder=lock.holder and lock.holder.facts(),
+        fence=fence,
+        newest=lock.serial,
+        holder=lock.holder and lock.holder.facts(),
     )
 
 
@@ -126,11 +132,17 @@ def refused(lock: Lock, waited: float) -> Conflict:
     holder = _held(lock)
     again = "Run it again later, or with wait (of a playbook -e beam_wait=600), which waits for it"
     if not looks_alive(holder, datetime.datetime.now(datetime.timezone.utc)):
-        again = "Run it again with wait: %d (of a playbook -e beam_wait=%d), which is long enough to see whether it is alive" % (holder.ttl + 5, holder.ttl + 5)
+        again = (
+            "Run it again with wait: %d (of a playbook -e beam_wait=%d), which is long enough to see whether it is alive"
+            % (holder.ttl + 5, holder.ttl + 5)
+        )
     return Conflict(
-        "lock_held", "the lock of %s on the channel %s was not taken" % (lock.name, lock.channel),
+        "lock_held",
+        "the lock of %s on the channel %s was not taken" % (lock.name, lock.channel),
         "%s%s" % (holder.describe(), "; %d seconds were waited for it" % waited if waited >= 1 else ""),
-        "%s; where nobody is there any more, the playbook alchemist.beam.unlock breaks it" % again, holder=holder.facts(), waited=round(waited, 1),
+        "%s; where nobody is there any more, the playbook alchemist.beam.unlock breaks it" % again,
+        holder=holder.facts(),
+        waited=round(waited, 1),
     )
 
 
@@ -138,8 +150,11 @@ def _process(doc: t.Any) -> Process | None:
     if doc is None:
         return None
     process = Process(**doc)
-    if not all(isinstance(x, str) for x in (process.machine, process.boot, process.space)) or not all(
-            is_whole(x) and x >= 0 for x in (process.pid, process.started)) or process.pid < 1:
+    if (
+        not all(isinstance(x, str) for x in (process.machine, process.boot, process.space))
+        or not all(is_whole(x) and x >= 0 for x in (process.pid, process.started))
+        or process.pid < 1
+    ):
         raise ValueError("it names no process")
     return process
 
@@ -149,7 +164,11 @@ def _holder(doc: t.Any) -> Holder | None:
         return None
     doc["process"], doc["keeper"] = _process(doc["process"]), _process(doc["keeper"])
     holder = Holder(**doc)
-    if not all(isinstance(x, str) for x in (holder.owner, holder.purpose, holder.since)) or not is_whole(holder.beat) or not isinstance(holder.gone, bool):
+    if (
+        not all(isinstance(x, str) for x in (holder.owner, holder.purpose, holder.since))
+        or not is_whole(holder.beat)
+        or not isinstance(holder.gone, bool)
+    ):
         raise ValueError("its holder can't be read")
     if isinstance(holder.ttl, bool) or not isinstance(holder.ttl, (int, float)) or not 0 < holder.ttl <= 86400:
         raise ValueError("%r is not a ttl" % holder.ttl)
@@ -173,6 +192,8 @@ def parse_lock(data: bytes, name: str, channel: str) -> Lock:
         return lock
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, BeamError) as exc:
         raise BeamError(
-            "lock_invalid", "the lock of %s on the channel %s can't be read" % (name, channel), str(exc) or type(exc).__name__,
+            "lock_invalid",
+            "the lock of %s on the channel %s can't be read" % (name, channel),
+            str(exc) or type(exc).__name__,
             "Make sure that no rollout runs, then write it anew with rollout_lock state=broken (playbook alchemist.beam.unlock)",
         ) from exc

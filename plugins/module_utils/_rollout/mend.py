@@ -49,9 +49,12 @@ def fence_channel(store: Store, name: str, channel: str, stamp: Stamp) -> tuple[
         serial = value.serial + 1 if 0 < value.serial < LAST_SERIAL else seconds_now()
         mended = restart_counters(value, stamp, serial, fence)
         store.replace(channel_key(name, channel), mended.to_bytes(), etag)
-        return mended, "the channel %s of %s was numbered anew: its serial is %d now, and its stable version %s. A server that has seen a higher serial " \
-            "takes it with allow_older_serial: true (alchemist.beam.release_install)" % (
-                channel, name, serial, mended.stable.version if mended.stable else "none")
+        return (
+            mended,
+            "the channel %s of %s was numbered anew: its serial is %d now, and its stable version %s. A server that has seen a higher serial "
+            "takes it with allow_older_serial: true (alchemist.beam.release_install)"
+            % (channel, name, serial, mended.stable.version if mended.stable else "none"),
+        )
 
     return persist(attempt)
 
@@ -69,7 +72,11 @@ def fence_journal(store: Store, name: str, channel: str, stamp: Stamp) -> tuple[
         except BeamError:
             return None, why
         store.replace(journal_key(name, channel), mended.to_bytes(), found.etag)
-        return mended, "the journal of %s on the channel %s was numbered anew: its fence is %d now" % (name, channel, fence)
+        return mended, "the journal of %s on the channel %s was numbered anew: its fence is %d now" % (
+            name,
+            channel,
+            fence,
+        )
 
     return persist(attempt)
 

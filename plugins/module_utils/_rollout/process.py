@@ -73,7 +73,9 @@ def carry(mark: str) -> None:
 
     It ends with the process, and only a process of the same user, or root, can see it or make one.
     """
-    with contextlib.suppress(AttributeError, OSError):  # a system without: then it is not asked to end, and sees by itself that its lock is gone
+    with contextlib.suppress(
+        AttributeError, OSError
+    ):  # a system without: then it is not asked to end, and sees by itself that its lock is gone
         os.memfd_create(mark)
 
 
@@ -84,7 +86,9 @@ def _marks(pid: int) -> set[str]:
         links = open_files(pid)
     except OSError:
         return set()
-    return {link[len(_MEMORY) : -len(_UNNAMED)] for link in links if link.startswith(_MEMORY) and link.endswith(_UNNAMED)}
+    return {
+        link[len(_MEMORY) : -len(_UNNAMED)] for link in links if link.startswith(_MEMORY) and link.endswith(_UNNAMED)
+    }
 
 
 def _stat(pid: int) -> Stat | None:
@@ -105,7 +109,9 @@ def _line(path: str) -> str:
 def place() -> tuple[str, str, str]:
     """machine, boot and namespaces of this process; "" for what can't be known."""
     try:
-        space = " ".join(os.readlink("/proc/self/ns/" + kind) for kind in _NAMESPACES if os.path.lexists("/proc/self/ns/" + kind))
+        space = " ".join(
+            os.readlink("/proc/self/ns/" + kind) for kind in _NAMESPACES if os.path.lexists("/proc/self/ns/" + kind)
+        )
     except OSError:
         space = ""
     return _line("/etc/machine-id"), _line("/proc/sys/kernel/random/boot_id"), space
@@ -161,7 +167,9 @@ def _runs_plays(words: t.Sequence[str]) -> bool:
         return bool(names)
     if not names[0].startswith(("python", "pypy")):
         return False
-    script = next((index for index, word in enumerate(words) if index and (word == "-m" or not word.startswith("-"))), len(words))
+    script = next(
+        (index for index, word in enumerate(words) if index and (word == "-m" or not word.startswith("-"))), len(words)
+    )
     if words[script : script + 1] == ["-m"]:
         return words[script + 1 : script + 2] != [] and words[script + 1].split(".")[0] in ("ansible", "ansible_runner")
     return names[script : script + 1] != [] and names[script] in CONTROLLERS

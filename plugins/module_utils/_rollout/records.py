@@ -33,13 +33,21 @@ Transition = t.Callable[[Journal, Stamp], Journal]
 
 
 def run_journal(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    name, channel, fence, token, state = check_name(params["name"]), check_channel(params["channel"]), params["fence"], params["token"], params["state"]
+    name, channel, fence, token, state = (
+        check_name(params["name"]),
+        check_channel(params["channel"]),
+        params["fence"],
+        params["token"],
+        params["state"],
+    )
     store = open_store(params)
     stamp = make_stamp(params.get("by"), fence=fence)
     transition = _transition(state, params, stamp)
 
     def attempt() -> tuple[Journal, Journal]:
-        (lock, lock_etag), (before, etag) = both(lambda: read_lock(store, name, channel), lambda: read_journal(store, name, channel))
+        (lock, lock_etag), (before, etag) = both(
+            lambda: read_lock(store, name, channel), lambda: read_journal(store, name, channel)
+        )
         if not held_by(lock, token, fence):
             raise lost(lock, fence)
         after = transition(before, stamp)
@@ -54,7 +62,12 @@ def run_journal(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
         before, after = persist(attempt)
     except Conflict as exc:
         if exc.code == "store_conflict":
-            raise BeamError("journal_busy", exc.what, "somebody writes it all the time", "Find out who it is, and run the task again") from exc
+            raise BeamError(
+                "journal_busy",
+                exc.what,
+                "somebody writes it all the time",
+                "Find out who it is, and run the task again",
+            ) from exc
         raise
     result = {"changed": after != before, "journal": journal_dict(after)}
     if state == "opened":
@@ -91,11 +104,17 @@ def _opening(params: t.Mapping[str, t.Any], hosts: t.Mapping[str, t.Any]) -> Ope
     rollout = params.get("id") or "%s-%s" % (now, secrets.token_hex(4))
     stable = params.get("stable")
     if params.get("kind") not in KINDS:
-        raise BeamError("option_missing", "kind is missing", "state=opened needs one of %s" % ", ".join(KINDS), "Give kind")
+        raise BeamError(
+            "option_missing", "kind is missing", "state=opened needs one of %s" % ", ".join(KINDS), "Give kind"
+        )
     return Opening(
-        check_rollout(rollout), params["kind"], check_version(params["version"]), check_digest(params["digest"]),
+        check_rollout(rollout),
+        params["kind"],
+        check_version(params["version"]),
+        check_digest(params["digest"]),
         Target(check_version(stable.get("version")), check_digest(stable.get("digest"))) if stable else None,
-        str(params.get("strategy") or ""), {check_host(host): _version(_row(host, row).get("from")) for host, row in hosts.items()},
+        str(params.get("strategy") or ""),
+        {check_host(host): _version(_row(host, row).get("from")) for host, row in hosts.items()},
     )
 
 
@@ -105,7 +124,12 @@ def _version(value: t.Any) -> str | None:
 
 def _row(host: t.Any, row: t.Any) -> t.Mapping[str, t.Any]:
     if row is not None and not isinstance(row, dict):
-        raise BeamError("invalid_hosts", "what is given of the host %s can't be used" % host, "%r is no dictionary" % (row,), "Give step, from, out")
+        raise BeamError(
+            "invalid_hosts",
+            "what is given of the host %s can't be used" % host,
+            "%r is no dictionary" % (row,),
+            "Give step, from, out",
+        )
     return row or {}
 
 
@@ -113,21 +137,52 @@ def _step(host: str, given: t.Any) -> Step:
     row = _row(host, given)
     unknown = set(row) - {"step", "from", "out", "seconds", "error"}
     seconds = row.get("seconds")
-    if unknown or row.get("step") not in STEPS or not isinstance(row.get("out"), (bool, type(None))) or isinstance(seconds, bool):
-        why = "%s is unknown" % ", ".join(sorted(map(str, unknown))) if unknown else "step is one of %s, out is true or false" % ", ".join(STEPS)
-        raise BeamError("invalid_hosts", "the step of the host %s can't be recorded" % host, why, "Give a dictionary of step, from, out, seconds and error")
+    if (
+        unknown
+        or row.get("step") not in STEPS
+        or not isinstance(row.get("out"), (bool, type(None)))
+        or isinstance(seconds, bool)
+    ):
+        why = (
+            "%s is unknown" % ", ".join(sorted(map(str, unknown)))
+            if unknown
+            else "step is one of %s, out is true or false" % ", ".join(STEPS)
+        )
+        raise BeamError(
+            "invalid_hosts",
+            "the step of the host %s can't be recorded" % host,
+            why,
+            "Give a dictionary of step, from, out, seconds and error",
+        )
     try:
-        return Step(row["step"], _version(row.get("from")), row.get("out"), None if seconds is None else float(seconds), str(row.get("error") or ""))
+        return Step(
+            row["step"],
+            _version(row.get("from")),
+            row.get("out"),
+            None if seconds is None else float(seconds),
+            str(row.get("error") or ""),
+        )
     except (TypeError, ValueError):
-        raise BeamError("invalid_hosts", "the step of the host %s can't be recorded" % host, "%r are no seconds" % (seconds,), "Give a number") from None
+        raise BeamError(
+            "invalid_hosts",
+            "the step of the host %s can't be recorded" % host,
+            "%r are no seconds" % (seconds,),
+            "Give a number",
+        ) from None
 
 
 def run_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     store, name, channel = open_store(params), check_name(params["name"]), check_channel(params["channel"])
-    (lock, _lock_etag), (journal, _etag) = both(lambda: read_lock(store, name, channel), lambda: read_journal(store, name, channel))
+    (lock, _lock_etag), (journal, _etag) = both(
+        lambda: read_lock(store, name, channel), lambda: read_journal(store, name, channel)
+    )
     pointer, _channel_etag = read_channel(store, name, channel)
     return {
-        "changed": False, "channel": channel_dict(pointer), "lock": lock_dict(lock) if lock.serial else None, "journal": journal_dict(journal),
+        "changed": False,
+        "channel": channel_dict(pointer),
+        "lock": lock_dict(lock) if lock.serial else None,
+        "journal": journal_dict(journal),
         "unfinished": journal.unfinished,
-        "interrupted_hosts": journal.interrupted_hosts(), "history": read_history(store, name, channel, params["history"]),
+        "interrupted_hosts": journal.interrupted_hosts(),
+        "history": read_history(store, name, channel, params["history"]),
     }

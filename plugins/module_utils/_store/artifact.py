@@ -66,14 +66,25 @@ def find_source(path: str, name: str | None, version: str | None) -> Source:
     if record is None:
         inside = _version_inside(path)
         if not name:
-            raise BeamError("name_missing", "the tree %s can't be published" % path, "it has no build record, and no name is given", "Give name")
-        source = Source(path, check_name(name), inside or check_version(version or ""), scan_abi(path), Provenance(), (name,))
+            raise BeamError(
+                "name_missing",
+                "the tree %s can't be published" % path,
+                "it has no build record, and no name is given",
+                "Give name",
+            )
+        source = Source(
+            path, check_name(name), inside or check_version(version or ""), scan_abi(path), Provenance(), (name,)
+        )
     else:
-        source = Source(path, record.name, record.version, record.abi, record.provenance, record.own_apps or (record.name,))
+        source = Source(
+            path, record.name, record.version, record.abi, record.provenance, record.own_apps or (record.name,)
+        )
     for what, given, found in (("name", name, source.name), ("version", version, source.version)):
         if given and given != found:
             raise BeamError(
-                "tree_is_other", "the tree %s can't be published as %s %s" % (path, what, given), "it is of %s %s" % (what, found),
+                "tree_is_other",
+                "the tree %s can't be published as %s %s" % (path, what, given),
+                "it is of %s %s" % (what, found),
                 "Leave %s out, or give the path of the other tree" % what,
             )
     return source
@@ -88,7 +99,10 @@ def _version_inside(path: str) -> str:
         return ""
     except (OSError, ValueError, IndexError, BeamError) as exc:
         raise BeamError(
-            "tree_not_a_release", "the tree %s can't be published" % path, "its releases/start_erl.data can't be read: %s" % exc, "Build it again",
+            "tree_not_a_release",
+            "the tree %s can't be published" % path,
+            "its releases/start_erl.data can't be read: %s" % exc,
+            "Build it again",
         ) from exc
 
 
@@ -111,7 +125,13 @@ def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Ve
     _require_commit(source, params.get("commit"))
     inputs = inputs_of(params["inputs"], params.get("exclude") or ()) if params.get("inputs") else ""
     plan = plan_publish(
-        store, source.name, source.version, lambda: scan_tree(source.path, params.get("exclude") or ()), source.abi, source.provenance, source.own_apps,
+        store,
+        source.name,
+        source.version,
+        lambda: scan_tree(source.path, params.get("exclude") or ()),
+        source.abi,
+        source.provenance,
+        source.own_apps,
         bool(params.get("verify")),
     )
     where = "%s/%s" % (store.location, version_key(plan.name, plan.version))
@@ -126,7 +146,11 @@ def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Ve
         # The digest and the packed size are not known before the layers are packed.
         version = Version(plan.name, plan.version, "")
         result = {
-            "changed": True, "name": plan.name, "version": plan.version, "digest": None, "files": len(plan.tree.files),
+            "changed": True,
+            "name": plan.name,
+            "version": plan.version,
+            "digest": None,
+            "files": len(plan.tree.files),
             "layers": {"total": len(plan.groups), "sent": len(plan.missing)},
             "bytes": {"release": None, "sent": None, "unpacked": plan.tree.size},
         }
@@ -147,7 +171,10 @@ def _publish(store: Store, params: Params, check_mode: bool) -> tuple[Result, Ve
 
 def _note(store: Store, source: Source, version: Version, inputs: str) -> str:
     if source.provenance.git_dirty:
-        return "%s %s was built from changes that were not committed, so no later run can know that it is published already." % (source.name, source.version)
+        return (
+            "%s %s was built from changes that were not committed, so no later run can know that it is published already."
+            % (source.name, source.version)
+        )
     return note_build(store, version, inputs)
 
 
@@ -156,20 +183,30 @@ def _require_commit(source: Source, commit: str | None) -> None:
         return
     if not _COMMIT.fullmatch(commit):
         raise BeamError(
-            "invalid_commit", "commit: %r can't be used" % commit, "it must be 7 to 64 hexadecimal digits", "Give what git rev-parse says, or leave it out",
+            "invalid_commit",
+            "commit: %r can't be used" % commit,
+            "it must be 7 to 64 hexadecimal digits",
+            "Give what git rev-parse says, or leave it out",
         )
     found = source.provenance.git_sha
     if not found.startswith(commit.lower()):
         raise BeamError(
-            "other_commit", "the tree %s can't be published as the commit %s" % (source.path, commit[:12].lower()),
-            "it was built from the commit %s" % found[:12] if found else "it has no build record that says from which commit it was built",
-            "Build that commit, and publish its tree; another run may have built in the same directory meanwhile", commit=found,
+            "other_commit",
+            "the tree %s can't be published as the commit %s" % (source.path, commit[:12].lower()),
+            "it was built from the commit %s" % found[:12]
+            if found
+            else "it has no build record that says from which commit it was built",
+            "Build that commit, and publish its tree; another run may have built in the same directory meanwhile",
+            commit=found,
         )
 
 
 def _release_result(manifest: Manifest, version: Version) -> Result:
     return {
-        "name": version.name, "version": version.version, "digest": version.digest, "files": sum(len(layer.files) for layer in manifest.layers),
+        "name": version.name,
+        "version": version.version,
+        "digest": version.digest,
+        "files": sum(len(layer.files) for layer in manifest.layers),
         "layers": {"total": len(manifest.layers), "sent": 0},
         "bytes": {"release": manifest.packed_size, "sent": 0, "unpacked": manifest.unpacked_size},
     }
@@ -197,7 +234,12 @@ def _pin(store: Store, version: Version, pinned: bool, check_mode: bool) -> bool
 def _need(params: Params, option: str) -> str:
     value = params.get(option)
     if not value:
-        raise BeamError("option_missing", "%s is missing" % option, "state=%s without path needs it" % params["state"], "Give %s" % option)
+        raise BeamError(
+            "option_missing",
+            "%s is missing" % option,
+            "state=%s without path needs it" % params["state"],
+            "Give %s" % option,
+        )
     return check_name(value) if option == "name" else check_version(value)
 
 
@@ -209,7 +251,9 @@ def _absent(store: Store, params: Params, check_mode: bool) -> Result:
 def _pruned(store: Store, params: Params, check_mode: bool) -> Result:
     if params["keep"] < 1:
         raise BeamError(
-            "keep_too_small", "nothing is pruned", "keep is %d" % params["keep"],
+            "keep_too_small",
+            "nothing is pruned",
+            "keep is %d" % params["keep"],
             "Keep one version at least; remove single ones with alchemist.beam.release_artifact, state: absent",
         )
     plan = plan_prune(store, _need(params, "name"), params["keep"], params["keep_days"], params["min_layer_age"] * HOUR)
@@ -222,9 +266,19 @@ def _removal(store: Store, plan: RemovalPlan, check_mode: bool) -> Result:
     where = "%s/%s" % (store.location, plan.name)
     before = "".join("present: %s %s\n" % (plan.name, v.version) for v in plan.remove)
     return {
-        "changed": plan.changed, "name": plan.name, "removed": [v.version for v in plan.remove], "kept": dict(plan.kept),
-        "layers": {"collected": len(plan.layers)}, "bytes": {"collected": plan.bytes}, **({"warnings": list(plan.notes)} if plan.notes else {}),
-        "diff": {"before_header": where, "after_header": where, "before": before, "after": plan.describe() if plan.changed else before},
+        "changed": plan.changed,
+        "name": plan.name,
+        "removed": [v.version for v in plan.remove],
+        "kept": dict(plan.kept),
+        "layers": {"collected": len(plan.layers)},
+        "bytes": {"collected": plan.bytes},
+        **({"warnings": list(plan.notes)} if plan.notes else {}),
+        "diff": {
+            "before_header": where,
+            "after_header": where,
+            "before": before,
+            "after": plan.describe() if plan.changed else before,
+        },
     }
 
 
@@ -242,7 +296,10 @@ def _exported(store: Store, params: Params, check_mode: bool) -> Result:
     size = os.path.getsize(dest) if os.path.exists(dest) else None
     after = "%s %s\n" % (version.name, version.version)
     return {
-        **_release_result(manifest, version), "changed": changed, "dest": dest, "size": size,
+        **_release_result(manifest, version),
+        "changed": changed,
+        "dest": dest,
+        "size": size,
         "diff": {"before_header": dest, "after_header": dest, "before": "" if changed else after, "after": after},
     }
 
@@ -252,16 +309,29 @@ def _verified(store: Store, params: Params, _check_mode: bool) -> Result:
     wanted = [params["version"]] if params.get("version") else [row.version for row in list_versions(store, name)]
     versions = parallel(lambda version: need_version(store, name, check_version(version)), wanted)
     if not versions:
-        raise NotFound("release_missing", "%s is not in the store %s" % (name, store.location), "no version of it is published there", "Publish one")
+        raise NotFound(
+            "release_missing",
+            "%s is not in the store %s" % (name, store.location),
+            "no version of it is published there",
+            "Publish one",
+        )
     found = verify(store, name, [v.digest for v in versions])
     return {
-        "changed": False, "name": name, "verified": [v.version for v in versions], "files": found.files, "layers": {"total": found.layers},
+        "changed": False,
+        "name": name,
+        "verified": [v.version for v in versions],
+        "files": found.files,
+        "layers": {"total": found.layers},
         "bytes": {"release": found.bytes},
     }
 
 
 _STATES: dict[str, t.Callable[[Store, Params, bool], Result]] = {
-    "present": _present, "absent": _absent, "exported": _exported, "verified": _verified, "pruned": _pruned,
+    "present": _present,
+    "absent": _absent,
+    "exported": _exported,
+    "verified": _verified,
+    "pruned": _pruned,
 }
 
 
@@ -292,8 +362,15 @@ def run_artifact_info(params: Params) -> Result:
         result["objects"] = _keys(read_manifest(store, name, versions[0].digest), versions[0])
     if params.get("presign"):
         if not one:
-            raise BeamError("option_missing", "nothing can be presigned", "it has to be one release", "Give version, digest or channel")
-        result["presigned"] = presign(store, versions[0], params["presign"], params.get("channel"), params.get("layers"))
+            raise BeamError(
+                "option_missing",
+                "nothing can be presigned",
+                "it has to be one release",
+                "Give version, digest or channel",
+            )
+        result["presigned"] = presign(
+            store, versions[0], params["presign"], params.get("channel"), params.get("layers")
+        )
     return result
 
 
@@ -302,9 +379,15 @@ def _describe(store: Store, version: Version, published: float | None, protected
     result = _release_result(manifest, version)
     del result["layers"], result["bytes"]
     return {
-        **result, "published": None if published is None else _iso(published), "layers": len(manifest.layers), "size": manifest.packed_size,
-        "unpacked_size": manifest.unpacked_size, "pinned": protected == "it is pinned" or _pinned(store, version),
-        "protected": protected or "", "abi": manifest.abi.to_dict(), "provenance": dict(vars(manifest.provenance)),
+        **result,
+        "published": None if published is None else _iso(published),
+        "layers": len(manifest.layers),
+        "size": manifest.packed_size,
+        "unpacked_size": manifest.unpacked_size,
+        "pinned": protected == "it is pinned" or _pinned(store, version),
+        "protected": protected or "",
+        "abi": manifest.abi.to_dict(),
+        "provenance": dict(vars(manifest.provenance)),
     }
 
 
@@ -323,7 +406,9 @@ def _keys(manifest: Manifest, version: Version) -> list[str]:
     return [*layers, manifest_key(version.name, version.digest), version_key(version.name, version.version)]
 
 
-def presign(store: Store, version: Version, seconds: int, channel: str | None, layers: t.Collection[str] | None = None) -> dict[str, str]:
+def presign(
+    store: Store, version: Version, seconds: int, channel: str | None, layers: t.Collection[str] | None = None
+) -> dict[str, str]:
     """key -> URL, for everything that a host reads to install the release; of its layers only those that are named, if any are."""
     name = version.name
     manifest = read_manifest(store, name, version.digest)
@@ -332,8 +417,11 @@ def presign(store: Store, version: Version, seconds: int, channel: str | None, l
     strange = sorted(set(layers or ()) - own)
     if strange:
         raise BeamError(
-            "layer_unknown", "the layer %s can't be presigned" % check_digest(strange[0])[:12], "%s %s has no such layer" % (name, version.version),
-            "Give what alchemist.beam.release_install returned under lacks for this release", layers=strange,
+            "layer_unknown",
+            "the layer %s can't be presigned" % check_digest(strange[0])[:12],
+            "%s %s has no such layer" % (name, version.version),
+            "Give what alchemist.beam.release_install returned under lacks for this release",
+            layers=strange,
         )
     keys += [layer_key(name, sha256) for sha256 in sorted(own if layers is None else set(layers))]
     if channel:

@@ -116,7 +116,9 @@ class Store(abc.ABC):
     def presign(self, key: str, seconds: int) -> str:
         """A URL that anyone can GET the object by for that long."""
         raise BeamError(
-            "presign_unsupported", "%s can't make presigned URLs" % self.location, "only s3:// stores can",
+            "presign_unsupported",
+            "%s can't make presigned URLs" % self.location,
+            "only s3:// stores can",
             "Let the hosts read the store directly",
         )
 

@@ -26,7 +26,14 @@ from .keys import build_key, prefix
 from .parallel import parallel
 
 # What the store holds is wrong, other than that it could not be asked.
-_WRONG = ("build_invalid", "version_invalid", "manifest_corrupt", "manifest_invalid", "manifest_swapped", "store_object_too_large")
+_WRONG = (
+    "build_invalid",
+    "version_invalid",
+    "manifest_corrupt",
+    "manifest_invalid",
+    "manifest_swapped",
+    "store_object_too_large",
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,12 @@ class BuildEntry:
 def inputs_of(inputs: str, exclude: t.Iterable[str] = ()) -> str:
     """What an entry is named by: what a tree was built from, and what is left out of it on the way into the store."""
     if not is_digest(inputs):
-        raise BeamError("invalid_inputs", "inputs: %r can't be used" % inputs, "it must be the 64 lower-case hexadecimal digits of a sha256",
-                        "Give what mix_release returns under inputs, or leave it out")
+        raise BeamError(
+            "invalid_inputs",
+            "inputs: %r can't be used" % inputs,
+            "it must be the 64 lower-case hexadecimal digits of a sha256",
+            "Give what mix_release returns under inputs, or leave it out",
+        )
     patterns = sorted(set(exclude))
     return hashlib.sha256(json.dumps([inputs, patterns]).encode("ascii")).hexdigest() if patterns else inputs
 
@@ -56,13 +67,20 @@ def parse_build(data: bytes, name: str, inputs: str) -> BuildEntry:
         doc = parse_json(data)
         if doc["schema"] != SCHEMA:
             raise ValueError("its schema is %r, this collection reads %d" % (doc["schema"], SCHEMA))
-        found = BuildEntry(check_name(doc["name"]), check_digest(doc["inputs"]), check_version(doc["version"]), check_digest(doc["digest"]))
+        found = BuildEntry(
+            check_name(doc["name"]),
+            check_digest(doc["inputs"]),
+            check_version(doc["version"]),
+            check_digest(doc["digest"]),
+        )
         if (found.name, found.inputs) != (name, inputs):
             raise ValueError("it is of %s %s" % (found.name, found.inputs[:12]))
         return found
     except (ValueError, KeyError, TypeError, BeamError) as exc:
         raise BeamError(
-            "build_invalid", "the build entry %s of %s can't be read" % (inputs[:12], name), str(exc) or type(exc).__name__,
+            "build_invalid",
+            "the build entry %s of %s can't be read" % (inputs[:12], name),
+            str(exc) or type(exc).__name__,
             "release_artifact with state: pruned removes it",
         ) from exc
 
@@ -107,7 +125,9 @@ class StoreBuilds:
             return None
         origin = manifest.provenance
         # A tree with changes that were not committed is of no commit.
-        return PublishedBuild(found.version, found.digest, "" if origin.git_dirty else origin.git_sha, origin.fingerprint)
+        return PublishedBuild(
+            found.version, found.digest, "" if origin.git_dirty else origin.git_sha, origin.fingerprint
+        )
 
 
 def note_build(store: Store, version: Version, inputs: str) -> str:
@@ -122,9 +142,14 @@ def note_build(store: Store, version: Version, inputs: str) -> str:
         return ""
     found = _or_none(lambda: read_version(store, version.name, theirs.version))
     if found is None or found.digest != theirs.digest:
-        return "%s: the store names %s for these inputs, which is gone. release_artifact with state: pruned removes that entry." % (label, theirs.version)
-    return "%s %s is published, but a later run of the same commit and options takes %s, which was built from them before." % (
-        version.name, version.version, theirs.version)
+        return (
+            "%s: the store names %s for these inputs, which is gone. release_artifact with state: pruned removes that entry."
+            % (label, theirs.version)
+        )
+    return (
+        "%s %s is published, but a later run of the same commit and options takes %s, which was built from them before."
+        % (version.name, version.version, theirs.version)
+    )
 
 
 def _noted(store: Store, mine: BuildEntry) -> BuildEntry:
@@ -144,7 +169,9 @@ def list_builds(store: Store, name: str) -> dict[str, BuildEntry | None]:
     keys = [s.key for s in store.list(prefix(name, "builds"))]
 
     def read(key: str) -> BuildEntry | None:
-        found: BuildEntry | None = _or_none(lambda: parse_build(store.get(key, MAX_POINTER_BYTES).data, name, key.rpartition("/")[2][: -len(".json")]))
+        found: BuildEntry | None = _or_none(
+            lambda: parse_build(store.get(key, MAX_POINTER_BYTES).data, name, key.rpartition("/")[2][: -len(".json")])
+        )
         return found
 
     return dict(zip(keys, parallel(read, keys)))

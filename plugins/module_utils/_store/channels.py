@@ -74,14 +74,22 @@ def find_target(store: Store, name: str, version: str | None, digest: str | None
     found = resolve(store, name, version=None if digest else version, digest=digest)
     if version and found.version != version:
         raise BeamError(
-            "version_digest_differ", "%s %s can't be found" % (name, version), "the digest %s is of the version %s" % (found.digest[:12], found.version),
+            "version_digest_differ",
+            "%s %s can't be found" % (name, version),
+            "the digest %s is of the version %s" % (found.digest[:12], found.version),
             "Give one of them",
         )
     return Target(found.version, found.digest)
 
 
 def plan_channel(
-    store: Store, name: str, channel: str, transition: Transition, stamp: Stamp, serial: int | None = None, anew: bool = False,
+    store: Store,
+    name: str,
+    channel: str,
+    transition: Transition,
+    stamp: Stamp,
+    serial: int | None = None,
+    anew: bool = False,
 ) -> ChannelPlan:
     """serial: what the caller has seen the channel at (0: that it does not exist); Conflict where it moved on since.
 
@@ -102,7 +110,9 @@ def _anew(store: Store, name: str, channel: str) -> tuple[Channel, str | None]:
     now = int(time.time())
     value = value or Channel(name, channel)
     return replace(
-        value, serial=value.serial if 0 < value.serial < LAST_SERIAL else now, fence=value.fence if 0 < value.fence < LAST_SERIAL else now,
+        value,
+        serial=value.serial if 0 < value.serial < LAST_SERIAL else now,
+        fence=value.fence if 0 < value.fence < LAST_SERIAL else now,
     ), etag
 
 
@@ -127,7 +137,9 @@ def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
 def _stored(store: Store, plan: ChannelPlan) -> None:
     """A server may say that it wrote and keep what was there. Somebody else's later write is no such thing: its serial is higher."""
     if store.needs_proof and read_channel(store, plan.after.name, plan.after.channel)[0].serial < plan.after.serial:
-        raise lost_write(store, channel_key(plan.after.name, plan.after.channel), "what was there before is there still")
+        raise lost_write(
+            store, channel_key(plan.after.name, plan.after.channel), "what was there before is there still"
+        )
 
 
 def _still_there(store: Store, plan: ChannelPlan, etag: str) -> None:
@@ -137,28 +149,42 @@ def _still_there(store: Store, plan: ChannelPlan, etag: str) -> None:
     if not gone:
         return
     stamp = make_stamp(plan.after.by)
-    back = Channel(**{
-        **vars(plan.before), "name": plan.after.name, "channel": plan.after.channel,
-        "serial": plan.after.serial + 1, "by": stamp.by, "at": stamp.at, "token": stamp.token, "fence": plan.after.fence,
-    })
+    back = Channel(
+        **{
+            **vars(plan.before),
+            "name": plan.after.name,
+            "channel": plan.after.channel,
+            "serial": plan.after.serial + 1,
+            "by": stamp.by,
+            "at": stamp.at,
+            "token": stamp.token,
+            "fence": plan.after.fence,
+        }
+    )
     store.replace(channel_key(plan.after.name, plan.after.channel), back.to_bytes(), etag)
     raise Conflict(
-        "release_removed", "the channel %s of %s can't point to %s" % (plan.after.channel, plan.after.name, gone[0].version),
-        "that release was removed from the store at the same moment", "Publish it again, then promote it",
+        "release_removed",
+        "the channel %s of %s can't point to %s" % (plan.after.channel, plan.after.name, gone[0].version),
+        "that release was removed from the store at the same moment",
+        "Publish it again, then promote it",
     )
 
 
 def _conflict(now: Channel, why: str) -> Conflict:
     if now.serial == 0:
         return Conflict(
-            "channel_conflict", "the channel %s of %s was not changed" % (now.channel, now.name), "%s: it does not exist" % why,
+            "channel_conflict",
+            "the channel %s of %s was not changed" % (now.channel, now.name),
+            "%s: it does not exist" % why,
             "Promote without serial",
         )
     points_to = now.stable.version if now.stable else "nothing"
     return Conflict(
-        "channel_conflict", "the channel %s of %s was not changed" % (now.channel, now.name),
+        "channel_conflict",
+        "the channel %s of %s was not changed" % (now.channel, now.name),
         "%s: %s set it to %s at %s (serial %d)" % (why, now.by or "somebody", points_to, now.at, now.serial),
-        "Look whether that is right; if your change is still wanted, run the task again", channel=channel_dict(now),
+        "Look whether that is right; if your change is still wanted, run the task again",
+        channel=channel_dict(now),
     )
 
 
@@ -176,21 +202,35 @@ def list_channels(store: Store, name: str) -> list[Channel]:
 def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """What release_channel does: from options to the result."""
     store = open_store(params)
-    name, channel, state, force = check_name(params["name"]), check_channel(params["channel"]), params["state"], bool(params.get("force"))
+    name, channel, state, force = (
+        check_name(params["name"]),
+        check_channel(params["channel"]),
+        params["state"],
+        bool(params.get("force")),
+    )
     target: Target | None = None
     if params.get("version") or params.get("digest"):
         target = find_target(store, name, params.get("version"), params.get("digest"))
     elif state not in ("rolled_back", "withdrawn"):
-        raise BeamError("option_missing", "version is missing", "state=%s needs a version or a digest" % state, "Give version or digest")
+        raise BeamError(
+            "option_missing",
+            "version is missing",
+            "state=%s needs a version or a digest" % state,
+            "Give version or digest",
+        )
     stamp = make_stamp(params.get("by"), fence=params.get("fence"))
     transition = _transition(state, target, NOTHING_NAMED.text(params.get("reason") or ""), force)
     plan = plan_channel(store, name, channel, transition, stamp, params.get("serial"), force and state == "promoted")
     after = plan.after if check_mode else apply_channel(store, plan)
     where = "%s/%s" % (store.location, channel_key(name, channel))
     return {
-        "changed": plan.changed, "channel": channel_dict(after), "previous_serial": plan.before.serial,
+        "changed": plan.changed,
+        "channel": channel_dict(after),
+        "previous_serial": plan.before.serial,
         "diff": {
-            "before_header": where, "after_header": where, "before": plan.before.to_bytes().decode("ascii") if plan.before.serial else "",
+            "before_header": where,
+            "after_header": where,
+            "before": plan.before.to_bytes().decode("ascii") if plan.before.serial else "",
             "after": after.to_bytes().decode("ascii") if after.serial else "",
         },
     }
@@ -229,4 +269,8 @@ def run_channel_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     else:
         found = list_channels(store, name)
     channels = [channel_dict(value) for value in found]
-    return {"changed": False, "channel": channels[0] if params.get("channel") and channels else None, "channels": channels}
+    return {
+        "changed": False,
+        "channel": channels[0] if params.get("channel") and channels else None,
+        "channels": channels,
+    }

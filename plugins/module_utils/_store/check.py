@@ -31,7 +31,9 @@ _PROVEN: set[str] = set()
 
 def _ignores(store: Store, what: str) -> BeamError:
     return BeamError(
-        "store_unconditional", "the store %s is refused" % store.location, "it %s, so two writers could overwrite each other" % what,
+        "store_unconditional",
+        "the store %s is refused" % store.location,
+        "it %s, so two writers could overwrite each other" % what,
         "Use an S3 API with conditional writes (If-None-Match and If-Match); alchemist.beam.store_check tells more",
     )
 
@@ -41,7 +43,9 @@ def prove_conditions(store: Store) -> None:
     if not store.needs_proof or store.identity in _PROVEN:
         return
     before = store.writes
-    if store.put_if_absent(_PROBE, _PROBE_DATA, len(_PROBE_DATA)) and store.put_if_absent(_PROBE, _PROBE_DATA, len(_PROBE_DATA)):
+    if store.put_if_absent(_PROBE, _PROBE_DATA, len(_PROBE_DATA)) and store.put_if_absent(
+        _PROBE, _PROBE_DATA, len(_PROBE_DATA)
+    ):
         if store.stat(_PROBE) is None:
             raise lost_write(store, _PROBE, "it is not there")
         raise _ignores(store, "creates an object that exists already (it ignores If-None-Match)")
@@ -68,8 +72,10 @@ def run_check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     broken = [check for check in checks if not check.ok and check.name not in OPTIONAL]
     if broken:
         raise BeamError(
-            "store_unconditional" if any(check.name in CONDITIONS for check in broken) else "store_unfit", "the store %s is refused" % store.location,
+            "store_unconditional" if any(check.name in CONDITIONS for check in broken) else "store_unfit",
+            "the store %s is refused" % store.location,
             "; ".join(check.detail for check in broken),
-            "Use a store that keeps these promises, such as a directory, AWS S3 or SeaweedFS", checks=rows,
+            "Use a store that keeps these promises, such as a directory, AWS S3 or SeaweedFS",
+            checks=rows,
         )
     return {"changed": False, "checks": rows}

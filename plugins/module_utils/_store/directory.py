@@ -33,25 +33,64 @@ OPEN_DIRECTORY = 0o755
 OBJECT = 0o644
 _TMP = ".tmp-"
 _DEEPEST = 16  # no key of ours has as many parts
-_NEXT = _TMP + "next"  # the name of what replaces an object, for a moment and below the lock: what a killed writer left the next one takes away
+_NEXT = (
+    _TMP + "next"
+)  # the name of what replaces an object, for a moment and below the lock: what a killed writer left the next one takes away
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _Rows = list[tuple[str, os.stat_result]]
 _Keys = list[str]
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS, errno.EINVAL}  # a file system, or a kernel, that knows no O_TMPFILE
+_NO_UNNAMED = {
+    errno.EOPNOTSUPP,
+    errno.EISDIR,
+    errno.ENOSYS,
+    errno.EINVAL,
+}  # a file system, or a kernel, that knows no O_TMPFILE
 
 # errno -> code, why, hint
 _ERRORS: dict[int, tuple[str, str, str]] = {
-    errno.ENOSPC: ("store_full", "the disk is full", "Free some space, or prune old releases with release_artifact state=pruned"),
-    errno.EDQUOT: ("store_full", "the quota is used up", "Free some space, or prune old releases with release_artifact state=pruned"),
-    errno.EFBIG: ("store_full", "the file is larger than a limit of this user or file system allows", "Raise the limit"),
+    errno.ENOSPC: (
+        "store_full",
+        "the disk is full",
+        "Free some space, or prune old releases with release_artifact state=pruned",
+    ),
+    errno.EDQUOT: (
+        "store_full",
+        "the quota is used up",
+        "Free some space, or prune old releases with release_artifact state=pruned",
+    ),
+    errno.EFBIG: (
+        "store_full",
+        "the file is larger than a limit of this user or file system allows",
+        "Raise the limit",
+    ),
     errno.EROFS: ("store_read_only", "the file system is read-only", "Mount it writable, or use another store"),
-    errno.EACCES: ("store_denied", "this user lacks the rights", "Give the user who runs the task the rights, or run it as another one (become)"),
-    errno.EPERM: ("store_denied", "this user lacks the rights", "Give the user who runs the task the rights, or run it as another one (become)"),
-    errno.EIO: ("store_io", "the disk can't be read or written", "Look at the kernel's log (dmesg) for the disk's errors"),
+    errno.EACCES: (
+        "store_denied",
+        "this user lacks the rights",
+        "Give the user who runs the task the rights, or run it as another one (become)",
+    ),
+    errno.EPERM: (
+        "store_denied",
+        "this user lacks the rights",
+        "Give the user who runs the task the rights, or run it as another one (become)",
+    ),
+    errno.EIO: (
+        "store_io",
+        "the disk can't be read or written",
+        "Look at the kernel's log (dmesg) for the disk's errors",
+    ),
     errno.ESTALE: ("store_io", "the network file system lost the file", "Mount it again"),
-    errno.ELOOP: ("store_symlink", "a symbolic link is in the way, and none is followed inside a store", "Find out who put it there, and remove it"),
-    errno.ENOTDIR: ("store_symlink", "a file or a symbolic link is where a directory belongs", "Find out who put it there, and remove it"),
+    errno.ELOOP: (
+        "store_symlink",
+        "a symbolic link is in the way, and none is followed inside a store",
+        "Find out who put it there, and remove it",
+    ),
+    errno.ENOTDIR: (
+        "store_symlink",
+        "a file or a symbolic link is where a directory belongs",
+        "Find out who put it there, and remove it",
+    ),
 }
 
 
@@ -67,8 +106,10 @@ class DirectoryStore(Store):
             size = os.fstat(stream.fileno()).st_size
             if size > limit:
                 raise BeamError(
-                    "store_object_too_large", "%s of the store %s can't be read" % (key, self.location),
-                    "it has %d bytes, %d are allowed" % (size, limit), "Find out who wrote it",
+                    "store_object_too_large",
+                    "%s of the store %s can't be read" % (key, self.location),
+                    "it has %d bytes, %d are allowed" % (size, limit),
+                    "Find out who wrote it",
                 )
             data = stream.read(limit + 1)
         return Found(data, _etag(data))
@@ -103,12 +144,18 @@ class DirectoryStore(Store):
 
     def replace(self, key: str, data: bytes, etag: str | None) -> str:
         # The lock is held as briefly as can be: a writer that is stopped just then keeps all others out.
-        with self._errors(key), self._directory(key, create=True) as (directory, name), _fresh(directory, data, len(data), key) as fresh:
+        with (
+            self._errors(key),
+            self._directory(key, create=True) as (directory, name),
+            _fresh(directory, data, len(data), key) as fresh,
+        ):
             with locked(directory, self._where(key)):
                 if self._etag_of(name, directory) != etag:
                     raise Conflict(
-                        "store_conflict", "%s of the store %s was not written" % (key, self.location),
-                        "somebody else changed it meanwhile", "Look at it, and run the task again",
+                        "store_conflict",
+                        "%s of the store %s was not written" % (key, self.location),
+                        "somebody else changed it meanwhile",
+                        "Look at it, and run the task again",
                     )
                 fresh.rename(name)
             os.fsync(directory)
@@ -130,8 +177,10 @@ class DirectoryStore(Store):
                     return False
                 if etag is not None and current != etag:
                     raise Conflict(
-                        "store_conflict", "%s of the store %s was not removed" % (key, self.location),
-                        "somebody else changed it meanwhile", "Look at it, and run the task again",
+                        "store_conflict",
+                        "%s of the store %s was not removed" % (key, self.location),
+                        "somebody else changed it meanwhile",
+                        "Look at it, and run the task again",
                     )
                 os.unlink(name, dir_fd=directory)
                 os.fsync(directory)
@@ -173,10 +222,16 @@ class DirectoryStore(Store):
         try:
             yield
         except FileNotFoundError as exc:
-            raise NotFound("store_key_missing", "%s is not in the store %s" % (key, self.location), "there is no such file") from exc
+            raise NotFound(
+                "store_key_missing", "%s is not in the store %s" % (key, self.location), "there is no such file"
+            ) from exc
         except OSError as exc:
-            code, why, hint = _ERRORS.get(exc.errno or 0, ("store_io", exc.strerror or str(exc), "Look at the directory"))
-            raise BeamError(code, "%s of the store %s can't be used" % (key or "the root", self.location), why, hint) from exc
+            code, why, hint = _ERRORS.get(
+                exc.errno or 0, ("store_io", exc.strerror or str(exc), "Look at the directory")
+            )
+            raise BeamError(
+                code, "%s of the store %s can't be used" % (key or "the root", self.location), why, hint
+            ) from exc
 
     def _where(self, key: str) -> str:
         return "the directory %s of the store %s" % (key.rpartition("/")[0] or "/", self.location)
@@ -186,12 +241,17 @@ class DirectoryStore(Store):
             return os.open(self.root, _DIR)
         except FileNotFoundError as exc:
             raise BeamError(
-                "store_missing", "the store %s can't be used" % self.location, "there is no such directory",
+                "store_missing",
+                "the store %s can't be used" % self.location,
+                "there is no such directory",
                 "Create it (mkdir -p %s), or mend the name" % self.root,
             ) from exc
         except NotADirectoryError as exc:
             raise BeamError(
-                "store_missing", "the store %s can't be used" % self.location, "it is not a directory", "Name a directory",
+                "store_missing",
+                "the store %s can't be used" % self.location,
+                "it is not a directory",
+                "Name a directory",
             ) from exc
 
     @contextlib.contextmanager
@@ -287,7 +347,11 @@ def _share(made: int, parent: int) -> None:
 def _mend(there: int, parent: int) -> None:
     """One of ours that others can't read in a store that they can: of a former version under umask 077, or of a writer that was killed just then."""
     info = os.fstat(there)
-    if info.st_uid == os.geteuid() and st.S_IMODE(info.st_mode) & 0o777 == 0o700 and os.fstat(parent).st_mode & 0o005 == 0o005:
+    if (
+        info.st_uid == os.geteuid()
+        and st.S_IMODE(info.st_mode) & 0o777 == 0o700
+        and os.fstat(parent).st_mode & 0o005 == 0o005
+    ):
         _share(there, parent)
 
 
@@ -322,7 +386,9 @@ class _Fresh:
 
     def _named(self) -> int:
         self.name = _TMP + secrets.token_hex(8)
-        return os.open(self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.directory)
+        return os.open(
+            self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.directory
+        )
 
     def fill(self, data: bytes | t.BinaryIO, size: int, key: str) -> None:
         set_mode(self.fd, OBJECT)

@@ -67,7 +67,9 @@ def parse_version(data: bytes, name: str, version: str) -> Version:
         return found
     except (ValueError, KeyError, TypeError, BeamError) as exc:
         raise BeamError(
-            "version_invalid", "the version document of %s %s can't be read" % (name, version), str(exc) or type(exc).__name__,
+            "version_invalid",
+            "the version document of %s %s can't be read" % (name, version),
+            str(exc) or type(exc).__name__,
             "Find out who changed the store; publish the release under a new version",
         ) from exc
 
@@ -87,7 +89,9 @@ def unpack_manifest(data: bytes, digest: str) -> Manifest:
             raise ValueError("it is not one whole gzip stream")
     except (ValueError, zlib.error) as exc:
         raise BeamError(
-            "manifest_corrupt", "the manifest %s can't be read" % digest[:12], str(exc),
+            "manifest_corrupt",
+            "the manifest %s can't be read" % digest[:12],
+            str(exc),
             "Publish the same tree again (playbook alchemist.beam.deploy with -e beam_build_force=true), which repairs it, and find out who changed the store",
         ) from exc
     return parse_manifest(plain, digest)
@@ -107,7 +111,9 @@ def need_version(store: Store, name: str, version: str) -> Version:
     found = read_version(store, name, version)
     if found is None:
         raise NotFound(
-            "release_missing", "%s %s is not in the store %s" % (name, version, store.location), "it was never published there, or it was removed",
+            "release_missing",
+            "%s %s is not in the store %s" % (name, version, store.location),
+            "it was never published there, or it was removed",
             "Publish it (playbook alchemist.beam.deploy, or distribute after a build; module release_artifact); release_artifact_info lists what is there",
         )
     return found
@@ -119,14 +125,18 @@ def read_manifest(store: Store, name: str, digest: str) -> Manifest:
         found = store.get(key, MAX_MANIFEST_BYTES)
     except NotFound as exc:
         raise NotFound(
-            "release_missing", "%s with the digest %s is not in the store %s" % (name, digest[:12], store.location),
-            "it was never published there, or it was removed", "Publish it (playbook alchemist.beam.deploy); release_artifact_info lists what is there",
+            "release_missing",
+            "%s with the digest %s is not in the store %s" % (name, digest[:12], store.location),
+            "it was never published there, or it was removed",
+            "Publish it (playbook alchemist.beam.deploy); release_artifact_info lists what is there",
         ) from exc
     with named(store.location, key):
         manifest = unpack_manifest(found.data, digest)
         if manifest.name != name:
             raise BeamError(
-                "manifest_swapped", "the manifest %s can't be used for %s" % (digest[:12], name), "it is of %s" % manifest.name,
+                "manifest_swapped",
+                "the manifest %s can't be used for %s" % (digest[:12], name),
+                "it is of %s" % manifest.name,
                 "Find out who copied it there",
             )
     return manifest
@@ -143,7 +153,9 @@ def read_channel(store: Store, name: str, channel: str) -> tuple[Channel, str | 
         value = parse_channel(found.data)
         if (value.name, value.channel) != (name, channel):
             raise BeamError(
-                "channel_invalid", "the channel %s of %s can't be used" % (channel, name), "its document is of %s %s" % (value.name, value.channel),
+                "channel_invalid",
+                "the channel %s of %s can't be used" % (channel, name),
+                "its document is of %s %s" % (value.name, value.channel),
                 "Find out who copied it there",
             )
     return value, found.etag
@@ -186,18 +198,23 @@ def parse_pin(data: bytes, name: str, version: str) -> Pin:
         return pin
     except (ValueError, KeyError, TypeError, BeamError) as exc:
         raise BeamError(
-            "pin_invalid", "the pin of %s %s can't be read" % (name, version), str(exc) or type(exc).__name__,
+            "pin_invalid",
+            "the pin of %s %s can't be read" % (name, version),
+            str(exc) or type(exc).__name__,
             "Unpin it (alchemist.beam.release_artifact with pinned: false), then pin it again",
         ) from exc
 
 
-def resolve(store: Store, name: str, channel: str | None = None, version: str | None = None, digest: str | None = None) -> Version:
+def resolve(
+    store: Store, name: str, channel: str | None = None, version: str | None = None, digest: str | None = None
+) -> Version:
     """The release that one of a channel (its stable), a version or a digest names."""
     if channel is not None:
         value, _etag = read_channel(store, name, channel)
         if value.stable is None:
             raise NotFound(
-                "channel_empty", "the channel %s of %s points to nothing" % (channel, name),
+                "channel_empty",
+                "the channel %s of %s points to nothing" % (channel, name),
                 "nothing was ever promoted on it in %s" % store.location,
                 "Promote a version: deploy one (playbook alchemist.beam.deploy or rollout), or say release_channel",
             )

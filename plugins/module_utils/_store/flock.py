@@ -25,14 +25,18 @@ def locked(directory: int, where: str) -> t.Iterator[None]:
         fd = open_lock(_LOCK, directory)
     except PermissionError as exc:
         raise BeamError(
-            "store_denied", "%s can't be written" % where, "this user can't open its lock file %s: %s" % (_LOCK, _owner(directory)),
+            "store_denied",
+            "%s can't be written" % where,
+            "this user can't open its lock file %s: %s" % (_LOCK, _owner(directory)),
             "Run the task as that user or as root (become); or give the directory and the lock file to a group of all who write there (chmod 2775 and 660)",
         ) from exc
     try:
         if not taken_within(fd, LOCK_SECONDS, pause=0.002):
             raise BeamError(
-                "store_busy", "%s can't be written" % where,
-                "its lock file %s was locked for %d seconds: %s" % (_LOCK, LOCK_SECONDS, describe_holders(fd)), _busy_hint(fd),
+                "store_busy",
+                "%s can't be written" % where,
+                "its lock file %s was locked for %d seconds: %s" % (_LOCK, LOCK_SECONDS, describe_holders(fd)),
+                _busy_hint(fd),
             )
         yield
     finally:

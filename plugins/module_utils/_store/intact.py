@@ -73,6 +73,8 @@ def confirm(store: Store, key: str, size: int, sha256: str) -> None:
 
 def lost_write(store: Store, key: str, found: str) -> BeamError:
     return BeamError(
-        "store_lost_write", "%s was not stored in the store %s" % (key, store.location), "the server said that it stored it, and now %s" % found,
+        "store_lost_write",
+        "%s was not stored in the store %s" % (key, store.location),
+        "the server said that it stored it, and now %s" % found,
         "Run it again; where that does not help, look at the server's disk and log, and run alchemist.beam.store_check",
     )

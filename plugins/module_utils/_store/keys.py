@@ -10,11 +10,31 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BeamError
-from .._release.names import check_channel, check_digest, check_instance, check_name, check_rollout, check_version, is_digest
+from .._release.names import (
+    check_channel,
+    check_digest,
+    check_instance,
+    check_name,
+    check_rollout,
+    check_version,
+    is_digest,
+)
 from .base import Stat
 
 # All places in a store, below the name of the release. docs/trust.md says of each who writes and who believes it.
-KINDS = ("layers", "manifests", "versions", "builds", "channels", "locks", "journal", "history", "pins", "bootstrap", "boots")
+KINDS = (
+    "layers",
+    "manifests",
+    "versions",
+    "builds",
+    "channels",
+    "locks",
+    "journal",
+    "history",
+    "pins",
+    "bootstrap",
+    "boots",
+)
 
 
 def layer_key(name: str, sha256: str) -> str:
@@ -85,7 +105,9 @@ def bundle_key(name: str, sha256: str) -> str:
     return "%s/bootstrap/%s.zip" % (check_name(name), check_digest(sha256))
 
 
-def names_in(rows: t.Iterable[Stat], ending: str, check: t.Callable[[str], t.Any]) -> tuple[list[Stat], list[str], list[str]]:
+def names_in(
+    rows: t.Iterable[Stat], ending: str, check: t.Callable[[str], t.Any]
+) -> tuple[list[Stat], list[str], list[str]]:
     """Of a listing of one place: the objects that belong there, what each is called, and the keys of all that does not."""
     good: list[Stat] = []
     names: list[str] = []
@@ -108,4 +130,6 @@ def digests_in(rows: t.Iterable[Stat]) -> tuple[list[str], list[str]]:
     """The digests of a listing of manifests, the newest first, and the keys of what is no manifest. A signature lies beside its manifest."""
     good, digests, junk = names_in(rows, ".json.gz", check_digest)
     newest = sorted(zip(good, digests), key=lambda pair: pair[0].modified, reverse=True)
-    return [digest for _row, digest in newest], [key for key in junk if not is_digest(key.split("/", 2)[2].split(".", 1)[0])]
+    return [digest for _row, digest in newest], [
+        key for key in junk if not is_digest(key.split("/", 2)[2].split(".", 1)[0])
+    ]

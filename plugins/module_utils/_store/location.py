@@ -19,7 +19,9 @@ _PREFIX = re.compile(r"[0-9A-Za-z._=+@-]+(/[0-9A-Za-z._=+@-]+)*")
 
 
 def _refuse(location: str, why: str) -> BeamError:
-    return BeamError("store_location", "%r is not a store" % location, why, "Give file:///absolute/path or s3://bucket/prefix")
+    return BeamError(
+        "store_location", "%r is not a store" % location, why, "Give file:///absolute/path or s3://bucket/prefix"
+    )
 
 
 def open_store(params: t.Mapping[str, t.Any]) -> Store:
@@ -32,7 +34,9 @@ def open_store(params: t.Mapping[str, t.Any]) -> Store:
         raise _refuse("store", "it is no URL: its host or its port can't be read") from None
     if url.username or url.password:
         raise BeamError(
-            "store_location", "the store's location holds credentials", "they would show up in logs and results",
+            "store_location",
+            "the store's location holds credentials",
+            "they would show up in logs and results",
             "Leave them out of store (in an inventory beam_store), and give access_key and secret_key (beam_store_options)",
         )
     if url.query or url.fragment:
@@ -52,12 +56,26 @@ def open_store(params: t.Mapping[str, t.Any]) -> Store:
         from .s3 import S3Store
         from .s3_client import S3Options
 
-        return S3Store(S3Options(
-            bucket=url.netloc, prefix=prefix, location=location,
-            timeout=float(params.get("store_timeout") or 120),
-            validate_certs=params.get("validate_certs") is not False,
-            **{key: params.get(key) or None for key in (
-                "endpoint_url", "region", "profile", "access_key", "secret_key", "session_token", "aws_ca_bundle", "expected_bucket_owner",
-            )},
-        ))
+        return S3Store(
+            S3Options(
+                bucket=url.netloc,
+                prefix=prefix,
+                location=location,
+                timeout=float(params.get("store_timeout") or 120),
+                validate_certs=params.get("validate_certs") is not False,
+                **{
+                    key: params.get(key) or None
+                    for key in (
+                        "endpoint_url",
+                        "region",
+                        "profile",
+                        "access_key",
+                        "secret_key",
+                        "session_token",
+                        "aws_ca_bundle",
+                        "expected_bucket_owner",
+                    )
+                },
+            )
+        )
     raise _refuse(location, "its scheme is %r" % url.scheme)

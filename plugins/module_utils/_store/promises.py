@@ -27,7 +27,14 @@ CONDITIONS = ("create_once", "create_race", "replace_matching", "replace_race")
 # Only fleets whose servers read by presigned URLs rely on it: told, and no reason to refuse the store.
 OPTIONAL = ("presigned",)
 # What keeps a promise from being tried.
-_NOT_THE_PROMISE = ("store_denied", "store_unreachable", "store_timeout", "store_missing", "store_full", "store_read_only")
+_NOT_THE_PROMISE = (
+    "store_denied",
+    "store_unreachable",
+    "store_timeout",
+    "store_missing",
+    "store_full",
+    "store_read_only",
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,18 @@ class Promises:
 
     def run(self) -> list[Check]:
         checks = (
-            self.write, self.read, self.lengths, self.hashes, self.create_once, self.create_race, self.replace_matching, self.replace_race, self.etags,
-            self.list, self.presigned, self.delete,
+            self.write,
+            self.read,
+            self.lengths,
+            self.hashes,
+            self.create_once,
+            self.create_race,
+            self.replace_matching,
+            self.replace_race,
+            self.etags,
+            self.list,
+            self.presigned,
+            self.delete,
         )
         try:
             results = [self.one(work) for work in checks]
@@ -119,7 +136,11 @@ class Promises:
             raise _Broken("an object that was just written is not there")
         if noted.sha256 not in ("", hashlib.sha256(b"one").hexdigest()):
             raise _Broken("the sha256 that is kept of an object is not that of what was sent")
-        return "the sha256 of an upload is kept" if noted.sha256 else "no sha256 of an upload is kept: a publish reads what it uses again"
+        return (
+            "the sha256 of an upload is kept"
+            if noted.sha256
+            else "no sha256 of an upload is kept: a publish reads what it uses again"
+        )
 
     def create_once(self) -> str:
         if self.store.put_if_absent(self.keys[0], b"two", 3) or self.store.get(self.keys[0], 100).data != b"one":
@@ -148,7 +169,9 @@ class Promises:
         except Conflict:
             self.keys.pop()
         else:
-            raise _Broken("If-Match is ignored where there is no object: one that was removed meanwhile was written again")
+            raise _Broken(
+                "If-Match is ignored where there is no object: one that was removed meanwhile was written again"
+            )
         found = self.store.get(key, 100)
         if (found.data, found.etag) != (b"two", second):
             raise _Broken("an object does not hold what was just written")
@@ -190,9 +213,11 @@ class Promises:
         key, options = self.keys[0], getattr(self.store, "options", None)
         # As servers read it.
         reader = HttpStore(
-            presigned={key: url}, timeout=PRESIGNED_SECONDS, validate_certs=getattr(options, "validate_certs", True),
+            presigned={key: url},
+            timeout=PRESIGNED_SECONDS,
+            validate_certs=getattr(options, "validate_certs", True),
             ca_file=getattr(options, "aws_ca_bundle", None),
-        )  # fmt: skip
+        )
         try:
             with contextlib.closing(reader):
                 data = reader.get(key, 100).data

@@ -47,11 +47,15 @@ class PublishPlan:
     published: Version | None = None  # the same content is there already
     manifest: Manifest | None = None  # of what is there already
     groups: tuple[Group, ...] = ()
-    reused: t.Mapping[int, Layer] = field(default_factory=dict)  # index of a group -> layer of the same content in the store
+    reused: t.Mapping[int, Layer] = field(
+        default_factory=dict
+    )  # index of a group -> layer of the same content in the store
     stored: t.Mapping[str, Stat] = field(default_factory=dict)  # sha256 -> layer in the store
     compared_with: str = ""  # the version whose layers are used again
     fresh: tuple[str, ...] = ()  # files with a content that none of the newest releases has
-    damaged: t.Mapping[str, str] = field(default_factory=dict)  # sha256 -> what is wrong with a layer that could have been used as it is
+    damaged: t.Mapping[str, str] = field(
+        default_factory=dict
+    )  # sha256 -> what is wrong with a layer that could have been used as it is
     restores: Version | None = None  # it is published, but its manifest is not there, or is not what was written
     thorough: bool = False
     notes: tuple[str, ...] = ()
@@ -68,11 +72,17 @@ class PublishPlan:
         """For people: the after side of a diff."""
         raw = sum(f.size for index in self.missing for f in self.groups[index].files)
         lines = [
-            "release: %s %s" % (self.name, self.version), "files: %d" % len(self.tree.files), "bytes: %d" % self.tree.size,
-            "layers: %d" % len(self.groups), "layers to send: %d (%d bytes before packing)" % (len(self.missing), raw),
+            "release: %s %s" % (self.name, self.version),
+            "files: %d" % len(self.tree.files),
+            "bytes: %d" % self.tree.size,
+            "layers: %d" % len(self.groups),
+            "layers to send: %d (%d bytes before packing)" % (len(self.missing), raw),
             "files with new content: %d" % len(self.fresh),
         ]
-        lines += ["damaged in the store: the layer %s: %s" % (sha256[:12], why) for sha256, why in sorted(self.damaged.items())]
+        lines += [
+            "damaged in the store: the layer %s: %s" % (sha256[:12], why)
+            for sha256, why in sorted(self.damaged.items())
+        ]
         if self.restores:
             lines.append("damaged in the store: the manifest %s" % self.restores.digest[:12])
         if self.compared_with:
@@ -96,7 +106,13 @@ class Published:
 
 
 def plan_publish(
-    store: Store, name: str, version: str, scan: t.Callable[[], Tree], abi: Abi, provenance: Provenance, own_apps: t.Container[str],
+    store: Store,
+    name: str,
+    version: str,
+    scan: t.Callable[[], Tree],
+    abi: Abi,
+    provenance: Provenance,
+    own_apps: t.Container[str],
     thorough: bool = False,
 ) -> PublishPlan:
     """scan reads the tree; it runs while the store is asked. thorough: every byte that is there already is read, whatever the store noted of it."""
@@ -109,19 +125,47 @@ def plan_publish(
     manifests = there.manifests
     if there.published is not None and there.restores is None:
         refuse_other_content(store, tree, provenance, manifests[0])
-        return PublishPlan(name, version, tree, abi, provenance, there.published, manifests[0], damaged=there.damaged, thorough=thorough)
+        return PublishPlan(
+            name,
+            version,
+            tree,
+            abi,
+            provenance,
+            there.published,
+            manifests[0],
+            damaged=there.damaged,
+            thorough=thorough,
+        )
     groups = tuple(cut_layers(tree.files, own_apps))
-    known = {layer_content_key(layer): layer for manifest in reversed(manifests) for layer in manifest.layers if layer.sha256 in there.stored}
+    known = {
+        layer_content_key(layer): layer
+        for manifest in reversed(manifests)
+        for layer in manifest.layers
+        if layer.sha256 in there.stored
+    }
     keys = [content_key(group.files) for group in groups]
     damaged = damaged_layers(store, name, [known[key] for key in keys if key in known], thorough)
     reused = {
-        index: replace(known[key], prefix=groups[index].prefix) for index, key in enumerate(keys) if key in known and known[key].sha256 not in damaged
+        index: replace(known[key], prefix=groups[index].prefix)
+        for index, key in enumerate(keys)
+        if key in known and known[key].sha256 not in damaged
     }
     seen = {f.sha256 for manifest in manifests for layer in manifest.layers for f in layer.files}
     return PublishPlan(
-        name, version, tree, abi, provenance, groups=groups, reused=reused, stored=there.stored, damaged=damaged, restores=there.restores,
-        thorough=thorough, notes=there.notes,
-        compared_with=manifests[0].version if manifests and reused else "", fresh=tuple(f.path for f in tree.files if f.sha256 not in seen),
+        name,
+        version,
+        tree,
+        abi,
+        provenance,
+        groups=groups,
+        reused=reused,
+        stored=there.stored,
+        damaged=damaged,
+        restores=there.restores,
+        thorough=thorough,
+        notes=there.notes,
+        compared_with=manifests[0].version if manifests and reused else "",
+        fresh=tuple(f.path for f in tree.files if f.sha256 not in seen),
     )
 
 
@@ -180,14 +224,26 @@ def _repair(store: Store, plan: PublishPlan, version: Version, manifest: Manifes
     sender = Sender(store, plan.name, plan.tree, {}, plan.thorough)
     layers = {layer.sha256: layer for layer in manifest.layers if layer.sha256 in plan.damaged}
     parallel(lambda layer: sender.repair(layer, plan.damaged[layer.sha256]), layers.values())
-    return Published(version, manifest, sender.count, sender.bytes_sent, repaired=len(sender.repaired), notes=_notes(store, plan, sender))
+    return Published(
+        version,
+        manifest,
+        sender.count,
+        sender.bytes_sent,
+        repaired=len(sender.repaired),
+        notes=_notes(store, plan, sender),
+    )
 
 
 def _notes(store: Store, plan: PublishPlan, sender: Sender) -> tuple[str, ...]:
-    repaired = ["%s of the store %s was written again: %s" % (what, store.location, why) for what, why in sorted(sender.repaired.items())]
+    repaired = [
+        "%s of the store %s was written again: %s" % (what, store.location, why)
+        for what, why in sorted(sender.repaired.items())
+    ]
     left = [
-        "the layer %s of the store %s is not used, and other releases may need it: %s. Publish those again" % (sha256[:12], store.location, why)
-        for sha256, why in sorted(plan.damaged.items()) if "the layer " + sha256[:12] not in sender.repaired and why != "it is missing"
+        "the layer %s of the store %s is not used, and other releases may need it: %s. Publish those again"
+        % (sha256[:12], store.location, why)
+        for sha256, why in sorted(plan.damaged.items())
+        if "the layer " + sha256[:12] not in sender.repaired and why != "it is missing"
     ]
     return (*plan.notes, *repaired, *left)
 
@@ -209,7 +265,12 @@ def apply_publish(store: Store, plan: PublishPlan) -> Published:
         layers.update(zip(gone, parallel(lambda index: sender.send_again(plan.groups[index]), gone)))
     sent = sender.count
     manifest = Manifest(
-        plan.name, plan.version, plan.abi, plan.provenance, tuple(layers[index] for index in range(len(plan.groups))), plan.tree.directories,
+        plan.name,
+        plan.version,
+        plan.abi,
+        plan.provenance,
+        tuple(layers[index] for index in range(len(plan.groups))),
+        plan.tree.directories,
     )
     version = Version(plan.name, plan.version, manifest.digest)
     _refuse_other_digest(store, plan, version)
@@ -219,14 +280,23 @@ def apply_publish(store: Store, plan: PublishPlan) -> Published:
         done = _lost_race(store, plan, version, manifest, sender, sent)
         return replace(done, repaired=len(sender.repaired), notes=_notes(store, plan, sender))
     confirm(store, key, len(pointer), hashlib.sha256(pointer).hexdigest())
-    return Published(version, manifest, sent, sender.bytes_sent + len(pointer), True, len(sender.repaired), _notes(store, plan, sender))
+    return Published(
+        version,
+        manifest,
+        sent,
+        sender.bytes_sent + len(pointer),
+        True,
+        len(sender.repaired),
+        _notes(store, plan, sender),
+    )
 
 
 def _refuse_other_digest(store: Store, plan: PublishPlan, version: Version) -> None:
     if plan.restores is None or plan.restores.digest == version.digest:
         return
     raise BeamError(
-        "manifest_corrupt", "%s %s can't be published" % (plan.name, plan.version),
+        "manifest_corrupt",
+        "%s %s can't be published" % (plan.name, plan.version),
         "the store %s has that version, but its manifest %s is missing or is not what was written, and this tree makes another one (%s)"
         % (store.location, plan.restores.digest[:12], version.digest[:12]),
         "Publish the very tree that was published as that version, which repairs it, or bump the version; find out who changed the store",
@@ -252,12 +322,16 @@ def _write_manifest(store: Store, plan: PublishPlan, version: Version, manifest:
         sender.repaired["the manifest " + version.digest[:12]] = exc.why
 
 
-def _lost_race(store: Store, plan: PublishPlan, mine: Version, manifest: Manifest, sender: Sender, sent: int) -> Published:
+def _lost_race(
+    store: Store, plan: PublishPlan, mine: Version, manifest: Manifest, sender: Sender, sent: int
+) -> Published:
     """Somebody published the version while we did: with the same content all is well, with another it is refused."""
     winner = read_version(store, plan.name, plan.version)
     if winner is None:
         raise Conflict(
-            "version_removed", "%s %s can't be published" % (plan.name, plan.version), "it was published and removed by somebody else meanwhile",
+            "version_removed",
+            "%s %s can't be published" % (plan.name, plan.version),
+            "it was published and removed by somebody else meanwhile",
             "Run the task again",
         )
     if winner.digest != mine.digest:

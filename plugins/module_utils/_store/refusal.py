@@ -44,54 +44,92 @@ def refuse_other_content(store: Store, tree: Tree, origin: Provenance, published
         return
     why, hint, causes = _reason(store, tree, origin, published, lines)
     raise Conflict(
-        "version_exists", "%s %s can't be published" % (published.name, published.version), why, hint,
-        differing=lines[:1000], causes=causes, published_from=published.provenance.git_sha,
+        "version_exists",
+        "%s %s can't be published" % (published.name, published.version),
+        why,
+        hint,
+        differing=lines[:1000],
+        causes=causes,
+        published_from=published.provenance.git_sha,
     )
 
 
 def _reason(
-    store: Store, tree: Tree, mine: Provenance, published: Manifest, lines: t.Sequence[str],
+    store: Store,
+    tree: Tree,
+    mine: Provenance,
+    published: Manifest,
+    lines: t.Sequence[str],
 ) -> tuple[str, str, dict[str, list[str]]]:
     theirs = published.provenance
     shown = _count(len(lines), "file differs", "files differ") + ", such as " + lines[0][2:]
     if theirs.git_dirty or mine.git_dirty:
-        whose = "that version is published, and this tree was built from" if mine.git_dirty else "that version was published from"
-        return "%s changes that were not committed. %s" % (whose, shown), ("Commit them. " if mine.git_dirty else "") + NAME_IT, {}
+        whose = (
+            "that version is published, and this tree was built from"
+            if mine.git_dirty
+            else "that version was published from"
+        )
+        return (
+            "%s changes that were not committed. %s" % (whose, shown),
+            ("Commit them. " if mine.git_dirty else "") + NAME_IT,
+            {},
+        )
     if not (mine.git_sha and theirs.git_sha):
-        return "that version is published with other content. " + shown, "A published version never changes: " + NAME_ANOTHER, {}
+        return (
+            "that version is published with other content. " + shown,
+            "A published version never changes: " + NAME_ANOTHER,
+            {},
+        )
     if mine.git_sha != theirs.git_sha:
         return (
-            "that version was published from the commit %s, and this tree was built from %s" % (theirs.git_sha[:12], mine.git_sha[:12]), NAME_IT, {},
+            "that version was published from the commit %s, and this tree was built from %s"
+            % (theirs.git_sha[:12], mine.git_sha[:12]),
+            NAME_IT,
+            {},
         )
     label = "that version was published from this very commit, %s" % mine.git_sha[:12]
     if mine.fingerprint != theirs.fingerprint:
         return (
-            "%s, built with other options, another environment or another toolchain%s. %s" % (label, _toolchains(theirs, mine), shown),
-            "Roll out what is published (playbook rollout with beam_version: %s), build it as it was built then, or %s" % (published.version, NAME_ANOTHER), {},
+            "%s, built with other options, another environment or another toolchain%s. %s"
+            % (label, _toolchains(theirs, mine), shown),
+            "Roll out what is published (playbook rollout with beam_version: %s), build it as it was built then, or %s"
+            % (published.version, NAME_ANOTHER),
+            {},
         )
     causes, place = _causes(store, tree, published, lines)
     told = [_TELL[cause](paths, place) for cause, paths in causes.items()]
     same = ", with the same options," if mine.fingerprint else ""
     return (
         "%s%s and was built into something else now. %s" % (label, same, ". ".join(told)),
-        "What is published is that commit already: deploy it (beam_build_force: false), or " + NAME_ANOTHER, causes,
+        "What is published is that commit already: deploy it (beam_build_force: false), or " + NAME_ANOTHER,
+        causes,
     )
 
 
 def _toolchains(theirs: Provenance, mine: Provenance) -> str:
     differ = [
         "%s %s, now %s" % (what, then or "unknown", now or "unknown")
-        for what, then, now in (("Elixir", theirs.elixir, mine.elixir), ("Erlang/OTP", theirs.otp, mine.otp), ("MIX_ENV", theirs.mix_env, mine.mix_env))
+        for what, then, now in (
+            ("Elixir", theirs.elixir, mine.elixir),
+            ("Erlang/OTP", theirs.otp, mine.otp),
+            ("MIX_ENV", theirs.mix_env, mine.mix_env),
+        )
         if then != now
     ]
     return " (%s)" % "; ".join(differ) if differ else ""
 
 
-def _causes(store: Store, tree: Tree, published: Manifest, lines: t.Sequence[str]) -> tuple[dict[str, list[str]], tuple[str, str] | None]:
+def _causes(
+    store: Store, tree: Tree, published: Manifest, lines: t.Sequence[str]
+) -> tuple[dict[str, list[str]], tuple[str, str] | None]:
     """cause -> paths; and where the tree and the published one were built, if the modules tell."""
     mine, theirs = {f.path: f for f in tree.files}, published.files()
     both = [line[2:] for line in lines if line.startswith("~ ") and line[2:] in mine]
-    texts = {path: contents(_read(tree, path)) for path in both[:MAX_FILES] if path.endswith(".beam") and mine[path].size <= MAX_READ}
+    texts = {
+        path: contents(_read(tree, path))
+        for path in both[:MAX_FILES]
+        if path.endswith(".beam") and mine[path].size <= MAX_READ
+    }
     looked, place = _place(store, published, texts)
     causes: dict[str, list[str]] = {}
     for line in lines:
@@ -102,7 +140,9 @@ def _causes(store: Store, tree: Tree, published: Manifest, lines: t.Sequence[str
             cause = "mode"
         elif path.rpartition("/")[2] in TIMED:
             cause = "time"
-        elif path in texts and (place[0].encode() in texts[path] if place else not looked and absolute_paths(texts[path])):
+        elif path in texts and (
+            place[0].encode() in texts[path] if place else not looked and absolute_paths(texts[path])
+        ):
             cause = "path"
         else:
             cause = "other"
@@ -143,7 +183,11 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _tell_path(paths: t.Sequence[str], place: tuple[str, str] | None) -> str:
     told = _files(paths, "module holds the path that it was built at", "modules hold the path that they were built at")
-    return told + (": %s here, %s in the published one" % place if place else ", and the published one may have been built at another")
+    return told + (
+        ": %s here, %s in the published one" % place
+        if place
+        else ", and the published one may have been built at another"
+    )
 
 
 def _plain(one: str, many: str) -> t.Callable[[t.Sequence[str], tuple[str, str] | None], str]:
@@ -153,7 +197,10 @@ def _plain(one: str, many: str) -> t.Callable[[t.Sequence[str], tuple[str, str] 
 _TELL: dict[str, t.Callable[[t.Sequence[str], tuple[str, str] | None], str]] = {
     "path": _tell_path,
     "time": _plain("file holds the time of the build", "files hold the time of the build"),
-    "only_here": _plain("file is in this tree alone, and may be left of an earlier build", "files are in this tree alone, and may be left of an earlier build"),
+    "only_here": _plain(
+        "file is in this tree alone, and may be left of an earlier build",
+        "files are in this tree alone, and may be left of an earlier build",
+    ),
     "only_published": _plain("file is in the published one alone", "files are in the published one alone"),
     "directory": _plain("empty directory is in one of them alone", "empty directories are in one of them alone"),
     "mode": _plain("file has other permissions", "files have other permissions"),

@@ -79,8 +79,12 @@ def list_pins(store: Store, name: str) -> set[str]:
 def junk_in(store: Store, name: str) -> list[str]:
     """The keys of objects that don't belong where they lie. They are passed over everywhere, and removed nowhere: nobody knows what they are."""
     kinds: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
-        "versions": (".json", check_version), "pins": (".json", check_version), "channels": (".json", check_channel), "locks": (".json", check_channel),
-        "journal": (".json", check_channel), "layers": (".tar.gz", check_digest),
+        "versions": (".json", check_version),
+        "pins": (".json", check_version),
+        "channels": (".json", check_channel),
+        "locks": (".json", check_channel),
+        "journal": (".json", check_channel),
+        "layers": (".tar.gz", check_digest),
     }
     found = parallel(lambda kind: names_in(store.list(prefix(name, kind)), *kinds[kind])[2], kinds)
     return [key for junk in (*found, digests_in(store.list(prefix(name, "manifests")))[1]) for key in junk]
@@ -109,7 +113,9 @@ def plan_remove(store: Store, name: str, version: str, min_layer_age: float) -> 
 def _refuse_root(name: str, version: str, protected: t.Mapping[str, str]) -> None:
     if version in protected:
         raise BeamError(
-            "release_in_use", "%s %s can't be removed" % (name, version), protected[version],
+            "release_in_use",
+            "%s %s can't be removed" % (name, version),
+            protected[version],
             _way_out(protected[version]),
         )
 
@@ -117,10 +123,16 @@ def _refuse_root(name: str, version: str, protected: t.Mapping[str, str]) -> Non
 def _way_out(why: str) -> str:
     if "pinned" in why:
         return "Unpin it (release_artifact with pinned: false)"
-    return "Run that rollout again, so that it ends" if why.startswith(("the rollout", "hosts of")) else "Promote another version, twice where it is previous"
+    return (
+        "Run that rollout again, so that it ends"
+        if why.startswith(("the rollout", "hosts of"))
+        else "Promote another version, twice where it is previous"
+    )
 
 
-def plan_prune(store: Store, name: str, keep: int, keep_days: float, min_layer_age: float, now: float | None = None) -> RemovalPlan:
+def plan_prune(
+    store: Store, name: str, keep: int, keep_days: float, min_layer_age: float, now: float | None = None
+) -> RemovalPlan:
     """Keeps the `keep` newest versions, those younger than keep_days, and the roots."""
     now = time.time() if now is None else now
     candidates = [row.version for row in list_versions(store, name)[keep:] if now - row.published > keep_days * DAY]
@@ -130,22 +142,39 @@ def plan_prune(store: Store, name: str, keep: int, keep_days: float, min_layer_a
     return _plan(store, name, [v for v in found if v is not None], kept, min_layer_age)
 
 
-def _plan(store: Store, name: str, remove: list[Version], kept: t.Mapping[str, str], min_layer_age: float) -> RemovalPlan:
+def _plan(
+    store: Store, name: str, remove: list[Version], kept: t.Mapping[str, str], min_layer_age: float
+) -> RemovalPlan:
     builds = list_builds(store, name)
     # Layers are listed before manifests: a layer that is written later is not in the list, whoever names it.
     oldest = time.time() - min_layer_age
-    layers = [s for s in names_in(store.list(prefix(name, "layers")), ".tar.gz", check_digest)[0] if s.modified <= oldest]
+    layers = [
+        s for s in names_in(store.list(prefix(name, "layers")), ".tar.gz", check_digest)[0] if s.modified <= oldest
+    ]
     doomed = {v.digest for v in remove}
     manifests = _manifests(store, name)
-    there = [v for v in parallel(lambda row: read_version(store, name, row.version), list_versions(store, name)) if v is not None]
+    there = [
+        v
+        for v in parallel(lambda row: read_version(store, name, row.version), list_versions(store, name))
+        if v is not None
+    ]
     pointed = {v.digest for v in there}
     died = {digest for digest, s in manifests.items() if digest not in pointed and s.modified <= oldest}
     referenced, unreadable, notes = _referenced(store, name, set(manifests) - doomed - died, pointed)
-    notes += ["%s of the store %s does not belong there, and is passed over" % (key, store.location) for key in junk_in(store, name)]
+    notes += [
+        "%s of the store %s does not belong there, and is passed over" % (key, store.location)
+        for key in junk_in(store, name)
+    ]
     return RemovalPlan(
-        name, tuple(remove), tuple(sorted(manifest_key(name, digest) for digest in (doomed | died) & set(manifests))),
-        tuple(s for s in layers if _digest(s.key) not in referenced), dict(kept), min_layer_age,
-        tuple(pointless(builds, {v.version: v.digest for v in there if v not in remove})), unreadable, tuple(notes[:NOTES]),
+        name,
+        tuple(remove),
+        tuple(sorted(manifest_key(name, digest) for digest in (doomed | died) & set(manifests))),
+        tuple(s for s in layers if _digest(s.key) not in referenced),
+        dict(kept),
+        min_layer_age,
+        tuple(pointless(builds, {v.version: v.digest for v in there if v not in remove})),
+        unreadable,
+        tuple(notes[:NOTES]),
     )
 
 
@@ -159,12 +188,16 @@ def _digest(key: str) -> str:
 
 
 def _referenced(
-    store: Store, name: str, digests: t.Iterable[str], pointed: t.Container[str],
+    store: Store,
+    name: str,
+    digests: t.Iterable[str],
+    pointed: t.Container[str],
 ) -> tuple[set[str], frozenset[str], list[str]]:
     """All layers of these manifests; those that can't be read, and that no version points to; and notes of them.
 
     One that a version points to and that can't be read ends it: what it names must not be collected.
     """
+
     def layers(digest: str) -> set[str] | str:
         try:
             return {layer.sha256 for layer in read_manifest(store, name, digest).layers}
@@ -197,7 +230,9 @@ def apply_remove(store: Store, plan: RemovalPlan) -> None:
             data = version.to_bytes()
             store.put_if_absent(key, data, len(data))
             raise Conflict(
-                "release_in_use", "%s %s was not removed" % (plan.name, version.version), "meanwhile " + protected[version.version],
+                "release_in_use",
+                "%s %s was not removed" % (plan.name, version.version),
+                "meanwhile " + protected[version.version],
                 "Look whether that is right",
             )
     parallel(store.delete, plan.builds)

@@ -25,7 +25,9 @@ MAX_JOURNAL_BYTES = 16 * 1024 * 1024
 def versions_in_rollouts(store: Store, name: str) -> dict[str, str]:
     """version -> what it is needed for. A journal that can't be read ends it: what it names must not be removed."""
     keys = [s.key for s in names_in(store.list(prefix(name, "journal")), ".json", check_channel)[0]]
-    return {version: why for found in parallel(lambda key: _versions(store, key), keys) for version, why in found.items()}
+    return {
+        version: why for found in parallel(lambda key: _versions(store, key), keys) for version, why in found.items()
+    }
 
 
 def _versions(store: Store, key: str) -> dict[str, str]:
@@ -36,12 +38,18 @@ def _versions(store: Store, key: str) -> dict[str, str]:
         needed: list[t.Any] = [doc["version"], (doc["stable"] or {}).get("version")] if running else []
         # A host may be left over from a rollout that is called finished: it has to be brought home all the same.
         needed += [host["from"] for host in doc["hosts"].values() if running or host["out"]]
-        why = "the rollout %s on the channel %s has not ended" if running else "hosts of the rollout %s on the channel %s are not back yet"
+        why = (
+            "the rollout %s on the channel %s has not ended"
+            if running
+            else "hosts of the rollout %s on the channel %s are not back yet"
+        )
         return {check_version(version): why % (doc["id"], channel) for version in needed if version}
     except NotFound:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(
-            "journal_invalid", "the journal %s of the store %s can't be read" % (key, store.location), str(exc) or type(exc).__name__,
+            "journal_invalid",
+            "the journal %s of the store %s can't be read" % (key, store.location),
+            str(exc) or type(exc).__name__,
             "See what the hosts of that channel run, then remove the file",
         ) from exc

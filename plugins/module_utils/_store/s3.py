@@ -107,8 +107,12 @@ class S3Store(Store):
             again = attempt > 0
             stream.seek(start)
             self._client.put_object(
-                Key=self._key(key), Body=data, ContentLength=size, IfNoneMatch="*",
-                ChecksumSHA256=base64.b64encode(digest).decode("ascii"), **self._common,
+                Key=self._key(key),
+                Body=data,
+                ContentLength=size,
+                IfNoneMatch="*",
+                ChecksumSHA256=base64.b64encode(digest).decode("ascii"),
+                **self._common,
             )
             return True
 
@@ -126,7 +130,9 @@ class S3Store(Store):
         checksum = base64.b64encode(hashlib.sha256(data).digest()).decode("ascii")
 
         def work(_attempt: int) -> str:
-            response = self._client.put_object(Key=self._key(key), Body=data, ChecksumSHA256=checksum, **condition, **self._common)
+            response = self._client.put_object(
+                Key=self._key(key), Body=data, ChecksumSHA256=checksum, **condition, **self._common
+            )
             return str(response.get("ETag") or "")
 
         cause: BeamError | None = None
@@ -167,7 +173,11 @@ class S3Store(Store):
         if etag is not None and before.etag != etag:
             raise s3_errors.lost(key, self.location)
         try:
-            self._call("removed", key, lambda _attempt: self._client.delete_object(Key=self._key(key), **condition, **self._common))
+            self._call(
+                "removed",
+                key,
+                lambda _attempt: self._client.delete_object(Key=self._key(key), **condition, **self._common),
+            )
         except _Missing:
             return False
         except _Precondition as exc:
@@ -189,6 +199,7 @@ class S3Store(Store):
 
     def noted(self, key: str) -> Noted | None:
         """The sha256 that was sent with the bytes, which S3 compared and kept; "" where the server keeps none, or somebody else wrote without one."""
+
         def work(_attempt: int) -> tuple[int, str]:
             head = self._client.head_object(Key=self._key(key), ChecksumMode="ENABLED", **self._common)
             return s3_answers.size_of(head), str(head.get("ChecksumSHA256") or "")
@@ -209,12 +220,22 @@ class S3Store(Store):
     def presign(self, key: str, seconds: int) -> str:
         if not 1 <= seconds <= MAX_PRESIGN_SECONDS:
             raise BeamError(
-                "presign_seconds", "no URL can be presigned for %d seconds" % seconds, "1 to %d are allowed" % MAX_PRESIGN_SECONDS,
+                "presign_seconds",
+                "no URL can be presigned for %d seconds" % seconds,
+                "1 to %d are allowed" % MAX_PRESIGN_SECONDS,
                 "Presign just before the URLs are used",
             )
-        return str(self._call("presigned", key, lambda _attempt: self._client.generate_presigned_url(
-            "get_object", Params={"Bucket": self.options.bucket, "Key": self._key(key)}, ExpiresIn=seconds,
-        )))
+        return str(
+            self._call(
+                "presigned",
+                key,
+                lambda _attempt: self._client.generate_presigned_url(
+                    "get_object",
+                    Params={"Bucket": self.options.bucket, "Key": self._key(key)},
+                    ExpiresIn=seconds,
+                ),
+            )
+        )
 
     # Below the interface.
 
@@ -223,8 +244,10 @@ class S3Store(Store):
 
     def _too_large(self, key: str, size: int, limit: int) -> BeamError:
         return BeamError(
-            "store_object_too_large", "%s of the store %s can't be read" % (key, self.location),
-            "it has %d bytes or more, %d are allowed" % (size, limit), "Find out who wrote it",
+            "store_object_too_large",
+            "%s of the store %s can't be read" % (key, self.location),
+            "it has %d bytes or more, %d are allowed" % (size, limit),
+            "Find out who wrote it",
         )
 
     def _maybe(self, key: str, limit: int) -> Found | None:
@@ -245,7 +268,9 @@ class S3Store(Store):
     def _no_answer(self, what: str, why: str) -> BeamError:
         server = self.options.endpoint_url or "the server of the bucket %s" % self.options.bucket
         return BeamError(
-            "store_answer_invalid", what, "%s gave an answer that is none of S3: %s" % (server, why),
+            "store_answer_invalid",
+            what,
+            "%s gave an answer that is none of S3: %s" % (server, why),
             "Check endpoint_url (in an inventory in beam_store_options), and what stands between; alchemist.beam.store_check tries what the store promises",
         )
 
@@ -288,7 +313,12 @@ class S3Store(Store):
                     known = s3_errors.meaning_of(exc)
                     again = (known is not None and known.retry) or status == 409
                     pause = min(5.0, 0.1 * 2 ** min(attempt, 6)) * (0.5 + random.random())  # jitter, not a secret
-                    if not again or conflicts >= CONFLICT_ATTEMPTS or connects >= CONNECT_ATTEMPTS or limit.left() <= pause:
+                    if (
+                        not again
+                        or conflicts >= CONFLICT_ATTEMPTS
+                        or connects >= CONNECT_ATTEMPTS
+                        or limit.left() <= pause
+                    ):
                         raise error from exc
                     time.sleep(pause)
                     attempt += 1
@@ -360,7 +390,7 @@ class _Body(io.RawIOBase):
 
     def readinto(self, buffer: t.Any) -> int:
         data = self.read(len(buffer))
-        buffer[:len(data)] = data
+        buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:

@@ -84,6 +84,8 @@ class Pages:
             raise Invalid("it lists %s, which was not asked for" % key[:200])
         etag = row.get("ETag")
         try:
-            return Stat(key[self._skip :], size_of(row, "Size"), etag if isinstance(etag, str) else "", modified_of(row))
+            return Stat(
+                key[self._skip :], size_of(row, "Size"), etag if isinstance(etag, str) else "", modified_of(row)
+            )
         except Invalid as exc:
             raise Invalid("of %s: %s" % (key[:200], exc)) from None

@@ -49,30 +49,46 @@ def make_client(options: S3Options) -> t.Any:
         from botocore.exceptions import BotoCoreError
     except ImportError as exc:
         raise BeamError(
-            "boto3_missing", "the store %s can't be used" % options.location, "boto3 is not installed for %s" % sys.executable, _INSTALL,
+            "boto3_missing",
+            "the store %s can't be used" % options.location,
+            "boto3 is not installed for %s" % sys.executable,
+            _INSTALL,
         ) from exc
     if tuple(int(part) for part in botocore.__version__.split(".")[:3]) < _MINIMUM:
         raise BeamError(
-            "boto3_too_old", "the store %s can't be used" % options.location,
-            "botocore is %s for %s, and conditional writes need 1.36" % (botocore.__version__, sys.executable), _INSTALL,
+            "boto3_too_old",
+            "the store %s can't be used" % options.location,
+            "botocore is %s for %s, and conditional writes need 1.36" % (botocore.__version__, sys.executable),
+            _INSTALL,
         )
     config = Config(
-        connect_timeout=CONNECT_SECONDS, read_timeout=min(READ_SECONDS, max(1, options.timeout)), retries={"total_max_attempts": 1, "mode": "standard"},
-        max_pool_connections=CONNECTIONS, s3={"addressing_style": "path" if options.endpoint_url else "auto"},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=min(READ_SECONDS, max(1, options.timeout)),
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=CONNECTIONS,
+        s3={"addressing_style": "path" if options.endpoint_url else "auto"},
         signature_version="s3v4",
         # The sha256 of what we send goes with it, and what we read is compared with the manifest's: the client's own
         # checksums would only make requests that other S3 APIs don't know.
-        request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
     )
     try:
         return client_of(
-            "s3", options.profile or None, region_name=options.region or None, endpoint_url=options.endpoint_url or None, config=config,
-            aws_access_key_id=options.access_key or None, aws_secret_access_key=options.secret_key or None,
+            "s3",
+            options.profile or None,
+            region_name=options.region or None,
+            endpoint_url=options.endpoint_url or None,
+            config=config,
+            aws_access_key_id=options.access_key or None,
+            aws_secret_access_key=options.secret_key or None,
             aws_session_token=options.session_token or None,
             verify=(options.aws_ca_bundle or True) if options.validate_certs else False,
         )
     except (BotoCoreError, ValueError) as exc:
         raise BeamError(
-            "store_options", "the store %s can't be used" % options.location, str(exc),
+            "store_options",
+            "the store %s can't be used" % options.location,
+            str(exc),
             "Check profile, region, endpoint_url and the credentials (in an inventory beam_store_options)",
         ) from exc

@@ -21,26 +21,42 @@ class Meaning(t.NamedTuple):
 
 
 _CREDENTIALS_HINT = (
-    "Check access_key, secret_key and session_token, or profile (in an inventory under beam_store_options), or the environment of the host that runs the task"
+    "Check access_key, secret_key and session_token, or profile (in an inventory under beam_store_options), "
+    "or the environment of the host that runs the task"
 )
 # A task runs on the build server or on a server, so the environment of whoever types the command does not count.
 _NO_CREDENTIALS = (
-    "Give access_key and secret_key, or profile (in an inventory under beam_store_options), or use the environment of the host that runs the task"
+    "Give access_key and secret_key, or profile (in an inventory under beam_store_options), "
+    "or use the environment of the host that runs the task"
 )
 _BUSY = Meaning(
-    "store_busy", "it is overloaded or broken at the moment",
-    "Run it again later, or raise store_timeout (in an inventory in beam_store_options)", True,
+    "store_busy",
+    "it is overloaded or broken at the moment",
+    "Run it again later, or raise store_timeout (in an inventory in beam_store_options)",
+    True,
 )
-_CORRUPTED = Meaning("store_upload_corrupt", "the bytes changed on the way to it", "Run the task again; if it repeats, look for a broken proxy or memory", True)
-_REGION = Meaning("store_region", "the bucket is in another region", "Set region to the bucket's (in an inventory in beam_store_options)")
+_CORRUPTED = Meaning(
+    "store_upload_corrupt",
+    "the bytes changed on the way to it",
+    "Run the task again; if it repeats, look for a broken proxy or memory",
+    True,
+)
+_REGION = Meaning(
+    "store_region",
+    "the bucket is in another region",
+    "Set region to the bucket's (in an inventory in beam_store_options)",
+)
 _DENIED = Meaning(
-    "store_denied", "it is missing or the access is denied (S3 does not tell them apart without the right to list the bucket)",
+    "store_denied",
+    "it is missing or the access is denied (S3 does not tell them apart without the right to list the bucket)",
     "Check the name, and the rights of these credentials: s3:GetObject, s3:PutObject, s3:DeleteObject on the objects, s3:ListBucket on the bucket",
 )
 
 # By the error code of an answer.
 CODES: dict[str, Meaning] = {
-    "NoSuchBucket": Meaning("store_missing", "there is no such bucket", "Create it, or correct store (in an inventory beam_store)"),
+    "NoSuchBucket": Meaning(
+        "store_missing", "there is no such bucket", "Create it, or correct store (in an inventory beam_store)"
+    ),
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
     "AccountProblem": _DENIED,
@@ -49,10 +65,20 @@ CODES: dict[str, Meaning] = {
     "InvalidAccessKeyId": Meaning("store_credentials", "the access key is unknown there", _CREDENTIALS_HINT),
     "SignatureDoesNotMatch": Meaning("store_credentials", "the secret key is wrong", _CREDENTIALS_HINT),
     "InvalidToken": Meaning("store_credentials", "the session token is not valid", _CREDENTIALS_HINT),
-    "ExpiredToken": Meaning("store_credentials_expired", "the credentials have expired", "Renew them, and run the task again"),
-    "ExpiredTokenException": Meaning("store_credentials_expired", "the credentials have expired", "Renew them, and run the task again"),
-    "TokenRefreshRequired": Meaning("store_credentials_expired", "the credentials have expired", "Renew them, and run the task again"),
-    "RequestTimeTooSkewed": Meaning("store_clock", "this machine's clock differs too much from the store's", "Set the clock (chrony, systemd-timesyncd)"),
+    "ExpiredToken": Meaning(
+        "store_credentials_expired", "the credentials have expired", "Renew them, and run the task again"
+    ),
+    "ExpiredTokenException": Meaning(
+        "store_credentials_expired", "the credentials have expired", "Renew them, and run the task again"
+    ),
+    "TokenRefreshRequired": Meaning(
+        "store_credentials_expired", "the credentials have expired", "Renew them, and run the task again"
+    ),
+    "RequestTimeTooSkewed": Meaning(
+        "store_clock",
+        "this machine's clock differs too much from the store's",
+        "Set the clock (chrony, systemd-timesyncd)",
+    ),
     "PermanentRedirect": _REGION,
     "TemporaryRedirect": _REGION,
     "Redirect": _REGION,
@@ -61,15 +87,24 @@ CODES: dict[str, Meaning] = {
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
     "IncorrectEndpoint": _REGION,
-    "InvalidBucketName": Meaning("store_location", "the bucket's name is not valid", "Correct the name in store (in an inventory beam_store)"),
+    "InvalidBucketName": Meaning(
+        "store_location", "the bucket's name is not valid", "Correct the name in store (in an inventory beam_store)"
+    ),
     "KMS.DisabledException": Meaning("store_kms", "the bucket's KMS key is disabled", "Enable the key"),
     "KMS.NotFoundException": Meaning("store_kms", "the bucket's KMS key does not exist", "Give the bucket another key"),
-    "KMS.KMSInvalidStateException": Meaning("store_kms", "the bucket's KMS key can't be used now", "Look at the key's state"),
+    "KMS.KMSInvalidStateException": Meaning(
+        "store_kms", "the bucket's KMS key can't be used now", "Look at the key's state"
+    ),
     "NotImplemented": Meaning(
-        "store_unsupported", "it does not know this request",
+        "store_unsupported",
+        "it does not know this request",
         "Use an S3 API with conditional writes; alchemist.beam.store_check proves it",
     ),
-    "501": Meaning("store_unsupported", "it does not know this request", "Use an S3 API with conditional writes; alchemist.beam.store_check proves it"),
+    "501": Meaning(
+        "store_unsupported",
+        "it does not know this request",
+        "Use an S3 API with conditional writes; alchemist.beam.store_check proves it",
+    ),
     "BadDigest": _CORRUPTED,
     "InvalidDigest": _CORRUPTED,
     "XAmzContentSHA256Mismatch": _CORRUPTED,
@@ -77,7 +112,8 @@ CODES: dict[str, Meaning] = {
     "IncompleteBody": _CORRUPTED,
     "EntityTooLarge": Meaning("store_object_too_large", "it refuses an object of this size", "Make the layer smaller"),
     "QuotaExceeded": Meaning(
-        "store_full", "the bucket's quota is used up",
+        "store_full",
+        "the bucket's quota is used up",
         "Keep fewer releases (in an inventory beam_keep; of the module state: pruned), or raise the quota",
     ),
     "SlowDown": _BUSY,
@@ -105,21 +141,33 @@ EXCEPTIONS: dict[str, Meaning] = {
     "NoCredentialsError": Meaning("store_credentials", "there are no credentials", _NO_CREDENTIALS),
     "PartialCredentialsError": Meaning("store_credentials", "the credentials are not complete", _CREDENTIALS_HINT),
     "CredentialRetrievalError": Meaning("store_credentials", "the credentials can't be fetched", _CREDENTIALS_HINT),
-    "TokenRetrievalError": Meaning("store_credentials", "the SSO token can't be fetched", "Log in again (aws sso login)"),
-    "UnauthorizedSSOTokenError": Meaning("store_credentials", "the SSO session has expired", "Log in again (aws sso login)"),
+    "TokenRetrievalError": Meaning(
+        "store_credentials", "the SSO token can't be fetched", "Log in again (aws sso login)"
+    ),
+    "UnauthorizedSSOTokenError": Meaning(
+        "store_credentials", "the SSO session has expired", "Log in again (aws sso login)"
+    ),
     "SSLError": Meaning(
-        "store_tls", "its TLS certificate can't be verified, or TLS fails",
+        "store_tls",
+        "its TLS certificate can't be verified, or TLS fails",
         "Give the right aws_ca_bundle (in an inventory in beam_store_options), or correct the certificate",
     ),
     "ConnectTimeoutError": _UNREACHABLE,
-    "ProxyConnectionError": Meaning("store_unreachable", "the proxy can't be connected to", "Check the environment's proxy settings", True),
+    "ProxyConnectionError": Meaning(
+        "store_unreachable", "the proxy can't be connected to", "Check the environment's proxy settings", True
+    ),
     "EndpointConnectionError": _UNREACHABLE,
     "ReadTimeoutError": _SILENT,
     "IncompleteReadError": _CUT,
     "ConnectionClosedError": _CUT,
     "ResponseStreamingError": _CUT,
     "HTTPClientError": _CUT,
-    "ResponseParserError": Meaning("store_not_s3", "its answer is not one of an S3 API", "Check endpoint_url (in an inventory in beam_store_options)", True),
+    "ResponseParserError": Meaning(
+        "store_not_s3",
+        "its answer is not one of an S3 API",
+        "Check endpoint_url (in an inventory in beam_store_options)",
+        True,
+    ),
     "ProtocolError": _CUT,
     "OSError": _CUT,
 }
@@ -137,7 +185,11 @@ def meaning_of(exc: BaseException) -> Meaning | None:
             return known
         if status >= 500:
             return _BUSY
-        return Meaning("store_refused", "it answered %s %s" % (status or "", code or "without a code"), "Look at the store's own logs")
+        return Meaning(
+            "store_refused",
+            "it answered %s %s" % (status or "", code or "without a code"),
+            "Look at the store's own logs",
+        )
     for cls in type(exc).__mro__:
         if cls.__name__ in EXCEPTIONS:
             return EXCEPTIONS[cls.__name__]
@@ -188,6 +240,8 @@ def missing(key: str, location: str) -> NotFound:
 
 def lost(key: str, location: str) -> Conflict:
     return Conflict(
-        "store_conflict", "%s of the store %s was not written" % (key, location), "somebody else changed it meanwhile",
+        "store_conflict",
+        "%s of the store %s was not written" % (key, location),
+        "somebody else changed it meanwhile",
         "Look at it, and run the task again",
     )

@@ -27,7 +27,9 @@ STALE_SECONDS = 12 * 3600
 
 
 class Sender:
-    def __init__(self, store: Store, name: str, tree: Tree, stored: t.Mapping[str, Stat], thorough: bool = False) -> None:
+    def __init__(
+        self, store: Store, name: str, tree: Tree, stored: t.Mapping[str, Stat], thorough: bool = False
+    ) -> None:
         self.store = store
         self.name = name
         self.tree = tree
@@ -62,7 +64,8 @@ class Sender:
         with self._packed(Group(layer.prefix, layer.files)) as packed:
             if packed.layer.sha256 != layer.sha256:
                 raise BeamError(
-                    "layer_corrupt", "the layer %s in the store %s can't be repaired" % (layer.sha256[:12], self.store.location),
+                    "layer_corrupt",
+                    "the layer %s in the store %s can't be repaired" % (layer.sha256[:12], self.store.location),
                     "%s, and the zlib of this machine packs the same files into other bytes" % why,
                     "Publish it from the machine that published it first, or bump the version and publish that",
                 )

@@ -39,8 +39,12 @@ _BROKEN = (OSError, http.client.HTTPException)
 
 class HttpStore(Store):
     def __init__(
-        self, base_url: str = "", presigned: t.Mapping[str, str] | None = None, timeout: float = 120,
-        validate_certs: bool = True, ca_file: str | None = None,
+        self,
+        base_url: str = "",
+        presigned: t.Mapping[str, str] | None = None,
+        timeout: float = 120,
+        validate_certs: bool = True,
+        ca_file: str | None = None,
     ) -> None:
         """timeout: seconds for everything that is ever asked of this object."""
         self._presigned = presigned
@@ -97,8 +101,12 @@ class HttpStore(Store):
     # How it is done.
 
     def _read_only(self, what: str) -> BeamError:
-        return BeamError("store_read_only", "can't %s" % what, "a store over http(s) can only be read",
-                         "Use file:// or s3:// to write to the store")
+        return BeamError(
+            "store_read_only",
+            "can't %s" % what,
+            "a store over http(s) can only be read",
+            "Use file:// or s3:// to write to the store",
+        )
 
     def _url(self, key: str) -> str:
         if self._presigned is None:
@@ -106,7 +114,9 @@ class HttpStore(Store):
         url = self._presigned.get(key)
         if url is None:
             raise BeamError(
-                "presigned_missing", "%s can't be fetched" % key, "there is no presigned URL for it",
+                "presigned_missing",
+                "%s can't be fetched" % key,
+                "there is no presigned URL for it",
                 "Presign the release that is to be installed (alchemist.beam.release_artifact_info with presign), and give all of its URLs",
             )
         return url
@@ -136,7 +146,9 @@ class HttpStore(Store):
         with self.limit() as limit:
             return self._request(url, headers, limit)
 
-    def _request(self, url: str, headers: dict[str, str], limit: Limit) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _request(
+        self, url: str, headers: dict[str, str], limit: Limit
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         label = _label(url)
         broken = 0
         for attempt in itertools.count(1):
@@ -150,7 +162,9 @@ class HttpStore(Store):
             except ssl.SSLCertVerificationError as exc:
                 connection.close()
                 raise BeamError(
-                    "store_untrusted", "%s can't be read" % label, "its certificate is not valid here (%s)" % exc.verify_message,
+                    "store_untrusted",
+                    "%s can't be read" % label,
+                    "its certificate is not valid here (%s)" % exc.verify_message,
                     "Give the CA that signed it (aws_ca_bundle; in an inventory in beam_store_options)",
                 ) from exc
             except _BROKEN as exc:
@@ -160,10 +174,16 @@ class HttpStore(Store):
             if broken >= ATTEMPTS:
                 break
             self.pause(attempt, label, why, limit)
-        raise BeamError("store_unavailable", "%s can't be read" % label, "%s, %d times" % (why, ATTEMPTS),
-                        "Look at the network and the store, and try again")
+        raise BeamError(
+            "store_unavailable",
+            "%s can't be read" % label,
+            "%s, %d times" % (why, ATTEMPTS),
+            "Look at the network and the store, and try again",
+        )
 
-    def _ask(self, connection: http.client.HTTPConnection, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _ask(
+        self, connection: http.client.HTTPConnection, url: str, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
         if connection.sock is None:
             connection.connect()
         connection.sock.settimeout(READ_SECONDS)
@@ -228,20 +248,32 @@ class _Body(io.RawIOBase):
             connection.close()
             self._url = _redirected(self._url, response.headers.get("Location", ""), self.label)
         else:
-            raise BeamError("store_redirected", "%s can't be read" % self.label, "it redirects without end",
-                            "Give the store's own URL")
+            raise BeamError(
+                "store_redirected",
+                "%s can't be read" % self.label,
+                "it redirects without end",
+                "Give the store's own URL",
+            )
         if response.status not in (200, 206):
             connection.close()
             raise _refused(self.label, response.status)
         self._connection, self._response = connection, response
         if response.status == 206 and not response.headers.get("Content-Range", "").startswith("bytes %d-" % self._at):
-            raise BeamError("store_range", "%s can't be resumed" % self.label, "the server sent another range than the one asked for",
-                            "Try again; a proxy in between may be at fault")
+            raise BeamError(
+                "store_range",
+                "%s can't be resumed" % self.label,
+                "the server sent another range than the one asked for",
+                "Try again; a proxy in between may be at fault",
+            )
         if response.status == 200 and self._at:
             self._skip(response)
         if self.etag and response.headers.get("ETag", "") != self.etag:
-            raise BeamError("store_changed", "%s can't be read" % self.label, "the object was replaced while it was read",
-                            "Find out who writes to the store: what is read here never changes")
+            raise BeamError(
+                "store_changed",
+                "%s can't be read" % self.label,
+                "the object was replaced while it was read",
+                "Find out who writes to the store: what is read here never changes",
+            )
 
     def _skip(self, response: http.client.HTTPResponse) -> None:
         """The server does not know ranges: read again what we have."""
@@ -249,7 +281,9 @@ class _Body(io.RawIOBase):
         while left:
             data = response.read(min(left, 1024 * 1024))
             if not data:
-                raise BeamError("store_changed", "%s can't be resumed" % self.label, "it is shorter than before", "Try again")
+                raise BeamError(
+                    "store_changed", "%s can't be resumed" % self.label, "it is shorter than before", "Try again"
+                )
             left -= len(data)
 
     def readable(self) -> bool:
@@ -279,8 +313,12 @@ class _Body(io.RawIOBase):
             self._drop()
             self._fruitless += 1
             if self._fruitless >= ATTEMPTS:
-                raise BeamError("store_unavailable", "%s can't be read" % self.label, "%s, %d times at byte %d" % (why, ATTEMPTS, self._at),
-                                "Look at the network and the store, and try again")
+                raise BeamError(
+                    "store_unavailable",
+                    "%s can't be read" % self.label,
+                    "%s, %d times at byte %d" % (why, ATTEMPTS, self._at),
+                    "Look at the network and the store, and try again",
+                )
             self._store.pause(self._fruitless, self.label, why, limit)
 
     def _drop(self) -> None:
@@ -307,8 +345,11 @@ def open_http(params: t.Mapping[str, t.Any]) -> HttpStore:
     """params: the options of STORE_SPEC, and presigned, which wins over store."""
     presigned = params.get("presigned")
     return HttpStore(
-        str(params.get("store") or ""), None if presigned is None else {str(key): str(url) for key, url in presigned.items()},
-        float(params.get("store_timeout") or 120), params.get("validate_certs") is not False, params.get("aws_ca_bundle"),
+        str(params.get("store") or ""),
+        None if presigned is None else {str(key): str(url) for key, url in presigned.items()},
+        float(params.get("store_timeout") or 120),
+        params.get("validate_certs") is not False,
+        params.get("aws_ca_bundle"),
     )
 
 
@@ -328,7 +369,9 @@ def _check_url(url: str) -> None:
     try:
         http_parts(url)
     except ValueError as exc:
-        raise BeamError("store_url_invalid", "%s can't be read" % _label(url), str(exc), "Give a URL such as https://host/path") from None
+        raise BeamError(
+            "store_url_invalid", "%s can't be read" % _label(url), str(exc), "Give a URL such as https://host/path"
+        ) from None
 
 
 def _redirected(url: str, location: str, label: str) -> str:
@@ -336,10 +379,13 @@ def _redirected(url: str, location: str, label: str) -> str:
         target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)
     except ValueError:
-        raise BeamError("store_redirected", "%s can't be read" % label, "it redirects to what is no URL", "Give the store's own URL") from None
+        raise BeamError(
+            "store_redirected", "%s can't be read" % label, "it redirects to what is no URL", "Give the store's own URL"
+        ) from None
     if not location or (old.scheme, old.netloc) != (new.scheme, new.netloc):
         raise BeamError(
-            "store_redirected", "%s can't be read" % label,
+            "store_redirected",
+            "%s can't be read" % label,
             "it redirects to another host (%s)" % _label(target) if location else "it redirects to nowhere",
             "Give the store's own URL; for S3, look at the region and the endpoint",
         )
@@ -353,22 +399,38 @@ def _reason(exc: Exception) -> str:
         return "no answer in time"
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
-    return "the connection was cut" if isinstance(exc, (http.client.IncompleteRead, ConnectionError)) else type(exc).__name__
+    return (
+        "the connection was cut"
+        if isinstance(exc, (http.client.IncompleteRead, ConnectionError))
+        else type(exc).__name__
+    )
 
 
 def _too_large(label: str, limit: int) -> BeamError:
-    return BeamError("store_object_too_large", "%s can't be read" % label, "it has more than %d bytes" % limit,
-                     "Find out who changed the store")
+    return BeamError(
+        "store_object_too_large",
+        "%s can't be read" % label,
+        "it has more than %d bytes" % limit,
+        "Find out who changed the store",
+    )
 
 
 def _refused(label: str, status: int) -> BeamError:
     if status in (404, 410):
-        return NotFound("store_missing", "%s is not there" % label, "the server answers %d" % status,
-                        "Look at the store's URL, the name and the version")
+        return NotFound(
+            "store_missing",
+            "%s is not there" % label,
+            "the server answers %d" % status,
+            "Look at the store's URL, the name and the version",
+        )
     if status in (400, 401, 403):
         return BeamError(
-            "store_denied", "%s can't be read" % label,
-            "the server answers %d: the presigned URL has expired, or there is no right to read it, or nothing there" % status,
+            "store_denied",
+            "%s can't be read" % label,
+            "the server answers %d: the presigned URL has expired, or there is no right to read it, or nothing there"
+            % status,
             "Presign again just before the installation (URLs live 15 minutes at most), and look at the signer's rights",
         )
-    return BeamError("store_failed", "%s can't be read" % label, "the server answers %d" % status, "Look at the store's own log")
+    return BeamError(
+        "store_failed", "%s can't be read" % label, "the server answers %d" % status, "Look at the store's own log"
+    )

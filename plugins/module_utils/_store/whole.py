@@ -79,18 +79,28 @@ def _verify_layer(store: Store, name: str, layer: Layer) -> dict[str, str] | Non
 def verify(store: Store, name: str, digests: t.Iterable[str]) -> Verified:
     """Every byte of these releases; BeamError with all problems where one is wrong. A shared layer is read once."""
     manifests = parallel(lambda digest: read_manifest(store, name, digest), digests)
-    layers = {(layer.sha256, tuple(f.path for f in layer.files)): layer for manifest in manifests for layer in manifest.layers}
+    layers = {
+        (layer.sha256, tuple(f.path for f in layer.files)): layer for manifest in manifests for layer in manifest.layers
+    }
     results = parallel(lambda layer: _verify_layer(store, name, layer), layers.values(), VERIFY_WORKERS)
     problems = [p for p in results if p]
     if problems:
-        shown = "; ".join("the layer %s (%s): %s" % (p["layer"][:12], p["prefix"] or "root", p["why"]) for p in problems[:3])
+        shown = "; ".join(
+            "the layer %s (%s): %s" % (p["layer"][:12], p["prefix"] or "root", p["why"]) for p in problems[:3]
+        )
         more = " and %d more" % (len(problems) - 3) if len(problems) > 3 else ""
         raise BeamError(
-            "release_corrupt", "%s in the store %s is not whole" % (name, store.location), shown + more,
-            _REPAIR, problems=problems,
+            "release_corrupt",
+            "%s in the store %s is not whole" % (name, store.location),
+            shown + more,
+            _REPAIR,
+            problems=problems,
         )
     return Verified(
-        len(manifests), len(layers), sum(len(layer.files) for layer in layers.values()), sum(layer.size for layer in layers.values()),
+        len(manifests),
+        len(layers),
+        sum(len(layer.files) for layer in layers.values()),
+        sum(layer.size for layer in layers.values()),
     )
 
 
@@ -160,7 +170,12 @@ def export(store: Store, manifest: Manifest, dest: str) -> None:
 
 
 def _unwritable(dest: str, exc: OSError) -> BeamError:
-    return BeamError("dest_unwritable", "%s can't be written" % dest, exc.strerror or str(exc), "Name another dest, or make room and give the rights")
+    return BeamError(
+        "dest_unwritable",
+        "%s can't be written" % dest,
+        exc.strerror or str(exc),
+        "Name another dest, or make room and give the rights",
+    )
 
 
 def _append(store: Store, name: str, layer: Layer, tar: tarfile.TarFile) -> None:
@@ -177,9 +192,11 @@ def _append(store: Store, name: str, layer: Layer, tar: tarfile.TarFile) -> None
 
 def _corrupt(store: Store, name: str, layer: Layer, why: str) -> BeamError:
     return BeamError(
-        "release_corrupt", "%s in the store %s can't be exported" % (name, store.location),
+        "release_corrupt",
+        "%s in the store %s can't be exported" % (name, store.location),
         "the layer %s (%s): %s" % (layer.sha256[:12], layer.prefix or "root", why),
-        _REPAIR, problems=[_problem(layer, why)],
+        _REPAIR,
+        problems=[_problem(layer, why)],
     )
 
 

@@ -54,13 +54,17 @@ class TargetGroup:
                 balancer.add(TargetGroup.path, host)
             elif not was["status"].startswith(("UP", "DOWN")):
                 # Out of maintenance HAProxy takes it for healthy, whatever was said before; a target group waits for its checks first.
-                balancer.tell(TargetGroup.path, "set server %s state ready; set server %s health down" % (server, server))
+                balancer.tell(
+                    TargetGroup.path, "set server %s state ready; set server %s health down" % (server, server)
+                )
             registered(self)[target["Id"]] = time.monotonic()
 
     def deregister(self: t.Any, targets: list[dict[str, t.Any]]) -> None:
         TargetGroup.moto_deregister(self, targets)
         for target in targets:
-            balancer.tell(TargetGroup.path, "set server %s/%s state drain" % (balancer.BACKEND, TargetGroup.host_of(target["Id"])))
+            balancer.tell(
+                TargetGroup.path, "set server %s/%s state drain" % (balancer.BACKEND, TargetGroup.host_of(target["Id"]))
+            )
             leaving(self)[target["Id"]] = time.monotonic()
             registered(self).pop(target["Id"], None)
 
@@ -69,7 +73,9 @@ class TargetGroup:
         if known is None or target["Id"] not in TargetGroup.hosts:
             return TargetGroup.moto_health_for(self, target, ec2_backend)
         state, reason = TargetGroup.state(self, target["Id"])
-        return elbv2.FakeHealthStatus(target["Id"], known["Port"], self.health_check_port, state, reason, reason and "HAProxy says so")
+        return elbv2.FakeHealthStatus(
+            target["Id"], known["Port"], self.health_check_port, state, reason, reason and "HAProxy says so"
+        )
 
     @staticmethod
     def state(group: t.Any, target: str) -> tuple[str, str | None]:
@@ -139,20 +145,33 @@ def new_account(port: int) -> dict[str, str]:
     ec2, elb = client("ec2", port), client("elbv2", port)
     vpc = ec2.create_vpc(CidrBlock="10.99.0.0/23")["Vpc"]["VpcId"]
     zones = ((REGION + "a", "10.99.0.0/24"), (REGION + "b", "10.99.1.0/24"))
-    subnets = [ec2.create_subnet(VpcId=vpc, AvailabilityZone=zone, CidrBlock=block)["Subnet"]["SubnetId"] for zone, block in zones]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, AvailabilityZone=zone, CidrBlock=block)["Subnet"]["SubnetId"]
+        for zone, block in zones
+    ]
     front = elb.create_load_balancer(Name="fleet", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-    options = {"Protocol": "HTTP", "Port": balancer.APP_PORT, "VpcId": vpc, "HealthCheckPath": "/health", "TargetType": "instance"}
+    options = {
+        "Protocol": "HTTP",
+        "Port": balancer.APP_PORT,
+        "VpcId": vpc,
+        "HealthCheckPath": "/health",
+        "TargetType": "instance",
+    }
     group = elb.create_target_group(Name=balancer.BACKEND, **options)["TargetGroups"][0]["TargetGroupArn"]
     attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": "30"}
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[attribute])
-    elb.create_listener(LoadBalancerArn=front, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
+    elb.create_listener(
+        LoadBalancerArn=front, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}]
+    )
     return {"image": IMAGE, "vpc": vpc, "subnet": subnets[0], "load_balancer": front, "target_group": group}
 
 
 def new_instance(port: int, subnet: str, host: str) -> str:
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": host}]}]
     options = {"ImageId": IMAGE, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet}
-    made = client("ec2", port).run_instances(**options, PrivateIpAddress=address(host), TagSpecifications=tags)["Instances"][0]
+    made = client("ec2", port).run_instances(**options, PrivateIpAddress=address(host), TagSpecifications=tags)[
+        "Instances"
+    ][0]
     TargetGroup.hosts.update({made["InstanceId"]: host, address(host): host})
     return str(made["InstanceId"])
 
@@ -175,10 +194,16 @@ def main() -> None:
     cloud.Cloud.install(name, instances, TargetGroup.hosts)
     written: dict[str, t.Any] = {}
     while True:  # until the namespace is taken down; hosts that `fleet up` adds become instances
-        new = {host: new_instance(port, account["subnet"], host) for host in Fleet.load(name).hosts if host not in instances}
+        new = {
+            host: new_instance(port, account["subnet"], host)
+            for host in Fleet.load(name).hosts
+            if host not in instances
+        }
         if new:
             instances.update(new)
-            client("elbv2", port).register_targets(TargetGroupArn=account["target_group"], Targets=[{"Id": instance} for instance in new.values()])
+            client("elbv2", port).register_targets(
+                TargetGroupArn=account["target_group"], Targets=[{"Id": instance} for instance in new.values()]
+            )
         cloud.Cloud.look(Fleet.load(name))
         now = {"instances": dict(instances), "images": dict(cloud.Cloud.amis)}
         if now != written:

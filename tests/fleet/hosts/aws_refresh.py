@@ -61,9 +61,14 @@ class Refresh:
         self.former = group.launch_template
         self.ended: tuple[str, str] | None = None  # the state that it was told to go to
         self.raw: dict[str, t.Any] = {
-            "InstanceRefreshId": "%08x-refresh-%d" % (id(self) & 0xFFFFFFFF, len(Refresh.known.get(group.name, ()))), "AutoScalingGroupName": group.name,
-            "Status": "Pending", "StartTime": now(), "PercentageComplete": 0, "InstancesToUpdate": 0, "Preferences": self.preferences,
-        }  # fmt: skip
+            "InstanceRefreshId": "%08x-refresh-%d" % (id(self) & 0xFFFFFFFF, len(Refresh.known.get(group.name, ()))),
+            "AutoScalingGroupName": group.name,
+            "Status": "Pending",
+            "StartTime": now(),
+            "PercentageComplete": 0,
+            "InstancesToUpdate": 0,
+            "Preferences": self.preferences,
+        }
         if self.wanted:
             self.raw["DesiredConfiguration"] = {"LaunchTemplate": self.wanted}
 
@@ -98,7 +103,9 @@ class Refresh:
                 self.finish("Failed")
 
     def go_back(self, reason: str) -> None:
-        self.raw.update(Status="RollbackInProgress", RollbackDetails={"RollbackReason": reason, "RollbackStartTime": now()})
+        self.raw.update(
+            Status="RollbackInProgress", RollbackDetails={"RollbackReason": reason, "RollbackStartTime": now()}
+        )
         self.configure(self.former or {}, shown=True)
         try:
             self.replace_all(stoppable=False)
@@ -113,7 +120,11 @@ class Refresh:
 
     def configure(self, template: dict[str, t.Any], shown: bool) -> None:
         if template:
-            given = {key: value for key, value in template.items() if key in ("LaunchTemplateId", "Version")} if template.get("LaunchTemplateId") else template
+            given = (
+                {key: value for key, value in template.items() if key in ("LaunchTemplateId", "Version")}
+                if template.get("LaunchTemplateId")
+                else template
+            )
             self.group._set_launch_configuration("", dict(given), None)
         self.group.__dict__["fleet_shown"] = None if shown else self.former
 
@@ -121,14 +132,20 @@ class Refresh:
         number = template_of(self.group)
         skip = self.preferences.get("SkipMatching") or not stoppable
         # On the way back also who has not made it into service.
-        old = [one for one in (serving(self.group) if stoppable else self.group.active_instances()) if not skip or one.launch_template != number]
+        old = [
+            one
+            for one in (serving(self.group) if stoppable else self.group.active_instances())
+            if not skip or one.launch_template != number
+        ]
         checkpoints = [int(one) for one in self.preferences.get("CheckpointPercentages") or ()] if stoppable else []
         for index, state in enumerate(old):
             self.raw.update(InstancesToUpdate=len(old) - index, PercentageComplete=100 * index // len(old))
             self.replace(state, stoppable)
             while checkpoints and 100 * (index + 1) >= checkpoints[0] * len(old):
                 if checkpoints.pop(0) < 100:
-                    self.raw.update(PercentageComplete=100 * (index + 1) // len(old), StatusReason="Waiting at a checkpoint.")
+                    self.raw.update(
+                        PercentageComplete=100 * (index + 1) // len(old), StatusReason="Waiting at a checkpoint."
+                    )
                     self.rest(float(self.preferences.get("CheckpointDelay") or 3600))
         self.raw.update(InstancesToUpdate=0, PercentageComplete=100)
 
@@ -141,7 +158,11 @@ class Refresh:
                 self.settle(before, stoppable)
             except Ended:
                 group.desired_capacity -= 1
-                for one in [one for one in group.active_instances() if id(one) not in before and one.lifecycle_state.startswith("Pending")]:
+                for one in [
+                    one
+                    for one in group.active_instances()
+                    if id(one) not in before and one.lifecycle_state.startswith("Pending")
+                ]:
                     backend.terminate_instance(one.instance.id, False)
                 raise
         elif stoppable:
@@ -163,7 +184,11 @@ class Refresh:
             lost = [one for one in new if one.lifecycle_state.startswith("Terminat")]
             if lost:
                 raise Ended("Failed", "The instance %s was terminated before it was in service." % lost[0].instance.id)
-            if new and all(one.lifecycle_state == "InService" for one in new) and len(serving(self.group)) >= self.group.desired_capacity:
+            if (
+                new
+                and all(one.lifecycle_state == "InService" for one in new)
+                and len(serving(self.group)) >= self.group.desired_capacity
+            ):
                 return
             time.sleep(PACE)
 
@@ -224,11 +249,16 @@ def found(self: t.Any) -> tuple[t.Any, Refresh | None]:
 def start(self: t.Any) -> t.Any:
     group, going = found(self)
     if going:
-        raise AutoscalingClientError("InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this one.")
+        raise AutoscalingClientError(
+            "InstanceRefreshInProgress",
+            "An Instance Refresh is already in progress and blocks the execution of this one.",
+        )
     options = self._get_params()
     version = ((options.get("DesiredConfiguration") or {}).get("LaunchTemplate") or {}).get("Version")
     if (options.get("Preferences") or {}).get("AutoRollback") and not str(version or "").isdigit():
-        raise AutoscalingClientError("ValidationError", "AutoRollback needs a DesiredConfiguration with a numbered version of a launch template.")
+        raise AutoscalingClientError(
+            "ValidationError", "AutoRollback needs a DesiredConfiguration with a numbered version of a launch template."
+        )
     made = Refresh(group, options)
     Refresh.known.setdefault(group.name, []).insert(0, made)
     threading.Thread(target=made.run, daemon=True).start()
@@ -238,14 +268,20 @@ def start(self: t.Any) -> t.Any:
 def describe(self: t.Any) -> t.Any:
     group, _going = found(self)
     wanted = self._get_param("InstanceRefreshIds", [])
-    told = [dict(one.raw) for one in Refresh.known.get(group.name, ()) if not wanted or one.raw["InstanceRefreshId"] in wanted]
+    told = [
+        dict(one.raw)
+        for one in Refresh.known.get(group.name, ())
+        if not wanted or one.raw["InstanceRefreshId"] in wanted
+    ]
     return ActionResult({"InstanceRefreshes": told})
 
 
 def end(self: t.Any, status: str, begun: str, why: str) -> t.Any:
     _group, going = found(self)
     if going is None or going.raw["Status"] not in ("Pending", "InProgress", "Baking"):
-        raise AutoscalingClientError("ActiveInstanceRefreshNotFound", "No in progress or pending Instance Refresh found.")
+        raise AutoscalingClientError(
+            "ActiveInstanceRefreshNotFound", "No in progress or pending Instance Refresh found."
+        )
     going.raw["Status"] = begun
     going.ended = (status, why)
     return ActionResult({"InstanceRefreshId": going.raw["InstanceRefreshId"]})

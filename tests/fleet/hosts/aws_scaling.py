@@ -61,10 +61,18 @@ class Scaling:
         group: t.Any = models.FakeAutoScalingGroup
         backend: t.Any = models.AutoScalingBackend
         answers: t.Any = responses.AutoScalingResponse
-        cls.moto_replace, cls.moto_desire = staticmethod(group.replace_autoscaling_group_instances), staticmethod(group.set_desired_capacity)
+        cls.moto_replace, cls.moto_desire = (
+            staticmethod(group.replace_autoscaling_group_instances),
+            staticmethod(group.set_desired_capacity),
+        )
         group.replace_autoscaling_group_instances, group.set_desired_capacity = cls.replace, cls.desire
-        group.active_instances = lambda self: [one for one in self.instance_states if one.lifecycle_state.startswith(("Pending", "InService"))]
-        backend.update_attached_target_groups, backend.terminate_instance = cls.update_target_groups, cls.terminate_instance
+        group.active_instances = lambda self: [
+            one for one in self.instance_states if one.lifecycle_state.startswith(("Pending", "InService"))
+        ]
+        backend.update_attached_target_groups, backend.terminate_instance = (
+            cls.update_target_groups,
+            cls.terminate_instance,
+        )
         answers.complete_lifecycle_action, answers.record_lifecycle_action_heartbeat = cls.complete, cls.heartbeat
 
     # In the place of moto's methods.
@@ -98,7 +106,12 @@ class Scaling:
             self.elbv2_backend.deregister_targets(arn, [{"Id": one} for one in sorted(leaving & set(targets))])
 
     def terminate_instance(self: t.Any, instance_id: str, should_decrement: bool) -> t.Any:
-        group, state = next((group, one) for group in self.autoscaling_groups.values() for one in group.instance_states if one.instance.id == instance_id)
+        group, state = next(
+            (group, one)
+            for group in self.autoscaling_groups.values()
+            for one in group.instance_states
+            if one.instance.id == instance_id
+        )
         before = group.desired_capacity
         retire(group, state)
         group.set_desired_capacity(before - 1 if should_decrement else before)
@@ -132,7 +145,9 @@ class Scaling:
 
         if cloud.Cloud.running:
             return cloud.free_name()
-        return "h%d" % (max(int(host[1:]) for host in {*TargetGroup.hosts.values(), *Fleet.load(cls.fleet_name).hosts}) + 1)
+        return "h%d" % (
+            max(int(host[1:]) for host in {*TargetGroup.hosts.values(), *Fleet.load(cls.fleet_name).hosts}) + 1
+        )
 
     @classmethod
     def hooked(cls, group: t.Any, state: t.Any, transition: str) -> str:
@@ -156,8 +171,12 @@ class Scaling:
             fleet_command(cls.fleet_name, *cloud.launch_words(state.instance, host))
         else:
             fleet_command(cls.fleet_name, "add", host)
-            balancer.tell(balancer.socket_path(Fleet(cls.fleet_name)), "set server %s/%s state maint" % (balancer.BACKEND, host))  # until it is registered
-        if state.lifecycle_state.startswith("Terminating"):  # while it was made: its hook of leaving is not to be taken for that of its launch
+            balancer.tell(
+                balancer.socket_path(Fleet(cls.fleet_name)), "set server %s/%s state maint" % (balancer.BACKEND, host)
+            )  # until it is registered
+        if state.lifecycle_state.startswith(
+            "Terminating"
+        ):  # while it was made: its hook of leaving is not to be taken for that of its launch
             return
         ended = cls.hooked(group, state, "launch")
         if state.lifecycle_state.startswith("Terminating"):  # while it was held
@@ -205,6 +224,18 @@ def in_background(action: t.Callable[..., None], *words: t.Any) -> threading.Thr
 
 def fleet_command(name: str, *words: str) -> None:
     """The fleet's own command line, in the machine's network namespace."""
-    argv = ["nsenter", "--net=/proc/self/fd/%d" % OUTSIDE, "--", str(Path(__file__).parents[1] / "fleet"), "--name", name, *words]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=(OUTSIDE,), check=False)
-    print("fleet %s: %d %s%s" % (" ".join(words), done.returncode, done.stdout, done.stderr), file=sys.stderr, flush=True)
+    argv = [
+        "nsenter",
+        "--net=/proc/self/fd/%d" % OUTSIDE,
+        "--",
+        str(Path(__file__).parents[1] / "fleet"),
+        "--name",
+        name,
+        *words,
+    ]
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=(OUTSIDE,), check=False
+    )
+    print(
+        "fleet %s: %d %s%s" % (" ".join(words), done.returncode, done.stdout, done.stderr), file=sys.stderr, flush=True
+    )

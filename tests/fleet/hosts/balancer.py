@@ -70,9 +70,13 @@ def socket_path(fleet: Fleet) -> str:
 
 def addresses(fleet: Fleet) -> dict[str, t.Any]:
     return {
-        "url": "http://%s:%d" % (CONTROL_ADDRESS, FRONT_PORT), "socket": socket_path(fleet), "address": "%s:%d" % (CONTROL_ADDRESS, RUNTIME_PORT),
-        "stats": "http://%s:%d/" % (CONTROL_ADDRESS, STATS_PORT), "backend": BACKEND, "servers": list(fleet.hosts),
-    }  # fmt: skip
+        "url": "http://%s:%d" % (CONTROL_ADDRESS, FRONT_PORT),
+        "socket": socket_path(fleet),
+        "address": "%s:%d" % (CONTROL_ADDRESS, RUNTIME_PORT),
+        "stats": "http://%s:%d/" % (CONTROL_ADDRESS, STATS_PORT),
+        "backend": BACKEND,
+        "servers": list(fleet.hosts),
+    }
 
 
 def ask(path: str, command: str, timeout: float = 5) -> str:
@@ -116,7 +120,14 @@ def start(fleet: Fleet) -> None:
     if not alive(path):
         directory = fleet.directory / "balancer"
         lines = ["    server %s %s:%d %s" % (host, address(host), APP_PORT, CHECK) for host in fleet.hosts]
-        values = {"socket": path, "control": CONTROL_ADDRESS, "runtime": RUNTIME_PORT, "front": FRONT_PORT, "stats": STATS_PORT, "backend": BACKEND}
+        values = {
+            "socket": path,
+            "control": CONTROL_ADDRESS,
+            "runtime": RUNTIME_PORT,
+            "front": FRONT_PORT,
+            "stats": STATS_PORT,
+            "backend": BACKEND,
+        }
         write(directory / "haproxy.cfg", CONFIGURATION % {**values, "servers": "\n".join(lines)})
         run("haproxy", "-c", "-q", "-f", directory / "haproxy.cfg")
         with (directory / "haproxy.log").open("ab") as log:
@@ -132,7 +143,12 @@ def start(fleet: Fleet) -> None:
 def add(path: str, host: str) -> None:
     """It is in rotation as soon as its check succeeds."""
     name = "%s/%s" % (BACKEND, host)
-    tell(path, "add server %s %s:%d %s" % (name, address(host), APP_PORT, CHECK), "enable health " + name, "enable server " + name)
+    tell(
+        path,
+        "add server %s %s:%d %s" % (name, address(host), APP_PORT, CHECK),
+        "enable health " + name,
+        "enable server " + name,
+    )
 
 
 def add_idle(path: str, host: str) -> None:
@@ -149,5 +165,8 @@ def table(fleet: Fleet) -> str:
     for host, line in servers(socket_path(fleet)).items():
         errors = sum(int(line[name] or 0) for name in ("econ", "eresp"))
         check = "/".join(filter(None, (line["check_status"].lstrip("* "), line["check_code"])))
-        lines.append("%-6s %-20s %-9s %8s %9s %6s %6d" % (host, line["status"].replace(" ", "-"), check, line["scur"], line["stot"], line["hrsp_5xx"], errors))
+        lines.append(
+            "%-6s %-20s %-9s %8s %9s %6s %6d"
+            % (host, line["status"].replace(" ", "-"), check, line["scur"], line["stot"], line["hrsp_5xx"], errors)
+        )
     return "\n".join(lines)

@@ -18,14 +18,33 @@ from common import CACHE, METADATA_URL, FleetError, locked, os_release, run
 
 # What a server has: an init, ssh, Python, and the libraries that a BEAM release is linked with.
 SERVER_PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo", "iproute2", "procps", "ca-certificates", "curl",
-    "libstdc++6", "libtinfo6", "libgcc-s1", "libsystemd0", "rsync",
-)  # fmt: skip
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "sudo",
+    "iproute2",
+    "procps",
+    "ca-certificates",
+    "curl",
+    "libstdc++6",
+    "libtinfo6",
+    "libgcc-s1",
+    "libsystemd0",
+    "rsync",
+)
 # What makes it a build server (the packages of the role toolchain, and venv for boto3), because a host can't reach a mirror. Builds are made on hosts of
 # this machine's own release only.
 BUILD_PACKAGES = (
-    "elixir", "erlang-dev", "erlang-runtime-tools", "erlang-ssl", "erlang-tools", "git", "python3-venv",
-)  # fmt: skip
+    "elixir",
+    "erlang-dev",
+    "erlang-runtime-tools",
+    "erlang-ssl",
+    "erlang-tools",
+    "git",
+    "python3-venv",
+)
 # What makes it an instance of a cloud: a tree of its own, made when the first fleet asks for it.
 CLOUD_PACKAGES = ("cloud-init",)
 
@@ -48,7 +67,8 @@ echo uninitialized > etc/machine-id
 """
 
 # Two real names in datasource_list, and cloud-init would look for a BIOS, find none and not start. The names and keys of a host are the fleet's.
-CUSTOMIZE_CLOUD = """cat > etc/cloud/cloud.cfg.d/99-fleet.cfg <<'END'
+CUSTOMIZE_CLOUD = (
+    """cat > etc/cloud/cloud.cfg.d/99-fleet.cfg <<'END'
 datasource_list: [Ec2, None]
 datasource: {Ec2: {metadata_urls: ["%s"], strict_id: false, max_wait: 60, timeout: 5}}
 network: {config: disabled}
@@ -61,7 +81,9 @@ apt_preserve_sources_list: true
 growpart: {mode: 'off'}
 resize_rootfs: false
 END
-""" % METADATA_URL
+"""
+    % METADATA_URL
+)
 
 
 def own_release() -> str:
@@ -85,8 +107,14 @@ def _sources(codename: str) -> list[str]:
     """This machine's own package sources: they are reachable from here, another mirror may not be. Of another release only the first mirror is taken."""
     distribution = os_release()["ID"]
     if codename != own_release():
-        lines = [line.split() for name in _sources(own_release()) for line in Path(name).read_text(encoding="utf-8").splitlines()]
-        mirrors = [word for line in lines if line and line[0] in ("URIs:", "deb") for word in line if word.startswith("http")]
+        lines = [
+            line.split()
+            for name in _sources(own_release())
+            for line in Path(name).read_text(encoding="utf-8").splitlines()
+        ]
+        mirrors = [
+            word for line in lines if line and line[0] in ("URIs:", "deb") for word in line if word.startswith("http")
+        ]
         return ["deb %s %s main" % (mirrors[0], codename)] if mirrors else []
     for name in ("sources.list.d/%s.sources" % distribution, "sources.list"):
         path = Path("/etc/apt") / name
@@ -117,16 +145,33 @@ def _build(codename: str, archive: Path, cloud: bool) -> None:
     new = archive.with_name(archive.name.replace(".tar.zst", ".new.tar.zst"))
     hook = CACHE / "customize.sh"
     hook.write_text(customize(cloud), encoding="utf-8")
-    print("fleet: building the base tree of %s%s with mmdebstrap, once for this machine" % (codename, " with cloud-init" if cloud else ""), flush=True)
-    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include=" + ",".join(packages(codename, cloud)), "--customize-hook=sh %s \"$1\"" % hook]
+    print(
+        "fleet: building the base tree of %s%s with mmdebstrap, once for this machine"
+        % (codename, " with cloud-init" if cloud else ""),
+        flush=True,
+    )
+    argv = [
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=apt",
+        "--include=" + ",".join(packages(codename, cloud)),
+        '--customize-hook=sh %s "$1"' % hook,
+    ]
     argv += ["--dpkgopt=path-exclude=/usr/share/%s/*" % path for path in ("man", "doc", "info", "locale")]
     log = CACHE / "mmdebstrap.log"
     with log.open("w") as output:
         done = subprocess.run(
-            [*argv, codename, str(new), *_sources(codename)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=900,
+            [*argv, codename, str(new), *_sources(codename)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=900,
             check=False,
-        )  # fmt: skip
+        )
     if done.returncode != 0:
         new.unlink(missing_ok=True)
-        raise FleetError("mmdebstrap failed (%s):\n%s" % (log, log.read_text(encoding="utf-8", errors="replace")[-2000:]))
+        raise FleetError(
+            "mmdebstrap failed (%s):\n%s" % (log, log.read_text(encoding="utf-8", errors="replace")[-2000:])
+        )
     new.rename(archive)

@@ -36,7 +36,11 @@ def check() -> str:
     """Why this machine cannot carry a fleet, or nothing."""
     if os.geteuid() != 0:
         return "it needs root (namespaces, mounts and cgroups)"
-    missing = [tool for tool in ("systemd-nspawn", "mmdebstrap", "ip", "zstd", "tar", "ssh", "ssh-keygen", "nsenter", "findmnt") if not shutil.which(tool)]
+    missing = [
+        tool
+        for tool in ("systemd-nspawn", "mmdebstrap", "ip", "zstd", "tar", "ssh", "ssh-keygen", "nsenter", "findmnt")
+        if not shutil.which(tool)
+    ]
     if missing:
         return "not installed: %s (tests/support/setup.sh packages)" % " ".join(missing)
     if not cgroups.hierarchies():
@@ -55,7 +59,10 @@ def check() -> str:
     if made.returncode:
         return "cannot make a network namespace: %s" % made.stderr.strip()
     run("ip", "netns", "del", name)
-    if "overlay" not in Path("/proc/filesystems").read_text() and subprocess.run(["modprobe", "overlay"], capture_output=True, check=False).returncode:
+    if (
+        "overlay" not in Path("/proc/filesystems").read_text()
+        and subprocess.run(["modprobe", "overlay"], capture_output=True, check=False).returncode
+    ):
         return "this kernel has no overlay file system"
     return ""
 
@@ -67,9 +74,14 @@ def in_parallel(action: t.Callable[[str], None], hosts: t.Iterable[str]) -> None
 
 
 def up(
-    fleet: Fleet, asked: t.Sequence[str], wanted: t.Collection[str] = (), releases: t.Sequence[str] = (), image: str = "",
-    all_on: bool = True, wait: bool = True,
-) -> None:  # fmt: skip
+    fleet: Fleet,
+    asked: t.Sequence[str],
+    wanted: t.Collection[str] = (),
+    releases: t.Sequence[str] = (),
+    image: str = "",
+    all_on: bool = True,
+    wait: bool = True,
+) -> None:
     """releases: Debian releases by turns, for the hosts that are not there yet; image: what these are made from. all_on: all are switched on."""
     why = check()
     if "balancer" in wanted and not why:
@@ -83,7 +95,9 @@ def up(
     in_cloud = "cloud" in (*fleet.services, *wanted)
     if releases:
         turns = [at_hand(codename, in_cloud) for codename in releases]
-        fleet.releases.update({host: turns[index % len(turns)] for index, host in enumerate(asked) if host not in fleet.hosts})
+        fleet.releases.update(
+            {host: turns[index % len(turns)] for index, host in enumerate(asked) if host not in fleet.hosts}
+        )
     if image or in_cloud:
         fleet.images.update({host: image or images.CLOUD for host in asked if host not in fleet.hosts})
     fleet.hosts = sorted(set(fleet.hosts) | set(asked), key=lambda host: int(host[1:]))
@@ -111,7 +125,10 @@ def up(
     controller.write_inventory(fleet, services.addresses(fleet))
     if wait:
         in_parallel(lambda host: machine.settled(fleet, host), fleet.hosts if all_on else asked)
-    print("fleet %s: %d hosts up in %.1f s: %s" % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts)))
+    print(
+        "fleet %s: %d hosts up in %.1f s: %s"
+        % (fleet.name, len(fleet.hosts), time.monotonic() - began, " ".join(fleet.hosts))
+    )
 
 
 def add(fleet: Fleet, hosts: list[str], image: str = "", wait: bool = True) -> None:
@@ -146,7 +163,9 @@ def bake(fleet: Fleet, host: str, name: str) -> None:
     images.bake(fleet, fleet.known(host), name)
     found = ""
     if "cloud" in fleet.services:
-        found = wait_for("the AMI of image %s" % name, lambda: services.addresses(fleet)["cloud"]["images"].get(name), 10)
+        found = wait_for(
+            "the AMI of image %s" % name, lambda: services.addresses(fleet)["cloud"]["images"].get(name), 10
+        )
         controller.write_inventory(fleet, services.addresses(fleet))
     print("image %s %s" % (name, found))
 
@@ -191,7 +210,12 @@ def status(fleet: Fleet) -> dict[str, dict[str, t.Any]]:
     for host in fleet.hosts:
         pid = cgroups.init_pid(fleet, host)
         state = "off" if pid is None else "frozen" if cgroups.frozen(fleet, host) else "on"
-        found[host] = {"address": address(host), "state": state, "pid": pid, "release": fleet.releases.get(host, base.own_release())}
+        found[host] = {
+            "address": address(host),
+            "state": state,
+            "pid": pid,
+            "release": fleet.releases.get(host, base.own_release()),
+        }
     return found
 
 
@@ -205,38 +229,72 @@ def start(fleet: Fleet, host: str) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="fleet", description="A fleet of real systemd hosts on this machine. Hosts are h1, h2, ...; see README.md beside this.")
-    top.add_argument("--name", default=os.environ.get("FLEET_NAME", "fl"), help="of the fleet (default: $FLEET_NAME or fl)")
+    top = argparse.ArgumentParser(
+        prog="fleet",
+        description="A fleet of real systemd hosts on this machine. Hosts are h1, h2, ...; see README.md beside this.",
+    )
+    top.add_argument(
+        "--name", default=os.environ.get("FLEET_NAME", "fl"), help="of the fleet (default: $FLEET_NAME or fl)"
+    )
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="can this machine carry a fleet? says why not, exit code 1")
     start_all = commands.add_parser("up", help="start hosts, or add hosts to those that are up")
     start_all.add_argument("count", type=int)
-    start_all.add_argument("--balancer", action="store_true", help="HAProxy in front of port %d of all hosts" % balancer.APP_PORT)
+    start_all.add_argument(
+        "--balancer", action="store_true", help="HAProxy in front of port %d of all hosts" % balancer.APP_PORT
+    )
     start_all.add_argument("--s3", action="store_true", help="an S3 server")
-    start_all.add_argument("--aws", action="store_true", help="a double of AWS whose target groups are HAProxy's servers (with --balancer)")
-    start_all.add_argument("--releases", type=lambda text: text.split(","), default=[], help="Debian releases of new hosts, by turns: bookworm,trixie")
-    start_all.add_argument("--cloud", action="store_true", help="all of these, hosts with cloud-init, and a metadata service: launch templates boot bare hosts")
+    start_all.add_argument(
+        "--aws", action="store_true", help="a double of AWS whose target groups are HAProxy's servers (with --balancer)"
+    )
+    start_all.add_argument(
+        "--releases",
+        type=lambda text: text.split(","),
+        default=[],
+        help="Debian releases of new hosts, by turns: bookworm,trixie",
+    )
+    start_all.add_argument(
+        "--cloud",
+        action="store_true",
+        help="all of these, hosts with cloud-init, and a metadata service: launch templates boot bare hosts",
+    )
     add_some = commands.add_parser("add", help="hosts by name, to a fleet that is up")
     add_some.add_argument("hosts", nargs="+")
     add_some.add_argument("--image", default="", help="one that was baked")
     add_some.add_argument("--no-wait", action="store_true", help="do not wait for the end of their boot")
-    commands.add_parser("remove", help="hosts, for good: all of them goes but what they wrote to their console").add_argument("hosts", nargs="+")
+    commands.add_parser(
+        "remove", help="hosts, for good: all of them goes but what they wrote to their console"
+    ).add_argument("hosts", nargs="+")
     make_image = commands.add_parser("bake", help="an image from a host, and its id as AMI")
     make_image.add_argument("host")
     make_image.add_argument("image")
-    service = commands.add_parser("imds", help="faults of the metadata service: on, off, slow SECONDS, no-hop, no-role, expired; spot HOST SECONDS")
+    service = commands.add_parser(
+        "imds",
+        help="faults of the metadata service: on, off, slow SECONDS, no-hop, no-role, expired; spot HOST SECONDS",
+    )
     service.add_argument("mode", choices=[*imds.MODES, "spot"])
     service.add_argument("words", nargs="*", metavar="WORD")
-    commands.add_parser("balancer", help="its servers, or the answer to a command of its runtime API").add_argument("argv", nargs=argparse.REMAINDER)
-    commands.add_parser("down", help="end the fleet and remove all of it").add_argument("--all", action="store_true", help="every fleet of this work tree")
-    commands.add_parser("status", help="hosts, addresses, on/off/frozen; services").add_argument("--json", action="store_true")
+    commands.add_parser("balancer", help="its servers, or the answer to a command of its runtime API").add_argument(
+        "argv", nargs=argparse.REMAINDER
+    )
+    commands.add_parser("down", help="end the fleet and remove all of it").add_argument(
+        "--all", action="store_true", help="every fleet of this work tree"
+    )
+    commands.add_parser("status", help="hosts, addresses, on/off/frozen; services").add_argument(
+        "--json", action="store_true"
+    )
     for name, (_action, words) in ACTIONS.items():
         commands.add_parser(name, help=words).add_argument("hosts", nargs="+")
-    for name, words in (("exec", "a command on a host, not by its network (works while it is cut off)"), ("ssh", "ssh to a host from the control namespace")):
+    for name, words in (
+        ("exec", "a command on a host, not by its network (works while it is cut off)"),
+        ("ssh", "ssh to a host from the control namespace"),
+    ):
         command = commands.add_parser(name, help=words)
         command.add_argument("host")
         command.add_argument("argv", nargs=argparse.REMAINDER)
-    commands.add_parser("run", help="a command in the control namespace, with the fleet's Ansible settings").add_argument("argv", nargs=argparse.REMAINDER)
+    commands.add_parser(
+        "run", help="a command in the control namespace, with the fleet's Ansible settings"
+    ).add_argument("argv", nargs=argparse.REMAINDER)
     return top
 
 
@@ -262,13 +320,19 @@ def main() -> int:
         print(why or "this machine can carry a fleet")
         return 1 if why else 0
     if options.command == "remove":
-        on(Fleet.load(options.name), options.hosts, machine.power_off)  # may take its time, which others need not wait for
+        on(
+            Fleet.load(options.name), options.hosts, machine.power_off
+        )  # may take its time, which others need not wait for
     if options.command in ("up", "add", "remove", "bake", "imds", "down", *ACTIONS):
         with locked(CACHE / ("%s.lock" % options.name)):
             fleet = Fleet.load(options.name)
             if options.command == "up":
                 asked = {name for name in services.NAMES if getattr(options, name)}
-                wanted = [name for name in services.NAMES if name in asked.union(*(services.NEEDS.get(one, ()) for one in asked))]
+                wanted = [
+                    name
+                    for name in services.NAMES
+                    if name in asked.union(*(services.NEEDS.get(one, ()) for one in asked))
+                ]
                 up(fleet, ["h%d" % number for number in range(1, options.count + 1)], wanted, options.releases)
             elif options.command == "add":
                 add(fleet, options.hosts, options.image, not options.no_wait)
@@ -290,7 +354,10 @@ def main() -> int:
         if options.json:
             print(json.dumps({"hosts": found, **beside}))
         else:
-            words = ["%-4s %-12s %-7s %-8s %s" % (host, *(one[name] for name in ("address", "state", "release", "pid"))) for host, one in found.items()]
+            words = [
+                "%-4s %-12s %-7s %-8s %s" % (host, *(one[name] for name in ("address", "state", "release", "pid")))
+                for host, one in found.items()
+            ]
             print("\n".join(words) or "no hosts")
             for name, values in beside.items():
                 print("%-8s %s" % (name, values.get("url") or values.get("endpoint_url") or values["metadata_url"]))
@@ -306,7 +373,11 @@ def main() -> int:
         code, output = machine.inside(fleet, fleet.known(options.host), *argv, timeout=600)
         sys.stdout.write(output)
         return code
-    words = controller.ssh(fleet, fleet.known(options.host), argv) if options.command == "ssh" else controller.inside_control(fleet, argv)
+    words = (
+        controller.ssh(fleet, fleet.known(options.host), argv)
+        if options.command == "ssh"
+        else controller.inside_control(fleet, argv)
+    )
     os.execvpe(words[0], words, controller.controller_environment(fleet))
 
 

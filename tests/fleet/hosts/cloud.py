@@ -68,34 +68,61 @@ def ec2() -> t.Any:
 def state_of(instance: str) -> tuple[t.Any, t.Any] | None:
     """The group that an instance is in, and what the group knows of it."""
     groups = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups
-    return next(((group, one) for group in list(groups.values()) for one in list(group.instance_states) if one.instance.id == instance), None)
+    return next(
+        (
+            (group, one)
+            for group in list(groups.values())
+            for one in list(group.instance_states)
+            if one.instance.id == instance
+        ),
+        None,
+    )
 
 
 def lookup(address: str, orders: dict[str, t.Any]) -> imds.Tree | None:
     """What /latest/ says to the one at this address."""
     deadline = time.monotonic() + (0 if address == CONTROL_ADDRESS else 10)
-    while (host := Cloud.hosts.get(address)) is None or host not in Cloud.instances:  # a host that `fleet up` made becomes an instance a moment later
+    while (
+        host := Cloud.hosts.get(address)
+    ) is None or host not in Cloud.instances:  # a host that `fleet up` made becomes an instance a moment later
         if time.monotonic() > deadline:
             return None
         time.sleep(0.1)
     instance = ec2().get_instance(Cloud.instances[host])
     zone = REGION + "a"
     meta: imds.Tree = {
-        "ami-id": instance.image_id, "hostname": host, "instance-id": instance.id, "instance-type": instance.instance_type, "local-hostname": host,
-        "local-ipv4": address, "placement": {"availability-zone": zone, "region": REGION}, "services": {"domain": "amazonaws.com", "partition": "aws"},
-    }  # fmt: skip
+        "ami-id": instance.image_id,
+        "hostname": host,
+        "instance-id": instance.id,
+        "instance-type": instance.instance_type,
+        "local-hostname": host,
+        "local-ipv4": address,
+        "placement": {"availability-zone": zone, "region": REGION},
+        "services": {"domain": "amazonaws.com", "partition": "aws"},
+    }
     if orders["mode"] != "no-role":
         meta["iam"] = {"security-credentials": {ROLE: json.dumps(credentials(orders["mode"] == "expired"), indent=2)}}
     found = state_of(instance.id)
     if found:
-        meta["autoscaling"] = {"target-lifecycle-state": "Terminated" if found[1].lifecycle_state.startswith("Terminat") else "InService"}
+        meta["autoscaling"] = {
+            "target-lifecycle-state": "Terminated" if found[1].lifecycle_state.startswith("Terminat") else "InService"
+        }
     # Only where the launch template says so, as on EC2; an instance that `fleet up` made has them.
     if found is None or template_options(found[0]).get("InstanceMetadataTags") == "enabled":
         meta["tags"] = {"instance": {tag["key"]: tag["value"] for tag in instance.get_tags()}}
     if address in orders["spot"]:
         meta["spot"] = {"instance-action": json.dumps({"action": "terminate", "time": orders["spot"][address]})}
-    document = {"accountId": DEFAULT_ACCOUNT_ID, "architecture": "x86_64", "availabilityZone": zone, "imageId": instance.image_id, "instanceId": instance.id,
-                "instanceType": instance.instance_type, "privateIp": address, "region": REGION, "version": "2017-09-30"}  # fmt: skip
+    document = {
+        "accountId": DEFAULT_ACCOUNT_ID,
+        "architecture": "x86_64",
+        "availabilityZone": zone,
+        "imageId": instance.image_id,
+        "instanceId": instance.id,
+        "instanceType": instance.instance_type,
+        "privateIp": address,
+        "region": REGION,
+        "version": "2017-09-30",
+    }
     tree: imds.Tree = {"meta-data": meta, "dynamic": {"instance-identity": {"document": json.dumps(document)}}}
     if instance.user_data:
         tree["user-data"] = plain(str(instance.user_data))
@@ -119,7 +146,14 @@ def credentials(expired: bool) -> dict[str, str]:
     now = dt.datetime.now(dt.timezone.utc)
     until = now + dt.timedelta(hours=-1 if expired else 6)
     times = {"LastUpdated": "%sZ" % now.isoformat()[:19], "Expiration": "%sZ" % until.isoformat()[:19]}
-    return {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": keys["reader_access_key"], "SecretAccessKey": keys["reader_secret_key"], "Token": "", **times}
+    return {
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "AccessKeyId": keys["reader_access_key"],
+        "SecretAccessKey": keys["reader_secret_key"],
+        "Token": "",
+        **times,
+    }
 
 
 # What aws_scaling.py does otherwise where instances are those of a cloud.
@@ -152,7 +186,13 @@ def console_output(self: t.Any) -> t.Any:
     if not path.exists() and host and Cloud.instances.get(host) == instance.id:
         path = fleet.host_directory(host) / "console.log"
     text = path.read_text(encoding="utf-8", errors="replace")[-65536:] if path.exists() else ""
-    return ActionResult({"InstanceId": instance.id, "Timestamp": dt.datetime.now(dt.timezone.utc), "Output": Base64EncodedString.from_raw_string(text)})
+    return ActionResult(
+        {
+            "InstanceId": instance.id,
+            "Timestamp": dt.datetime.now(dt.timezone.utc),
+            "Output": Base64EncodedString.from_raw_string(text),
+        }
+    )
 
 
 def create_image(self: t.Any, instance_id: str, name: str, *words: t.Any, **options: t.Any) -> t.Any:

@@ -38,7 +38,9 @@ class Fleet:
     inotify_before: int | None = None
     services: list[str] = field(default_factory=list)  # of services.NAMES
     releases: dict[str, str] = field(default_factory=dict)  # host -> Debian release, where it is not this machine's
-    images: dict[str, str] = field(default_factory=dict)  # host -> what it was made from, where that is not the plain tree: images.py
+    images: dict[str, str] = field(
+        default_factory=dict
+    )  # host -> what it was made from, where that is not the plain tree: images.py
 
     @property
     def directory(self) -> Path:
@@ -98,9 +100,13 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 def run(*argv: str | Path, check: bool = True, timeout: float = 60) -> str:
     words = [str(word) for word in argv]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+    )
     if check and done.returncode != 0:
-        raise FleetError("%s: exit code %d: %s" % (" ".join(words), done.returncode, (done.stderr or done.stdout).strip()[-2000:]))
+        raise FleetError(
+            "%s: exit code %d: %s" % (" ".join(words), done.returncode, (done.stderr or done.stdout).strip()[-2000:])
+        )
     return done.stdout
 
 

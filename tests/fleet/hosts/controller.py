@@ -17,7 +17,18 @@ def write_key(fleet: Fleet) -> None:
     directory = fleet.directory / "ssh"
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (directory / "id_ed25519").exists():
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "beam-fleet-" + fleet.name, "-f", directory / "id_ed25519")
+        run(
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "beam-fleet-" + fleet.name,
+            "-f",
+            directory / "id_ed25519",
+        )
 
 
 def write_files(fleet: Fleet, host_keys: list[str]) -> None:
@@ -25,11 +36,23 @@ def write_files(fleet: Fleet, host_keys: list[str]) -> None:
     sockets = fleet.run_directory / "cp"
     sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(directory / "ssh" / "known_hosts", "".join("%s.* %s\n" % (NETWORK, key) for key in host_keys))
-    lines = ["Host %s.*" % NETWORK, "User root", "IdentityFile %s" % (directory / "ssh" / "id_ed25519"), "IdentitiesOnly yes"]
-    lines += ["UserKnownHostsFile %s" % (directory / "ssh" / "known_hosts"), "StrictHostKeyChecking yes", "ConnectTimeout 5", "LogLevel ERROR"]
+    lines = [
+        "Host %s.*" % NETWORK,
+        "User root",
+        "IdentityFile %s" % (directory / "ssh" / "id_ed25519"),
+        "IdentitiesOnly yes",
+    ]
+    lines += [
+        "UserKnownHostsFile %s" % (directory / "ssh" / "known_hosts"),
+        "StrictHostKeyChecking yes",
+        "ConnectTimeout 5",
+        "LogLevel ERROR",
+    ]
     lines += ["ServerAliveInterval 5", "ServerAliveCountMax 3"]
     write(directory / "ssh" / "config", "\n    ".join(lines) + "\n")
-    options = "-F %s -o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthentications=publickey" % (directory / "ssh" / "config")
+    options = "-F %s -o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthentications=publickey" % (
+        directory / "ssh" / "config"
+    )
     write(
         directory / "ansible.cfg",
         "[defaults]\ninventory = %s\ncollections_path = %s\nforks = 20\ninterpreter_python = /usr/bin/python3\nretry_files_enabled = false\n"

@@ -22,9 +22,19 @@ from common import Fleet, FleetError, run, write
 CLOUD = "cloud"  # the tree with cloud-init
 # What `cloud-init clean --logs --machine-id` and the like take away before an image is made.
 OWN = (
-    "etc/machine-id", "etc/hostname", "etc/hosts", "etc/ssh/ssh_host_*", "var/lib/cloud", "var/log/cloud-init*", "var/log/journal",
-    "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "run/*", "tmp/*", "var/tmp/*",
-)  # fmt: skip
+    "etc/machine-id",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/ssh/ssh_host_*",
+    "var/lib/cloud",
+    "var/log/cloud-init*",
+    "var/log/journal",
+    "var/lib/dbus/machine-id",
+    "var/lib/systemd/random-seed",
+    "run/*",
+    "tmp/*",
+    "var/tmp/*",
+)
 
 
 def directory(fleet: Fleet, name: str) -> Path:

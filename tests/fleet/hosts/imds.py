@@ -91,7 +91,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         orders = self.orders()
         whom, until = self.tokens.get(self.headers.get("X-aws-ec2-metadata-token", ""), ("", 0.0))
-        as_cloud_init = self.headers.get("User-Agent", "").startswith(("Cloud-Init/", "python-requests/")) and "X-aws-ec2-metadata-token" not in self.headers
+        as_cloud_init = (
+            self.headers.get("User-Agent", "").startswith(("Cloud-Init/", "python-requests/"))
+            and "X-aws-ec2-metadata-token" not in self.headers
+        )
         if not as_cloud_init and (whom != self.client_address[0] or time.monotonic() > until):
             self.answer(401)
             return
@@ -107,7 +110,12 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         body = body if status == 200 else b"%d\n" % status
         self.send_response(status)
-        for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(body)), "Server": "EC2ws", **headers}.items():
+        for name, value in {
+            "Content-Type": "text/plain",
+            "Content-Length": str(len(body)),
+            "Server": "EC2ws",
+            **headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

@@ -53,17 +53,37 @@ def start(fleet: Fleet, host: str) -> None:
     if cgroups.init_pid(fleet, host):
         return
     if not os.path.ismount(fleet.mount(host)):
-        raise FleetError("%s has no disk: this fleet was made before the machine's last start; `fleet down`, then `fleet up`" % host)
+        raise FleetError(
+            "%s has no disk: this fleet was made before the machine's last start; `fleet down`, then `fleet up`" % host
+        )
     cgroups.remove(fleet, host)
     groups = cgroups.make(fleet, host)
-    argv = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory=%s" % fleet.mount(host), "--machine=%s-%s" % (fleet.name, host)]
-    argv += ["--hostname=" + host, "--network-namespace-path=/run/netns/" + fleet.netns(host), "--link-journal=no", "--resolv-conf=off"]
+    argv = [
+        "systemd-nspawn",
+        "--quiet",
+        "--register=no",
+        "--keep-unit",
+        "--directory=%s" % fleet.mount(host),
+        "--machine=%s-%s" % (fleet.name, host),
+    ]
+    argv += [
+        "--hostname=" + host,
+        "--network-namespace-path=/run/netns/" + fleet.netns(host),
+        "--link-journal=no",
+        "--resolv-conf=off",
+    ]
     # An instance has a console that units write to, and that is read after its end; the others have none.
     argv += ["--timezone=off", "--console=%s" % ("read-only" if host in fleet.images else "pipe"), "--boot"]
-    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "GROUPS_OF_HOST": " ".join(map(str, groups))}
+    env = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+        "GROUPS_OF_HOST": " ".join(map(str, groups)),
+    }
     with (fleet.host_directory(host) / "console.log").open("ab") as console:
         words = ["sh", "-c", SUPERVISOR, "beam-fleet-" + fleet.name, *argv]
-        subprocess.Popen(words, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+        subprocess.Popen(
+            words, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+        )
 
 
 def settled(fleet: Fleet, host: str, seconds: float = 60) -> None:
@@ -73,7 +93,9 @@ def settled(fleet: Fleet, host: str, seconds: float = 60) -> None:
     state = wait_for("the boot of %s" % host, functools.partial(_state, fleet, host, seconds), seconds)
     if state != "running":
         failed = inside(fleet, host, "systemctl", "--failed", "--no-legend", "--plain")[1]
-        raise FleetError("%s came up %s: %s" % (host, state, failed.strip() or (fleet.host_directory(host) / "console.log")))
+        raise FleetError(
+            "%s came up %s: %s" % (host, state, failed.strip() or (fleet.host_directory(host) / "console.log"))
+        )
 
 
 def _state(fleet: Fleet, host: str, seconds: float) -> str:
@@ -85,9 +107,31 @@ def inside(fleet: Fleet, host: str, *argv: str, timeout: float = 60) -> tuple[in
     pid = cgroups.init_pid(fleet, host)
     if pid is None:
         return 255, ""
-    words = ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd", "--", *argv]
+    words = [
+        "nsenter",
+        "--target",
+        str(pid),
+        "--mount",
+        "--uts",
+        "--ipc",
+        "--net",
+        "--pid",
+        "--root",
+        "--wd",
+        "--",
+        *argv,
+    ]
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        words,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
     return done.returncode, done.stdout
 
 

@@ -72,7 +72,15 @@ def _aws(fleet: Fleet) -> Path:
 
 
 def _start_s3(fleet: Fleet) -> None:
-    words = [sys.executable, str(ROOT / "tests" / "support" / "s3_server.py"), "start", "--bind", CONTROL_ADDRESS, "--dir", str(_s3(fleet))]
+    words = [
+        sys.executable,
+        str(ROOT / "tests" / "support" / "s3_server.py"),
+        "start",
+        "--bind",
+        CONTROL_ADDRESS,
+        "--dir",
+        str(_s3(fleet)),
+    ]
     run(*controller.inside_control(fleet, words), timeout=120)
 
 
@@ -82,12 +90,20 @@ def _start_aws(fleet: Fleet) -> None:
         return
     _aws(fleet).unlink(missing_ok=True)
     log = fleet.directory / "aws.log"
-    words = [str(ROOT / ".cache" / "venvaws" / "bin" / "python"), "-B", str(Path(__file__).with_name("aws_double.py")), fleet.name, str(AWS_PORT)]
+    words = [
+        str(ROOT / ".cache" / "venvaws" / "bin" / "python"),
+        "-B",
+        str(Path(__file__).with_name("aws_double.py")),
+        fleet.name,
+        str(AWS_PORT),
+    ]
     # Only its network is the control namespace's, and it holds the machine's: with these it can add hosts. See aws_scaling.py.
-    script = "exec %d</proc/self/ns/net; exec nsenter --net=/run/netns/%s -- \"$@\"" % (OUTSIDE, fleet.control)
+    script = 'exec %d</proc/self/ns/net; exec nsenter --net=/run/netns/%s -- "$@"' % (OUTSIDE, fleet.control)
     with log.open("ab") as output:
         argv = ["sh", "-c", script, "aws", *words]
-        process = subprocess.Popen(argv, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            argv, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     wait_for("the double of AWS (%s)" % log, lambda: _aws(fleet).exists() or process.poll() is not None, 60)
     if process.poll() is not None:
         raise FleetError("the double of AWS ended:\n%s" % log.read_text(encoding="utf-8", errors="replace")[-2000:])
@@ -105,5 +121,7 @@ def _aws_knows_all(fleet: Fleet) -> bool:
 def _aws_answers(fleet: Fleet) -> bool:
     """Asked from inside the namespace: its addresses exist nowhere else."""
     script = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
-    argv = controller.inside_control(fleet, [sys.executable, "-c", script, "http://%s:%d/moto-api/" % (CONTROL_ADDRESS, AWS_PORT)])
+    argv = controller.inside_control(
+        fleet, [sys.executable, "-c", script, "http://%s:%d/moto-api/" % (CONTROL_ADDRESS, AWS_PORT)]
+    )
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0

@@ -51,16 +51,31 @@ GIVEN = {"SHOP_TOKEN": TOKEN, "DATABASE_URL": "ecto://shop:%s@db/shop" % PASSWOR
 # Known by its shape alone: on the controller nobody knows the settings of a server.
 SHAPED = "GET https://shop:%s@db/shop?token=%s fails" % (PASSWORD, TOKEN)
 SAID = "** (RuntimeError) %s %s %s <<%s>> of %s, %s" % (
-    TOKEN, base64.b64encode(TOKEN.encode()).decode(), PASSWORD, ",".join(str(byte) for byte in PASSWORD.encode()), GIVEN["DATABASE_URL"], SHAPED,
-)  # fmt: skip
-NEVER = (TOKEN, PASSWORD, COOKIE, base64.b64encode(TOKEN.encode()).decode(), ",".join(str(byte) for byte in PASSWORD.encode()))
+    TOKEN,
+    base64.b64encode(TOKEN.encode()).decode(),
+    PASSWORD,
+    ",".join(str(byte) for byte in PASSWORD.encode()),
+    GIVEN["DATABASE_URL"],
+    SHAPED,
+)
+NEVER = (
+    TOKEN,
+    PASSWORD,
+    COOKIE,
+    base64.b64encode(TOKEN.encode()).decode(),
+    ",".join(str(byte) for byte in PASSWORD.encode()),
+)
 ROOT = "/srv/shop/releases/1.0.0"
 TARGET = Target("shop", ROOT, "1.0.0")
 NODE = NodeProcess(10, 1, True, ROOT, "1.0.0", "shop@h", "sname", argv_cookie=COOKIE)
 REPORT = {
-    "name": "shop", "channel": "production", "id": "1", "begun": "2026-01-01T00:00:00Z", "rows": [{"host": "h1", "error": SHAPED, "log": [SHAPED]}],
+    "name": "shop",
+    "channel": "production",
+    "id": "1",
+    "begun": "2026-01-01T00:00:00Z",
+    "rows": [{"host": "h1", "error": SHAPED, "log": [SHAPED]}],
     "error": SHAPED,
-}  # fmt: skip
+}
 HOOK = {"failed": True, "msg": SHAPED}
 
 
@@ -136,7 +151,9 @@ def migration(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
     (at / "shared").mkdir()
     (at / "shared" / "shop.env").write_text("".join("%s=%s\n" % pair for pair in GIVEN.items()))
     (at / "shared" / "shop.env").chmod(0o600)
-    shown = failing(lambda: migrate(Migration(str(at), "shop", "1.0.0", "Shop.Release.migrate()"), Daemon(str(at), "shop")))
+    shown = failing(
+        lambda: migrate(Migration(str(at), "shop", "1.0.0", "Shop.Release.migrate()"), Daemon(str(at), "shop"))
+    )
     return shown, Path(shown["log_file"]).read_text()
 
 
@@ -168,7 +185,9 @@ def settings(_at: Path, patch: pytest.MonkeyPatch) -> t.Any:
     """No application's output; but what the module refuses before the others see it is not masked by them."""
     patch.setattr(ActionBase, "run", lambda *_given: {})
     action = settings_check.ActionModule.__new__(settings_check.ActionModule)
-    action._task = SimpleNamespace(args={"rollout": {"health": {"http": {"url": "http://shop:%s/@127.0.0.1/h" % PASSWORD}}}})
+    action._task = SimpleNamespace(
+        args={"rollout": {"health": {"http": {"url": "http://shop:%s/@127.0.0.1/h" % PASSWORD}}}}
+    )
     action._templar = SimpleNamespace(template=lambda value: value)
     said = action.run(None, {})
     assert said["failed"]
@@ -178,15 +197,23 @@ def settings(_at: Path, patch: pytest.MonkeyPatch) -> t.Any:
 PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "beam_restart: a node that does not start": lambda at, patch: start(at, patch, False),
     "beam_restart: a health check that fails": lambda at, patch: start(at, patch, True),
-    "beam_info: why it is down": lambda at, patch: explain.why_down(t.cast(t.Any, Node(at, False)), Status(None, "failed")),
-    "beam_info: crash dumps": lambda at, patch: info.gather(str(at), "shop", Status(None, "failed"), [str(Node(at).dump)], mask=Mask(GIVEN))["crash_dumps"],
+    "beam_info: why it is down": lambda at, patch: explain.why_down(
+        t.cast(t.Any, Node(at, False)), Status(None, "failed")
+    ),
+    "beam_info: crash dumps": lambda at, patch: info.gather(
+        str(at), "shop", Status(None, "failed"), [str(Node(at).dump)], mask=Mask(GIVEN)
+    )["crash_dumps"],
     "beam_info: health": lambda at, patch: probes.ask_once(answers(patch), NODE, Mask(GIVEN)),
     "beam_migrate: the result and the log": migration,
     "mix_release: a step that fails": build,
     "mix_release: mix.exs that fails": project,
-    "mix_release: git": lambda at, patch: failing(lambda: git.refuse("https://shop:%s@h/r" % PASSWORD, "it fails", Finished(1, SHAPED, SHAPED))),
+    "mix_release: git": lambda at, patch: failing(
+        lambda: git.refuse("https://shop:%s@h/r" % PASSWORD, "it fails", Finished(1, SHAPED, SHAPED))
+    ),
     "beam-bootstrap: its journal and its records": bootstrap,
-    "rollout: a hook that fails": lambda at, patch: [one.text for one in _outcome.record({"rollout_hook_error": SHAPED, "rollout_left": HOOK}).results],
+    "rollout: a hook that fails": lambda at, patch: [
+        one.text for one in _outcome.record({"rollout_hook_error": SHAPED, "rollout_left": HOOK}).results
+    ],
     "rollout: why it was refused": lambda at, patch: _outcome.error(HOOK),
     "rollout: report and page": lambda at, patch: [data.decode() for data in render_files(REPORT).values()],
     "rollout: page of a report that was kept": lambda at, patch: rollout_html.rollout_html(REPORT),
@@ -194,12 +221,24 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "settings_check: a URL that is refused": settings,
     "callback rollout: progress": lambda at, patch: Progress().failed("h1", "restart", HOOK),
     "callback quiet: a task that fails": lambda at, patch: Screen().failed("h1", "A hook", HOOK),
-}  # fmt: skip
+}
 # Files that read or hand on such output, and show it through a place above.
 BEHIND = {
-    "_bootstrap/report.py", "_build/command.py", "_build/git.py", "_build/project.py", "_build/steps.py", "_node/crash.py", "_node/daemon.py",
-    "_node/explain.py", "_node/health.py", "_node/journal.py", "_node/manager.py", "_node/migrate.py", "_node/restart.py", "_node/systemd.py",
-}  # fmt: skip
+    "_bootstrap/report.py",
+    "_build/command.py",
+    "_build/git.py",
+    "_build/project.py",
+    "_build/steps.py",
+    "_node/crash.py",
+    "_node/daemon.py",
+    "_node/explain.py",
+    "_node/health.py",
+    "_node/journal.py",
+    "_node/manager.py",
+    "_node/migrate.py",
+    "_node/restart.py",
+    "_node/systemd.py",
+}
 READS = re.compile(r"\boutput=|\.log\(|\bslogan\(|\"journalctl\"|\bexcerpt\(|\blast_boots\(|\.full\b|mask\.lines\(")
 
 
@@ -212,5 +251,9 @@ def test_what_is_shown_holds_no_secret(place: str, tmp_path: Path, monkeypatch: 
 
 
 def test_no_other_file_shows_such_output() -> None:
-    found = {str(path.relative_to(PLUGINS)) for path in PLUGINS.rglob("*.py") if READS.search(path.read_text(encoding="utf-8"))}
+    found = {
+        str(path.relative_to(PLUGINS))
+        for path in PLUGINS.rglob("*.py")
+        if READS.search(path.read_text(encoding="utf-8"))
+    }
     assert found == {"module_utils/" + name for name in BEHIND}

@@ -22,12 +22,28 @@ REGION = "us-east-1"
 class Cloud:
     def __init__(self) -> None:
         subprocess.run([str(ROOT / "tests" / "support" / "setup.sh"), "venvaws"], stdin=subprocess.DEVNULL, check=True)
-        argv = [str(ROOT / ".cache" / "venvaws" / "bin" / "python"), str(Path(__file__).with_name("cloud_server.py")), str(ROOT / "tests" / "fleet" / "hosts")]
+        argv = [
+            str(ROOT / ".cache" / "venvaws" / "bin" / "python"),
+            str(Path(__file__).with_name("cloud_server.py")),
+            str(ROOT / "tests" / "fleet" / "hosts"),
+        ]
         self._server = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.options = {"endpoint_url": "http://127.0.0.1:%s" % self._read(), "region": REGION, "access_key": "double", "secret_key": "of the double"}
-        keys = {"endpoint_url": self.options["endpoint_url"], "region_name": REGION, "aws_access_key_id": "double", "aws_secret_access_key": "of the double"}
+        self.options = {
+            "endpoint_url": "http://127.0.0.1:%s" % self._read(),
+            "region": REGION,
+            "access_key": "double",
+            "secret_key": "of the double",
+        }
+        keys = {
+            "endpoint_url": self.options["endpoint_url"],
+            "region_name": REGION,
+            "aws_access_key_id": "double",
+            "aws_secret_access_key": "of the double",
+        }
         self._client: t.Any = boto3.client
-        self.clients = {name: self._client(name, **keys) for name in ("autoscaling", "ec2", "elbv2", "cloudwatch", "iam")}
+        self.clients = {
+            name: self._client(name, **keys) for name in ("autoscaling", "ec2", "elbv2", "cloudwatch", "iam")
+        }
         self.autoscaling, self.ec2 = self.clients["autoscaling"], self.clients["ec2"]
 
     def template(self, name: str) -> str:
@@ -36,13 +52,21 @@ class Cloud:
         if name not in [one["LaunchTemplateName"] for one in self.ec2.describe_launch_templates()["LaunchTemplates"]]:
             self.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
             return "1"
-        return str(self.ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)["LaunchTemplateVersion"]["VersionNumber"])
+        return str(
+            self.ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)[
+                "LaunchTemplateVersion"
+            ]["VersionNumber"]
+        )
 
     def group(self, name: str, size: int, version: str = "1") -> list[str]:
         self.autoscaling.create_auto_scaling_group(
-            AutoScalingGroupName=name, MinSize=0, MaxSize=2 * size, DesiredCapacity=size, AvailabilityZones=[REGION + "a"],
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=2 * size,
+            DesiredCapacity=size,
+            AvailabilityZones=[REGION + "a"],
             LaunchTemplate={"LaunchTemplateName": name, "Version": version},
-        )  # fmt: skip
+        )
         return self.members(name)
 
     def raw(self, name: str) -> dict[str, t.Any]:
@@ -73,10 +97,23 @@ def ansible(module: str, options: t.Mapping[str, t.Any], directory: Path, *more:
     """The result of one module on this machine."""
     collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")
     environment = {
-        **os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline",
-        "ANSIBLE_LOCAL_TEMP": str(directory), "ANSIBLE_REMOTE_TEMP": str(directory), "ANSIBLE_NOCOLOR": "1",
-    }  # fmt: skip
-    argv = [str(Path(sys.executable).parent / "ansible"), "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter=" + sys.executable]
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": collections,
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline",
+        "ANSIBLE_LOCAL_TEMP": str(directory),
+        "ANSIBLE_REMOTE_TEMP": str(directory),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    argv = [
+        str(Path(sys.executable).parent / "ansible"),
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-e",
+        "ansible_python_interpreter=" + sys.executable,
+    ]
     argv += ["localhost", "-m", module, "-a", json.dumps(options), *more]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
     line = next((line for line in done.stdout.splitlines() if " => " in line or "!:" in line), "")

@@ -32,12 +32,19 @@ def refresh(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> t.Callabl
     directory = tmp_path_factory.mktemp("tmp")
 
     def run(*more: str, **options: t.Any) -> dict[str, t.Any]:
-        return ansible("alchemist.beam.autoscaling_refresh", {"group": "web", "wait_timeout": 20, **cloud.options, **options}, directory, *more)
+        return ansible(
+            "alchemist.beam.autoscaling_refresh",
+            {"group": "web", "wait_timeout": 20, **cloud.options, **options},
+            directory,
+            *more,
+        )
 
     return run
 
 
-def test_a_refresh_replaces_every_instance_and_the_second_one_none(cloud: Cloud, refresh: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_a_refresh_replaces_every_instance_and_the_second_one_none(
+    cloud: Cloud, refresh: t.Callable[..., dict[str, t.Any]]
+) -> None:
     before = cloud.members("web")
     template = {"name": "web", "version": "$Latest"}
     assert refresh("--check", launch_template=template)["changed"] and cloud.members("web") == before
@@ -52,17 +59,25 @@ def test_a_refresh_replaces_every_instance_and_the_second_one_none(cloud: Cloud,
     assert refresh(skip_matching=False)["changed"] and not set(now) & set(cloud.members("web"))
 
 
-def test_an_alarm_brings_the_former_configuration_back_and_the_task_fails(cloud: Cloud, refresh: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_an_alarm_brings_the_former_configuration_back_and_the_task_fails(
+    cloud: Cloud, refresh: t.Callable[..., dict[str, t.Any]]
+) -> None:
     version = cloud.template("web")
-    cloud.clients["cloudwatch"].put_metric_alarm(AlarmName="5xx", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1)
+    cloud.clients["cloudwatch"].put_metric_alarm(
+        AlarmName="5xx", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1
+    )
     cloud.clients["cloudwatch"].set_alarm_state(AlarmName="5xx", StateValue="OK", StateReason="x")
-    threading.Timer(3, lambda: cloud.clients["cloudwatch"].set_alarm_state(AlarmName="5xx", StateValue="ALARM", StateReason="x")).start()
+    threading.Timer(
+        3, lambda: cloud.clients["cloudwatch"].set_alarm_state(AlarmName="5xx", StateValue="ALARM", StateReason="x")
+    ).start()
     result = refresh(launch_template={"name": "web", "version": version}, bake=60, alarms=["5xx"])
     assert result["exit"] != 0 and result["error"]["code"] == "refresh_rolled_back" and "5xx" in result["msg"], result
     assert cloud.versions("web") == ["2"] * 3 and cloud.raw("web")["LaunchTemplate"]["Version"] == "2"
 
 
-def test_one_that_goes_on_is_followed_refused_or_ended(cloud: Cloud, refresh: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_one_that_goes_on_is_followed_refused_or_ended(
+    cloud: Cloud, refresh: t.Callable[..., dict[str, t.Any]]
+) -> None:
     cloud.clients["cloudwatch"].set_alarm_state(AlarmName="5xx", StateValue="OK", StateReason="x")
     third = {"name": "web", "version": "3"}
     slow = refresh(launch_template=third, bake=60, wait_timeout=2)
@@ -70,7 +85,9 @@ def test_one_that_goes_on_is_followed_refused_or_ended(cloud: Cloud, refresh: t.
     assert refresh(launch_template={"name": "web", "version": "1"})["error"]["code"] == "refresh_in_progress"
     assert refresh(launch_template=third, wait_timeout=1)["error"]["code"] == "refresh_unfinished"
     result = refresh(state="rolled_back")
-    assert result["changed"] and result["refresh"]["status"] == "RollbackSuccessful" and cloud.versions("web") == ["2"] * 3, result
+    assert (
+        result["changed"] and result["refresh"]["status"] == "RollbackSuccessful" and cloud.versions("web") == ["2"] * 3
+    ), result
     assert not refresh(state="cancelled")["changed"]
 
 

@@ -28,34 +28,68 @@ DATA = "#!/usr/bin/python3\nprint('é')\n"
 class Role:
     def __init__(self, cloud: Cloud, directory: Path) -> None:
         self.cloud, self.directory = cloud, directory
-        subprocess.run([str(ROOT / "tests" / "support" / "setup.sh"), "awscollections"], stdin=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [str(ROOT / "tests" / "support" / "setup.sh"), "awscollections"], stdin=subprocess.DEVNULL, check=True
+        )
         vpc = cloud.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
         subnet = cloud.ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
-        found = cloud.clients["elbv2"].create_target_group(Name="shop", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"]
+        found = cloud.clients["elbv2"].create_target_group(Name="shop", Protocol="HTTP", Port=80, VpcId=vpc)[
+            "TargetGroups"
+        ]
         self.variables = {
-            "beam_autoscaling_group": "site", "beam_autoscaling_options": cloud.options, "beam_name": "shop", "beam_store": "s3://releases/beam",
-            "beam_cookie_source": "ssm:/shop/cookie", "autoscaling_image": "ami-12c6146b", "autoscaling_instance_type": "t3.micro",
+            "beam_autoscaling_group": "site",
+            "beam_autoscaling_options": cloud.options,
+            "beam_name": "shop",
+            "beam_store": "s3://releases/beam",
+            "beam_cookie_source": "ssm:/shop/cookie",
+            "autoscaling_image": "ami-12c6146b",
+            "autoscaling_instance_type": "t3.micro",
             "autoscaling_user_data": DATA,
-            "autoscaling_subnets": [subnet], "autoscaling_target_groups": [found[0]["TargetGroupArn"]], "autoscaling_min": 2, "autoscaling_max": 4,
-            "autoscaling_target_tracking": {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}, "TargetValue": 50.0},
-        }  # fmt: skip
+            "autoscaling_subnets": [subnet],
+            "autoscaling_target_groups": [found[0]["TargetGroupArn"]],
+            "autoscaling_min": 2,
+            "autoscaling_max": 4,
+            "autoscaling_target_tracking": {
+                "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
+                "TargetValue": 50.0,
+            },
+        }
 
     def run(self, *words: str, **variables: t.Any) -> tuple[int, str, int]:
         """Exit code, text, and how many tasks changed something."""
         play = self.directory / "play.yml"
-        play.write_text(json.dumps([{
-            "name": "Play", "hosts": "localhost", "gather_facts": False, "vars": {"ansible_python_interpreter": sys.executable},
-            "roles": ["alchemist.beam.autoscaling"],
-        }]))  # fmt: skip
+        play.write_text(
+            json.dumps(
+                [
+                    {
+                        "name": "Play",
+                        "hosts": "localhost",
+                        "gather_facts": False,
+                        "vars": {"ansible_python_interpreter": sys.executable},
+                        "roles": ["alchemist.beam.autoscaling"],
+                    }
+                ]
+            )
+        )
         live = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")
         environment = {
-            **os.environ, "ANSIBLE_COLLECTIONS_PATH": "%s:%s" % (live, ROOT / ".cache" / "awscollections"), "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCAL_TEMP": str(self.directory), "ANSIBLE_REMOTE_TEMP": str(self.directory),
-        }  # fmt: skip
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": "%s:%s" % (live, ROOT / ".cache" / "awscollections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCAL_TEMP": str(self.directory),
+            "ANSIBLE_REMOTE_TEMP": str(self.directory),
+        }
         argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play)]
         given = json.dumps({**self.variables, **variables})
-        done = subprocess.run([*argv, "-e", given, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              env=environment, check=False)  # fmt: skip
+        done = subprocess.run(
+            [*argv, "-e", given, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            check=False,
+        )
         print(done.stdout)
         return done.returncode, done.stdout, sum(int(n) for n in re.findall(r"changed=(\d+)", done.stdout))
 
@@ -76,22 +110,45 @@ def test_a_new_group(role: Role) -> None:
     assert role.run()[0] == 0
     group = cloud.raw("site")
     assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"], group["HealthCheckType"]) == (2, 2, 4, "ELB")
-    assert group["LaunchTemplate"]["Version"] == "1" and group["TargetGroupARNs"] == role.variables["autoscaling_target_groups"]
-    assert {one["Key"]: one["Value"] for one in group["Tags"]} == {"Name": "site", "beam:channel": "production", "beam:name": "shop"}
+    assert (
+        group["LaunchTemplate"]["Version"] == "1"
+        and group["TargetGroupARNs"] == role.variables["autoscaling_target_groups"]
+    )
+    assert {one["Key"]: one["Value"] for one in group["Tags"]} == {
+        "Name": "site",
+        "beam:channel": "production",
+        "beam:name": "shop",
+    }
     hooks = cloud.autoscaling.describe_lifecycle_hooks(AutoScalingGroupName="site")["LifecycleHooks"]
-    assert {(one["LifecycleTransition"].rpartition("_")[2], one["DefaultResult"], one["HeartbeatTimeout"]) for one in hooks} == {
-        ("LAUNCHING", "ABANDON", 300), ("TERMINATING", "CONTINUE", 300),
-    }  # fmt: skip
-    data = cloud.ec2.describe_launch_template_versions(LaunchTemplateName="site")["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert {
+        (one["LifecycleTransition"].rpartition("_")[2], one["DefaultResult"], one["HeartbeatTimeout"]) for one in hooks
+    } == {
+        ("LAUNCHING", "ABANDON", 300),
+        ("TERMINATING", "CONTINUE", 300),
+    }
+    data = cloud.ec2.describe_launch_template_versions(LaunchTemplateName="site")["LaunchTemplateVersions"][0][
+        "LaunchTemplateData"
+    ]
     assert base64.b64decode(data["UserData"]).decode() == DATA
-    assert data["MetadataOptions"]["HttpTokens"] == "required" and data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
+    assert (
+        data["MetadataOptions"]["HttpTokens"] == "required"
+        and data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
+    )
     assert "instance-profile/site" in data["IamInstanceProfile"]["Arn"]
     policy = cloud.clients["iam"].get_role_policy(RoleName="site", PolicyName="beam")["PolicyDocument"]
     policy = json.loads(urllib.parse.unquote(policy)) if isinstance(policy, str) else policy
     assert {one["Sid"] for one in policy["Statement"]} == {
-        "ReadTheApplication", "ListTheApplication", "RecordBootsThatFailed", "AnswerTheHooks", "KnowTheGroup", "ReadParameters",
-    }  # fmt: skip
-    assert cloud.autoscaling.describe_policies(AutoScalingGroupName="site")["ScalingPolicies"][0]["PolicyType"] == "TargetTrackingScaling"
+        "ReadTheApplication",
+        "ListTheApplication",
+        "RecordBootsThatFailed",
+        "AnswerTheHooks",
+        "KnowTheGroup",
+        "ReadParameters",
+    }
+    assert (
+        cloud.autoscaling.describe_policies(AutoScalingGroupName="site")["ScalingPolicies"][0]["PolicyType"]
+        == "TargetTrackingScaling"
+    )
 
 
 def test_a_second_run_changes_nothing(role: Role) -> None:
@@ -106,7 +163,11 @@ def test_what_others_chose_is_kept(role: Role) -> None:
     role.cloud.autoscaling.suspend_processes(AutoScalingGroupName="site", ScalingProcesses=["AZRebalance"])
     assert role.run(autoscaling_max=5)[0] == 0
     group = role.cloud.raw("site")
-    assert group["DesiredCapacity"] == 3 and group["MaxSize"] == 5 and [one["ProcessName"] for one in group["SuspendedProcesses"]] == ["AZRebalance"]
+    assert (
+        group["DesiredCapacity"] == 3
+        and group["MaxSize"] == 5
+        and [one["ProcessName"] for one in group["SuspendedProcesses"]] == ["AZRebalance"]
+    )
 
 
 def test_a_new_version_is_for_new_servers_or_replaces_all(role: Role) -> None:

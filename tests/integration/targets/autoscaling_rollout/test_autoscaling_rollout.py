@@ -34,8 +34,13 @@ class Site(rollout_site.Site):
     def __init__(self, directory: Path, trees: t.Mapping[str, Path], cloud: Cloud) -> None:
         cloud.template("shop")
         super().__init__(
-            directory, trees, cloud.group("shop", 3), beam_min_healthy=1, beam_autoscaling_options=cloud.options, beam_autoscaling_wait=5,
-        )  # fmt: skip
+            directory,
+            trees,
+            cloud.group("shop", 3),
+            beam_min_healthy=1,
+            beam_autoscaling_options=cloud.options,
+            beam_autoscaling_wait=5,
+        )
         self.whole = {**self.inventory}
         places = self.inventory["beam"]["hosts"]
         known = {key: "{{ places[inventory_hostname].%s }}" % key for key in next(iter(places.values()))}
@@ -64,7 +69,10 @@ def test_status_shows_every_member_of_the_group(site: Site, cloud: Cloud) -> Non
     rows = {line.split()[0]: line for line in run.report["table"]}
     assert set(site.hosts) <= set(rows)
     assert "not in the inventory" not in rows[site.hosts[0]]
-    assert "not in the inventory, InService in shop" in rows[site.hosts[1]] and "not in the inventory, Pending:Wait in shop" in rows[site.hosts[2]]
+    assert (
+        "not in the inventory, InService in shop" in rows[site.hosts[1]]
+        and "not in the inventory, Pending:Wait in shop" in rows[site.hosts[2]]
+    )
 
 
 def test_a_rollout_takes_members_along_and_brings_home_who_came_meanwhile(site: Site, cloud: Cloud) -> None:
@@ -96,8 +104,14 @@ def test_a_sweep_that_fails_is_told_and_leaves_nothing_open(site: Site, cloud: C
     state = Path(site.bases[site.hosts[2]]) / "state.json"
     kept = state.read_bytes()
     hook = site.directory / "spoil.yml"
-    arrive = {"ansible.builtin.command": {"argv": ["touch", str(site.directory / "arrives")]}, "delegate_to": "localhost"}
-    spoil = {"ansible.builtin.copy": {"content": "{", "dest": str(state), "mode": "preserve"}, "delegate_to": "localhost"}
+    arrive = {
+        "ansible.builtin.command": {"argv": ["touch", str(site.directory / "arrives")]},
+        "delegate_to": "localhost",
+    }
+    spoil = {
+        "ansible.builtin.copy": {"content": "{", "dest": str(state), "mode": "preserve"},
+        "delegate_to": "localhost",
+    }
     hook.write_text(json.dumps([spoil, arrive]))
 
     def come() -> None:
@@ -114,7 +128,9 @@ def test_a_sweep_that_fails_is_told_and_leaves_nothing_open(site: Site, cloud: C
     assert site.stable() == "0.1.0" and [site.versions()[host] for host in site.hosts] == ["0.1.0", "0.1.0", "0.2.0"]
     assert site.document("journal")["state"] == "finished" and site.document("locks")["holder"] is None
     state.write_bytes(kept)
-    assert site.play("rollout", beam_version="0.2.0", beam_force=True).code == 0 and site.versions() == dict.fromkeys(site.hosts, "0.2.0")
+    assert site.play("rollout", beam_version="0.2.0", beam_force=True).code == 0 and site.versions() == dict.fromkeys(
+        site.hosts, "0.2.0"
+    )
 
 
 def test_who_is_still_on_the_way_in_is_left_to_itself(site: Site, cloud: Cloud) -> None:
@@ -123,10 +139,14 @@ def test_who_is_still_on_the_way_in_is_left_to_itself(site: Site, cloud: Cloud) 
     run = site.play("rollout", beam_version="0.1.0")
     assert run.code == 0 and [site.versions()[host] for host in site.hosts] == ["0.1.0", "0.1.0", "0.2.0"]
     assert site.answers()[site.hosts[2]] == before
-    assert any("on the way into the auto scaling group" in note and site.hosts[2] in note for note in run.report["notes"])
+    assert any(
+        "on the way into the auto scaling group" in note and site.hosts[2] in note for note in run.report["notes"]
+    )
     # It failed to look, and serves: the next rollout finds the drift, though the one host that the inventory knows is right.
     cloud.set_state("shop", site.hosts[2], "InService")
-    assert "not what the channel says" in next(line for line in site.play("status").report["table"] if line.startswith(site.hosts[2]))
+    assert "not what the channel says" in next(
+        line for line in site.play("status").report["table"] if line.startswith(site.hosts[2])
+    )
     assert site.play("rollout").code == 0 and site.versions() == dict.fromkeys(site.hosts, "0.1.0")
 
 

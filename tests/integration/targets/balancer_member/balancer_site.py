@@ -101,10 +101,18 @@ class Proxy:
 
     def __init__(self, directory: Path, apps: t.Sequence[App], check: str = "check inter 100 fall 2 rise 2") -> None:
         directory.mkdir(parents=True)
-        self.socket, self.port, self.sticky_port, self.tcp, self.readonly = str(directory / "s"), free_port(), free_port(), free_port(), free_port()
+        self.socket, self.port, self.sticky_port, self.tcp, self.readonly = (
+            str(directory / "s"),
+            free_port(),
+            free_port(),
+            free_port(),
+            free_port(),
+        )
         self._config, self._log = directory / "haproxy.cfg", (directory / "log").open("w")
         servers = "".join("  server %s 127.0.0.1:%d %s\n" % (app.name, app.port, check) for app in apps)
-        sticky = "".join("  server %s 127.0.0.1:%d %s cookie %s\n" % (app.name, app.port, check, app.name) for app in apps)
+        sticky = "".join(
+            "  server %s 127.0.0.1:%d %s cookie %s\n" % (app.name, app.port, check, app.name) for app in apps
+        )
         self._config.write_text(
             "global\n  stats socket %s mode 600 level admin expose-fd listeners\n  stats socket ipv4@127.0.0.1:%d level admin\n"
             "  stats socket ipv4@127.0.0.1:%d level user\n  hard-stop-after 5s\n"
@@ -117,7 +125,13 @@ class Proxy:
         self.start()
 
     def start(self, *extra: str) -> None:
-        process = subprocess.Popen(["haproxy", "-f", str(self._config), "-db", *extra], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, text=True)
+        process = subprocess.Popen(
+            ["haproxy", "-f", str(self._config), "-db", *extra],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            text=True,
+        )
         self._processes.append(process)
         until(lambda: self._all_checked(process.pid), "HAProxy is not ready")
 
@@ -127,7 +141,9 @@ class Proxy:
 
     def _all_checked(self, pid: int) -> bool:
         try:
-            return "Pid: %d\n" % pid in Runtime(self.socket).ask("show info") and "INI" not in Runtime(self.socket).ask("show stat -1 4 -1")
+            return "Pid: %d\n" % pid in Runtime(self.socket).ask("show info") and "INI" not in Runtime(self.socket).ask(
+                "show stat -1 4 -1"
+            )
         except Exception:
             assert self._processes[-1].poll() is None, Path(self._log.name).read_text()
             return False
@@ -147,7 +163,10 @@ class Proxy:
 
     def admin(self) -> dict[tuple[str, str], str]:
         """What commands have changed: of each server, its administrative state."""
-        return {key: row["srv_admin_state"] for key, row in parse_states(Runtime(self.socket).ask("show servers state")).items()}
+        return {
+            key: row["srv_admin_state"]
+            for key, row in parse_states(Runtime(self.socket).ask("show servers state")).items()
+        }
 
     def stat(self, server: str, backend: str = "app") -> dict[str, str]:
         return parse_stat(Runtime(self.socket).ask("show stat"))[backend, server]
@@ -162,7 +181,9 @@ class Clients:
     def __init__(self, port: int, count: int = 4) -> None:
         self.sent, self.failed = 0, []  # type: ignore[var-annotated]
         self._port, self._end, self._lock = port, threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._run, args=(number % 2 == 0,), daemon=True) for number in range(count)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(number % 2 == 0,), daemon=True) for number in range(count)
+        ]
 
     def __enter__(self) -> Clients:
         for thread in self._threads:
@@ -197,15 +218,45 @@ def tasks(options: t.Sequence[dict[str, t.Any]], *extra: str, directory: Path) -
     """The module as tasks of Ansible, one after the other. Their results, with `failed`."""
     play: dict[str, t.Any] = {"hosts": "localhost", "gather_facts": False, "tasks": []}
     for number, one in enumerate(options):
-        play["tasks"].append({"alchemist.beam.balancer_member": one, "register": "result%d" % number, "ignore_errors": True})
+        play["tasks"].append(
+            {"alchemist.beam.balancer_member": one, "register": "result%d" % number, "ignore_errors": True}
+        )
     content = "{{ [%s] | to_json }}" % ", ".join("result%d" % number for number in range(len(options)))
-    play["tasks"].append({"ansible.builtin.copy": {"content": content, "dest": str(directory / "results.json"), "mode": "0600"}, "check_mode": False})
+    play["tasks"].append(
+        {
+            "ansible.builtin.copy": {"content": content, "dest": str(directory / "results.json"), "mode": "0600"},
+            "check_mode": False,
+        }
+    )
     playbook = directory / "play.yml"
     playbook.write_text(json.dumps([play]))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"), "HOME": str(directory)}
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+        "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"),
+        "HOME": str(directory),
+    }
     tool = Path(sys.executable).parent / "ansible-playbook"
-    argv = [str(tool), "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter=%s" % sys.executable, str(playbook), *extra]
-    done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    argv = [
+        str(tool),
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-e",
+        "ansible_python_interpreter=%s" % sys.executable,
+        str(playbook),
+        *extra,
+    ]
+    done = subprocess.run(
+        argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     results: list[dict[str, t.Any]] = json.loads((directory / "results.json").read_text())
     return results

@@ -20,7 +20,9 @@ from moto.elbv2 import models
 from moto.elbv2.exceptions import ELBClientError
 
 REGION = "us-east-1"
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not match an error shape")  # moto, of the codes that we make it answer
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not match an error shape"
+)  # moto, of the codes that we make it answer
 
 
 class Throttled(ELBClientError):
@@ -39,7 +41,9 @@ class Api:
         self.drain_looks = 3
         self.calls: list[tuple[str, t.Any]] = []
         self.fail: t.Callable[[str], str] = lambda operation: ""
-        self.client = boto3.client("elbv2", region_name=REGION, aws_access_key_id="double", aws_secret_access_key="double")
+        self.client = boto3.client(
+            "elbv2", region_name=REGION, aws_access_key_id="double", aws_secret_access_key="double"
+        )
         ec2 = boto3.client("ec2", region_name=REGION, aws_access_key_id="double", aws_secret_access_key="double")
         self.vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
         self._patch(monkeypatch)
@@ -92,9 +96,14 @@ class Api:
 
     def group(self, name: str, *targets: str, port: int = 4000) -> str:
         made = self.client.create_target_group(
-            Name=name, Protocol="HTTP", Port=port, VpcId=self.vpc, TargetType="ip" if any("." in one for one in targets) else "instance",
-            HealthCheckIntervalSeconds=10, HealthyThresholdCount=3,
-        )["TargetGroups"][0]  # fmt: skip
+            Name=name,
+            Protocol="HTTP",
+            Port=port,
+            VpcId=self.vpc,
+            TargetType="ip" if any("." in one for one in targets) else "instance",
+            HealthCheckIntervalSeconds=10,
+            HealthyThresholdCount=3,
+        )["TargetGroups"][0]
         arn = str(made["TargetGroupArn"])
         self.registered[arn] = {(one, port) for one in targets}
         return arn
@@ -234,9 +243,13 @@ def test_throttled_on_the_way_is_asked_again(api: Api, code: str) -> None:
 
 def test_denied_in_the_second_group_puts_back_in_the_first(api: Api) -> None:
     one, two = api.group("one", A, B), api.group("two", A, B)
-    api.fail = lambda operation: "AccessDenied" if operation == "deregister" and len(api.verbs("deregister")) > 1 else ""
+    api.fail = lambda operation: (
+        "AccessDenied" if operation == "deregister" and len(api.verbs("deregister")) > 1 else ""
+    )
     error = fails("balancer_denied", lambda: Move(api, [one, two], a=Target(A)).drain("a"))
-    assert "put back: a" in error.why and "DeregisterTargets" in error.hint and error.details["members"]["a"]["put_back"]
+    assert (
+        "put back: a" in error.why and "DeregisterTargets" in error.hint and error.details["members"]["a"]["put_back"]
+    )
     assert (A, 4000) in api.registered[one] and not api.draining
 
 
@@ -261,7 +274,12 @@ def test_never_healthy(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("ExpiredToken", "balancer_credentials"), ("AccessDeniedException", "balancer_denied"), ("InvalidTarget", "member_unknown"), ("Odd", "balancer_refused")],
+    [
+        ("ExpiredToken", "balancer_credentials"),
+        ("AccessDeniedException", "balancer_denied"),
+        ("InvalidTarget", "member_unknown"),
+        ("Odd", "balancer_refused"),
+    ],
 )
 def test_names_of_failures(api: Api, code: str, expected: str) -> None:
     arn = api.group("one", A)
@@ -278,6 +296,8 @@ def test_a_group_that_is_not_there_and_an_api_that_is_not(api: Api) -> None:
 
 def test_forecast(api: Api) -> None:
     arn = api.group("one", A)
-    api.client.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "45"}])
+    api.client.modify_target_group_attributes(
+        TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "45"}]
+    )
     assert Move(api, [arn], a=Target(A)).places[0].forecast() == {"leave": 45.0, "join": 30.0, "slow_start": 0.0}
     assert Move(api, [arn], a=Target(A)).places[0].label.startswith("alb one/")

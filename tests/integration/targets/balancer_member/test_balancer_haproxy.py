@@ -21,9 +21,21 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from balancer_site import App, Clients, Proxy, tasks, until
 
 DEFAULTS: dict[str, t.Any] = {
-    "state": None, "min_healthy": None, "fleet": None, "timeout": 10.0, "quiet": 0.4, "interval": 0.05, "bake": 3.0,
-    "limits": {"min_requests": 50, "error_margin": 0.01, "error_ratio": 2.0, "latency_margin": 50.0, "latency_ratio": 2.0},
-}  # fmt: skip
+    "state": None,
+    "min_healthy": None,
+    "fleet": None,
+    "timeout": 10.0,
+    "quiet": 0.4,
+    "interval": 0.05,
+    "bake": 3.0,
+    "limits": {
+        "min_requests": 50,
+        "error_margin": 0.01,
+        "error_ratio": 2.0,
+        "latency_margin": 50.0,
+        "latency_ratio": 2.0,
+    },
+}
 
 
 def run(balancers: t.Any, members: t.Any, state: str, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
@@ -67,22 +79,38 @@ def test_as_tasks_twice_and_in_check_mode(proxy: Proxy, tmp_path: Path) -> None:
     untouched = proxy.admin()
 
     would, refused = tasks([drained, {**drained, "min_healthy": 3}], "--check", "--diff", directory=tmp_path)
-    assert would["changed"] and (would["members"]["a"]["before"], would["members"]["a"]["after"]) == ("in", "out") and proxy.admin() == untouched
+    assert (
+        would["changed"]
+        and (would["members"]["a"]["before"], would["members"]["a"]["after"]) == ("in", "out")
+        and proxy.admin() == untouched
+    )
     assert refused["failed"] and refused["error"]["code"] == "capacity_floor" and not refused["changed"]
     assert refused["healthy"] == {"before": 3, "after": 2, "floor": 3, "fleet": 3}
     assert "3 of the fleet are in and healthy now, 2 would be without a, and min_healthy is 3" in refused["msg"]
 
     refused, first, again = tasks([{**drained, "min_healthy": 3}, drained, drained], directory=tmp_path)
     out = proxy.admin()
-    assert refused["error"]["code"] == "capacity_floor" and first["members"]["a"]["before"] == "in", "the refusal touched nothing"
-    assert first["changed"] and len(first["members"]["a"]["taken"]) == 2 and out["app", "a"] == out["sticky", "a"] == "1" and out["app", "b"] == "0"
+    assert refused["error"]["code"] == "capacity_floor" and first["members"]["a"]["before"] == "in", (
+        "the refusal touched nothing"
+    )
+    assert (
+        first["changed"]
+        and len(first["members"]["a"]["taken"]) == 2
+        and out["app", "a"] == out["sticky", "a"] == "1"
+        and out["app", "b"] == "0"
+    )
     assert not again["changed"] and again["members"]["a"]["before"] == "out" and again["members"]["a"]["taken"] == []
 
     (would,) = tasks([joined], "--check", directory=tmp_path)
     assert would["changed"] and would["members"]["a"]["after"] == "in" and proxy.admin() == out
     watched = {**options, "state": "watched", "bake": 0.5, "interval": 0.1}
     first, again, info, compared = tasks([joined, joined, options, watched], directory=tmp_path)
-    assert first["changed"] and not again["changed"] and again["members"]["a"]["after"] == "in" and proxy.admin() == untouched
+    assert (
+        first["changed"]
+        and not again["changed"]
+        and again["members"]["a"]["after"] == "in"
+        and proxy.admin() == untouched
+    )
     assert not info["changed"] and info["healthy"]["before"] == 3 and info["members"]["a"]["counters"]["total"] == 0
     assert compared["comparison"]["verdict"] == "not enough traffic"
 
@@ -91,7 +119,12 @@ def test_every_backend_of_every_balancer(proxy: Proxy, second: Proxy) -> None:
     both = [proxy.balancer("app", "sticky"), second.balancer("app", address="127.0.0.1:%d" % second.tcp)]
     gone = run(both, ["a"], "drained", min_healthy=2)
     assert len(gone["members"]["a"]["taken"]) == 3 == len(gone["balancers"])
-    assert [proxy.admin()["app", "a"], proxy.admin()["sticky", "a"], second.admin()["app", "a"], second.admin()["sticky", "a"]] == ["1", "1", "1", "0"]
+    assert [
+        proxy.admin()["app", "a"],
+        proxy.admin()["sticky", "a"],
+        second.admin()["app", "a"],
+        second.admin()["sticky", "a"],
+    ] == ["1", "1", "1", "0"]
     assert gone["healthy"] == {"before": 3, "after": 2, "floor": 2, "fleet": 3}
     # Out of one of them is not in service, whatever the others say.
     second.tell("set server app/b state maint")
@@ -113,7 +146,12 @@ def test_what_is_open_at_the_deadline_is_told_and_not_broken_off_by_us(proxy: Pr
     response = get(proxy.port, "/stream")
     name = next(name for name, app in apps.items() if app.served)
     row = run(proxy.balancer(), [name], "drained", timeout=1.0)["members"][name]
-    assert row["cut"] == 1 and row["seconds"] == pytest.approx(1.0, abs=0.5) and "1 sessions still open" in row["note"] and proxy.admin()["app", name] == "1"
+    assert (
+        row["cut"] == 1
+        and row["seconds"] == pytest.approx(1.0, abs=0.5)
+        and "1 sessions still open" in row["note"]
+        and proxy.admin()["app", name] == "1"
+    )
     apps[name].open.set()
     assert set(response.read()) == {ord(".")}, "the end of the response came all the same"
 
@@ -148,7 +186,11 @@ def test_who_is_down_or_in_maintenance_carries_nothing(proxy: Proxy, apps: dict[
     assert error.details["healthy"] == {"before": 1, "after": 0, "floor": 1, "fleet": 3} and proxy.admin() == before
     # Those two take nothing away, and c was out before us.
     gone = run(proxy.balancer(), ["b", "c"], "drained", min_healthy=1)
-    assert (gone["members"]["b"]["before"], gone["members"]["c"]["before"], gone["members"]["c"]["taken"]) == ("in", "out", [])
+    assert (gone["members"]["b"]["before"], gone["members"]["c"]["before"], gone["members"]["c"]["taken"]) == (
+        "in",
+        "out",
+        [],
+    )
 
 
 def test_a_floor_waits_a_moment_for_who_is_coming_back(proxy: Proxy, apps: dict[str, App]) -> None:
@@ -159,7 +201,8 @@ def test_a_floor_waits_a_moment_for_who_is_coming_back(proxy: Proxy, apps: dict[
 
 
 @pytest.mark.parametrize(
-    ("backend", "member", "said"), [("app", "zz", "backend app has no server zz"), ("nope", "a", "there is no backend nope with servers")]
+    ("backend", "member", "said"),
+    [("app", "zz", "backend app has no server zz"), ("nope", "a", "there is no backend nope with servers")],
 )
 def test_unknown_to_the_balancer(proxy: Proxy, backend: str, member: str, said: str) -> None:
     before = proxy.admin()
@@ -181,7 +224,9 @@ def test_a_socket_without_the_right_to_change(proxy: Proxy) -> None:
     assert "level admin" in error.message
 
 
-def test_one_of_two_balancers_dies_and_the_other_gets_the_server_back(proxy: Proxy, second: Proxy, apps: dict[str, App]) -> None:
+def test_one_of_two_balancers_dies_and_the_other_gets_the_server_back(
+    proxy: Proxy, second: Proxy, apps: dict[str, App]
+) -> None:
     found = [*places(proxy.balancer(), {"a": "a"}), *places(second.balancer(), {"a": "a"})]
     mover = Mover(found, Timing(20.0, 0.3, 0.05, patience=1.0, undo=2.0))
     plan = plan_drain(found, mover.look(), {"a"})
@@ -215,7 +260,9 @@ def test_a_reload_that_forgets_is_noticed(proxy: Proxy, apps: dict[str, App]) ->
     response.read()
 
 
-@pytest.mark.parametrize(("status", "delay", "said"), [(500, 0.0, "of the canary's"), (200, 0.15, "the canary answers after")])
+@pytest.mark.parametrize(
+    ("status", "delay", "said"), [(500, 0.0, "of the canary's"), (200, 0.15, "the canary answers after")]
+)
 def test_a_canary_that_does_worse(proxy: Proxy, apps: dict[str, App], status: int, delay: float, said: str) -> None:
     with Clients(proxy.port, 12):
         time.sleep(1.0)  # a past without fault, that must not hide it
@@ -229,7 +276,11 @@ def test_a_canary_that_does_worse(proxy: Proxy, apps: dict[str, App], status: in
 def test_a_canary_like_the_rest(proxy: Proxy) -> None:
     with Clients(proxy.port, 6):
         result = run(proxy.balancer(), ["a"], "watched", bake=4.0)
-    assert result["comparison"]["verdict"] == "same" and result["comparison"]["canary"]["requests"] > 50 and not result["changed"]
+    assert (
+        result["comparison"]["verdict"] == "same"
+        and result["comparison"]["canary"]["requests"] > 50
+        and not result["changed"]
+    )
 
 
 def test_mean_time_is_that_of_the_new_requests(proxy: Proxy, apps: dict[str, App]) -> None:
@@ -260,4 +311,7 @@ def test_mean_time_is_that_of_the_new_requests(proxy: Proxy, apps: dict[str, App
 def test_the_socket_is_gone() -> None:
     with pytest.raises(BeamError) as caught:
         Runtime("/nonexistent/haproxy.sock").ask("show stat")
-    assert caught.value.code == "balancer_unreachable" and "stats socket /nonexistent/haproxy.sock level admin" in caught.value.message
+    assert (
+        caught.value.code == "balancer_unreachable"
+        and "stats socket /nonexistent/haproxy.sock level admin" in caught.value.message
+    )

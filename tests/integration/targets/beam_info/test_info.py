@@ -20,7 +20,16 @@ from node_site import NAME, Site
 
 
 def ansible(module: str, options: dict[str, t.Any], *words: str, fails: bool = False) -> dict[str, t.Any]:
-    argv = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"]
+    argv = [
+        "ansible",
+        "localhost",
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-e",
+        "ansible_python_interpreter={{ ansible_playbook_python }}",
+    ]
     done = subprocess.run(
         [*argv, "-m", "alchemist.beam." + module, "-a", json.dumps(options), *words],
         stdin=subprocess.DEVNULL,
@@ -45,18 +54,37 @@ def test_the_modules(site: Site) -> None:
     assert not (site.base / "shared" / "run").exists()
 
     done = ansible("beam_restart", {**options, "health": health}, "--diff")
-    assert done["changed"] is True and "-not running\n+running 0.1.0 from %s/releases/0.1.0\n" % site.base in done["shown"]
+    assert (
+        done["changed"] is True and "-not running\n+running 0.1.0 from %s/releases/0.1.0\n" % site.base in done["shown"]
+    )
     again = ansible("beam_restart", {**options, "health": health})
     assert again["changed"] is False and again["before"] == again["after"]
 
     info = ansible("beam_info", options)
     assert info["restart"] is None
     # What is to come need not be here yet.
-    foreseen = {version: ansible("beam_info", {**options, "expect_version": version})["restart"] for version in ("0.1.0", "9.9.9")}
-    assert {version: restart["action"] for version, restart in foreseen.items()} == {"0.1.0": "none", "9.9.9": "restart"}
+    foreseen = {
+        version: ansible("beam_info", {**options, "expect_version": version})["restart"]
+        for version in ("0.1.0", "9.9.9")
+    }
+    assert {version: restart["action"] for version, restart in foreseen.items()} == {
+        "0.1.0": "none",
+        "9.9.9": "restart",
+    }
     assert foreseen["9.9.9"]["reason"] == "it runs from %s/releases/0.1.0, not %s/releases/9.9.9" % ((site.base,) * 2)
-    assert info["running"] and info["answers"] and info["booted"] and info["version"] == "0.1.0" and info["pid"] == done["after"]["pid"]
-    assert info["applications"][NAME] == "0.1.0" and info["memory"]["total"] > 1_000_000 and info["processes"]["count"] > 10 and info["nodes"] == []
+    assert (
+        info["running"]
+        and info["answers"]
+        and info["booted"]
+        and info["version"] == "0.1.0"
+        and info["pid"] == done["after"]["pid"]
+    )
+    assert (
+        info["applications"][NAME] == "0.1.0"
+        and info["memory"]["total"] > 1_000_000
+        and info["processes"]["count"] > 10
+        and info["nodes"] == []
+    )
     assert site.cookie not in json.dumps([check, done, again, info])
 
     site.current("0.2.0")
@@ -66,8 +94,14 @@ def test_the_modules(site: Site) -> None:
 
     site.env(BEACON_FAULT="never_healthy")
     failed = ansible("beam_restart", {**options, "health": {**health, "within": 1}}, fails=True)
-    assert failed["error"]["code"] == "unhealthy" and failed["changed"] is True and failed["after"]["version"] == "0.2.0"
-    assert failed["log"] and site.values["BEACON_SECRET"] not in json.dumps(failed) and "Traceback" not in json.dumps(failed)
+    assert (
+        failed["error"]["code"] == "unhealthy" and failed["changed"] is True and failed["after"]["version"] == "0.2.0"
+    )
+    assert (
+        failed["log"]
+        and site.values["BEACON_SECRET"] not in json.dumps(failed)
+        and "Traceback" not in json.dumps(failed)
+    )
 
     stopped = ansible("beam_restart", {**options, "state": "stopped"})
     assert stopped["changed"] is True and stopped["after"] is None and site.leftovers() == []
@@ -97,7 +131,13 @@ def test_a_frozen_node_runs_and_does_not_answer(running: Site) -> None:
     assert process is not None
     process.signal(signal.SIGSTOP)
     facts = look(running)
-    assert facts["running"] and facts["version"] == "0.1.0" and not facts["answers"] and "does not answer" in facts["problem"] and facts["memory"] is None
+    assert (
+        facts["running"]
+        and facts["version"] == "0.1.0"
+        and not facts["answers"]
+        and "does not answer" in facts["problem"]
+        and facts["memory"] is None
+    )
 
 
 def test_crash_dumps(running: Site) -> None:
@@ -114,7 +154,12 @@ def test_crash_dumps(running: Site) -> None:
 def test_current_that_leads_nowhere_is_part_of_the_answer(running: Site) -> None:
     running.current("9.9.9")
     facts = look(running)
-    assert facts["running"] and facts["drift"] and "not there" in facts["current"]["problem"] and facts["current"]["version"] is None
+    assert (
+        facts["running"]
+        and facts["drift"]
+        and "not there" in facts["current"]["problem"]
+        and facts["current"]["version"] is None
+    )
 
 
 def test_epmd_that_is_gone(running: Site) -> None:

@@ -21,11 +21,43 @@ COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(Path(__file__).r
 
 
 def module(site: Site, expression: str, *words: str, fails: str = "", **options: t.Any) -> dict[str, t.Any]:
-    given = {"name": NAME, "base": str(site.base), "manager": "daemon", "version": "0.2.0", "expression": expression, **options}
-    argv = [str(Path(sys.executable).with_name("ansible")), "localhost", "-i", "localhost,", "-c", "local", "-m", "alchemist.beam.beam_migrate", "-a",
-            json.dumps(given), *words]  # fmt: skip
-    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    given = {
+        "name": NAME,
+        "base": str(site.base),
+        "manager": "daemon",
+        "version": "0.2.0",
+        "expression": expression,
+        **options,
+    }
+    argv = [
+        str(Path(sys.executable).with_name("ansible")),
+        "localhost",
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-m",
+        "alchemist.beam.beam_migrate",
+        "-a",
+        json.dumps(given),
+        *words,
+    ]
+    env = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    done = subprocess.run(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     text = done.stdout
     assert str(site.values["BEACON_SECRET"]) not in text and site.cookie not in text
     result = dict(json.loads(text[text.index("=> {") + 3 : text.rindex("}") + 1]))
@@ -47,23 +79,28 @@ def test_the_code_of_the_staged_release_runs_once_beside_the_node(site: Site) ->
     marker = site.base / "shared" / "marker"
     # Its own version, that no distribution is on, that the application is not started, and what the environment says.
     expression = (
-        '{:ok, _} = :application.ensure_all_started(:logger); :ok = Application.load(:beacon); '
+        "{:ok, _} = :application.ensure_all_started(:logger); :ok = Application.load(:beacon); "
         'IO.inspect([vsn: to_string(Application.spec(:beacon, :vsn)), alive: Node.alive?(), port: System.get_env("PORT"), '
-        'started: List.keymember?(Application.started_applications(), :beacon, 0)]); '
+        "started: List.keymember?(Application.started_applications(), :beacon, 0)]); "
         'IO.puts("secret " <> System.get_env("BEACON_SECRET")); File.write!("%s", "x", [:append])' % marker
     )
     rehearsed = module(site, expression, "--check")
     assert rehearsed["changed"] and rehearsed["command"][1:] == ["eval", expression] and not marker.exists()
     first = module(site, expression)
     assert first["changed"] and first["rc"] == 0
-    assert '[vsn: "0.2.0", alive: false, port: "%d", started: false]' % site.port in first["output"] and "secret ********" in first["output"]
+    assert (
+        '[vsn: "0.2.0", alive: false, port: "%d", started: false]' % site.port in first["output"]
+        and "secret ********" in first["output"]
+    )
     again = module(site, expression)
     assert again["changed"] is False and marker.read_text() == "x"
     assert module(site, expression, force=True)["changed"] and marker.read_text() == "xx"
     now = site.process()
     assert now is not None and now.identity == pid.identity and site.answer()["version"] == "0.1.0"
     kept = list((site.base / "shared" / "migrations").glob("0.2.0-*.log"))
-    assert kept and not [path for path in kept if str(site.values["BEACON_SECRET"]) in path.read_text() or path.stat().st_mode & 0o077]
+    assert kept and not [
+        path for path in kept if str(site.values["BEACON_SECRET"]) in path.read_text() or path.stat().st_mode & 0o077
+    ]
     assert not list((site.base / "shared" / "run" / NAME).glob("migrate-*"))
 
 
@@ -80,7 +117,11 @@ def test_a_name_in_vm_args_is_not_for_a_migration(site: Site) -> None:
 
 def test_every_way_of_failing_is_told(site: Site) -> None:
     raised = module(site, 'raise "no such column " <> System.get_env("BEACON_SECRET")', fails="migration_failed")
-    assert raised["rc"] == 1 and [line for line in raised["output"] if "no such column ********" in line] and "0.2.0" in raised["msg"]
+    assert (
+        raised["rc"] == 1
+        and [line for line in raised["output"] if "no such column ********" in line]
+        and "0.2.0" in raised["msg"]
+    )
     halted = module(site, "System.halt(3)", fails="migration_failed")
     assert halted["rc"] == 3 and "exit status 3" in halted["msg"]
     assert module(site, "this is no Elixir", fails="migration_failed")["rc"] == 1
@@ -91,15 +132,25 @@ def test_every_way_of_failing_is_told(site: Site) -> None:
 def test_what_hangs_is_killed_at_the_deadline_with_what_it_started(site: Site) -> None:
     begun = time.monotonic()
     # A program of its own, and a VM that hears SIGTERM and yet does not end.
-    expression = ":os.cmd(~c\"setsid sleep 333.25 > /dev/null &\"); :os.set_signal(:sigterm, :ignore); IO.puts(\"waiting\"); Process.sleep(:infinity)"
+    expression = ':os.cmd(~c"setsid sleep 333.25 > /dev/null &"); :os.set_signal(:sigterm, :ignore); IO.puts("waiting"); Process.sleep(:infinity)'
     hung = module(site, expression, timeout=3, fails="migration_failed")
     assert hung["timed_out"] and "waiting" in hung["output"] and time.monotonic() - begun < 40
-    assert site.leftovers() == [] and not [path for path in map(Path, glob.glob("/proc/[0-9]*/cmdline")) if b"sleep\0333.25" in _content(path)]
+    assert site.leftovers() == [] and not [
+        path for path in map(Path, glob.glob("/proc/[0-9]*/cmdline")) if b"sleep\0333.25" in _content(path)
+    ]
     module(site, "IO.puts(1)")
 
 
 def test_a_deploy_that_lost_its_lock_migrates_nothing(site: Site) -> None:
-    state = {"schema": 1, "name": NAME, "installed": {}, "current": None, "previous": None, "seen": {}, "fences": {"production": 8}}
+    state = {
+        "schema": 1,
+        "name": NAME,
+        "installed": {},
+        "current": None,
+        "previous": None,
+        "seen": {},
+        "fences": {"production": 8},
+    }
     (site.base / "state.json").write_text(json.dumps(state))
     module(site, "IO.puts(1)", fence=7, fence_channel="production", fails="lock_lost")
     assert not (site.base / "shared" / "migrations").exists()

@@ -21,7 +21,14 @@ import yaml
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import dist, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._node.explain import why_down
-from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, HttpCheck, NodeCheck, Outcome, TcpCheck, probe_http
+from ansible_collections.alchemist.beam.plugins.module_utils._node.health import (
+    Health,
+    HttpCheck,
+    NodeCheck,
+    Outcome,
+    TcpCheck,
+    probe_http,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._node.health import gate as health_gate
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import descendants
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
@@ -42,11 +49,15 @@ def fails(site: Site, code: str, **options: t.Any) -> BeamError:
 def test_start_then_second_version_then_nothing_to_do_then_stop(site: Site) -> None:
     first = site.run()
     assert (first.plan.action, first.plan.changed) == ("start", True)
-    assert first.after is not None and first.after.version == "0.1.0" and first.boot is not None and first.outage is None
+    assert (
+        first.after is not None and first.after.version == "0.1.0" and first.boot is not None and first.outage is None
+    )
     boot_id = site.answer()["boot_id"]
 
     again = site.run()
-    assert (again.plan.action, again.plan.changed) == ("none", False) and again.health is not None and again.health.passed
+    assert (
+        (again.plan.action, again.plan.changed) == ("none", False) and again.health is not None and again.health.passed
+    )
 
     site.current("0.2.0")
     assert site.run(state="started").plan.action == "none"  # started does not mind which version
@@ -54,7 +65,12 @@ def test_start_then_second_version_then_nothing_to_do_then_stop(site: Site) -> N
     assert second.plan.action == "restart" and second.plan.before is not None and second.after is not None
     assert second.plan.before.identity == first.after.identity != second.after.identity
     assert second.after.root == os.path.realpath(site.base / "releases" / "0.2.0") and second.after.version == "0.2.0"
-    assert second.escalated != "kill" and second.stop is not None and second.outage is not None and second.stop < second.outage < second.total
+    assert (
+        second.escalated != "kill"
+        and second.stop is not None
+        and second.outage is not None
+        and second.stop < second.outage < second.total
+    )
     assert site.answer()["boot_id"] != boot_id and not first.after.alive()
 
     forced = site.run(force=True)
@@ -140,7 +156,12 @@ def test_sigterm_during_early_boot_is_repeated_until_heard(site: Site) -> None:
     manager.directories()
     env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": manager.run_dir}
     launcher = str(site.base / "current" / "bin" / NAME)
-    with open(os.devnull, "wb") as null, subprocess.Popen([launcher, "start"], env=env, stdin=null, stdout=null, stderr=null, start_new_session=True) as child:
+    with (
+        open(os.devnull, "wb") as null,
+        subprocess.Popen(
+            [launcher, "start"], env=env, stdin=null, stdout=null, stderr=null, start_new_session=True
+        ) as child,
+    ):
         while site.process() is None:  # the VM, not yet the node
             time.sleep(0.005)
         time.sleep(0.05)
@@ -149,7 +170,11 @@ def test_sigterm_during_early_boot_is_repeated_until_heard(site: Site) -> None:
 
 
 def test_started_by_hand_as_daemon_is_found_and_stopped_with_its_run_erl(site: Site) -> None:
-    env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": str(site.base / "shared" / "tmp")}
+    env = {
+        **os.environ,
+        **{key: str(value) for key, value in site.values.items()},
+        "RELEASE_TMP": str(site.base / "shared" / "tmp"),
+    }
     subprocess.run([str(site.base / "current" / "bin" / NAME), "daemon"], env=env, check=True, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
     while site.process() is None and time.monotonic() < deadline:
@@ -159,8 +184,16 @@ def test_started_by_hand_as_daemon_is_found_and_stopped_with_its_run_erl(site: S
 
 
 def test_an_eval_of_the_release_is_not_the_node(site: Site) -> None:
-    env = {**os.environ, **{key: str(value) for key, value in site.values.items()}, "RELEASE_TMP": str(site.base / "shared" / "tmp")}
-    with subprocess.Popen([str(site.base / "current" / "bin" / NAME), "eval", "Process.sleep(:infinity)"], env=env, stdin=subprocess.DEVNULL) as child:
+    env = {
+        **os.environ,
+        **{key: str(value) for key, value in site.values.items()},
+        "RELEASE_TMP": str(site.base / "shared" / "tmp"),
+    }
+    with subprocess.Popen(
+        [str(site.base / "current" / "bin" / NAME), "eval", "Process.sleep(:infinity)"],
+        env=env,
+        stdin=subprocess.DEVNULL,
+    ) as child:
         deadline = time.monotonic() + 10
         while not site.leftovers() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -184,7 +217,11 @@ def test_port_in_use(site: Site) -> None:
         site.run()
     error = caught.value
     # It dies by itself, before its boot counts as done or after. Either way it is not the release's fault.
-    assert error.code == "misconfigured" and error.details["cause"] == "port_in_use" and "address already in use" in error.why, error.message
+    assert (
+        error.code == "misconfigured"
+        and error.details["cause"] == "port_in_use"
+        and "address already in use" in error.why
+    ), error.message
     assert "address already in use" in error.details["crash"], error.details
     assert site.leftovers() == []
 
@@ -194,7 +231,11 @@ def test_a_setting_that_is_wrong(site: Site) -> None:
     site.run()
     site.env(PORT="many")
     error = fails(site, "misconfigured", force=True)
-    assert error.details["cause"] == "setting_invalid" and "not a textual representation of an integer" in error.why and "beam_env" in error.hint
+    assert (
+        error.details["cause"] == "setting_invalid"
+        and "not a textual representation of an integer" in error.why
+        and "beam_env" in error.hint
+    )
     assert not [line for line in error.details["log"] if "alchemist.beam starts" in line or "SIGTERM" in line]
     down = why_down(site.manager, site.manager.status())
     assert down is not None and "textual representation" in down.text and down.setting
@@ -272,7 +313,9 @@ def test_another_one_answers_on_the_health_port(site: Site) -> None:
 
 
 def test_the_node_is_asked_and_tcp(site: Site) -> None:
-    everything = Health(tcp=TcpCheck(site.port), node=NodeCheck(("beacon", "logger")), passes=2, interval=0.05, within=30)
+    everything = Health(
+        tcp=TcpCheck(site.port), node=NodeCheck(("beacon", "logger")), passes=2, interval=0.05, within=30
+    )
     assert site.run(health=everything).health is not None
     error = fails(site, "unhealthy", health=Health(node=NodeCheck(("mnesia",)), passes=1, interval=0.05, within=0.5))
     assert "applications not started: mnesia" in error.message
@@ -282,7 +325,9 @@ def test_the_node_is_asked_and_tcp(site: Site) -> None:
 def test_without_distribution(site: Site) -> None:
     site.env(RELEASE_DISTRIBUTION="none")
     done = site.run()
-    assert done.after is not None and done.after.distribution == "none" and done.health is not None and done.health.passed
+    assert (
+        done.after is not None and done.after.distribution == "none" and done.health is not None and done.health.passed
+    )
     assert site.run(state="stopped").plan.action == "stop" and site.leftovers() == []
 
 
@@ -296,8 +341,10 @@ def own_settings(site: Site, version: str, name: str, text: str) -> None:
 
 def service_flags(address: str, port: int) -> str:
     """As the role `service` gives them."""
-    return "-start_epmd false -erl_epmd_port %d -kernel inet_dist_listen_min %d inet_dist_listen_max %d inet_dist_use_interface %s" % (
-        port, port, port, term(address))
+    return (
+        "-start_epmd false -erl_epmd_port %d -kernel inet_dist_listen_min %d inet_dist_listen_max %d inet_dist_use_interface %s"
+        % (port, port, port, term(address))
+    )
 
 
 NODE = Health(node=NodeCheck(("beacon",)), passes=1, interval=0.05, within=20)
@@ -306,7 +353,12 @@ NODE = Health(node=NodeCheck(("beacon",)), passes=1, interval=0.05, within=20)
 @pytest.mark.parametrize("old", [False, True])
 def test_a_release_with_lines_for_a_node_without_epmd(site: Site, old: bool) -> None:
     """Elixir's own template has them. old: flags of a service that was set up before it gave inet_dist_listen_min."""
-    own_settings(site, "0.1.0", "vm.args", "-start_epmd false\n-erl_epmd_port 6789\n-name ${RELEASE_NODE}\n-setcookie ${RELEASE_COOKIE}")
+    own_settings(
+        site,
+        "0.1.0",
+        "vm.args",
+        "-start_epmd false\n-erl_epmd_port 6789\n-name ${RELEASE_NODE}\n-setcookie ${RELEASE_COOKIE}",
+    )
     port = free_port()
     flags = service_flags("127.0.0.1", port)
     if old:
@@ -327,44 +379,90 @@ def test_a_release_that_calls_its_node_otherwise_and_listens_elsewhere(site: Sit
 def shell(site: Site, tmp_path: Path, *words: str) -> str:
     """What the role installs as <unit>-remote says, with a systemctl that knows the node."""
     process = site.process()
-    tools = {"systemctl": "echo %d" % (process.pid if process else 0), "setpriv": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"'}
+    tools = {
+        "systemctl": "echo %d" % (process.pid if process else 0),
+        "setpriv": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+    }
     values = {
-        "ansible_managed": "", "service_instance": "..%s" % tmp_path, "service_user": "root", "service_group": "root", "service_state_dir": str(tmp_path),
-        "service_instance_dist_port": 4370, "service_name": NAME,
-    }  # fmt: skip
-    text = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string((SERVICE / "templates" / "remote.sh.j2").read_text())
-    for name, script in {**{name: "#!/bin/sh\n" + line for name, line in tools.items()}, "beacon-remote": text.render(values)}.items():
+        "ansible_managed": "",
+        "service_instance": "..%s" % tmp_path,
+        "service_user": "root",
+        "service_group": "root",
+        "service_state_dir": str(tmp_path),
+        "service_instance_dist_port": 4370,
+        "service_name": NAME,
+    }
+    text = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string(
+        (SERVICE / "templates" / "remote.sh.j2").read_text()
+    )
+    for name, script in {
+        **{name: "#!/bin/sh\n" + line for name, line in tools.items()},
+        "beacon-remote": text.render(values),
+    }.items():
         (tmp_path / name).write_text(script + "\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / ".erlang.cookie").write_text(site.cookie)
     (tmp_path / ".erlang.cookie").chmod(0o400)
-    env = {**os.environ, "PATH": "%s:%s" % (tmp_path, os.environ["PATH"]), "RELEASE_NODE": "of-the-caller", "PRIVATE_IP": "10.9.9.9"}
-    done = subprocess.run([str(tmp_path / "beacon-remote"), *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    env = {
+        **os.environ,
+        "PATH": "%s:%s" % (tmp_path, os.environ["PATH"]),
+        "RELEASE_NODE": "of-the-caller",
+        "PRIVATE_IP": "10.9.9.9",
+    }
+    done = subprocess.run(
+        [str(tmp_path / "beacon-remote"), *words],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
     (tmp_path / ".erlang.cookie").unlink()
     return done.stdout + done.stderr
 
 
 def test_a_shell_reaches_the_node_under_the_name_that_env_sh_computes(site: Site, tmp_path: Path) -> None:
     """From what the service gives, also where that is of several lines or looks like commands."""
-    odd = "it's $(touch %s/never) \\ \"`x`\"" % tmp_path
-    own_settings(site, "0.1.0", "env.sh", 'export RELEASE_DISTRIBUTION=name RELEASE_NODE="$WHO@$PRIVATE_IP"\n: "${ODD:?is missing}"')
+    odd = 'it\'s $(touch %s/never) \\ "`x`"' % tmp_path
+    own_settings(
+        site,
+        "0.1.0",
+        "env.sh",
+        'export RELEASE_DISTRIBUTION=name RELEASE_NODE="$WHO@$PRIVATE_IP"\n: "${ODD:?is missing}"',
+    )
     own_settings(site, "0.1.0", "remote.vm.args", "-start_epmd false\n-erl_epmd_port 6789\n-dist_listen false")
-    site.env(WHO="shop", PRIVATE_IP="127.0.0.1", ODD="'%s'" % odd.replace("'", "") + "\nLINES='one\ntwo'", ERL_ZFLAGS=service_flags("127.0.0.1", free_port()))
+    site.env(
+        WHO="shop",
+        PRIVATE_IP="127.0.0.1",
+        ODD="'%s'" % odd.replace("'", "") + "\nLINES='one\ntwo'",
+        ERL_ZFLAGS=service_flags("127.0.0.1", free_port()),
+    )
     done = site.run(health=NODE)
     assert done.after is not None and done.after.node == "shop@127.0.0.1"
     assert shell(site, tmp_path, "rpc", "IO.inspect(node())").strip() == ':"shop@127.0.0.1"'
-    assert shell(site, tmp_path, "rpc", 'IO.inspect(System.get_env("LINES"))').strip() == '"one\\ntwo"' and not (tmp_path / "never").exists()
+    assert (
+        shell(site, tmp_path, "rpc", 'IO.inspect(System.get_env("LINES"))').strip() == '"one\\ntwo"'
+        and not (tmp_path / "never").exists()
+    )
 
 
 def test_ipv6_as_fly_writes_it(site: Site) -> None:
     site.run(health=NODE)
     before = site.process()
-    own_settings(site, "0.2.0", "env.sh", 'export ERL_AFLAGS="-proto_dist inet6_tcp"\nexport RELEASE_NODE="$RELEASE_NAME@::1"')
+    own_settings(
+        site, "0.2.0", "env.sh", 'export ERL_AFLAGS="-proto_dist inet6_tcp"\nexport RELEASE_NODE="$RELEASE_NAME@::1"'
+    )
     site.current("0.2.0")
     site.env(RELEASE_DISTRIBUTION="name", ERL_ZFLAGS=service_flags("127.0.0.1", free_port()))
     error = fails(site, "dist_family", health=NODE)
     now = site.process()
-    assert "ERL_AFLAGS in releases/0.2.0/env.sh" in error.message and before is not None and now is not None and now.identity == before.identity
+    assert (
+        "ERL_AFLAGS in releases/0.2.0/env.sh" in error.message
+        and before is not None
+        and now is not None
+        and now.identity == before.identity
+    )
     site.env(RELEASE_DISTRIBUTION="name", ERL_ZFLAGS=service_flags("::1", free_port()))
     done = site.run(health=NODE)
     assert done.after is not None and (done.after.address, done.after.node) == ("::1", "beacon@::1")
@@ -372,7 +470,11 @@ def test_ipv6_as_fly_writes_it(site: Site) -> None:
 
 def test_a_port_of_the_distribution_that_another_application_has(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        site.env(RELEASE_DISTRIBUTION="name", RELEASE_NODE="shop@127.0.0.1", ERL_ZFLAGS=service_flags("127.0.0.1", other.getsockname()[1]))
+        site.env(
+            RELEASE_DISTRIBUTION="name",
+            RELEASE_NODE="shop@127.0.0.1",
+            ERL_ZFLAGS=service_flags("127.0.0.1", other.getsockname()[1]),
+        )
         assert "service_dist_port" in fails(site, "dist_port_taken", health=NODE).hint
     assert site.leftovers() == []
 
@@ -426,7 +528,13 @@ def test_health_urls_that_misbehave(behave: t.Callable[[socket.socket], None], w
 
 
 @pytest.mark.parametrize(
-    ("target", "code"), [(None, "current_missing"), ("releases/9.9.9", "current_dangling"), ("/tmp", "current_outside"), ("DIR", "current_not_a_link")]
+    ("target", "code"),
+    [
+        (None, "current_missing"),
+        ("releases/9.9.9", "current_dangling"),
+        ("/tmp", "current_outside"),
+        ("DIR", "current_not_a_link"),
+    ],
 )
 def test_current_that_leads_nowhere_stops_nothing(site: Site, target: t.Optional[str], code: str) -> None:
     (site.base / "current").unlink()
@@ -473,8 +581,15 @@ def test_the_vm_says_itself_that_it_is_ready(site: Site, tmp_path: Path, address
         name = "@" + site.values["RELEASE_NODE"] if address == "abstract" else str(tmp_path / "n")
         notify.bind("\0" + name[1:] if address == "abstract" else name)
         notify.settimeout(15)
-        site.env(ERL_ZFLAGS="-eval '%s'" % variables["service_ready"].strip(), NOTIFY_SOCKET=name, WATCHDOG_USEC=600000, BEACON_FAULT="slow_boot:500")
+        site.env(
+            ERL_ZFLAGS="-eval '%s'" % variables["service_ready"].strip(),
+            NOTIFY_SOCKET=name,
+            WATCHDOG_USEC=600000,
+            BEACON_FAULT="slow_boot:500",
+        )
         begin = time.monotonic()
         site.run()
-        assert notify.recv(100) == b"READY=1" and notify.recv(100) == b"WATCHDOG=1" and notify.recv(100) == b"WATCHDOG=1"
+        assert (
+            notify.recv(100) == b"READY=1" and notify.recv(100) == b"WATCHDOG=1" and notify.recv(100) == b"WATCHDOG=1"
+        )
         assert time.monotonic() - begin > 0.5

@@ -24,8 +24,22 @@ COLORS = ["blue", "green"]
 
 
 def run(*argv: str) -> str:
-    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    env = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    done = subprocess.run(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -36,13 +50,21 @@ class Pair:
         ports = {color: free_port() for color in COLORS}
         self.urls = {color: "http://127.0.0.1:%d/health" % port for color, port in ports.items()}
         options = {
-            "beam_name": NAME, "beam_base": str(site.base), "beam_manager": "daemon", "service_node": "b%s@127.0.0.1" % secrets.token_hex(6),
-            "beam_env": {"BEACON_SECRET": "canary-of-both"}, "service_colors": COLORS,
+            "beam_name": NAME,
+            "beam_base": str(site.base),
+            "beam_manager": "daemon",
+            "service_node": "b%s@127.0.0.1" % secrets.token_hex(6),
+            "beam_env": {"BEACON_SECRET": "canary-of-both"},
+            "service_colors": COLORS,
             "service_color_env": {color: {"PORT": port} for color, port in ports.items()},
             "service_color_dist_ports": {color: free_port() for color in COLORS},
-        }  # fmt: skip
+        }
         play = site.base.parent / "play.json"
-        play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": options, "roles": ["alchemist.beam.service"]}]))
+        play.write_text(
+            json.dumps(
+                [{"hosts": "localhost", "gather_facts": False, "vars": options, "roles": ["alchemist.beam.service"]}]
+            )
+        )
         said = run(str(BIN / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play))
         assert "canary" not in said
         assert "changed=0" in run(str(BIN / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play))
@@ -54,11 +76,27 @@ class Pair:
 
     def module(self, name: str, **options: t.Any) -> dict[str, t.Any]:
         given = json.dumps({"name": NAME, "base": str(self.site.base), "manager": "daemon", **options})
-        text = run(str(BIN / "ansible"), "localhost", "-i", "localhost,", "-c", "local", "-m", "alchemist.beam." + name, "-a", given)
+        text = run(
+            str(BIN / "ansible"),
+            "localhost",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-m",
+            "alchemist.beam." + name,
+            "-a",
+            given,
+        )
         return dict(json.loads(text[text.index("=> {") + 3 : text.rindex("}") + 1]))
 
     def restart(self, color: str, version: str) -> dict[str, t.Any]:
-        health = {"http": {"url": self.urls[color], "json": {"version": version}}, "passes": 2, "interval": 0.1, "within": 30}
+        health = {
+            "http": {"url": self.urls[color], "json": {"version": version}},
+            "passes": 2,
+            "interval": 0.1,
+            "within": 30,
+        }
         return self.module("beam_restart", pointer=color, health=health)
 
 
@@ -73,7 +111,12 @@ def test_green_starts_beside_blue_and_blue_is_stopped_then(pair: Pair) -> None:
     blue = pair.restart("blue", "0.1.0")["after"]
     pair.point("green", "0.2.0")
     green = pair.restart("green", "0.2.0")["after"]
-    assert blue["pid"] != green["pid"] and blue["node"].split("@")[0] + "-" != green["node"] and "-blue@" in blue["node"] and "-green@" in green["node"]
+    assert (
+        blue["pid"] != green["pid"]
+        and blue["node"].split("@")[0] + "-" != green["node"]
+        and "-blue@" in blue["node"]
+        and "-green@" in green["node"]
+    )
     assert pair.restart("blue", "0.1.0")["changed"] is False  # it is the one from before, beside the other
     before = pair.module("beam_info", colors=COLORS, expect_version="0.1.0")
     assert before["restart"]["action"] == "none"  # of the one that serves
@@ -85,7 +128,9 @@ def test_green_starts_beside_blue_and_blue_is_stopped_then(pair: Pair) -> None:
     stopped = pair.module("beam_restart", pointer="blue", state="stopped")
     assert stopped["before"]["pid"] == blue["pid"] and stopped["after"] is None
     last = pair.module("beam_info", colors=COLORS)
-    assert (last["live"], last["idle"], last["pid"]) == ("green", "blue", green["pid"]) and last["colors"]["blue"]["running"] is False
+    assert (last["live"], last["idle"], last["pid"]) == ("green", "blue", green["pid"]) and last["colors"]["blue"][
+        "running"
+    ] is False
     assert last["applications"] == {**last["applications"], "beacon": "0.2.0"}
 
 
@@ -98,4 +143,7 @@ def test_a_colour_is_neither_the_node_without_one_nor_its_twin(pair: Pair) -> No
     info = pair.module("beam_info")
     assert info["running"] and info["version"] == "0.1.0" and info["pid"] != blue["after"]["pid"]
     pair.module("beam_restart", state="stopped")
-    assert pair.module("beam_info")["running"] is False and pair.module("beam_info", pointer="blue")["pid"] == blue["after"]["pid"]
+    assert (
+        pair.module("beam_info")["running"] is False
+        and pair.module("beam_info", pointer="blue")["pid"] == blue["after"]["pid"]
+    )

@@ -38,7 +38,10 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 import s3_server
 
 INSTANCE = "i-0123456789abcdef0"
-OLDEST = next((str(path) for path in [ROOT / ".cache" / "venv39" / "bin" / "python"] if path.exists()), shutil.which("python3.9") or sys.executable)
+OLDEST = next(
+    (str(path) for path in [ROOT / ".cache" / "venv39" / "bin" / "python"] if path.exists()),
+    shutil.which("python3.9") or sys.executable,
+)
 
 
 def kit(**config: t.Any) -> dict[str, t.Any]:
@@ -46,9 +49,11 @@ def kit(**config: t.Any) -> dict[str, t.Any]:
     text = json.dumps({"schema": 1, "base": "/srv/shop", **config})
     place = {"owner": "root", "group": "root", "mode": "0644"}
     return {
-        "schema": 1, "name": name, "directories": [{**place, "path": "/etc/beam-bootstrap", "mode": "0755"}],
+        "schema": 1,
+        "name": name,
+        "directories": [{**place, "path": "/etc/beam-bootstrap", "mode": "0755"}],
         "files": [{**place, "path": "/etc/beam-bootstrap/%s.json" % name, "content": text}],
-    }  # fmt: skip
+    }
 
 
 def unpacked(bundle: Bundle, where: Path) -> Path:
@@ -66,26 +71,62 @@ class Server:
         (site.base / "shared").mkdir(parents=True)
         (tmp_path / "store").mkdir()
         self.config = {
-            "schema": 1, "name": NAME, "base": str(site.base), **self.store, "manager": "daemon", "env_file": str(site.env_file), "lifecycle": "none",
-            "identify": ["file"], "deadline": 20, "jitter": 0, "boot_timeout": 20, "stop_timeout": 10, "min_free_mb": 1,
-            "health": {"http": {"url": site.url, "json": {"version": "{version}"}}, "passes": 2, "interval": 0.05, "within": 10},
-        }  # fmt: skip
+            "schema": 1,
+            "name": NAME,
+            "base": str(site.base),
+            **self.store,
+            "manager": "daemon",
+            "env_file": str(site.env_file),
+            "lifecycle": "none",
+            "identify": ["file"],
+            "deadline": 20,
+            "jitter": 0,
+            "boot_timeout": 20,
+            "stop_timeout": 10,
+            "min_free_mb": 1,
+            "health": {
+                "http": {"url": site.url, "json": {"version": "{version}"}},
+                "passes": 2,
+                "interval": 0.05,
+                "within": 10,
+            },
+        }
         self.path.write_text(json.dumps(self.config))
         self.pyz = unpacked(make_bundle(kit(name=NAME, **self.store), aws=False), tmp_path / "bundle")
 
     def publish(self, version: str) -> None:
-        options = {"name": NAME, "version": version, "digest": None, "exclude": [], "exclude_defaults": True, "path": str(self.trees / version)}
+        options = {
+            "name": NAME,
+            "version": version,
+            "digest": None,
+            "exclude": [],
+            "exclude_defaults": True,
+            "path": str(self.trees / version),
+        }
         run_artifact({**self.store, "state": "present", "provenance": {}, "own_apps": None, **options}, False)
 
     def promote(self, version: str) -> None:
-        options = {"version": version, "digest": None, "reason": None, "force": False, "serial": None, "fence": None, "by": "tester"}
+        options = {
+            "version": version,
+            "digest": None,
+            "reason": None,
+            "force": False,
+            "serial": None,
+            "fence": None,
+            "by": "tester",
+        }
         run_channel({**self.store, "name": NAME, "channel": "production", "state": "promoted", **options}, False)
 
     def __call__(self, command: str, status: int = 0) -> str:
         done = subprocess.run(
-            [OLDEST, "-I", "-S", str(self.pyz), command, str(self.path)], capture_output=True, text=True, timeout=120, check=False,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.path.parent)}, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [OLDEST, "-I", "-S", str(self.pyz), command, str(self.path)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.path.parent)},
+            stdin=subprocess.DEVNULL,
+        )
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
         return done.stdout
@@ -121,8 +162,19 @@ def test_the_bundle_has_the_same_bytes_wherever_it_is_made(tmp_path: Path) -> No
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
     for again in (1, 0):
         done = subprocess.run(
-            ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", "ansible_python_interpreter=" + sys.executable, str(play)],
-            capture_output=True, text=True, check=False,
+            [
+                "ansible-playbook",
+                "-i",
+                "localhost,",
+                "-c",
+                "local",
+                "-e",
+                "ansible_python_interpreter=" + sys.executable,
+                str(play),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "changed=%d" % again in done.stdout
@@ -142,10 +194,12 @@ class Cloud:
     def __init__(self, key: str, secret: str) -> None:
         role = "meta-data/iam/security-credentials/"
         self.values = {
-            "meta-data/instance-id": INSTANCE, "meta-data/placement/region": "us-east-1", role: "app",
+            "meta-data/instance-id": INSTANCE,
+            "meta-data/placement/region": "us-east-1",
+            role: "app",
             "meta-data/autoscaling/target-lifecycle-state": "InService",
             role + "app": json.dumps({"Code": "Success", "AccessKeyId": key, "SecretAccessKey": secret, "Token": ""}),
-        }  # fmt: skip
+        }
         self.asked: list[dict[str, str]] = []
         cloud = self
 
@@ -162,7 +216,7 @@ class Cloud:
             def do_GET(self) -> None:
                 if self.headers.get("X-aws-ec2-metadata-token") != "the-token":
                     return self.answer(401)
-                value = cloud.values.get(self.path[len("/latest/"):])
+                value = cloud.values.get(self.path[len("/latest/") :])
                 return self.answer(404) if value is None else self.answer(200, value)
 
             def do_POST(self) -> None:
@@ -182,7 +236,8 @@ class Cloud:
         hook = "<member><LifecycleHookName>%s</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_%s</LifecycleTransition></member>"
         return {
             "DescribeAutoScalingInstances": "<AutoScalingGroupName>fleet</AutoScalingGroupName>",
-            "DescribeLifecycleHooks": "<LifecycleHooks>%s%s</LifecycleHooks>" % (hook % ("end", "TERMINATING"), hook % ("launch", "LAUNCHING")),
+            "DescribeLifecycleHooks": "<LifecycleHooks>%s%s</LifecycleHooks>"
+            % (hook % ("end", "TERMINATING"), hook % ("launch", "LAUNCHING")),
         }.get(action, "<ok/>")
 
 
@@ -200,14 +255,27 @@ class Bare:
         self.options = {**s3.params, "store": "s3://%s/%s" % (s3.bucket, tmp_path.name.replace("_", "-"))}
         servers = {"endpoint_url": s3.endpoint, "region": "us-east-1"}
         self.kit = kit(
-            store=self.options["store"], store_options=servers, aws={"metadata_url": cloud.url, "endpoint_url": cloud.url, "region": "us-east-1"}, deadline=3,
-        )  # fmt: skip
+            store=self.options["store"],
+            store_options=servers,
+            aws={"metadata_url": cloud.url, "endpoint_url": cloud.url, "region": "us-east-1"},
+            deadline=3,
+        )
         self.aws = aws
         self.bundle = make_bundle(self.kit, aws)
         self.key = bundle_key("shop", self.bundle.sha256)
 
     def publish(self, check_mode: bool = False) -> dict[str, t.Any]:
-        return run_bundle({**self.options, "state": "packed", "kit": self.kit, "path": None, "aws": self.aws, "identity": {"channel": "canary"}}, check_mode)
+        return run_bundle(
+            {
+                **self.options,
+                "state": "packed",
+                "kit": self.kit,
+                "path": None,
+                "aws": self.aws,
+                "identity": {"channel": "canary"},
+            },
+            check_mode,
+        )
 
     def tamper(self) -> None:
         store = open_store(self.options)
@@ -224,10 +292,22 @@ class Bare:
         script.write_text(user_data.replace(mark, '"root": %s, %s' % (json.dumps(str(self.root)), mark)))
         overlay = "mount -t overlay overlay -o lowerdir=/etc,upperdir=%s,workdir=%s /etc && exec %s %s"
         done = subprocess.run(
-            ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount", "--propagation", "private", "sh", "-c",
-             overlay % (self.tmp / "up", self.tmp / "work", sys.executable, script)],
-            capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                "unshare",
+                *([] if os.geteuid() == 0 else ["--map-root-user"]),
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                overlay % (self.tmp / "up", self.tmp / "work", sys.executable, script),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         output = done.stdout + done.stderr
         assert self.s3.reader_secret_key not in output + user_data and "Traceback" not in output, output
         return done.returncode, output
@@ -257,9 +337,17 @@ def test_a_tampered_bundle_is_refused_and_the_launch_abandoned(bare: Bare, cloud
     bare.tamper()
     status, output = bare.boot(user_data)
     assert status == 1 and "another sha256" in output and not bare.root.exists(), output
-    assert [asked["Action"] for asked in cloud.asked] == ["DescribeAutoScalingInstances", "DescribeLifecycleHooks", "CompleteLifecycleAction"]
+    assert [asked["Action"] for asked in cloud.asked] == [
+        "DescribeAutoScalingInstances",
+        "DescribeLifecycleHooks",
+        "CompleteLifecycleAction",
+    ]
     told = cloud.asked[-1]
-    assert (told["LifecycleHookName"], told["InstanceId"], told["LifecycleActionResult"]) == ("launch", INSTANCE, "ABANDON")
+    assert (told["LifecycleHookName"], told["InstanceId"], told["LifecycleActionResult"]) == (
+        "launch",
+        INSTANCE,
+        "ABANDON",
+    )
     with pytest.raises(BeamError) as caught:
         bare.publish()
     assert caught.value.code == "bundle_tampered"
@@ -274,12 +362,16 @@ def test_no_credentials_no_bundle_and_no_metadata_are_told(bare: Bare, cloud: Cl
     status, output = bare.boot(user_data)
     assert status == 1 and "instance profile with a role" in output and "given up after 3 s" in output, output
     cloud.values["meta-data/iam/security-credentials/"] = role
-    cloud.values["meta-data/iam/security-credentials/app"] = json.dumps({"AccessKeyId": "nobody", "SecretAccessKey": "none", "Token": ""})
+    cloud.values["meta-data/iam/security-credentials/app"] = json.dumps(
+        {"AccessKeyId": "nobody", "SecretAccessKey": "none", "Token": ""}
+    )
     status, output = bare.boot(user_data)
     assert status == 1 and "403 InvalidAccessKeyId" in output, output
 
 
-def test_a_clock_that_is_off_by_an_hour_is_no_obstacle(bare: Bare, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_off_by_an_hour_is_no_obstacle(
+    bare: Bare, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare.publish()
     text = render(bare.bundle)
     assert text is not None
@@ -302,22 +394,42 @@ def _settings(user_data: str) -> dict[str, t.Any]:
 # The role, which makes the kit.
 def play(tmp_path: Path, **variables: t.Any) -> tuple[int, str]:
     told = {
-        "beam_name": "shop", "beam_store": "s3://releases/prod", "bootstrap_publish": False, "bootstrap_path": str(tmp_path / "bundle.zip"),
+        "beam_name": "shop",
+        "beam_store": "s3://releases/prod",
+        "bootstrap_publish": False,
+        "bootstrap_path": str(tmp_path / "bundle.zip"),
         "beam_store_options": {"access_key": "AKREVEALED", "secret_key": "skrevealed", "region": "us-east-1"},
-        "beam_health": {"http": {"url": "http://127.0.0.1:4000/health", "json": {"version": "{{ rollout_expected_version }}"}}}, **variables,
-    }  # fmt: skip
+        "beam_health": {
+            "http": {"url": "http://127.0.0.1:4000/health", "json": {"version": "{{ rollout_expected_version }}"}}
+        },
+        **variables,
+    }
     (tmp_path / "variables.json").write_text(json.dumps(told))
     done = subprocess.run(
-        ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", "@%s" % (tmp_path / "variables.json"),
-         "-e", "ansible_python_interpreter=" + sys.executable, "alchemist.beam.bootstrap"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "ansible-playbook",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-e",
+            "@%s" % (tmp_path / "variables.json"),
+            "-e",
+            "ansible_python_interpreter=" + sys.executable,
+            "alchemist.beam.bootstrap",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 def test_the_role_makes_the_kit_of_the_service_and_keeps_keys_to_itself(tmp_path: Path) -> None:
     secrets = {"SECRET_KEY_BASE": "ssm:/shop/secret"}
-    status, output = play(tmp_path, beam_env={"PORT": 4000, "SECRET_KEY_BASE": "inventory-secret"}, bootstrap_secrets=secrets)
+    status, output = play(
+        tmp_path, beam_env={"PORT": 4000, "SECRET_KEY_BASE": "inventory-secret"}, bootstrap_secrets=secrets
+    )
     assert status == 0, output
     data = (tmp_path / "bundle.zip").read_bytes()
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
@@ -325,11 +437,23 @@ def test_the_role_makes_the_kit_of_the_service_and_keeps_keys_to_itself(tmp_path
     assert not [word for word in ("AKREVEALED", "skrevealed", "inventory-secret") if word in text]
     made = json.loads(text)
     files = {file["path"]: file["content"] for file in made["files"]}
-    assert "EnvironmentFile=-/etc/shop/secrets" in files["/etc/systemd/system/shop.service"] and "PORT='4000'" in files["/etc/shop/env"]
+    assert (
+        "EnvironmentFile=-/etc/shop/secrets" in files["/etc/systemd/system/shop.service"]
+        and "PORT='4000'" in files["/etc/shop/env"]
+    )
     config = json.loads(files["/etc/beam-bootstrap/shop.json"])
-    assert config["health"]["http"]["json"] == {"version": "{version}"} and config["secrets"] == secrets and config["store_options"] == {"region": "us-east-1"}
-    assert made["enable"] == ["beam-bootstrap@shop.service", "beam-watch@shop.service"] and made["disable"] == ["shop.service"]
-    assert play(tmp_path, beam_env={"PORT": 4000}, bootstrap_secrets=secrets)[0] == 0 and (tmp_path / "bundle.zip").read_bytes() == data
+    assert (
+        config["health"]["http"]["json"] == {"version": "{version}"}
+        and config["secrets"] == secrets
+        and config["store_options"] == {"region": "us-east-1"}
+    )
+    assert made["enable"] == ["beam-bootstrap@shop.service", "beam-watch@shop.service"] and made["disable"] == [
+        "shop.service"
+    ]
+    assert (
+        play(tmp_path, beam_env={"PORT": 4000}, bootstrap_secrets=secrets)[0] == 0
+        and (tmp_path / "bundle.zip").read_bytes() == data
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,14 +57,21 @@ def prepare(job: dict[str, t.Any], directory: Path) -> dict[str, t.Any]:
     lines = ["%s: %s\n" % (json.dumps(name), json.dumps(value)) for name, value in job.get("extra_vars", {}).items()]
     lines += ["%s: %s\n" % (unsafe(name), unsafe(value)) for name, value in {**job.get("answers", {}), **meta}.items()]
     private(directory / "env" / "extravars", "".join(lines))
-    private(directory / "env" / "settings", json.dumps({"job_timeout": 0, "suppress_ansible_output": True, "suppress_output_file": True}))
+    private(
+        directory / "env" / "settings",
+        json.dumps({"job_timeout": 0, "suppress_ansible_output": True, "suppress_output_file": True}),
+    )
     arguments = ["-u", "root", *(["--check"] if job.get("check") else []), *(["--diff"] if job.get("diff") else [])]
     arguments += ["-l", job["limit"]] if job.get("limit") else []
     private(directory / "env" / "cmdline", ansible_runner.utils.args2cmdline(*arguments))
     # No `inventory`: it is an absolute path in AWX, the same on both sides; without it ansible-runner takes the directory's.
     return {
-        "ident": job["id"], "private_data_dir": str(directory), "playbook": job["playbook"],
-        "passwords": dict.fromkeys(PROMPTS, ""), "suppress_env_files": True, "fact_cache_type": "",
+        "ident": job["id"],
+        "private_data_dir": str(directory),
+        "playbook": job["playbook"],
+        "passwords": dict.fromkeys(PROMPTS, ""),
+        "suppress_env_files": True,
+        "fact_cache_type": "",
     }
 
 
@@ -74,14 +81,22 @@ def run(job: dict[str, t.Any]) -> dict[str, t.Any]:
         shutil.rmtree(path, ignore_errors=True)
     parameters = prepare(job, here)
     parameters["envvars"] = {
-        **job.get("environment", {}), "JOB_ID": str(job["id"]), "AWX_PRIVATE_DATA_DIR": str(here), "ANSIBLE_FORCE_COLOR": "True",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False", "ANSIBLE_HOST_KEY_CHECKING": "False",
-        "ANSIBLE_COLLECTIONS_PATH": str(there / "requirements_collections"), "ANSIBLE_ROLES_PATH": "requirements_roles",
+        **job.get("environment", {}),
+        "JOB_ID": str(job["id"]),
+        "AWX_PRIVATE_DATA_DIR": str(here),
+        "ANSIBLE_FORCE_COLOR": "True",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_HOST_KEY_CHECKING": "False",
+        "ANSIBLE_COLLECTIONS_PATH": str(there / "requirements_collections"),
+        "ANSIBLE_ROLES_PATH": "requirements_roles",
     }
     worker = subprocess.Popen(
-        [str(RUNNER), "worker", "--private-data-dir", str(there)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=job["directory"],
+        [str(RUNNER), "worker", "--private-data-dir", str(there)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=job["directory"],
         env={"HOME": job["directory"], "LANG": "C.UTF-8", "PATH": os.pathsep.join([str(RUNNER.parent), job["path"]])},
-    )  # fmt: skip
+    )
     assert worker.stdin and worker.stdout
 
     def transmit() -> None:
@@ -99,7 +114,12 @@ def run(job: dict[str, t.Any]) -> dict[str, t.Any]:
                 return False
 
             done = ansible_runner.interface.run(
-                streamer="process", _input=worker.stdout, quiet=True, ident=job["id"], private_data_dir=str(here), event_handler=keep
+                streamer="process",
+                _input=worker.stdout,
+                quiet=True,
+                ident=job["id"],
+                private_data_dir=str(here),
+                event_handler=keep,
             )
         sender.join()
     finally:

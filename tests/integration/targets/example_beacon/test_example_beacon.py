@@ -33,10 +33,14 @@ class Node:
         self.log = log
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [str(tree / "bin" / "beacon"), "start"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                [str(tree / "bin" / "beacon"), "start"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
                 env={**os.environ, "PORT": str(self.port), "RELEASE_DISTRIBUTION": "none", **environment},
                 cwd=log.parent,  # where a crash dump goes
-            )  # fmt: skip
+            )
 
     def get(self, path: str) -> tuple[int, str, str]:
         """Status, version, body; status 0 where nobody answers."""
@@ -50,7 +54,9 @@ class Node:
 
     def stream(self, milliseconds: int) -> http.client.HTTPResponse:
         """The answer to a request that is in flight: its first line has come."""
-        answer: http.client.HTTPResponse = urllib.request.urlopen("http://127.0.0.1:%d/stream?ms=%d&every=100" % (self.port, milliseconds), timeout=60)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(
+            "http://127.0.0.1:%d/stream?ms=%d&every=100" % (self.port, milliseconds), timeout=60
+        )
         assert answer.readline() == b"0\n"
         return answer
 
@@ -84,7 +90,16 @@ class Releases:
     def evaluate(self, version: str, **environment: str) -> subprocess.CompletedProcess[str]:
         argv = [str(self.tree(version) / "bin" / "beacon"), "eval", "Beacon.Release.migrate()"]
         env = {**os.environ, "RELEASE_DISTRIBUTION": "none", **environment}
-        return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        return subprocess.run(
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +158,11 @@ def test_bad_versions_are_bad_without_a_setting(releases: Releases) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [("1.0.0-missing-env", "BEACON_LICENCE"), ("1.0.0-wrong-abi", "`GLIBC_2.99' not found"), ("1.0.0-port-in-use", "address already in use")],
+    [
+        ("1.0.0-missing-env", "BEACON_LICENCE"),
+        ("1.0.0-wrong-abi", "`GLIBC_2.99' not found"),
+        ("1.0.0-port-in-use", "address already in use"),
+    ],
 )
 def test_versions_that_do_not_start(releases: Releases, fault: str, said: str) -> None:
     node = releases.start(fault)
@@ -170,4 +189,8 @@ def test_migration(releases: Releases, tmp_path: Path) -> None:
         assert "migrated to 0.2.0" in releases.evaluate("0.2.0", BEACON_SCHEMA_FILE=str(tmp_path / "schema")).stdout
     assert (tmp_path / "schema").read_text() == "0.2.0\n0.2.0\n"
     failed = releases.evaluate("1.0.0-migration-fails", BEACON_SCHEMA_FILE=str(tmp_path / "schema"))
-    assert failed.returncode != 0 and "does not exist" in failed.stdout and (tmp_path / "schema").read_text() == "0.2.0\n0.2.0\n"
+    assert (
+        failed.returncode != 0
+        and "does not exist" in failed.stdout
+        and (tmp_path / "schema").read_text() == "0.2.0\n0.2.0\n"
+    )

@@ -25,14 +25,28 @@ from journey import script
 def shell(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[[str], str]:
     home = tmp_path_factory.mktemp("home")
     environment = {
-        **os.environ, "HOME": str(home), "ALCHEMIST": str(ROOT), "BEAM_REPO": str(home / "beacon-repo"), "ANSIBLE_PIPELINING": "1",
+        **os.environ,
+        "HOME": str(home),
+        "ALCHEMIST": str(ROOT),
+        "BEAM_REPO": str(home / "beacon-repo"),
+        "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live"),
-        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "advice.detachedHead", "GIT_CONFIG_VALUE_0": "false",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "advice.detachedHead",
+        "GIT_CONFIG_VALUE_0": "false",
     }
 
     def run(phase: str) -> str:
-        done = subprocess.run(["bash", "-c", script(phase)], cwd=home, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            ["bash", "-c", script(phase)],
+            cwd=home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         print(done.stdout)
         assert done.returncode == 0
         return done.stdout

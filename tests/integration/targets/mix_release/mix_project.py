@@ -32,16 +32,31 @@ defmodule Demo do
   def answer, do: "first"
 end
 """
-DEFAULTS: dict[str, t.Any] = {"mix_env": "prod", "deps": "locked", "timeout": 300, "keep": 5, "force": False, "allow_dirty": False}
+DEFAULTS: dict[str, t.Any] = {
+    "mix_env": "prod",
+    "deps": "locked",
+    "timeout": 300,
+    "keep": 5,
+    "force": False,
+    "allow_dirty": False,
+}
 
 
 def git(directory: Path, *arguments: str) -> str:
     env = {
-        **os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
-        "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@example.org",
+        "GIT_COMMITTER_NAME": "t",
+        "GIT_COMMITTER_EMAIL": "t@example.org",
+        "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
         "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",  # the same content at another place is the same commit
     }
-    return subprocess.run(["git", "-C", str(directory), *arguments], check=True, env=env, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(directory), *arguments], check=True, env=env, capture_output=True, text=True
+    ).stdout.strip()
 
 
 class MixProject:
@@ -76,7 +91,14 @@ def ask(result: t.Mapping[str, t.Any], expression: str) -> str:
     """The value of an Elixir expression in the release that was built."""
     launcher = Path(result["path"]) / "bin" / result["name"]
     env = {**os.environ, "RELEASE_TMP": str(Path(result["path"]).parent / "run"), "RELEASE_DISTRIBUTION": "none"}
-    done = subprocess.run([str(launcher), "eval", "IO.puts(%s)" % expression], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        [str(launcher), "eval", "IO.puts(%s)" % expression],
+        env=env,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

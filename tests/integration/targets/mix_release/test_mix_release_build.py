@@ -89,7 +89,9 @@ def test_version_that_mix_exs_takes_from_git(project: MixProject) -> None:
     """A commit that touches neither lib nor mix.exs leaves the old version in the application, unless it is forced."""
     described = '(System.cmd("git", ["describe", "--tags"]) |> elem(0) |> String.trim() |> String.trim_leading("v"))'
     project.write("mix.exs", MIX_EXS.replace('"0.1.0"', described))
-    project.write("lib/demo.ex", "defmodule Demo do\n  @version Mix.Project.config()[:version]\n  def answer, do: @version\nend\n")
+    project.write(
+        "lib/demo.ex", "defmodule Demo do\n  @version Mix.Project.config()[:version]\n  def answer, do: @version\nend\n"
+    )
     project.commit()
     git(project.root, "tag", "v1.0.0")
     first = project.build()
@@ -134,7 +136,9 @@ def test_same_input_same_files(tmp_path: Path) -> None:
 
 def test_environment_decides(project: MixProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mix does not notice when only a variable changes that a module read when it was compiled."""
-    project.write("lib/demo.ex", 'defmodule Demo do\n  @flag System.get_env("FLAG", "unset")\n  def answer, do: @flag\nend\n')
+    project.write(
+        "lib/demo.ex", 'defmodule Demo do\n  @flag System.get_env("FLAG", "unset")\n  def answer, do: @flag\nend\n'
+    )
     project.commit()
     assert ask(project.build(env={"FLAG": "on"}), "Demo.answer()") == "on"
     assert ask(project.build(env={"FLAG": "off"}), "Demo.answer()") == "off"
@@ -191,7 +195,9 @@ def test_umbrella(tmp_path: Path) -> None:
     """
     for app in ("left", "right"):
         project.write("apps/%s/mix.exs" % app, MIX_EXS.replace("Demo", app.capitalize()).replace(":demo", ":" + app))
-        project.write("apps/%s/lib/%s.ex" % (app, app), 'defmodule %s do\n  def answer, do: "%s"\nend\n' % (app.capitalize(), app))
+        project.write(
+            "apps/%s/lib/%s.ex" % (app, app), 'defmodule %s do\n  def answer, do: "%s"\nend\n' % (app.capitalize(), app)
+        )
     releases = "releases: [all: [version: {:from_app, :left}, applications: [left: :permanent, right: :permanent]]],"
     project.write("mix.exs", umbrella.replace("RELEASES", releases))
     project.commit()

@@ -57,15 +57,20 @@ def test_secrets_are_not_repeated(project: MixProject) -> None:
         ("releases: [one: [], two: []]", {}, "release_ambiguous", "one, two"),
         ("releases: [one: [], two: []]", {"release": "three"}, "unknown_release", "mix.exs has one, two"),
         ("releases: []", {"release": "three"}, "unknown_release", "there is only demo"),
-        ("compilers: raise(\"broken\")", {}, "mix_exs_failed", "broken"),
+        ('compilers: raise("broken")', {}, "mix_exs_failed", "broken"),
         ("releases: []", {"before": ["no.such.task"]}, "build_failed", "step before: mix no.such.task"),
         ("releases: []", {"elixir_path": "/nonexistent"}, "no_elixir", "elixir_path /nonexistent has no elixir"),
-        ("version: \"../../x\"", {}, "invalid_version", "'../../x' is not a version"),
+        ('version: "../../x"', {}, "invalid_version", "'../../x' is not a version"),
     ],
 )
 def test_bad_projects(project: MixProject, mix_exs: str, options: dict[str, t.Any], code: str, text: str) -> None:
     line = mix_exs + ", deps: []"
-    project.write("mix.exs", MIX_EXS.replace('version: "0.1.0", ', "").replace("deps: []", line) if "version" in mix_exs else MIX_EXS.replace("deps: []", line))
+    project.write(
+        "mix.exs",
+        MIX_EXS.replace('version: "0.1.0", ', "").replace("deps: []", line)
+        if "version" in mix_exs
+        else MIX_EXS.replace("deps: []", line),
+    )
     project.commit()
     error = refused(project, **options)
     assert error.code == code and text in error.message
@@ -137,7 +142,10 @@ def test_time_limit_ends_everything(project: MixProject, tmp_path: Path) -> None
     mark = tmp_path / "pid"
     script = project.write("child.sh", '#!/bin/sh\necho $$ > "%s"\nexec sleep 300\n' % mark)
     script.chmod(0o755)
-    project.write("lib/wait.ex", "defmodule Mix.Tasks.Wait do\n  use Mix.Task\n  def run(_), do: System.cmd(Path.expand(\"child.sh\"), [])\nend\n")
+    project.write(
+        "lib/wait.ex",
+        'defmodule Mix.Tasks.Wait do\n  use Mix.Task\n  def run(_), do: System.cmd(Path.expand("child.sh"), [])\nend\n',
+    )
     project.commit()
     started = time.monotonic()
     error = refused(project, before=["wait"], timeout=12)
@@ -168,7 +176,10 @@ def test_two_at_once(project: MixProject) -> None:
 def test_killed_build_is_made_again(project: MixProject, tmp_path: Path, sent: signal.Signals) -> None:
     """Killed while Mix compiles. What it had begun ends before the next build begins, and nothing of it stays."""
     marker = tmp_path / "compiling"
-    slow = 'unless File.exists?("%s") do\n  File.write!("%s", System.pid())\n  Process.sleep(2500)\nend\n' % (marker, marker)
+    slow = 'unless File.exists?("%s") do\n  File.write!("%s", System.pid())\n  Process.sleep(2500)\nend\n' % (
+        marker,
+        marker,
+    )
     project.write("lib/slow.ex", slow)
     project.commit()
     first = background(project)
@@ -204,8 +215,25 @@ def test_full_disk(project: MixProject, tmp_path: Path) -> None:
         "try:\n    run_build(make_request(json.loads(sys.argv[1]), os.environ))\nexcept BeamError as e:\n    print(e.code, e.message)\n"
     )
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inner, "sh", str(small), sys.executable, wrapped, options],
-        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120, check=False,
+        [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            inner,
+            "sh",
+            str(small),
+            sys.executable,
+            wrapped,
+            options,
+        ],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.stdout.startswith("disk_full "), done.stdout + done.stderr
     message, left = done.stdout.split("===\n")

@@ -78,7 +78,10 @@ def umbrella(tmp_path: Path) -> MixProject:
     project = MixProject(tmp_path / "umbrella")
     (project.root / "lib" / "demo.ex").unlink()
     project.write(".gitignore", "_build/\n")
-    project.write("mix.exs", "defmodule All.MixProject do\n  use Mix.Project\n  def project, do: [apps_path: \"apps\", deps: []]\nend\n")
+    project.write(
+        "mix.exs",
+        'defmodule All.MixProject do\n  use Mix.Project\n  def project, do: [apps_path: "apps", deps: []]\nend\n',
+    )
     project.write("apps/core/mix.exs", (CHILD % ("Core", "core", "core")).replace("DEPS", "[]"))
     project.write("apps/core/lib/core.ex", 'defmodule Core do\n  def answer, do: "first"\nend\n')
     project.write("apps/web/mix.exs", (CHILD % ("Web", "web", "web")).replace("DEPS", "[{:core, in_umbrella: true}]"))
@@ -99,7 +102,11 @@ def umbrella(tmp_path: Path) -> MixProject:
 
 def test_what_lies_beside_a_child_of_an_umbrella(umbrella: MixProject) -> None:
     first = umbrella.build(subdir="apps/web")
-    assert first["name"] == "web" and first["own_apps"] == ["web"] and umbrella.build(subdir="apps/web")["changed"] is False
+    assert (
+        first["name"] == "web"
+        and first["own_apps"] == ["web"]
+        and umbrella.build(subdir="apps/web")["changed"] is False
+    )
     assert umbrella.build(project_dir=str(umbrella.root / "apps/web"))["changed"] is False  # the same by another option
     umbrella.write("apps/core/lib/core.ex", 'defmodule Core do\n  def answer, do: "second, longer"\nend\n')
     umbrella.write("config/runtime.exs", "import Config\n# second\n")
@@ -115,7 +122,9 @@ def test_what_lies_beside_a_child_of_an_umbrella(umbrella: MixProject) -> None:
         umbrella.build(subdir="apps/web")
 
 
-@pytest.mark.parametrize("path", ["config/runtime.exs", "apps/core/lib/core.ex", "mix.lock", "rel/env.sh.eex", "shared/file", "proto/x"])
+@pytest.mark.parametrize(
+    "path", ["config/runtime.exs", "apps/core/lib/core.ex", "mix.lock", "rel/env.sh.eex", "shared/file", "proto/x"]
+)
 def test_each_of_them_decides(umbrella: MixProject, path: str) -> None:
     before = umbrella.build(subdir="apps/web", check_mode=True)
     with (umbrella.root / path).open("a") as stream:
@@ -139,14 +148,18 @@ def test_what_mix_exs_names_outside_of_the_repository(tmp_path: Path, project: M
     assert len(seen) == 4 and project.build(check_mode=True)["inputs"] == ""
 
 
-@pytest.mark.parametrize("options", [{"after_compile": ["assets.deploy"]}, {"before": ["assets.deploy"]}, {"before": ["bundle"]}])
+@pytest.mark.parametrize(
+    "options", [{"after_compile": ["assets.deploy"]}, {"before": ["assets.deploy"]}, {"before": ["bundle"]}]
+)
 def test_assets_are_those_of_the_commit(phoenix: MixProject, options: dict[str, t.Any]) -> None:
     """On a clean directory and on one that holds the build before; with the .gitignore as it is."""
     phoenix.write("mix.exs", MIX_EXS.replace("deps: []", 'aliases: [bundle: ["assets.deploy"]], deps: []'))
     phoenix.commit()
     first = phoenix.build(**options)
     static = Path(first["path"]) / "lib/demo-0.1.0/priv/static"
-    assert (static / "assets/app.js").read_text() == "first" and git(phoenix.root, "status", "--porcelain", "--ignored") == "!! _build/"
+    assert (static / "assets/app.js").read_text() == "first" and git(
+        phoenix.root, "status", "--porcelain", "--ignored"
+    ) == "!! _build/"
     assert phoenix.build(**options)["changed"] is False
     phoenix.write("lib/demo.ex", 'defmodule Demo do\n  def answer, do: "other"\nend\n')
     (phoenix.root / "priv/static/robots.txt").unlink()
@@ -172,25 +185,35 @@ def test_with_changes_that_no_commit_has(phoenix: MixProject) -> None:
     phoenix.write("package-lock.json", "by hand\n")
     options: dict[str, t.Any] = {"after_compile": ["assets.deploy"], "allow_dirty": True}
     assert phoenix.build(**options)["changed"] is True
-    assert (phoenix.root / "package-lock.json").read_text() == "by hand\n" and phoenix.build(**options)["changed"] is False
+    assert (phoenix.root / "package-lock.json").read_text() == "by hand\n" and phoenix.build(**options)[
+        "changed"
+    ] is False
 
 
 def test_what_the_compiler_writes_beside_the_sources(project: MixProject) -> None:
     """As a macro does that compiles a library into priv/native: it must be in the second release too, though no source of it has changed."""
-    native = 'defmodule Native do\n  File.mkdir_p!("priv/native")\n  File.write!("priv/native/nif.so", "library")\nend\n'
+    native = (
+        'defmodule Native do\n  File.mkdir_p!("priv/native")\n  File.write!("priv/native/nif.so", "library")\nend\n'
+    )
     project.write("lib/native.ex", native)
     project.commit()
     assert (Path(project.build()["path"]) / "lib/demo-0.1.0/priv/native/nif.so").exists()
     project.write("lib/demo.ex", 'defmodule Demo do\n  def answer, do: "second, longer"\nend\n')
     project.commit()
     second = project.build()
-    assert (Path(second["path"]) / "lib/demo-0.1.0/priv/native/nif.so").exists() and ask(second, "Demo.answer()") == "second, longer"
+    assert (Path(second["path"]) / "lib/demo-0.1.0/priv/native/nif.so").exists() and ask(
+        second, "Demo.answer()"
+    ) == "second, longer"
     assert not (project.root / "priv").exists()
 
 
-@pytest.mark.parametrize("end", ["raise \"broken\"", "Process.sleep(60_000)"])
+@pytest.mark.parametrize("end", ['raise "broken"', "Process.sleep(60_000)"])
 def test_a_task_that_ends_badly_leaves_nothing(project: MixProject, end: str) -> None:
-    project.write("lib/half.ex", 'defmodule Mix.Tasks.Half do\n  use Mix.Task\n  def run(_) do\n    File.write!("half.txt", "")\n    %s\n  end\nend\n' % end)
+    project.write(
+        "lib/half.ex",
+        'defmodule Mix.Tasks.Half do\n  use Mix.Task\n  def run(_) do\n    File.write!("half.txt", "")\n    %s\n  end\nend\n'
+        % end,
+    )
     project.commit()
     with pytest.raises(BeamError) as caught:
         project.build(after_compile=["half"], timeout=10)
@@ -234,17 +257,29 @@ def published(made: t.Mapping[str, t.Any], noted: bool = True) -> Store:
     return Store({made["inputs"]: release} if noted else {}, {release.version: release})
 
 
-def bring(project: MixProject, place: Path, store: Store | None = None, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+def bring(
+    project: MixProject, place: Path, store: Store | None = None, check_mode: bool = False, **options: t.Any
+) -> dict[str, t.Any]:
     wanted = {**DEFAULTS, "repo": str(project.root), "project_dir": str(place), "release": "demo", **options}
     return run_build(make_request(wanted, os.environ), check_mode, store)
 
 
 def test_what_is_published_is_taken_as_it_is(project: MixProject, tmp_path: Path) -> None:
     made = bring(project, tmp_path / "one")
-    assert made["changed"] and made["ref"] == "main, the default branch" and made["commit"] == made["git_sha"] and len(made["inputs"]) == 64
+    assert (
+        made["changed"]
+        and made["ref"] == "main, the default branch"
+        and made["commit"] == made["git_sha"]
+        and len(made["inputs"]) == 64
+    )
     for check_mode in (True, False):
         taken = bring(project, tmp_path / "nowhere", published(made), check_mode)
-        assert not taken["changed"] and taken["path"] is None and taken["published"]["version"] == "0.1.0" and taken["published"]["digest"] == "d" * 64
+        assert (
+            not taken["changed"]
+            and taken["path"] is None
+            and taken["published"]["version"] == "0.1.0"
+            and taken["published"]["digest"] == "d" * 64
+        )
         assert not (tmp_path / "nowhere").exists()
     # Of a release that was published without its inputs the project has to be asked, and that is all.
     later = bring(project, tmp_path / "two", published(made, noted=False))
@@ -257,7 +292,13 @@ def test_what_is_published_is_taken_as_it_is(project: MixProject, tmp_path: Path
     # Other options, and a tag that may be its version, are other inputs.
     git(project.root, "tag", "v9")
     assert bring(project, tmp_path / "one", check_mode=True)["inputs"] != made["inputs"]
-    assert bring(project, tmp_path / "one", Store({made["inputs"]: PublishedBuild("0.1.0", "d" * 64)}, {}), check_mode=True, mix_env="stress")["changed"]
+    assert bring(
+        project,
+        tmp_path / "one",
+        Store({made["inputs"]: PublishedBuild("0.1.0", "d" * 64)}, {}),
+        check_mode=True,
+        mix_env="stress",
+    )["changed"]
 
 
 def test_a_version_that_is_taken_is_refused_before_the_build(project: MixProject, tmp_path: Path) -> None:
@@ -271,7 +312,9 @@ def test_a_version_that_is_taken_is_refused_before_the_build(project: MixProject
         with pytest.raises(BeamError) as caught:
             bring(project, tmp_path / "one", published(made), check_mode)
         message = caught.value.message
-        assert caught.value.code == "version_exists" and "beam_build_version: git" in message and "lib/demo.ex" in message
+        assert (
+            caught.value.code == "version_exists" and "beam_build_version: git" in message and "lib/demo.ex" in message
+        )
         assert made["git_sha"][:12] in message and commit[:12] in message
     assert bring(project, tmp_path / "one", published(made), version="git")["version"] == "0.1.0+g" + commit[:8]
 
@@ -291,7 +334,16 @@ def test_two_deploys_at_once(project: MixProject, tmp_path: Path) -> None:
     for order in (("left", "right"), ("right", "left")):
         place = tmp_path / order[0]
         options = [json.dumps({"repo": str(project.root), "project_dir": str(place), "ref": ref}) for ref in order]
-        both = [subprocess.Popen([sys.executable, "-c", BRING, text], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True) for text in options]
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", BRING, text], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
+            )
+            for text in options
+        ]
         for ref, process in zip(order, both):
             made = json.loads(process.communicate(timeout=120)[0])
-            assert made["changed"] and ask(made, "Demo.answer()") == ref and made["commit"] == git(project.root, "rev-parse", ref)
+            assert (
+                made["changed"]
+                and ask(made, "Demo.answer()") == ref
+                and made["commit"] == git(project.root, "rev-parse", ref)
+            )

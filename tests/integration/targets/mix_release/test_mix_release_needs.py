@@ -76,18 +76,33 @@ def test_elixir_that_is_too_old(project: MixProject) -> None:
     change(project, ('"~> 1.14"', '"~> 1.99"'), ("deps: []", 'deps: [{:other, git: "file:///nonexistent"}]'))
     for check_mode in (False, True):
         error = refused(project, check_mode=check_mode)
-        assert error.code == "elixir_version" and "mix.exs of demo wants Elixir ~> 1.99, and " in error.why and "toolchain_method: prebuilt" in error.hint
+        assert (
+            error.code == "elixir_version"
+            and "mix.exs of demo wants Elixir ~> 1.99, and " in error.why
+            and "toolchain_method: prebuilt" in error.hint
+        )
 
 
 def test_elixir_that_is_too_old_for_a_part(project: MixProject, tmp_path: Path) -> None:
     """A child of the umbrella, and what it takes by path; not what it takes for its tests."""
-    change(project, ('app: :demo, version: "0.1.0",', 'apps_path: "apps", releases: [demo: [version: "1.0.0", applications: [child: :permanent]]],'))
-    deps = "deps: [{:beside, path: %r}, {:other, path: %r, only: :test}]" % (str(tmp_path / "beside"), str(tmp_path / "other"))
+    change(
+        project,
+        (
+            'app: :demo, version: "0.1.0",',
+            'apps_path: "apps", releases: [demo: [version: "1.0.0", applications: [child: :permanent]]],',
+        ),
+    )
+    deps = "deps: [{:beside, path: %r}, {:other, path: %r, only: :test}]" % (
+        str(tmp_path / "beside"),
+        str(tmp_path / "other"),
+    )
     child = MIX_EXS.replace("Demo", "Child").replace(":demo", ":child").replace("deps: []", deps.replace("'", '"'))
     project.write("apps/child/mix.exs", child)
     for name in ("beside", "other"):
         part = MixProject(tmp_path / name)
-        part.write("mix.exs", MIX_EXS.replace("Demo", name.title()).replace(":demo", ":" + name).replace("~> 1.14", "~> 1.98"))
+        part.write(
+            "mix.exs", MIX_EXS.replace("Demo", name.title()).replace(":demo", ":" + name).replace("~> 1.14", "~> 1.98")
+        )
         part.commit()
     project.commit()
     error = refused(project)
@@ -113,11 +128,20 @@ else:
 def built_without(application: str, options: dict[str, t.Any]) -> list[str]:
     """Builds where the application of Erlang/OTP is not installed: in a mount namespace of its own, where it is."""
     hide = 'for d in "$0"-*; do if [ -d "$d" ]; then mount -t tmpfs tmpfs "$d"; fi; done; exec "$@"'
-    root = subprocess.run(["erl", "-noshell", "-eval", "io:put_chars(code:lib_dir()), halt()."], check=True, capture_output=True, text=True).stdout
+    root = subprocess.run(
+        ["erl", "-noshell", "-eval", "io:put_chars(code:lib_dir()), halt()."],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     build = [sys.executable, "-c", HIDDEN, json.dumps(options)]
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, os.path.join(root, application), *build],
-        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120, check=False,
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
@@ -135,18 +159,30 @@ def built_without(application: str, options: dict[str, t.Any]) -> list[str]:
 def test_application_of_otp_that_is_not_installed(project: MixProject, old_new: tuple[str, str]) -> None:
     change(project, old_new)
     code, message = built_without("os_mon", project.options())
-    assert code == "no_otp_application" and "has no os_mon, which " in message and "Put erlang-os-mon into toolchain_extra_packages" in message
+    assert (
+        code == "no_otp_application"
+        and "has no os_mon, which " in message
+        and "Put erlang-os-mon into toolchain_extra_packages" in message
+    )
 
 
 def test_application_of_otp_that_only_a_dependency_names(project: MixProject, tmp_path: Path) -> None:
     other = MixProject(tmp_path / "other")
-    text = MIX_EXS.replace("Demo", "Other").replace(":demo", ":other").replace("application, do: []", "application, do: [extra_applications: [:os_mon]]")
+    text = (
+        MIX_EXS.replace("Demo", "Other")
+        .replace(":demo", ":other")
+        .replace("application, do: []", "application, do: [extra_applications: [:os_mon]]")
+    )
     other.write("mix.exs", text)
     other.write("lib/demo.ex", 'raise "compiled"\n')
     other.commit()
     change(project, ("deps: []", 'deps: [{:other, git: "file://%s"}]' % other.root))
     code, message = built_without("os_mon", project.options(deps="get"))
-    assert code == "no_otp_application" and "no os_mon, which the package other names" in message and "compiled" not in message
+    assert (
+        code == "no_otp_application"
+        and "no os_mon, which the package other names" in message
+        and "compiled" not in message
+    )
 
 
 def test_optional_application_is_not_needed(project: MixProject) -> None:
@@ -160,7 +196,13 @@ def test_hex_rebar3_and_a_compiler(project: MixProject, machine: t.Callable[...,
     env = machine("rebar3", "make", "cc", "gcc", "clang")
     error = refused(project, env=env, deps="offline")
     assert error.details["lacks"] == ["no_hex", "no_rebar", "no_compiler"]
-    for text in ("toolchain_hex: true", "toolchain_rebar: true", "toolchain_compiler: true", "telemetry is built with it", "bcrypt_elixir has C code"):
+    for text in (
+        "toolchain_hex: true",
+        "toolchain_rebar: true",
+        "toolchain_compiler: true",
+        "telemetry is built with it",
+        "bcrypt_elixir has C code",
+    ):
         assert text in error.message
     assert "registry can be reached" not in error.message and len(error.message) < 2500
 
@@ -176,7 +218,9 @@ def with_rebar_package(project: MixProject, tmp_path: Path) -> None:
     package.mkdir()
     (package / "src").mkdir()
     (package / "rebar.config").write_text("{deps, []}.\n")
-    about = '{description, "Tiny"}, {vsn, "1.0.0"}, {registered, []}, {applications, [kernel, stdlib]}, {modules, [tiny]}'
+    about = (
+        '{description, "Tiny"}, {vsn, "1.0.0"}, {registered, []}, {applications, [kernel, stdlib]}, {modules, [tiny]}'
+    )
     (package / "src" / "tiny.app.src").write_text("{application, tiny, [%s]}.\n" % about)
     (package / "src" / "tiny.erl").write_text('-module(tiny).\n-export([answer/0]).\nanswer() -> <<"of Erlang">>.\n')
     git(package, "init", "--quiet", "--initial-branch=main")
@@ -185,7 +229,9 @@ def with_rebar_package(project: MixProject, tmp_path: Path) -> None:
     change(project, ("deps: []", 'deps: [{:tiny, git: "file://%s"}]' % package))
 
 
-def test_rebar3_of_the_distribution_is_used(project: MixProject, tmp_path: Path, machine: t.Callable[..., dict[str, str]]) -> None:
+def test_rebar3_of_the_distribution_is_used(
+    project: MixProject, tmp_path: Path, machine: t.Callable[..., dict[str, str]]
+) -> None:
     """Mix itself does not look for it in PATH."""
     with_rebar_package(project, tmp_path)
     env = machine("rebar3")
@@ -201,7 +247,9 @@ def test_rebar3_of_the_distribution_is_used(project: MixProject, tmp_path: Path,
     assert (tmp_path / "asked").read_text().startswith("%s bare compile" % rebar)
 
 
-def test_rebar3_that_was_given_is_kept(project: MixProject, tmp_path: Path, machine: t.Callable[..., dict[str, str]]) -> None:
+def test_rebar3_that_was_given_is_kept(
+    project: MixProject, tmp_path: Path, machine: t.Callable[..., dict[str, str]]
+) -> None:
     with_rebar_package(project, tmp_path)
     own = tmp_path / "own_rebar"
     own.write_text(REBAR % (tmp_path / "asked"))
@@ -212,11 +260,17 @@ def test_rebar3_that_was_given_is_kept(project: MixProject, tmp_path: Path, mach
 
 def test_lock_that_hex_does_not_keep(project: MixProject, tmp_path: Path) -> None:
     """A mix whose deps.get does what Hex does with an advisory; all else is the real one."""
-    change(project, ("deps: []", 'deps: [{:other, git: "file:///nonexistent"}]'), lock='"plug": {:hex, :plug, "1.14.0", "bf", [:mix], [], "hexpm", "02"},\n')
+    change(
+        project,
+        ("deps: []", 'deps: [{:other, git: "file:///nonexistent"}]'),
+        lock='"plug": {:hex, :plug, "1.14.0", "bf", [:mix], [], "hexpm", "02"},\n',
+    )
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("elixir", "mix"):
-        real = subprocess.run(["sh", "-c", "command -v " + name], check=True, capture_output=True, text=True).stdout.strip()
+        real = subprocess.run(
+            ["sh", "-c", "command -v " + name], check=True, capture_output=True, text=True
+        ).stdout.strip()
         text = "#!/bin/sh\n"
         if name == "mix":
             text += (
@@ -227,11 +281,16 @@ def test_lock_that_hex_does_not_keep(project: MixProject, tmp_path: Path) -> Non
         (programs / name).chmod(0o755)
     error = refused(project, elixir_path=str(programs))
     assert error.code == "lock_changed" and error.details["moved"] == ["plug: from 1.14.0 to 1.15.3"]
-    assert "plug: from 1.14.0 to 1.15.3. Hex says: plug 1.14.0 => 1.15.3 RETIRED! / (security) CVE-2026-1234" in error.message
+    assert (
+        "plug: from 1.14.0 to 1.15.3. Hex says: plug 1.14.0 => 1.15.3 RETIRED! / (security) CVE-2026-1234"
+        in error.message
+    )
     assert "deps: offline" in error.hint and "beam_deps: get" in error.hint and "needs no build" in error.hint
 
 
-def test_compiler_that_is_missing_when_only_the_dependency_tells(project: MixProject, tmp_path: Path, machine: t.Callable[..., dict[str, str]]) -> None:
+def test_compiler_that_is_missing_when_only_the_dependency_tells(
+    project: MixProject, tmp_path: Path, machine: t.Callable[..., dict[str, str]]
+) -> None:
     other = MixProject(tmp_path / "other")
     other.write("mix.exs", MIX_EXS.replace("Demo", "Other").replace(":demo", ":other"))
     other.write("Makefile", "all:\n\tcc -o x x.c\n")

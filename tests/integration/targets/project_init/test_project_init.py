@@ -31,18 +31,27 @@ class Person:
         shutil.copytree(ROOT / "examples" / "beacon", self.project)
         self.inventory = self.project / "deploy"
         self.environment = {
-            **os.environ, "HOME": str(home), "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1",
+            **os.environ,
+            "HOME": str(home),
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live"),
-        }  # fmt: skip
+        }
         (self.project / ".gitignore").write_text("/_build/\n/deps/\n/deploy/\n")
         for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"]):
             self.run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words)
 
     def run(self, *words: str, where: Path | None = None, fails: bool = False) -> str:
         done = subprocess.run(
-            words, cwd=where or self.project, env={**self.environment, "PWD": str(where or self.project)}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+            words,
+            cwd=where or self.project,
+            env={**self.environment, "PWD": str(where or self.project)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         print(done.stdout)
         assert (done.returncode != 0) == fails
         return done.stdout
@@ -76,7 +85,11 @@ def test_it_writes_an_inventory_that_ansible_reads(person: Person) -> None:
     said = person.play("init")
     assert "changed=1" in said and "group_vars/all/vault.yml" not in said
     listed = json.loads(person.run("ansible-inventory", "--host", "localhost", where=person.inventory))
-    assert listed["beam_name"] == "beacon" and listed["beam_env"]["PORT"] == "4000" and listed["beam_health"]["tcp"] == {"port": 4000}
+    assert (
+        listed["beam_name"] == "beacon"
+        and listed["beam_env"]["PORT"] == "4000"
+        and listed["beam_health"]["tcp"] == {"port": 4000}
+    )
 
 
 def test_again_nothing_changes(person: Person) -> None:
@@ -86,20 +99,30 @@ def test_again_nothing_changes(person: Person) -> None:
 def test_setup_names_each_blank(person: Person) -> None:
     said = person.play("setup", where=person.inventory, fails=True)
     blanks = re.findall(r"(?m)^ +- (.*)", said)
-    assert [blank.partition(":")[0] for blank in blanks] == ["the group build", "the group beam", "beam_repo", "beam_store"]
+    assert [blank.partition(":")[0] for blank in blanks] == [
+        "the group build",
+        "the group beam",
+        "beam_repo",
+        "beam_store",
+    ]
     assert "Make the servers ready" not in said and BEAM in blanks[-1]
 
 
 def test_filled_in_it_deploys_and_serves(person: Person) -> None:
     home, port = person.environment["HOME"], free_port()
-    local = "\n    localhost: {ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'}\n"
+    local = (
+        "\n    localhost: {ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'}\n"
+    )
     person.edit(HOSTS, (r"    # build1.*\n", local), (r"    # app1.*\n", local))
     person.edit(ENV, ("4000", str(port)))
     person.edit(
-        BEAM, (r'beam_store: ".*', "beam_store: file://%s/store" % home), (r'beam_repo: ".*', "beam_repo: %s" % person.project),
+        BEAM,
+        (r'beam_store: ".*', "beam_store: file://%s/store" % home),
+        (r'beam_repo: ".*', "beam_repo: %s" % person.project),
         (r"port: 4000", "port: %d" % port),
-        more="beam_manager: daemon\nbeam_toolchain_method: prebuilt\nbeam_base: %s/srv\nbeam_build_dir: %s/build\n" % (home, home),
-    )  # fmt: skip
+        more="beam_manager: daemon\nbeam_toolchain_method: prebuilt\nbeam_base: %s/srv\nbeam_build_dir: %s/build\n"
+        % (home, home),
+    )
     person.play("setup", where=person.inventory)
     said = person.play("deploy", where=person.inventory)
     assert "runs on 1 of 1 hosts" in said
@@ -113,7 +136,14 @@ def test_what_a_person_changed_is_kept_and_the_difference_is_shown(person: Perso
     said = person.play("init", "--diff", where=person.inventory)
     assert "changed=0" in said and "changed by a person, and kept" in said and "-beam_manager: daemon" in said
     assert "hush-hush" not in said and (person.inventory / BEAM).read_text() == before
-    said = person.play("init", "-e", "beam_init_force=true", "-e", "beam_init_dest=" + str(person.project / "other"), where=person.inventory)
+    said = person.play(
+        "init",
+        "-e",
+        "beam_init_force=true",
+        "-e",
+        "beam_init_dest=" + str(person.project / "other"),
+        where=person.inventory,
+    )
     assert (person.inventory / BEAM).read_text() == before
 
 

@@ -42,41 +42,72 @@ class Fleet:
         ports = free_ports(4)
         self.ports = {"a": ports[0], "b": ports[1]}
         self.inventory = {
-            "all": {"vars": {
-                "ansible_connection": "local",
-                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-                "beam_name": "beacon",
-                "beam_repo": str(directory / "repo"),
-                "beam_build_dir": str(directory / "build"),
-                "beam_store": "file://%s" % (directory / "store"),
-                "beam_manager": "daemon",
-                "beam_batches": [1, "100%"],
-                "beam_stop_timeout": 10,
-                "beam_boot_timeout": 20,
-                "beam_health": {
-                    "http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {"ready": True, "version": "{{ rollout_expected_version }}"}},
-                    "within": 6, "passes": 2, "interval": 0.3, "stable": 0.5,
-                },
-            }},
-            "beam": {"hosts": {
-                host: {
-                    "beam_base": str(directory / "nodes" / host), "beam_port": self.ports[host], "beam_env": {"PORT": str(self.ports[host])},
-                    "service_node": "beacon_%s_%d@127.0.0.1" % (host, self.ports[host]), "service_dist_port": ports[2 + index],
-                } for index, host in enumerate(self.ports)
-            }},
+            "all": {
+                "vars": {
+                    "ansible_connection": "local",
+                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                    "beam_name": "beacon",
+                    "beam_repo": str(directory / "repo"),
+                    "beam_build_dir": str(directory / "build"),
+                    "beam_store": "file://%s" % (directory / "store"),
+                    "beam_manager": "daemon",
+                    "beam_batches": [1, "100%"],
+                    "beam_stop_timeout": 10,
+                    "beam_boot_timeout": 20,
+                    "beam_health": {
+                        "http": {
+                            "url": "http://127.0.0.1:{{ beam_port }}/health",
+                            "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
+                        },
+                        "within": 6,
+                        "passes": 2,
+                        "interval": 0.3,
+                        "stable": 0.5,
+                    },
+                }
+            },
+            "beam": {
+                "hosts": {
+                    host: {
+                        "beam_base": str(directory / "nodes" / host),
+                        "beam_port": self.ports[host],
+                        "beam_env": {"PORT": str(self.ports[host])},
+                        "service_node": "beacon_%s_%d@127.0.0.1" % (host, self.ports[host]),
+                        "service_dist_port": ports[2 + index],
+                    }
+                    for index, host in enumerate(self.ports)
+                }
+            },
         }
         (directory / "inventory.json").write_text(json.dumps(self.inventory))
-        subprocess.run([sys.executable, str(ROOT / "examples" / "make_versions.py"), str(directory / "repo")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(ROOT / "examples" / "make_versions.py"), str(directory / "repo")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     def play(self, name: str, *arguments: str, **variables: t.Any) -> Run:
         report = self.directory / "report.json"
         report.unlink(missing_ok=True)
         given = json.dumps({"beam_report": str(report), **variables})
         done = subprocess.run(
-            [str(PLAYBOOK), "-i", str(self.directory / "inventory.json"), "-e", given, "alchemist.beam." + name, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, check=False,
+            [
+                str(PLAYBOOK),
+                "-i",
+                str(self.directory / "inventory.json"),
+                "-e",
+                given,
+                "alchemist.beam." + name,
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
             env={
-                **os.environ, "ANSIBLE_PIPELINING": "1",
+                **os.environ,
+                "ANSIBLE_PIPELINING": "1",
                 "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live"),
             },
         )
@@ -108,7 +139,8 @@ class Fleet:
         """Every file that a playbook may write to, but the logs and run-time files of the nodes themselves."""
         return {
             str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
-            for top in ("store", "nodes", "build") for path in sorted((self.directory / top).rglob("*"))
+            for top in ("store", "nodes", "build")
+            for path in sorted((self.directory / top).rglob("*"))
             if "/shared/" not in str(path) and "/.git" not in str(path)
         }
 
@@ -154,7 +186,10 @@ def test_4_check_mode_tells_and_writes_nothing(fleet: Fleet) -> None:
     before, files = fleet.answers(), fleet.everything()
     run = fleet.play("deploy", "--check", "--diff", beam_ref="v0.2.0", beam_report="")
     assert run.code == 0
-    assert re.search(r"beacon 0\.2\.0 \(commit [0-9a-f]{12}\) is not in the store yet\. It is built, and would be published", run.text)
+    assert re.search(
+        r"beacon 0\.2\.0 \(commit [0-9a-f]{12}\) is not in the store yet\. It is built, and would be published",
+        run.text,
+    )
     fleet.same((before, files))
     # Published, it can be rehearsed to the end.
     assert fleet.play("distribute", "-e", json.dumps({"distribute_path": _tree(fleet, "0.2.0")})).code == 0
@@ -201,8 +236,15 @@ def test_7_a_ghost_is_refused_before_anything_moves(fleet: Fleet) -> None:
 def test_8_a_later_batch_that_fails_takes_the_earlier_ones_back(fleet: Fleet) -> None:
     before = fleet.answers()
     # 0.1.0 is fine on a; on b its gate asks for what no version says.
-    health = {"http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": {
-        "ready": "{{ inventory_hostname == 'a' or rollout_expected_version == '0.2.0' }}"}}, "within": 3, "passes": 1, "stable": 0}
+    health = {
+        "http": {
+            "url": "http://127.0.0.1:{{ beam_port }}/health",
+            "json": {"ready": "{{ inventory_hostname == 'a' or rollout_expected_version == '0.2.0' }}"},
+        },
+        "within": 3,
+        "passes": 1,
+        "stable": 0,
+    }
     run = fleet.play("rollout", beam_version="0.1.0", beam_health=health)
     assert run.code != 0
     assert [row["outcome"] for row in run.report["rows"]] == ["returned", "returned"]
@@ -251,7 +293,8 @@ def test_12_a_host_that_is_lost_half_way_does_not_strand_the_others(fleet: Fleet
     before = fleet.channel()
     lost = json.loads((fleet.directory / "inventory.json").read_text())
     lost["beam"]["hosts"]["b"].update(
-        ansible_host="127.0.0.1", ansible_port=9,
+        ansible_host="127.0.0.1",
+        ansible_port=9,
         ansible_connection="{{ 'local' if (hostvars['a'].rollout_restarted | default({})).after is not defined else 'ssh' }}",
     )
     (fleet.directory / "inventory.json").write_text(json.dumps(lost))
@@ -272,7 +315,10 @@ def test_13_a_server_that_is_not_ready_is_no_ghost(fleet: Fleet) -> None:
     env.chmod(0o600)
     assert run.code != 0 and "others can read it" in run.report["verdict"]
     assert fleet.play("rollout").code == 0
-    assert fleet.versions() == {"a": "0.1.0", "b": "0.1.0"} and [g for g in fleet.channel()["ghosts"] if g not in before] == []
+    assert (
+        fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+        and [g for g in fleet.channel()["ghosts"] if g not in before] == []
+    )
 
 
 def test_14_what_can_be_known_to_be_wrong_is_refused_before_anything_is_done(fleet: Fleet) -> None:
@@ -282,10 +328,20 @@ def test_14_what_can_be_known_to_be_wrong_is_refused_before_anything_is_done(fle
     for playbook in ("deploy", "setup", "status"):
         run = fleet.play(playbook, beam_ref="v0.2.0", beam_heatlh={})
         assert run.code != 0 and "beam_heatlh: did you mean beam_health?" in run.text and run.changed() == 0
-    wrong = {"beam_batches": "abc", "beam_min_healthy": "100%", "beam_hooks": {"leav": "/nowhere.yml"}, "beam_canary": {"on_no_traffic": "stop"}}
+    wrong = {
+        "beam_batches": "abc",
+        "beam_min_healthy": "100%",
+        "beam_hooks": {"leav": "/nowhere.yml"},
+        "beam_canary": {"on_no_traffic": "stop"},
+    }
     run = fleet.play("deploy", "--check", beam_ref="v0.2.0", **wrong)
     assert run.code != 0 and run.changed() == 0
-    for words in ("can't be 'abc'", "no host could ever be restarted", "beam_hooks.leav: did you mean leave?", "must be one of: pass, fail, got: stop"):
+    for words in (
+        "can't be 'abc'",
+        "no host could ever be restarted",
+        "beam_hooks.leav: did you mean leave?",
+        "must be one of: pass, fail, got: stop",
+    ):
         assert words in run.text
     assert fleet.play("rollout", beam_ticket=7, beam_own_variables=["beam_ticket"]).code == 0
     fleet.same(before)
@@ -296,10 +352,19 @@ def test_15_settings_that_only_setup_writes_are_named(fleet: Fleet) -> None:
     changed = {"PORT": "{{ beam_port }}", "PHX_SERVER": "hunter2"}
     run = fleet.play("rollout", beam_env=changed, beam_health={})
     assert run.code == 0 and fleet.answers() == before
-    notes = [note for note in run.report["notes"] if "alchemist.beam.setup --limit" in note]  # each host has a base of its own
-    assert len(notes) == 2 and all("new: PHX_SERVER. " in note and "PORT" not in note for note in notes) and "hunter2" not in run.text
+    notes = [
+        note for note in run.report["notes"] if "alchemist.beam.setup --limit" in note
+    ]  # each host has a base of its own
+    assert (
+        len(notes) == 2
+        and all("new: PHX_SERVER. " in note and "PORT" not in note for note in notes)
+        and "hunter2" not in run.text
+    )
     assert fleet.play("setup", beam_env=changed).code == 0
     run = fleet.play("rollout", beam_env=changed, beam_health={"stable": 0})
     # Now the nodes are what is behind, and the plan says that nobody asks what a user would.
     assert run.code == 0 and all(fleet.answers()[host][1] != pid for host, (_version, pid) in before.items())
-    assert not [note for note in run.report["notes"] if "alchemist.beam.setup" in note] and "neither http nor tcp" in run.text
+    assert (
+        not [note for note in run.report["notes"] if "alchemist.beam.setup" in note]
+        and "neither http nor tcp" in run.text
+    )

@@ -30,8 +30,21 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records im
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
 
-POINTS = ("before_rollout", "before_migrate", "after_migrate", "before_batch", "leave", "before_restart", "after_restart", "join", "after_batch",
-          "before_return", "after_return", "before_promote", "after_rollout")
+POINTS = (
+    "before_rollout",
+    "before_migrate",
+    "after_migrate",
+    "before_batch",
+    "leave",
+    "before_restart",
+    "after_restart",
+    "join",
+    "after_batch",
+    "before_return",
+    "after_return",
+    "before_promote",
+    "after_rollout",
+)
 
 
 class Fleet(rollout_site.Site):
@@ -43,7 +56,8 @@ class Fleet(rollout_site.Site):
         self.script.write_text(
             "#!%s\nimport json, os\nfound = json.load(open(%r))\nhosts = found['beam']['hosts']\nnames = [n for n in hosts if n != 'c' or os.path.exists(%r)]\n"
             "print(json.dumps({'_meta': {'hostvars': hosts}, 'all': {'vars': found['all']['vars']}, 'beam': {'hosts': names}}))\n"
-            % (sys.executable, str(directory / "inventory.json"), str(self.grown)))
+            % (sys.executable, str(directory / "inventory.json"), str(self.grown))
+        )
         self.script.chmod(0o755)
 
     def play(self, name: str, *arguments: str, **variables: t.Any) -> rollout_site.Run:  # type: ignore[override]
@@ -81,7 +95,9 @@ def admin(states: str) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
     place = tmp_path_factory.mktemp("built")
-    made = Fleet(tmp_path_factory.mktemp("fleet") / "site", rollout_site.build(place, "0.1.0", "0.2.0", "1.0.0-crash-loop"))
+    made = Fleet(
+        tmp_path_factory.mktemp("fleet") / "site", rollout_site.build(place, "0.1.0", "0.2.0", "1.0.0-crash-loop")
+    )
     made.grown.touch()
     assert made.play("setup").code == 0
     made.grown.unlink()
@@ -113,11 +129,16 @@ def test_a_first_rollout_fills_the_balancer(fleet: Fleet) -> None:
         ("2 of 2 hosts have to stay in service", {"beam_min_healthy": 2}),
         ("2 of 2 healthy hosts would leave, and 1 have to stay in service", {"beam_batches": "100%"}),
         ("a batch of 0 hosts would never end", {"beam_batches": [1, 0]}),
-        ("b can't be taken out of the balancer", {"beam_member": {"server": "{{ 'stranger' if inventory_hostname == 'b' else inventory_hostname }}"}}),
+        (
+            "b can't be taken out of the balancer",
+            {"beam_member": {"server": "{{ 'stranger' if inventory_hostname == 'b' else inventory_hostname }}"}},
+        ),
     ],
     ids=["floor", "batches", "zero", "stranger"],
 )
-def test_a_plan_that_can_t_hold_is_refused(fleet: Fleet, untouched: None, said: str, variables: dict[str, t.Any]) -> None:
+def test_a_plan_that_can_t_hold_is_refused(
+    fleet: Fleet, untouched: None, said: str, variables: dict[str, t.Any]
+) -> None:
     """Before 0.2.0, which nobody has, is staged."""
     run = fleet.play("rollout", beam_version="0.2.0", **variables)
     assert run.code != 0 and said in run.line
@@ -146,17 +167,28 @@ def test_hooks_a_migration_and_a_fleet_that_grows(fleet: Fleet) -> None:
     hooks = fleet.hooks(before_batch=[grow])
     begun = time.monotonic()
     expression = 'File.write!("%s", "once\\n", [:append]); Beacon.Release.migrate()' % schema
-    run = fleet.play("rollout", beam_version="0.2.0", beam_hooks=hooks, beam_migrate=expression, beam_strategy="canary", beam_bake=1)
+    run = fleet.play(
+        "rollout", beam_version="0.2.0", beam_hooks=hooks, beam_migrate=expression, beam_strategy="canary", beam_bake=1
+    )
     assert run.code == 0, run.report.get("reason")
     _nothing_compared(fleet, run)
     batch = ["before_batch", "leave", "before_restart", "after_restart", "join", "after_batch"]
     assert fleet.noted() == [
-        "before_rollout a", "before_migrate a", "after_migrate a", *["%s %s" % (point, host) for host in "ab" for point in batch], "before_promote a",
-        *["%s c" % point for point in batch], "after_rollout a",
-    ]  # fmt: skip
+        "before_rollout a",
+        "before_migrate a",
+        "after_migrate a",
+        *["%s %s" % (point, host) for host in "ab" for point in batch],
+        "before_promote a",
+        *["%s c" % point for point in batch],
+        "after_rollout a",
+    ]
     assert schema.read_text() == "once\n"
     assert fleet.versions() == {"a": "0.2.0", "b": "0.2.0", "c": "0.2.0"} and fleet.stable() == "0.2.0"
-    assert [(row["host"], row["outcome"]) for row in run.report["rows"]] == [("a", "moved"), ("b", "moved"), ("c", "moved")]
+    assert [(row["host"], row["outcome"]) for row in run.report["rows"]] == [
+        ("a", "moved"),
+        ("b", "moved"),
+        ("c", "moved"),
+    ]
     assert all(state.startswith("UP") for state in fleet.balancer.states().values())
     assert fleet.witness.lowest(begun) == 1 and fleet.witness.overlaps(begun) == 0
 
@@ -166,7 +198,12 @@ def _nothing_compared(fleet: Fleet, run: rollout_site.Run) -> None:
     said = "Nothing was compared while the canary a served for 1 s: the canary had 0 requests, and it takes 100 to judge; the rest had 0 requests"
     bake = run.report["bake"]
     assert said in run.line and [note for note in run.report["notes"] if note.startswith(said)]
-    assert (bake["compared"], bake["passed"], bake["canary"]["requests"], bake["rest"]["hosts"]) == (False, True, 0, ["b"])
+    assert (bake["compared"], bake["passed"], bake["canary"]["requests"], bake["rest"]["hosts"]) == (
+        False,
+        True,
+        0,
+        ["b"],
+    )
     assert run.report["rows"][0]["steps"][-1]["step"] == "bake"
     page = max((fleet.store / "beacon" / "history" / "production").glob("*.html")).read_text()
     assert "nothing was compared" in page and "a served for 1.0" in page
@@ -178,23 +215,44 @@ def test_a_version_that_crashes_touches_one_batch(fleet: Fleet) -> None:
     run = fleet.play("rollout", beam_version="1.0.0-crash-loop", beam_hooks=hooks)
     after = fleet.answers()
     assert run.code != 0 and (after["b"], after["c"]) == (before["b"], before["c"])
-    assert fleet.noted() == ["before_rollout a", "before_batch a", "leave a", "before_restart a",
-                             "before_return a", "leave a", "join a", "after_return a", "after_rollout a"]
+    assert fleet.noted() == [
+        "before_rollout a",
+        "before_batch a",
+        "leave a",
+        "before_restart a",
+        "before_return a",
+        "leave a",
+        "join a",
+        "after_return a",
+        "after_rollout a",
+    ]
     tried = bad_releases.Tried("crash-loop", touched=1)
     bad_releases._home(fleet, tried)
     assert tried.wrong == []
     assert [(row["outcome"], row["before"], row["now"], bool(row["error"])) for row in run.report["rows"]] == [
-        ("returned", "0.2.0", "0.2.0", True), ("skipped", "0.2.0", "0.2.0", False), ("skipped", "0.2.0", "0.2.0", False)]
+        ("returned", "0.2.0", "0.2.0", True),
+        ("skipped", "0.2.0", "0.2.0", False),
+        ("skipped", "0.2.0", "0.2.0", False),
+    ]
 
 
 def test_a_channel_that_another_tool_moves(fleet: Fleet) -> None:
-    elsewhere = {"store": "file://%s" % fleet.store, "name": "beacon", "channel": "production", "state": "rolled_back", "version": "0.1.0", "force": True}
+    elsewhere = {
+        "store": "file://%s" % fleet.store,
+        "name": "beacon",
+        "channel": "production",
+        "state": "rolled_back",
+        "version": "0.1.0",
+        "force": True,
+    }
     move = {"alchemist.beam.release_channel": elsewhere, "delegate_to": "localhost"}
     before = fleet.answers()
     run = fleet.play("restart", beam_hooks=fleet.hooks(before_promote=[move]))
     assert all(before[host][1] != pid for host, (_version, pid) in fleet.answers().items())
     assert run.code != 0 and not run.report["succeeded"]
-    assert fleet.stable() == "0.1.0" and set(fleet.versions().values()) == {"0.2.0"}, "who moved the channel wins, and the nodes are not taken back"
+    assert fleet.stable() == "0.1.0" and set(fleet.versions().values()) == {"0.2.0"}, (
+        "who moved the channel wins, and the nodes are not taken back"
+    )
     assert "promoted" in run.report["reason"] or "changed" in run.report["reason"], run.report["reason"]
     assert "0.2.0" not in (run.report["stable_after"] or {}).get("version", "")
 
@@ -223,7 +281,17 @@ def test_a_second_deployer_is_told_who_holds_the_lock_or_waits(fleet: Fleet) -> 
 
 def _elsewhere(fleet: Fleet, version: str) -> None:
     """What is stable moves, as by another rollout."""
-    run_channel({"store": "file://%s" % fleet.store, "name": "beacon", "channel": "production", "state": "promoted", "version": version, "force": True}, False)
+    run_channel(
+        {
+            "store": "file://%s" % fleet.store,
+            "name": "beacon",
+            "channel": "production",
+            "state": "promoted",
+            "version": version,
+            "force": True,
+        },
+        False,
+    )
 
 
 def test_who_waited_for_another_rollout_plans_from_what_it_left(fleet: Fleet) -> None:
@@ -239,7 +307,9 @@ def test_who_waited_for_another_rollout_plans_from_what_it_left(fleet: Fleet) ->
     give_back(store, "beacon", "production", lease.lock.token)
     assert waits.wait(200) == 0, log.read_text()
     assert fleet.stable() == before and set(fleet.versions().values()) == {before}
-    assert (fleet.document("channels")["previous"] or {}).get("version") == other and fleet.document("locks")["holder"] is None
+    assert (fleet.document("channels")["previous"] or {}).get("version") == other and fleet.document("locks")[
+        "holder"
+    ] is None
 
 
 def test_a_plan_that_another_rollout_has_overtaken_is_not_carried_out(fleet: Fleet) -> None:
@@ -262,7 +332,12 @@ def test_a_canary_that_dies_while_it_serves(fleet: Fleet, leaves: bool) -> None:
     """The balancer sees the same, and what the canary's server says makes the difference: only the one speaks against the release."""
     before, versions = fleet.stable(), fleet.versions()
     log, report = fleet.directory / "canary.log", fleet.directory / "report.json"
-    given = {"beam_version": {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before], "beam_force": True, "beam_strategy": "canary", "beam_bake": 90}
+    given = {
+        "beam_version": {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before],
+        "beam_force": True,
+        "beam_strategy": "canary",
+        "beam_bake": 90,
+    }
     run = fleet.start("rollout", log, inventory=fleet.script, beam_report=str(report), **given)
     rollout_site.until(lambda: "Let it serve and compare" in log.read_text(), "no canary serves", 120)
     if leaves:
@@ -280,7 +355,11 @@ def test_a_canary_that_dies_while_it_serves(fleet: Fleet, leaves: bool) -> None:
 def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
     acquire(DirectoryStore(str(fleet.store)), Want("beacon", "production", "anna@desk", "rollout of 0.1.0", 600, 0))
     idle = fleet.play("rollout", beam_wait=0)
-    assert idle.code == 0 and "nothing to do" in idle.report["verdict"] and "Locked by anna@desk since" in " ".join(idle.report["notes"])
+    assert (
+        idle.code == 0
+        and "nothing to do" in idle.report["verdict"]
+        and "Locked by anna@desk since" in " ".join(idle.report["notes"])
+    )
     run = fleet.play("unlock")
     assert run.code == 0 and "anna@desk" in run.line and fleet.document("locks")["holder"] is None
     assert "Nobody held the lock" in fleet.play("unlock").line
@@ -290,7 +369,9 @@ def test_unlock_breaks_the_lock_of_somebody(fleet: Fleet) -> None:
 def test_the_next_run_brings_home_what_a_lost_controller_left(fleet: Fleet, way: str, hook: str) -> None:
     point = kills.Game(fleet, random.Random(1)).round(kills.WAYS.index(way), way, hook)
     assert point and point.wrong == []
-    assert bool(point.stale_out) == (way == "brink"), "a frozen one that comes back takes out what it was about to take out, and puts it back"
+    assert bool(point.stale_out) == (way == "brink"), (
+        "a frozen one that comes back takes out what it was about to take out, and puts it back"
+    )
 
 
 def test_a_controller_that_was_frozen_after_its_promotion_claims_nothing(fleet: Fleet) -> None:
@@ -309,7 +390,10 @@ def test_a_controller_that_was_frozen_after_its_promotion_claims_nothing(fleet: 
         os.kill(frozen.pid, signal.SIGCONT)
         code = frozen.wait(120)
     assert code != 0
-    assert re.search("when this deployer last looked. Another one took over before that was written down: .* is not ours any more", log.read_text())
+    assert re.search(
+        "when this deployer last looked. Another one took over before that was written down: .* is not ours any more",
+        log.read_text(),
+    )
     assert set(fleet.versions().values()) == {before} and fleet.stable() == before
 
 
@@ -318,10 +402,22 @@ def test_a_controller_that_is_still_on_its_way_back_is_waited_for(fleet: Fleet) 
     before = fleet.stable()
     target = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
     place = {"store": "file://%s" % fleet.store, "name": "beacon", "channel": "production"}
-    lease = acquire(DirectoryStore(str(fleet.store)), Want("beacon", "production", "anna@desk", "rollout of " + target, 600, 0))
+    lease = acquire(
+        DirectoryStore(str(fleet.store)), Want("beacon", "production", "anna@desk", "rollout of " + target, 600, 0)
+    )
     held = {**place, "fence": lease.lock.serial, "token": lease.lock.token}
     digest = fleet.document("channels")["stable"]["digest"]
-    run_journal({**held, "state": "opened", "kind": "rollout", "version": before, "digest": digest, "hosts": {"a": {"from": target}}}, False)
+    run_journal(
+        {
+            **held,
+            "state": "opened",
+            "kind": "rollout",
+            "version": before,
+            "digest": digest,
+            "hosts": {"a": {"from": target}},
+        },
+        False,
+    )
     run_journal({**held, "state": "recorded", "hosts": {"a": {"step": "joined", "out": False}}}, False)
     give_back(DirectoryStore(str(fleet.store)), "beacon", "production", lease.lock.token)
     fleet.balancer.ask("set server app/a state drain")
@@ -344,8 +440,16 @@ def test_halt_leaves_in_service_what_moved(fleet: Fleet) -> None:
     before = fleet.stable()
     target = {"0.1.0": "0.2.0", "0.2.0": "0.1.0"}[before]
     answer = {"ready": "{{ inventory_hostname != 'b' or rollout_expected_version != '%s' }}" % target}
-    health = {"http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": answer}, "within": 3, "passes": 2, "interval": 0.2, "stable": 0.5}
-    run = fleet.play("rollout", beam_version=target, beam_force=True, beam_on_failure="halt", beam_batches=[2, 1], beam_health=health)
+    health = {
+        "http": {"url": "http://127.0.0.1:{{ beam_port }}/health", "json": answer},
+        "within": 3,
+        "passes": 2,
+        "interval": 0.2,
+        "stable": 0.5,
+    }
+    run = fleet.play(
+        "rollout", beam_version=target, beam_force=True, beam_on_failure="halt", beam_batches=[2, 1], beam_health=health
+    )
     assert run.code != 0 and fleet.stable() == before
     assert [row["outcome"] for row in run.report["rows"]] == ["moved", "failed", "skipped"]
     assert fleet.versions() == {"a": target, "b": target, "c": before}

@@ -22,26 +22,51 @@ TASKS: list[dict[str, t.Any]] = [
     {"alchemist.beam.rollout_info": {**WHERE, "history": 0}},
     {"alchemist.beam.release_channel": {**WHERE, "state": "promoted", "version": "1.0.0"}},
     {"alchemist.beam.release_channel": {**WHERE, "state": "promoted", "version": "1.0.0"}, "check_mode": True},
-    {"alchemist.beam.rollout_journal": {**WHERE, "state": "recorded", "fence": 7, "token": "nobody's", "hosts": {"web1": {"step": "joined"}}}},
-    {"alchemist.beam.balancer_member": {"balancers": [{"kind": "haproxy", "address": "/nowhere", "backends": ["app"]}], "members": {"web1": {}}, "timeout": 1}},
+    {
+        "alchemist.beam.rollout_journal": {
+            **WHERE,
+            "state": "recorded",
+            "fence": 7,
+            "token": "nobody's",
+            "hosts": {"web1": {"step": "joined"}},
+        }
+    },
+    {
+        "alchemist.beam.balancer_member": {
+            "balancers": [{"kind": "haproxy", "address": "/nowhere", "backends": ["app"]}],
+            "members": {"web1": {}},
+            "timeout": 1,
+        }
+    },
     {"alchemist.beam.autoscaling_info": {"groups": [], "region": "us-east-1"}},
     {"alchemist.beam.release_artifact_info": {"nam": "shop"}},
-]  # fmt: skip
+]
 
 
 def play(directory: pathlib.Path, python: str, **more: t.Any) -> tuple[list[dict[str, t.Any]], str]:
     """What each task answered, and what was shown at -vvv."""
     results = [{**task, "register": "r%d" % number, "ignore_errors": True} for number, task in enumerate(TASKS)]
-    tell = {"ansible.builtin.copy": {"dest": str(directory / "out.json"), "mode": "0600", "content": "{{ [%s] | to_json }}" % ", ".join(
-        "r%d" % number for number in range(len(TASKS)))}}
+    tell = {
+        "ansible.builtin.copy": {
+            "dest": str(directory / "out.json"),
+            "mode": "0600",
+            "content": "{{ [%s] | to_json }}" % ", ".join("r%d" % number for number in range(len(TASKS))),
+        }
+    }
     store = {"group/alchemist.beam.store": {"store": "file://%s" % (directory / "store")}}
     written = {"hosts": "all", "gather_facts": False, "module_defaults": store, **more, "tasks": [*results, tell]}
     (directory / "play.yml").write_text(json.dumps([written]))
     (directory / "inventory").write_text('web1 ansible_connection=local ansible_python_interpreter="%s"\n' % python)
     done = subprocess.run(
-        [str(PLAYBOOK), "-vvv", "-i", str(directory / "inventory"), str(directory / "play.yml")], stdin=subprocess.DEVNULL, check=False, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-    )  # fmt: skip
+        [str(PLAYBOOK), "-vvv", "-i", str(directory / "inventory"), str(directory / "play.yml")],
+        stdin=subprocess.DEVNULL,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+    )
     assert done.returncode == 0, done.stdout
     return json.loads((directory / "out.json").read_text()), done.stdout
 

@@ -25,17 +25,42 @@ all:
 """
 
 
-def play(tmp_path: Path, *more: str, report: str = str(EXAMPLE), broken: str = "h3", page: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+def play(
+    tmp_path: Path, *more: str, report: str = str(EXAMPLE), broken: str = "h3", page: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
     inventory = tmp_path / "inventory.yml"
     inventory.write_text(INVENTORY % sys.executable, encoding="utf-8")
     collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(COLLECTION.parents[2])
     environment = {
-        **os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_CALLBACKS_ENABLED": "alchemist.beam.rollout", "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"), "ANSIBLE_DEVEL_WARNING": "0", "ANSIBLE_FORCE_COLOR": "0", **settings,
-    }  # fmt: skip
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": collections,
+        "ANSIBLE_CALLBACKS_ENABLED": "alchemist.beam.rollout",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
+        "ANSIBLE_DEVEL_WARNING": "0",
+        "ANSIBLE_FORCE_COLOR": "0",
+        **settings,
+    }
     extra = json.dumps({"report": report, "broken": broken, "page": page})
-    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "-e", extra, str(HERE / "site.yml"), *more]
-    return subprocess.run(argv, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    argv = [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        "-i",
+        str(inventory),
+        "-e",
+        extra,
+        str(HERE / "site.yml"),
+        *more,
+    ]
+    return subprocess.run(
+        argv,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -64,7 +89,9 @@ def test_rollout_that_fails_and_goes_back(tmp_path: Path) -> None:
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o640 for path in files)
     assert json.loads(files[1].read_text(encoding="utf-8")) == json.loads(EXAMPLE.read_text(encoding="utf-8"))
     assert "failed, then returned" in files[0].read_text(encoding="utf-8")
-    assert ["report: %s" % path for path in files] == [line for line in sorted(done.stdout.splitlines()) if line.startswith("report: ")]
+    assert ["report: %s" % path for path in files] == [
+        line for line in sorted(done.stdout.splitlines()) if line.startswith("report: ")
+    ]
     assert "beacon 0.2.1 on the channel production was not rolled out." in done.stdout
     secret = "hunter2-callback"
     assert secret not in done.stdout + done.stderr + "".join(path.read_text(encoding="utf-8") for path in files)

@@ -48,9 +48,13 @@ class Site:
         self.cookie = "cookie-" + secrets.token_hex(8)
         self.env_file = base / "shared" / ("%s.env" % NAME)
         self.values: dict[str, t.Any] = {
-            "RELEASE_NODE": "b" + secrets.token_hex(6), "RELEASE_COOKIE": self.cookie, "ERL_EPMD_PORT": epmd_port, "PORT": self.port,
-            "ERL_EPMD_ADDRESS": "127.0.0.1", "BEACON_SECRET": "canary-" + secrets.token_hex(8),
-        }  # fmt: skip
+            "RELEASE_NODE": "b" + secrets.token_hex(6),
+            "RELEASE_COOKIE": self.cookie,
+            "ERL_EPMD_PORT": epmd_port,
+            "PORT": self.port,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "BEACON_SECRET": "canary-" + secrets.token_hex(8),
+        }
         self.env()
         self.current("0.1.0")
 
@@ -82,7 +86,12 @@ class Site:
         return Health(**{"http": http, "passes": 2, "interval": 0.05, "within": 30.0, **changes})
 
     def run(
-        self, state: str = "restarted", force: bool = False, health: t.Optional[Health] = None, stop_timeout: float = 10, boot_timeout: float = 20
+        self,
+        state: str = "restarted",
+        force: bool = False,
+        health: t.Optional[Health] = None,
+        stop_timeout: float = 10,
+        boot_timeout: float = 20,
     ) -> Result:
         manager = self.manager
         target = None if state == "stopped" else resolve(str(self.base), NAME)
@@ -100,7 +109,9 @@ class Site:
 
     def leftovers(self) -> list[int]:
         """Processes that run anything from this base."""
-        return [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/exe") if _link(path).startswith(str(self.base))]
+        return [
+            int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/exe") if _link(path).startswith(str(self.base))
+        ]
 
     def clean(self) -> None:
         for pid in self.leftovers():

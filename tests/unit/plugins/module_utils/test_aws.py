@@ -93,7 +93,10 @@ def test_without_boto3_it_says_where_it_was_looked_for(monkeypatch: pytest.Monke
 def test_options_that_make_no_client_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("botocore")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    for options in ({"profile": "nobody-has-this-one", "region": "eu-central-1"}, {"endpoint_url": "not a url", "region": "eu-central-1"}):
+    for options in (
+        {"profile": "nobody-has-this-one", "region": "eu-central-1"},
+        {"endpoint_url": "not a url", "region": "eu-central-1"},
+    ):
         with pytest.raises(BeamError) as caught:
             make_client("ec2", options, LIMITS, "it can't be used", "balancer_option", "Mend it")
         assert caught.value.code == "balancer_option" and caught.value.why and caught.value.hint == "Mend it"

@@ -25,11 +25,22 @@ ARN = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/a/1"
 LIES: dict[str, dict[str, str]] = {
     "no result": {},
     "an empty result": {"*": ""},
-    "empty lists": {"*": "<TargetGroups/><TargetHealthDescriptions/><AutoScalingGroups/><AutoScalingInstances/><LifecycleHooks/>"},
+    "empty lists": {
+        "*": "<TargetGroups/><TargetHealthDescriptions/><AutoScalingGroups/><AutoScalingInstances/><LifecycleHooks/>"
+    },
     "empty members": {
-        "*": "".join("<%s><member/></%s>" % (name, name) for name in (
-            "TargetGroups", "TargetHealthDescriptions", "AutoScalingGroups", "AutoScalingInstances", "LifecycleHooks", "Attributes", "InstanceRefreshes",
-        )),
+        "*": "".join(
+            "<%s><member/></%s>" % (name, name)
+            for name in (
+                "TargetGroups",
+                "TargetHealthDescriptions",
+                "AutoScalingGroups",
+                "AutoScalingInstances",
+                "LifecycleHooks",
+                "Attributes",
+                "InstanceRefreshes",
+            )
+        ),
     },
     "numbers and dates that are none": {
         "DescribeTargetGroups": "<TargetGroups><member><Port>many</Port></member></TargetGroups>",
@@ -37,7 +48,7 @@ LIES: dict[str, dict[str, str]] = {
         "DescribeAutoScalingGroups": "<AutoScalingGroups><member><MinSize>few</MinSize></member></AutoScalingGroups>",
         "DescribeAutoScalingInstances": "<AutoScalingInstances><member>x</member></AutoScalingInstances>",
     },
-}  # fmt: skip
+}
 
 
 class Liar:
@@ -75,7 +86,13 @@ def liar() -> t.Iterator[Liar]:
 
 @pytest.fixture(scope="module")
 def operations(liar: Liar) -> dict[str, t.Callable[[], t.Any]]:
-    options = {**dict.fromkeys(AWS_SPEC), "region": "us-east-1", "access_key": "a", "secret_key": "b", "endpoint_url": "http://" + liar.where}
+    options = {
+        **dict.fromkeys(AWS_SPEC),
+        "region": "us-east-1",
+        "access_key": "a",
+        "secret_key": "b",
+        "endpoint_url": "http://" + liar.where,
+    }
     patch = pytest.MonkeyPatch()
     patch.setattr(groups, "_LIMITS", groups.Limits(3, 3, 1))
     (place,) = alb.places({**options, "target_groups": [ARN]}, {"a": alb.Target("i-1")})
@@ -87,10 +104,13 @@ def operations(liar: Liar) -> dict[str, t.Callable[[], t.Any]]:
         client.call("describe_lifecycle_hooks", "x", AutoScalingGroupName="shop")  # it is made at its first call
     patch.undo()
     return {
-        "look": lambda: (setattr(place, "_port", None), place.look()), "forecast": place.forecast,
-        "group": lambda: aws.group("shop"), "refreshes": lambda: aws.refreshes("shop"),
-        "membership": lambda: lifecycle._membership(client, "i-1"), "hook": lambda: lifecycle._hook(client, "shop", lifecycle.LAUNCHING, None),
-    }  # fmt: skip
+        "look": lambda: (setattr(place, "_port", None), place.look()),
+        "forecast": place.forecast,
+        "group": lambda: aws.group("shop"),
+        "refreshes": lambda: aws.refreshes("shop"),
+        "membership": lambda: lifecycle._membership(client, "i-1"),
+        "hook": lambda: lifecycle._hook(client, "shop", lifecycle.LAUNCHING, None),
+    }
 
 
 @pytest.mark.parametrize("operation", ["look", "forecast", "group", "refreshes", "membership", "hook"])
@@ -100,18 +120,24 @@ def test_no_traceback(name: str, operation: str, liar: Liar, operations: dict[st
     try:
         operations[operation]()
     except BeamError as error:
-        assert error.code in ("balancer_unreachable", "balancer_missing", "aws_unreachable", "group_missing"), error.message
+        assert error.code in ("balancer_unreachable", "balancer_missing", "aws_unreachable", "group_missing"), (
+            error.message
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "operation", "said"),
     [
-        ("no result", "look", "can't be parsed"), ("an empty result", "membership", "an answer without AutoScalingInstances"),
-        ("empty members", "hook", "an answer without LifecycleTransition"), ("numbers and dates that are none", "forecast", "can't be parsed"),
+        ("no result", "look", "can't be parsed"),
+        ("an empty result", "membership", "an answer without AutoScalingInstances"),
+        ("empty members", "hook", "an answer without LifecycleTransition"),
+        ("numbers and dates that are none", "forecast", "can't be parsed"),
         ("empty lists", "look", "AWS tells no such group"),
     ],
-)  # fmt: skip
-def test_a_lie_is_told(name: str, operation: str, said: str, liar: Liar, operations: dict[str, t.Callable[[], t.Any]]) -> None:
+)
+def test_a_lie_is_told(
+    name: str, operation: str, said: str, liar: Liar, operations: dict[str, t.Callable[[], t.Any]]
+) -> None:
     liar.lie = LIES[name]
     with pytest.raises(BeamError) as error:
         operations[operation]()

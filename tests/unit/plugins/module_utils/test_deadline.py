@@ -25,7 +25,13 @@ from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.retry import Deadline
 from ansible_collections.alchemist.beam.plugins.module_utils._deadline import Limit, carry, connect, current
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node.health import Health, HttpCheck, Verdict, gate, probe_http
+from ansible_collections.alchemist.beam.plugins.module_utils._node.health import (
+    Health,
+    HttpCheck,
+    Verdict,
+    gate,
+    probe_http,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.web import HttpStore
 
@@ -46,10 +52,17 @@ def overrun(work: t.Callable[[], t.Any], limit: float = SECONDS) -> tuple[BeamEr
 
 
 def s3(where: str, scheme: str = "http") -> t.Any:
-    store = open_store({
-        "store": "s3://bucket/x", "endpoint_url": "%s://%s" % (scheme, where), "region": "us-east-1", "access_key": "a", "secret_key": "b",
-        "store_timeout": 5, "validate_certs": False,
-    })  # fmt: skip
+    store = open_store(
+        {
+            "store": "s3://bucket/x",
+            "endpoint_url": "%s://%s" % (scheme, where),
+            "region": "us-east-1",
+            "access_key": "a",
+            "secret_key": "b",
+            "store_timeout": 5,
+            "validate_certs": False,
+        }
+    )
     # Not what making a client takes, on a busy machine.
     object.__setattr__(t.cast(t.Any, store).options, "timeout", S3_SECONDS)
     store.start_clock()
@@ -65,9 +78,17 @@ S3 = {
 }
 
 
-@pytest.mark.parametrize("verb, way", [
-    *(("get", way) for way in sorted(drips.WAYS)), ("list", "body"), ("list", "chunks"), ("replace", "header"), ("put", "status"), ("stat", "header"),
-])
+@pytest.mark.parametrize(
+    "verb, way",
+    [
+        *(("get", way) for way in sorted(drips.WAYS)),
+        ("list", "body"),
+        ("list", "chunks"),
+        ("replace", "header"),
+        ("put", "status"),
+        ("stat", "header"),
+    ],
+)
 def test_an_s3_server_that_drips(verb: str, way: str) -> None:
     with drips.dripping(way) as where:
         store = s3(where)
@@ -88,7 +109,10 @@ def test_a_web_server_that_drips(way: str) -> None:
 def test_a_handshake_that_stalls() -> None:
     with drips.dripping("nothing") as where:
         store = s3(where, scheme="https")
-        for get in (lambda: HttpStore("https://" + where, timeout=SECONDS).get("a", 9), lambda: (store.start_clock(), store.get("a", 9))):
+        for get in (
+            lambda: HttpStore("https://" + where, timeout=SECONDS).get("a", 9),
+            lambda: (store.start_clock(), store.get("a", 9)),
+        ):
             error, late = overrun(get, S3_SECONDS)
             assert (error.code, late < LATE) == ("store_timeout", True), error.message
             assert where in error.why
@@ -106,7 +130,10 @@ def test_a_name_that_is_not_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_deadline.socket, "getaddrinfo", slow)
     store = s3("slow.example:80")
-    for get in (lambda: HttpStore("http://slow.example", timeout=SECONDS).get("a", 9), lambda: (store.start_clock(), store.get("a", 9))):
+    for get in (
+        lambda: HttpStore("http://slow.example", timeout=SECONDS).get("a", 9),
+        lambda: (store.start_clock(), store.get("a", 9)),
+    ):
         error, late = overrun(get, S3_SECONDS)
         assert (error.code, late < LATE) == ("store_timeout", True), error.message
         assert "the name slow.example was not resolved" in error.why
@@ -124,7 +151,12 @@ def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
 def test_the_credentials_of_an_instance_are_within_the_limit(no_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with drips.dripping("header") as where:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://" + where)
-        params = {"store": "s3://bucket/x", "region": "us-east-1", "store_timeout": 1.5, "endpoint_url": "http://127.0.0.1:9"}
+        params = {
+            "store": "s3://bucket/x",
+            "region": "us-east-1",
+            "store_timeout": 1.5,
+            "endpoint_url": "http://127.0.0.1:9",
+        }
         error, late = overrun(lambda: open_store(params).get("a", 9), 1.5)
         assert late < LATE and error.code == "store_timeout" and where in error.why, error.message
 
@@ -195,7 +227,11 @@ def test_a_metadata_service_that_drips(way: str) -> None:
         error, late = overrun(lambda: Metadata("http://" + where, SECONDS).text("meta-data/instance-id"))
         assert error.code.startswith("metadata_") and late < LATE and where in error.message, error.message
         deadline = Deadline(SECONDS)
-        error, late = overrun(lambda: deadline.keep_trying(lambda: Metadata("http://" + where, 20).text("meta-data/instance-id"), lambda _text: None))
+        error, late = overrun(
+            lambda: deadline.keep_trying(
+                lambda: Metadata("http://" + where, 20).text("meta-data/instance-id"), lambda _text: None
+            )
+        )
         assert late < LATE
 
 
@@ -204,7 +240,9 @@ def test_the_deadline_of_a_boot_is_over_the_limit_of_its_store(way: str) -> None
     with drips.dripping(way) as where:
         store = HttpStore("http://" + where, timeout=60)
         error, late = overrun(lambda: Deadline(SECONDS).keep_trying(lambda: store.get("a", 2000), lambda _text: None))
-        assert error.code == "store_timeout" and late < LATE and "of the bootstrap's deadline" in error.why, error.message
+        assert error.code == "store_timeout" and late < LATE and "of the bootstrap's deadline" in error.why, (
+            error.message
+        )
         assert "store_timeout" not in error.hint
 
 
@@ -220,7 +258,11 @@ def test_the_first_boot_has_its_limit(way: t.Any) -> None:
 
 def test_a_first_boot_that_is_told_nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
     boot = first_boot.Boot({"metadata_url": "http://127.0.0.1:9", "region": "eu-west-1"})
-    told = {"api/token": b"\xff", "meta-data/iam/security-credentials/": b"role", "meta-data/iam/security-credentials/role": b"[1]"}
+    told = {
+        "api/token": b"\xff",
+        "meta-data/iam/security-credentials/": b"role",
+        "meta-data/iam/security-credentials/role": b"[1]",
+    }
 
     def answer(_method: str, url: str, *_more: t.Any, **_words: t.Any) -> tuple[int, t.Any, bytes]:
         return 200, {"date": "Thu, 99 Foo 2026"}, told.get(url.partition("/latest/")[2], b"\xff")
@@ -272,6 +314,15 @@ def test_a_refresh_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_balancer_has_no_more_patience_than_time() -> None:
     with drips.dripping("header") as where:
         balancer = {"kind": "haproxy", "address": where, "backends": ["app"], "servers": "{name}"}
-        given = {"balancers": [balancer], "members": ["a"], "fleet": None, "timeout": SECONDS, "quiet": 0, "interval": 0.1, "bake": 0, "min_healthy": None}
+        given = {
+            "balancers": [balancer],
+            "members": ["a"],
+            "fleet": None,
+            "timeout": SECONDS,
+            "quiet": 0,
+            "interval": 0.1,
+            "bake": 0,
+            "min_healthy": None,
+        }
         error, late = overrun(lambda: work({**given, "state": "drained", "limits": {}}, False))
         assert error.code == "balancer_unreachable" and late < LATE, error.message

@@ -64,7 +64,11 @@ def test_a_bootstrap_that_holds_the_lock_of_another_one(tmp_path: Path) -> None:
         with soon(), pytest.raises(BeamError, match=named) as error, main._alone(config, Report("shop")):
             pass
         assert error.value.code == "bootstrap_locked"
-    with main._alone(config, Report("shop")), open(tmp_path / ".bootstrap.lock", "rb") as handle, pytest.raises(BlockingIOError):
+    with (
+        main._alone(config, Report("shop")),
+        open(tmp_path / ".bootstrap.lock", "rb") as handle,
+        pytest.raises(BlockingIOError),
+    ):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

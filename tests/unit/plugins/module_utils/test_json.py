@@ -25,7 +25,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.record imp
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import parse_lock
 
 DEEP = {
-    "lists": b"[" * 100_000 + b"]" * 100_000, "objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "lists": b"[" * 100_000 + b"]" * 100_000,
+    "objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "what a parser may take": b'{"schema": 1, "name": ' + b"[" * 500 + b"]" * 500 + b"}",
 }
 
@@ -45,10 +46,17 @@ def test_nesting_has_a_limit(deep: bytes) -> None:
         parse_json("[[%s]]" % most)
 
 
-@pytest.mark.parametrize("parse", [
-    lambda data: parse_state(data, "state.json"), parse_channel, lambda data: parse_kit(data, "kit.json"),
-    lambda data: parse_manifest(data, "0" * 64), lambda data: parse_lock(data, "demo", "production"),
-], ids=["state", "channel", "kit", "manifest", "lock"])
+@pytest.mark.parametrize(
+    "parse",
+    [
+        lambda data: parse_state(data, "state.json"),
+        parse_channel,
+        lambda data: parse_kit(data, "kit.json"),
+        lambda data: parse_manifest(data, "0" * 64),
+        lambda data: parse_lock(data, "demo", "production"),
+    ],
+    ids=["state", "channel", "kit", "manifest", "lock"],
+)
 def test_a_document_is_refused_by_name(parse: t.Callable[[bytes], t.Any], deep: bytes) -> None:
     with pytest.raises(BeamError):
         parse(deep)

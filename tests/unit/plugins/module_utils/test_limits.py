@@ -16,7 +16,12 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer import file, haproxy
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata import Metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node.health import HttpCheck, TcpCheck, probe_http, probe_tcp
+from ansible_collections.alchemist.beam.plugins.module_utils._node.health import (
+    HttpCheck,
+    TcpCheck,
+    probe_http,
+    probe_tcp,
+)
 
 _spec = importlib.util.spec_from_file_location("alchemist_beam_drips", Path(__file__).with_name("drips.py"))
 assert _spec is not None and _spec.loader is not None
@@ -85,5 +90,9 @@ def test_a_balancer(at_once: bytes, unix: bool, tmp_path: Path) -> None:
 
 
 def test_a_balancer_that_says_nothing(tmp_path: Path) -> None:
-    with drips.dripping("nothing", path=str(tmp_path / "socket")) as address, in_time(), pytest.raises(BeamError, match="had sent nothing"):
+    with (
+        drips.dripping("nothing", path=str(tmp_path / "socket")) as address,
+        in_time(),
+        pytest.raises(BeamError, match="had sent nothing"),
+    ):
         haproxy.Runtime(address, LIMIT).ask("show stat")

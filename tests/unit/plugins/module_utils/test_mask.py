@@ -25,7 +25,16 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.unpack imp
 KEY = "q8Hx+zz/0193jd'k\"s#{la}&JK\\DLé<SJkdls93Kd0"
 DATABASE = "ecto://shop:Zk9x%40y4@db.example.com:5432/shop_prod?ssl=true"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIEabcdef0123\nab=\n-----END CERTIFICATE-----"
-MASK = Mask({"SECRET_KEY_BASE": KEY, "DATABASE_URL": DATABASE, "MIX_ENV": "prod", "PORT": "4000", "API_TOKEN": "swordf", "PEM": PEM})
+MASK = Mask(
+    {
+        "SECRET_KEY_BASE": KEY,
+        "DATABASE_URL": DATABASE,
+        "MIX_ENV": "prod",
+        "PORT": "4000",
+        "API_TOKEN": "swordf",
+        "PEM": PEM,
+    }
+)
 
 
 def numbers(value: str, comma: str = ",") -> str:
@@ -49,11 +58,17 @@ def base64_within(value: str, before: int) -> str:
         ({"DATABASE_URL": DATABASE}, [DATABASE, "Zk9x%40y4", "Zk9x@y4"]),
         ({"WHATEVER": "redis://:hunter@cache/0"}, ["redis://:hunter@cache/0", "hunter"]),
         ({"REPO": "https://ghtoken1@github.com/a/b"}, ["https://ghtoken1@github.com/a/b", "ghtoken1"]),
-        ({"DATABASE_URL": "postgres://postgres:postgres@localhost/postgres"}, ["postgres://postgres:postgres@localhost/postgres"]),
+        (
+            {"DATABASE_URL": "postgres://postgres:postgres@localhost/postgres"},
+            ["postgres://postgres:postgres@localhost/postgres"],
+        ),
         ({"DATABASE_URL": "ecto://u:pa/ss1@db/x"}, ["ecto://u:pa/ss1@db/x", "pa/ss1"]),
         ({"SENTRY_DSN": "host=db password=hunter22 user=x"}, ["host=db password=hunter22 user=x", "hunter22"]),
         ({"BASIC_AUTH": "admin:hunter22"}, ["admin:hunter22", "hunter22"]),
-        ({"GOOGLE_CREDENTIALS": '{"type": "account", "key": "abcdefgh1"}'}, ['{"type": "account", "key": "abcdefgh1"}', "abcdefgh1", "account"]),
+        (
+            {"GOOGLE_CREDENTIALS": '{"type": "account", "key": "abcdefgh1"}'},
+            ['{"type": "account", "key": "abcdefgh1"}', "abcdefgh1", "account"],
+        ),
         ({"SOME_KEYS": "first-key-1,second-key-2"}, ["first-key-1,second-key-2", "second-key-2", "first-key-1"]),
     ],
 )
@@ -64,13 +79,28 @@ def test_what_is_secret(values: dict[str, str], hidden: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("MIX_ENV", "production"), ("APP_ENV", "staging"), ("SESSION_COOKIE_SECURE", "true"), ("PASSWORD", "4000"), ("TOKEN_TTL", "86400000"),
-        ("PHX_HOST", "shop.example.com"), ("PUBLIC_URL", "https://shop.example.com/start"), ("AWS_REGION", "eu-central-1"), ("SSL_KEY_PATH", "/etc/ssl/a.pem"),
-        ("SSL_KEY", "/etc/ssl/a.pem"), ("REPO_MODULE", "Shop.Repo"), ("VERSION", "1.20.300-rc.1"), ("TZ", "Europe/Berlin"), ("LANG", "C.UTF-8"),
-        ("HOSTS", "a.example.com,b.example.com"), ("NODE", "shop@10.0.0.1"), ("BIND", "0.0.0.0:4000"), ("LOG_LEVEL", "debug"),
-        ("ERL_ZFLAGS", "-start_epmd false -x y"), ("ERLANG_COOKIE", "unused"),
+        ("MIX_ENV", "production"),
+        ("APP_ENV", "staging"),
+        ("SESSION_COOKIE_SECURE", "true"),
+        ("PASSWORD", "4000"),
+        ("TOKEN_TTL", "86400000"),
+        ("PHX_HOST", "shop.example.com"),
+        ("PUBLIC_URL", "https://shop.example.com/start"),
+        ("AWS_REGION", "eu-central-1"),
+        ("SSL_KEY_PATH", "/etc/ssl/a.pem"),
+        ("SSL_KEY", "/etc/ssl/a.pem"),
+        ("REPO_MODULE", "Shop.Repo"),
+        ("VERSION", "1.20.300-rc.1"),
+        ("TZ", "Europe/Berlin"),
+        ("LANG", "C.UTF-8"),
+        ("HOSTS", "a.example.com,b.example.com"),
+        ("NODE", "shop@10.0.0.1"),
+        ("BIND", "0.0.0.0:4000"),
+        ("LOG_LEVEL", "debug"),
+        ("ERL_ZFLAGS", "-start_epmd false -x y"),
+        ("ERLANG_COOKIE", "unused"),
     ],
-)  # fmt: skip
+)
 def test_what_stays_readable(name: str, value: str) -> None:
     text = "%s of http://127.0.0.1:4000/health in /srv/shop is %s now" % (value, value)
     assert Mask({name: value}).text(text) == text
@@ -79,11 +109,23 @@ def test_what_stays_readable(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("name", "secret"),
     [
-        ("SECRET_KEY_BASE", True), ("PGPASSWORD", True), ("dbPassword", True), ("SMTP_PASS", True), ("STRIPE_KEY", True), ("SLACK_WEBHOOK_URL", True),
-        ("HTTP_BASIC_AUTH", True), ("DATABASE_URL", True), ("PASSENGER_COUNT", False), ("AUTHOR", False), ("PUBLIC_KEY", False), ("TOKEN_TTL", False),
-        ("PHX_HOST", False), ("PWD", False), ("KEY_ID", False),
+        ("SECRET_KEY_BASE", True),
+        ("PGPASSWORD", True),
+        ("dbPassword", True),
+        ("SMTP_PASS", True),
+        ("STRIPE_KEY", True),
+        ("SLACK_WEBHOOK_URL", True),
+        ("HTTP_BASIC_AUTH", True),
+        ("DATABASE_URL", True),
+        ("PASSENGER_COUNT", False),
+        ("AUTHOR", False),
+        ("PUBLIC_KEY", False),
+        ("TOKEN_TTL", False),
+        ("PHX_HOST", False),
+        ("PWD", False),
+        ("KEY_ID", False),
     ],
-)  # fmt: skip
+)
 def test_names_that_say_it(name: str, secret: bool) -> None:
     assert says_secret(name) is secret
 
@@ -92,16 +134,31 @@ def test_names_that_say_it(name: str, secret: bool) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        str, lambda v: quote(v, safe=""), lambda v: quote(v, safe="").lower() if v.isdigit() else quote(v, safe=""), quote_plus, quote,
-        json.dumps, lambda v: json.dumps(json.dumps({"a": v})), lambda v: json.dumps(v, ensure_ascii=False), repr, lambda v: "%r" % [v], html.escape,
-        shlex.quote, lambda v: "ab" + v.encode().hex() + "cd", lambda v: v.encode().hex().upper(),
-        lambda v: base64_within(v, 0), lambda v: base64_within(v, 1), lambda v: base64_within(v, 2),
+        str,
+        lambda v: quote(v, safe=""),
+        lambda v: quote(v, safe="").lower() if v.isdigit() else quote(v, safe=""),
+        quote_plus,
+        quote,
+        json.dumps,
+        lambda v: json.dumps(json.dumps({"a": v})),
+        lambda v: json.dumps(v, ensure_ascii=False),
+        repr,
+        lambda v: "%r" % [v],
+        html.escape,
+        shlex.quote,
+        lambda v: "ab" + v.encode().hex() + "cd",
+        lambda v: v.encode().hex().upper(),
+        lambda v: base64_within(v, 0),
+        lambda v: base64_within(v, 1),
+        lambda v: base64_within(v, 2),
         lambda v: base64.urlsafe_b64encode(b"user:" + v.encode()).decode().rstrip("="),
-        lambda v: "<<%s>>" % numbers(v), lambda v: "[%s]" % numbers(v, ", "), lambda v: "[%s]" % numbers(v, ",\n   "),
+        lambda v: "<<%s>>" % numbers(v),
+        lambda v: "[%s]" % numbers(v, ", "),
+        lambda v: "[%s]" % numbers(v, ",\n   "),
         lambda v: "{badarg,[{a,b,[<<%s,...>>" % numbers(v[:-1] if len(v) > 8 else v),
         lambda v: '** (Postgrex.Error) [password: "%s", user: "x"]' % v.replace("\\", "\\\\").replace('"', '\\"'),
     ],
-)  # fmt: skip
+)
 def test_forms(value: str, write: t.Callable[[str], str]) -> None:
     text = "before %s after" % write(value)
     shown = Mask({"A_SECRET": value}).text(text)
@@ -116,8 +173,14 @@ def test_a_short_one_counts_only_where_it_stands_alone() -> None:
 
 
 def test_parts_of_an_url() -> None:
-    text = 'FATAL password authentication failed: "Zk9x@y4" or Zk9x%40y4 at db.example.com:5432/shop_prod, url: ' + DATABASE
-    assert MASK.text(text) == 'FATAL password authentication failed: "********" or ******** at db.example.com:5432/shop_prod, url: ********'
+    text = (
+        'FATAL password authentication failed: "Zk9x@y4" or Zk9x%40y4 at db.example.com:5432/shop_prod, url: '
+        + DATABASE
+    )
+    assert (
+        MASK.text(text)
+        == 'FATAL password authentication failed: "********" or ******** at db.example.com:5432/shop_prod, url: ********'
+    )
 
 
 def test_lines_of_a_value() -> None:
@@ -147,10 +210,18 @@ def test_cut_texts(text: str, shown: str) -> None:
     [
         ("s3://k:p@bucket/x https://u:p@h/x", "s3://********@bucket/x https://********@h/x"),
         ("https://ghp_token@github.com/a/b.git", "https://********@github.com/a/b.git"),
-        ("ecto://u:p@h/x postgres://u:a@b@h amqp://u:a/b1@h/x", "ecto://u:********@h/x postgres://u:********@h amqp://u:********@h/x"),
-        ("ssh://git@host/x git@host:x http://a:4000/b@c file:///a:b@c mailto:a@b", "ssh://git@host/x git@host:x http://a:4000/b@c file:///a:b@c mailto:a@b"),
-        ("https://b/x?X-Amz-Signature=abc&X-Amz-Date=1&X-Amz-Security-Token=FQ%2B",
-         "https://b/x?X-Amz-Signature=********&X-Amz-Date=1&X-Amz-Security-Token=********"),
+        (
+            "ecto://u:p@h/x postgres://u:a@b@h amqp://u:a/b1@h/x",
+            "ecto://u:********@h/x postgres://u:********@h amqp://u:********@h/x",
+        ),
+        (
+            "ssh://git@host/x git@host:x http://a:4000/b@c file:///a:b@c mailto:a@b",
+            "ssh://git@host/x git@host:x http://a:4000/b@c file:///a:b@c mailto:a@b",
+        ),
+        (
+            "https://b/x?X-Amz-Signature=abc&X-Amz-Date=1&X-Amz-Security-Token=FQ%2B",
+            "https://b/x?X-Amz-Signature=********&X-Amz-Date=1&X-Amz-Security-Token=********",
+        ),
         ("http://127.0.0.1/h?token=abc&page=2", "http://127.0.0.1/h?token=********&page=2"),
         ('"Authorization": "Bearer abc.def"', '"Authorization": "Bearer ********"'),
         ("authorization: Basic dXNlcjpwdw==", "authorization: Basic ********"),
@@ -159,7 +230,10 @@ def test_cut_texts(text: str, shown: str) -> None:
         ('{"k": "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----\\n"}', '{"k": "********\\n"}'),
         ("https://hooks.slack.com/services/T0/B0/abcdef now", "https://hooks.slack.com/******** now"),
         ("https://x.example.com/api/webhooks/123/abcdef", "https://x.example.com/api/webhooks/********"),
-        ("RELEASE_COOKIE=monster PORT=4000 A_TOKEN=$B KEY_FILE=/a/b", "RELEASE_COOKIE=******** PORT=4000 A_TOKEN=$B KEY_FILE=/a/b"),
+        (
+            "RELEASE_COOKIE=monster PORT=4000 A_TOKEN=$B KEY_FILE=/a/b",
+            "RELEASE_COOKIE=******** PORT=4000 A_TOKEN=$B KEY_FILE=/a/b",
+        ),
         ('Give headers: {Authorization: "Basic ..."}', 'Give headers: {Authorization: "Basic ..."}'),
         ("ERL_ZFLAGS=-setcookie unused -start_epmd false", "ERL_ZFLAGS=-setcookie unused -start_epmd false"),
         ("erl -setcookie monster -name a@b", "erl -setcookie ******** -name a@b"),
@@ -168,7 +242,7 @@ def test_cut_texts(text: str, shown: str) -> None:
         ("environment variable SECRET_KEY_BASE is missing", "environment variable SECRET_KEY_BASE is missing"),
         ("glpat-abcdefghijklmnopqrst", HIDDEN),
     ],
-)  # fmt: skip
+)
 def test_what_nobody_named(text: str, shown: str) -> None:
     assert NOTHING_NAMED.text(text) == shown
 
@@ -180,7 +254,10 @@ def test_masking_twice_is_masking_once() -> None:
 
 
 def test_values_of_results() -> None:
-    assert MASK.data({"a": ["x swordf", {"swordf": 1}], "b": (None, True, 4000)}) == {"a": ["x ********", {"swordf": 1}], "b": [None, True, 4000]}
+    assert MASK.data({"a": ["x swordf", {"swordf": 1}], "b": (None, True, 4000)}) == {
+        "a": ["x ********", {"swordf": 1}],
+        "b": [None, True, 4000],
+    }
     deep: t.Any = "swordf"
     for _level in range(5000):
         deep = [deep]
@@ -198,7 +275,11 @@ def test_errors_keep_their_kind() -> None:
 
 def test_more_of_them() -> None:
     more = MASK.also("monster-cookie", None, "")
-    assert more.text("monster-cookie") == HIDDEN and MASK.text("monster-cookie") == "monster-cookie" and MASK.also(None) is MASK
+    assert (
+        more.text("monster-cookie") == HIDDEN
+        and MASK.text("monster-cookie") == "monster-cookie"
+        and MASK.also(None) is MASK
+    )
     assert "monster" not in repr(more)
 
 
@@ -209,11 +290,29 @@ def test_a_line_is_not_longer_than_a_screen_needs() -> None:
 def test_credentials_for_ansible() -> None:
     assert credentials_of("s3://k:p@bucket") == ["k:p"]
     assert credentials_of("https://tok-123@h/x?sig=abcdef&a=b") == ["tok-123", "abcdef"]
-    assert credentials_of("postgres://postgres:postgres@h") == ["postgres:postgres"] and credentials_of("http://h:1/x") == []
+    assert (
+        credentials_of("postgres://postgres:postgres@h") == ["postgres:postgres"]
+        and credentials_of("http://h:1/x") == []
+    )
 
 
-@pytest.mark.parametrize("unit", ["://", "http://a:", "1,", "? key=", "...", 'password: "', "eyJaaaaaaaa.",
-                                  "-----BEGIN PRIVATE KEY-----", "A_KEY=", "q8Hx+zz/0", "q8Hx+zz/0193\n", "a@b:"])  # fmt: skip
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "://",
+        "http://a:",
+        "1,",
+        "? key=",
+        "...",
+        'password: "',
+        "eyJaaaaaaaa.",
+        "-----BEGIN PRIVATE KEY-----",
+        "A_KEY=",
+        "q8Hx+zz/0",
+        "q8Hx+zz/0193\n",
+        "a@b:",
+    ],
+)
 def test_hostile_logs_take_no_time(unit: str) -> None:
     begun = time.process_time()
     MASK.text(unit * (200_000 // len(unit)))
@@ -222,7 +321,9 @@ def test_hostile_logs_take_no_time(unit: str) -> None:
 
 def test_large_logs() -> None:
     many = Mask({"SECRET_%d" % number: "%x" % (7**40 + number) for number in range(60)})
-    log = "".join("12:00:%02d [info] GET /users/%d from http://localhost:4000 in %d ms\n" % (i % 60, i, i) for i in range(15_000))
+    log = "".join(
+        "12:00:%02d [info] GET /users/%d from http://localhost:4000 in %d ms\n" % (i % 60, i, i) for i in range(15_000)
+    )
     begun = time.process_time()
     assert many.text(log) == log
     assert time.process_time() - begun < 5  # a megabyte; 0.5 s on the machine that this was written on

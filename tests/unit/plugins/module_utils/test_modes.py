@@ -54,7 +54,10 @@ def test_directories_of_a_daemon(umask: int, tmp_path: Path) -> None:
 def test_builds(umask: int, tmp_path: Path) -> None:
     with closed_to_others():
         run_command(["sh", "-c", "mkdir tree; echo x > tree/file"], str(tmp_path), os.environ, 20)
-    assert (mode(tmp_path / "tree"), mode(tmp_path / "tree" / "file")) == (0o777 & ~umask & ~0o022, 0o666 & ~umask & ~0o022)
+    assert (mode(tmp_path / "tree"), mode(tmp_path / "tree" / "file")) == (
+        0o777 & ~umask & ~0o022,
+        0o666 & ~umask & ~0o022,
+    )
     assert not open_to_others(str(tmp_path / "tree")) and os.umask(umask) == umask
 
 
@@ -71,7 +74,11 @@ def test_bootstrap_by_hand(umask: int) -> None:
 
 def test_what_a_node_puts_where_its_dump_would_be(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "erl_crash.dump")
-    assert slogan(str(tmp_path / "erl_crash.dump")) is None and crash_dumps([str(tmp_path)]) == [] and slogan(str(tmp_path)) is None
+    assert (
+        slogan(str(tmp_path / "erl_crash.dump")) is None
+        and crash_dumps([str(tmp_path)]) == []
+        and slogan(str(tmp_path)) is None
+    )
 
 
 def test_links_in_the_directory_of_a_daemon_are_not_followed(tmp_path: Path) -> None:

@@ -135,12 +135,25 @@ else:
 """
 
 
-@pytest.mark.parametrize(("kind", "what"), [
-    ("tmpfs", "/root"), ("tmpfs", "/root/in/mounted"), ("bind", "/root"), ("bind", "/root/in/mounted"), ("file", "/root"),
-])
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("tmpfs", "/root"),
+        ("tmpfs", "/root/in/mounted"),
+        ("bind", "/root"),
+        ("bind", "/root/in/mounted"),
+        ("file", "/root"),
+    ],
+)
 def test_a_mount_is_never_crossed(kind: str, what: str, place: Path) -> None:
     apart = ["unshare", "--mount", "--propagation", "private"]
-    able = os.geteuid() == 0 and subprocess.run([*apart, "mount", "-t", "tmpfs", "none", str(place)], check=False, capture_output=True).returncode == 0
+    able = (
+        os.geteuid() == 0
+        and subprocess.run(
+            [*apart, "mount", "-t", "tmpfs", "none", str(place)], check=False, capture_output=True
+        ).returncode
+        == 0
+    )
     if not able:
         warnings.warn("NOT TESTED: only root can mount: that a mount in a tree is never emptied", stacklevel=1)
         pytest.skip("NOT TESTED: only root can mount")
@@ -152,7 +165,9 @@ def test_a_mount_is_never_crossed(kind: str, what: str, place: Path) -> None:
         mounted.write_text("")
     else:
         mounted.mkdir()
-    how = {"tmpfs": ["-t", "tmpfs", "none"], "bind": ["--bind", str(kept)], "file": ["--bind", str(kept / "file")]}[kind]
+    how = {"tmpfs": ["-t", "tmpfs", "none"], "bind": ["--bind", str(kept)], "file": ["--bind", str(kept / "file")]}[
+        kind
+    ]
     code = MOUNT % (sys.path, str(place), how, kind == "tmpfs", what)
     if kind == "file":
         code = code.replace("mounted/file", "mounted")
@@ -226,7 +241,9 @@ def test_walk_is_that_of_the_library(place: Path) -> None:
     (place / "a" / "nowhere").symlink_to("nothing")
     (place / "a" / "circle").symlink_to("circle")
 
-    def seen(by: t.Callable[[str], t.Iterator[tuple[str, list[str], list[str]]]]) -> list[tuple[str, list[str], list[str]]]:
+    def seen(
+        by: t.Callable[[str], t.Iterator[tuple[str, list[str], list[str]]]],
+    ) -> list[tuple[str, list[str], list[str]]]:
         found = []
         for directory, names, files in by(str(place)):
             names[:] = [name for name in names if name != ".git"]
@@ -237,9 +254,16 @@ def test_walk_is_that_of_the_library(place: Path) -> None:
     assert not list(walk(str(place / "missing")))
 
 
-@pytest.mark.parametrize(("read", "code"), [
-    (lambda root: list(walk(root)), "tree_too_deep"), (check_tree, "tree_too_deep"), (abi_scan.scan_tree, "tree_too_deep"), (scan_tree, "tree_unsafe"),
-], ids=["walk", "build", "abi", "publish"])
+@pytest.mark.parametrize(
+    ("read", "code"),
+    [
+        (lambda root: list(walk(root)), "tree_too_deep"),
+        (check_tree, "tree_too_deep"),
+        (abi_scan.scan_tree, "tree_too_deep"),
+        (scan_tree, "tree_unsafe"),
+    ],
+    ids=["walk", "build", "abi", "publish"],
+)
 def test_what_is_too_deep_to_be_read_is_named(read: t.Callable[[str], t.Any], code: str, place: Path) -> None:
     dig(place / "root")
     with pytest.raises(BeamError) as caught:
@@ -259,16 +283,29 @@ def callers() -> dict[str, set[str]]:
     found: dict[str, set[str]] = collections.defaultdict(set)
     for path in UTILS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+            ):
                 found["%s.%s" % (node.func.value.id, node.func.attr)].add(str(path.relative_to(UTILS)))
     return found
 
 
-@pytest.mark.parametrize(("name", "instead", "may"), [
-    ("shutil.rmtree", "_tree.remove_tree", {"_bootstrap/first_boot.py"}),  # a file by itself, which removes what it made
-    ("os.walk", "_tree.walk", {"_bootstrap/bundle.py"}),  # libraries of this Python
-    ("os.fwalk", "_tree.walk", set()), ("shutil.copytree", "nothing", set()),
-    ("json.loads", "_json.parse_json", {"_json.py", "_bootstrap/first_boot.py"}), ("json.load", "_json.parse_json", set()),
-])
+@pytest.mark.parametrize(
+    ("name", "instead", "may"),
+    [
+        (
+            "shutil.rmtree",
+            "_tree.remove_tree",
+            {"_bootstrap/first_boot.py"},
+        ),  # a file by itself, which removes what it made
+        ("os.walk", "_tree.walk", {"_bootstrap/bundle.py"}),  # libraries of this Python
+        ("os.fwalk", "_tree.walk", set()),
+        ("shutil.copytree", "nothing", set()),
+        ("json.loads", "_json.parse_json", {"_json.py", "_bootstrap/first_boot.py"}),
+        ("json.load", "_json.parse_json", set()),
+    ],
+)
 def test_nothing_goes_through_what_others_made_by_recursion(name: str, instead: str, may: set[str]) -> None:
     assert callers()[name] <= may, "use %s" % instead

@@ -16,7 +16,14 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import StepResult, batch_state
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Progress, Turn
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Journal, Opening, close, open_journal, raise_fence, record
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import (
+    Journal,
+    Opening,
+    close,
+    open_journal,
+    raise_fence,
+    record,
+)
 
 OLD, NEW = "0.1.0", "0.2.0"
 DIGESTS = {OLD: "a" * 64, NEW: "b" * 64}
@@ -32,7 +39,13 @@ class Server:
     fence: int = 0
 
     def key(self) -> t.Any:
-        return self.current, tuple(sorted(self.pointers.items())), tuple(self.nodes.items()), tuple(sorted(self.at_boot)), self.fence
+        return (
+            self.current,
+            tuple(sorted(self.pointers.items())),
+            tuple(self.nodes.items()),
+            tuple(sorted(self.at_boot)),
+            self.fence,
+        )
 
     def live(self) -> str:
         """As _node/colors.py tells it."""
@@ -74,7 +87,12 @@ class World:
     def serving(self) -> set[str]:
         """The hosts that answer requests."""
         colors = COLORS if self.colored else (CURRENT,)
-        return {host for host in self.servers for color in colors if member_name(host, color) in self.inside and self.fit(host, color)}
+        return {
+            host
+            for host in self.servers
+            for color in colors
+            if member_name(host, color) in self.inside and self.fit(host, color)
+        }
 
     def out(self) -> set[str]:
         return {host for host in self.servers if self.balanced and not self.inside.intersection(self.members(host))}
@@ -136,7 +154,9 @@ class Run:
         return {"members": told}
 
     def _join(self, turn: Turn) -> dict[str, t.Any]:
-        came = {member_name(host, color): (host, color) for host, colors in self._nodes(turn).items() for color in colors}
+        came = {
+            member_name(host, color): (host, color) for host, colors in self._nodes(turn).items() for color in colors
+        }
         self.world.inside |= set(came)
         if not all(self.world.fit(*node) for node in came.values()):
             raise Refused("not_joined")
@@ -248,7 +268,11 @@ def answer(run: Run, turn: Turn, host: str, fault: str) -> StepResult:
     except Refused as refused:
         return _told(name, turn, refused)
     if fault == "answer_lost":
-        return StepResult(name, False, "", "no route", lost=True) if not turn.step.once else _told(name, turn, Refused("unreachable"))
+        return (
+            StepResult(name, False, "", "no route", lost=True)
+            if not turn.step.once
+            else _told(name, turn, Refused("unreachable"))
+        )
     if fault == "canary_worse":
         return StepResult(name, False, fault, fault)
     return StepResult(name, began=1.0, seconds=1.0, facts=facts)
@@ -269,11 +293,18 @@ def hostvars(world: World, plan_version: str) -> dict[str, dict[str, t.Any]]:
         passed = version not in world.sick
         action = "none" if version == plan_version else "restart" if version else "start"
         seen: dict[str, t.Any] = {
-            "running": bool(version), "version": version, "health": {"passed": passed}, "restart": {"action": action}, "enabled": live in server.at_boot,
-        }  # fmt: skip
+            "running": bool(version),
+            "version": version,
+            "health": {"passed": passed},
+            "restart": {"action": action},
+            "enabled": live in server.at_boot,
+        }
         if world.colored:
             idle = min((color for color in COLORS if color != live), key=lambda color: color in server.nodes)
-            colors = {c: {"running": c in server.nodes, "version": server.nodes.get(c), "enabled": c in server.at_boot} for c in COLORS}
+            colors = {
+                c: {"running": c in server.nodes, "version": server.nodes.get(c), "enabled": c in server.at_boot}
+                for c in COLORS
+            }
             seen.update(live=live, idle=idle, colors=colors, plain={})
         of = {"rollout_seen": seen, "rollout_staged": {"current": server.current or None}}
         if world.colored:
@@ -301,6 +332,8 @@ def proven_at(world: World, host: str, version: str, plan: Plan) -> bool:
     if not world.colored:
         return server.current == version and server.nodes.get(CURRENT, "") == version
     live = server.live()
-    return (server.current, server.nodes.get(live, ""), set(server.nodes)) == (version, version, {live} if version else set()) and server.at_boot == (
-        {live} if version else set()
-    )
+    return (server.current, server.nodes.get(live, ""), set(server.nodes)) == (
+        version,
+        version,
+        {live} if version else set(),
+    ) and server.at_boot == ({live} if version else set())

@@ -20,7 +20,13 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet import recor
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import Asked, aim, parse_known
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import CONFIRM, ORDER, HostRecord, StepResult
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Options, Progress, Turn, claims_success, rollout
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import (
+    Options,
+    Progress,
+    Turn,
+    claims_success,
+    rollout,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.fleet_world import (
@@ -99,18 +105,38 @@ def faults(turn: Turn, host: str) -> list[str]:
 def planned(world: World, strategy: str, named: str = NEW, **more: t.Any) -> dict[str, t.Any]:
     journal, hosts = world.journal, list(world.servers)
     broken = journal.unfinished or bool(set(journal.interrupted_hosts()) & set(hosts))
-    stable, candidate = ({"version": one, "digest": DIGESTS[one]} if one else None for one in (world.stable, world.candidate))
+    stable, candidate = (
+        {"version": one, "digest": DIGESTS[one]} if one else None for one in (world.stable, world.candidate)
+    )
     version = named
     if not named:
-        channel = {"stable": stable, "candidate": candidate, "ghosts": [{"digest": DIGESTS[ghost]} for ghost in world.ghosts]}
-        aimed = aim(parse_known({"journal": journal.document(), "unfinished": journal.unfinished, "channel": channel}), Asked())
+        channel = {
+            "stable": stable,
+            "candidate": candidate,
+            "ghosts": [{"digest": DIGESTS[ghost]} for ghost in world.ghosts],
+        }
+        aimed = aim(
+            parse_known({"journal": journal.document(), "unfinished": journal.unfinished, "channel": channel}), Asked()
+        )
         version = t.cast(Target, aimed.target).version
     draft: dict[str, t.Any] = {
-        "name": "beacon", "channel": "production", "version": version, "digest": DIGESTS[version], "homecoming": version == world.stable, "kind": "rollout",
-        "strategy": strategy, "colors": list(COLORS) if world.colored else [], "batch_sizes": more.pop("batches", [1]), "min_healthy": "auto",
-        "stable": stable, "candidate": candidate, "hosts": hosts, "everyone": hosts, "interrupted": journal.document() if broken else {},
+        "name": "beacon",
+        "channel": "production",
+        "version": version,
+        "digest": DIGESTS[version],
+        "homecoming": version == world.stable,
+        "kind": "rollout",
+        "strategy": strategy,
+        "colors": list(COLORS) if world.colored else [],
+        "batch_sizes": more.pop("batches", [1]),
+        "min_healthy": "auto",
+        "stable": stable,
+        "candidate": candidate,
+        "hosts": hosts,
+        "everyone": hosts,
+        "interrupted": journal.document() if broken else {},
         "balanced": balanced(world),
-    }  # fmt: skip
+    }
     return make({**draft, **more}, hostvars(world, version))
 
 
@@ -190,19 +216,33 @@ class Story:
         self.serving = self.world.serving()
         if now.fenced:
             assert step.name in ("give_way", "close", "release"), "a fenced deployer does %s" % step.name
-        if self.world.balanced and step.name in ("restart", "back_restart") and not self.world.colored and not self.overtaken:
+        if (
+            self.world.balanced
+            and step.name in ("restart", "back_restart")
+            and not self.world.colored
+            and not self.overtaken
+        ):
             # What runs already what it ought to is not restarted.
             wanted = {host: now.plan.before(host) if turn.back else now.plan.draft.version for host in turn.hosts}
-            hit = [host for host in turn.hosts if host in self.serving and self.world.servers[host].nodes[CURRENT] != wanted[host]]
+            hit = [
+                host
+                for host in turn.hosts
+                if host in self.serving and self.world.servers[host].nodes[CURRENT] != wanted[host]
+            ]
             assert not hit, "%s under load on %s" % (step.name, hit)
 
     def safe(self, one: Run, turn: Turn) -> None:
         """After each step."""
         serving = self.world.serving()
         if turn.step.name not in ("confirm", "restart", "back_restart") and len(serving) < len(self.serving):
-            assert len(serving) >= one.plan.floor or self.overtaken, "%s left %s in service" % (turn.step.name, sorted(serving))
+            assert len(serving) >= one.plan.floor or self.overtaken, "%s left %s in service" % (
+                turn.step.name,
+                sorted(serving),
+            )
         told = {host for host, row in self.world.journal.hosts.items() if row.out}
-        assert self.world.out() <= told or self.overtaken or self.blind, "out, and not in the journal: %s" % sorted(self.world.out() - told)
+        assert self.world.out() <= told or self.overtaken or self.blind, "out, and not in the journal: %s" % sorted(
+            self.world.out() - told
+        )
 
     def judge(self, one: Run, failed: t.Sequence[tuple[str, Turn, StepResult]]) -> None:
         """What is said in the end."""
@@ -212,14 +252,18 @@ class Story:
             if overtaken:
                 continue  # what is so now is another deployer's doing
             if outcome == "moved" and not now.plan.idle:
-                assert self.world.servers[host].current in (now.plan.draft.version, OLD) and record["restart"].facts.get("after")
+                assert self.world.servers[host].current in (now.plan.draft.version, OLD) and record[
+                    "restart"
+                ].facts.get("after")
                 if not now.halted:
                     assert proven_at(self.world, host, now.plan.draft.version, now.plan), "moved, and is not: %s" % host
             if outcome == "returned":
                 assert proven_at(self.world, host, now.plan.before(host), now.plan), "returned, and is not: %s" % host
         self.told(now, failed)
         if claims_success(now):
-            assert not failed or {turn.step.name for _host, turn, _result in failed} <= {"close", "release"}, "success, and failed: %s" % failed
+            assert not failed or {turn.step.name for _host, turn, _result in failed} <= {"close", "release"}, (
+                "success, and failed: %s" % failed
+            )
             for host in () if overtaken else now.plan.order:
                 assert proven_at(self.world, host, now.plan.draft.version, now.plan)
                 assert not self.world.balanced or host in self.world.serving()
@@ -235,16 +279,29 @@ class Story:
                         continue  # the way back was tried again
                     assert record.reason, "%s failed on %s, and nothing is said of it" % (turn.step.name, name)
                     wrong = ("moved", "returned") if turn.back else ("moved",)
-                    assert record.outcome not in wrong, "%s failed on %s, which is said to have %s" % (turn.step.name, name, record.outcome)
-                    assert not turn.back or "on the way back" in record.reason or record.reason == result.text, record.reason
-            assert turn.step.name in ORDER or turn.step.where == "hook" or turn.step.name in now.fleet or turn.step.name == "note_returned"
+                    assert record.outcome not in wrong, "%s failed on %s, which is said to have %s" % (
+                        turn.step.name,
+                        name,
+                        record.outcome,
+                    )
+                    assert not turn.back or "on the way back" in record.reason or record.reason == result.text, (
+                        record.reason
+                    )
+            assert (
+                turn.step.name in ORDER
+                or turn.step.where == "hook"
+                or turn.step.name in now.fleet
+                or turn.step.name == "note_returned"
+            )
 
     def mend(self) -> None:
         key = self.world.key()
         # What could not be put back after another deployer took over is in the report, with the command. Nobody puts back what one took out who was frozen,
         # overtaken and then killed: the status names it.
         # So it does whom he took out at that moment where the balancer's answer was lost, too.
-        alone = self.blind or "give_way" in self.gone or (self.overtaken and not (self.ended and not LEAVING & self.gone))
+        alone = (
+            self.blind or "give_way" in self.gone or (self.overtaken and not (self.ended and not LEAVING & self.gone))
+        )
         if (key, alone) in self.search.homes:
             return
         self.search.homes.add((key, alone))
@@ -254,13 +311,21 @@ class Story:
             if now.plan.idle:
                 break
         world = self.world
-        assert alone or not world.out() and not world.journal.interrupted_hosts(), "out for good: %s" % sorted(world.out())
+        assert alone or not world.out() and not world.journal.interrupted_hosts(), "out for good: %s" % sorted(
+            world.out()
+        )
         for host in world.servers:
             assert proven_at(world, host, world.stable, now.plan), "%s is not home: %s" % (host, world.servers[host])
 
 
 def explore(
-    strategy: str, hosts: int, most: int = 1, sick: bool = False, batches: t.Sequence[t.Any] = (1,), lb: bool = True, hooks: t.Iterable[str] = (),
+    strategy: str,
+    hosts: int,
+    most: int = 1,
+    sick: bool = False,
+    batches: t.Sequence[t.Any] = (1,),
+    lb: bool = True,
+    hooks: t.Iterable[str] = (),
     on_failure: str = "revert",
 ) -> int:
     search, names = Search(most), "abcd"[:hosts]
@@ -268,7 +333,11 @@ def explore(
 
     def story(one: Search) -> None:
         def server() -> Server:
-            return Server(OLD, {"blue": OLD}, {"blue": OLD}, {"blue"}) if colored else Server(OLD, {}, {CURRENT: OLD}, {CURRENT})
+            return (
+                Server(OLD, {"blue": OLD}, {"blue": OLD}, {"blue"})
+                if colored
+                else Server(OLD, {}, {CURRENT: OLD}, {CURRENT})
+            )
 
         world = World({name: server() for name in names}, colored, lb, frozenset([NEW] if sick else []))
         world.inside = {world.members(name)[0] for name in names} if lb else set()
@@ -278,7 +347,16 @@ def explore(
 
 
 CURRENT = "current"
-HOOKS = ("before_batch", "leave", "before_restart", "after_restart", "join", "after_batch", "before_return", "after_return")
+HOOKS = (
+    "before_batch",
+    "leave",
+    "before_restart",
+    "after_restart",
+    "join",
+    "after_batch",
+    "before_return",
+    "after_return",
+)
 ALL = ("rolling", "canary", "blue_green", "all_at_once")
 
 
@@ -344,6 +422,8 @@ def test_a_report_that_forgets_a_step_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_journal_that_is_not_told_who_leaves_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan.Plan.hidden", lambda plan, host: False)
+    monkeypatch.setattr(
+        "ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan.Plan.hidden", lambda plan, host: False
+    )
     with pytest.raises(AssertionError, match="not in the journal"):
         explore("rolling", 1)

@@ -18,11 +18,20 @@ def test_a_gate_that_no_user_would_notice_is_told() -> None:
 
 
 def test_settings_that_are_not_there_are_told_for_all_servers_at_once() -> None:
-    (said,) = advice({**PLAN, "idle": True}, {"a": DRIFT, "b": DRIFT, "c": {"service_drifted": {"results": [{"differs": []}]}}})
-    assert said.startswith("Settings of the inventory that are not on a, b: /etc/shop/env: new: PHX_SERVER. ") and "setup --limit a,b" in said
+    (said,) = advice(
+        {**PLAN, "idle": True}, {"a": DRIFT, "b": DRIFT, "c": {"service_drifted": {"results": [{"differs": []}]}}}
+    )
+    assert (
+        said.startswith("Settings of the inventory that are not on a, b: /etc/shop/env: new: PHX_SERVER. ")
+        and "setup --limit a,b" in said
+    )
 
 
 def test_what_could_not_be_compared_is_told() -> None:
     away = {"service_drifted": {"failed": True, "results": [{"failed": True, "msg": "no vault secrets"}]}}
-    assert advice(PLAN, {"a": away}) == ["The settings on a could not be compared with the inventory: no vault secrets."]
-    assert advice(PLAN, {"a": {"service_drifted": {"failed": True, "msg": "'x' is undefined"}}})[0].endswith(": 'x' is undefined.")
+    assert advice(PLAN, {"a": away}) == [
+        "The settings on a could not be compared with the inventory: no vault secrets."
+    ]
+    assert advice(PLAN, {"a": {"service_drifted": {"failed": True, "msg": "'x' is undefined"}}})[0].endswith(
+        ": 'x' is undefined."
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _blanks
 
 STORE = "{{ undef(hint='beam_store: where releases live (beam.yml)') }}"
-SECRET = "{{ vault_x | default(undef(hint=\"Put vault_x into vault.yml\")) }}"
+SECRET = '{{ vault_x | default(undef(hint="Put vault_x into vault.yml")) }}'
 
 
 def test_only_what_may_be_blank_is_asked() -> None:
@@ -19,14 +19,20 @@ def test_only_what_may_be_blank_is_asked() -> None:
         asked.append(text)
         return text == SECRET
 
-    values = {"beam_store": STORE, "beam_env": {"A": SECRET, "B": "{{ lookup('pipe', 'date') }}", "C": ["x", STORE]}, "number": 5}
+    values = {
+        "beam_store": STORE,
+        "beam_env": {"A": SECRET, "B": "{{ lookup('pipe', 'date') }}", "C": ["x", STORE]},
+        "number": 5,
+    }
     found = _blanks.blanks({"h1": values, "h2": values}, is_defined)
     assert [(one.name, one.hosts) for one in found] == [("beam_store", ["h1", "h2"]), ("beam_env.C[1]", ["h1", "h2"])]
     assert set(asked) == {STORE, SECRET}
 
 
 def test_what_another_host_has_is_no_blank() -> None:
-    found = _blanks.blanks({"build1": {"beam_env": {"A": SECRET}}, "app1": {"beam_env": {"A": "1"}}}, lambda _host, _text: False)
+    found = _blanks.blanks(
+        {"build1": {"beam_env": {"A": SECRET}}, "app1": {"beam_env": {"A": "1"}}}, lambda _host, _text: False
+    )
     assert found == []
 
 

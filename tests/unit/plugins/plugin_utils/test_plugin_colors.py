@@ -20,23 +20,50 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._status import flee
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
-    "name": "beacon", "channel": "production", **NEW, "homecoming": False, "kind": "rollout", "strategy": "blue_green", "colors": ["blue", "green"],
-    "batch_sizes": [1], "min_healthy": "100%", "stable": OLD, "candidate": None, "interrupted": {}, "hosts": ["a"], "balanced": {},
-}  # fmt: skip
+    "name": "beacon",
+    "channel": "production",
+    **NEW,
+    "homecoming": False,
+    "kind": "rollout",
+    "strategy": "blue_green",
+    "colors": ["blue", "green"],
+    "batch_sizes": [1],
+    "min_healthy": "100%",
+    "stable": OLD,
+    "candidate": None,
+    "interrupted": {},
+    "hosts": ["a"],
+    "balanced": {},
+}
 NOTHING = {"running": False, "version": None, "enabled": False}
 
 
 def host(
-    live: str | None, runs: dict[str, str], kept: str = "restart", foreseen: str = "start", plain: bool = False, current: str = "0.1.0",
+    live: str | None,
+    runs: dict[str, str],
+    kept: str = "restart",
+    foreseen: str = "start",
+    plain: bool = False,
+    current: str = "0.1.0",
 ) -> dict[str, t.Any]:
     """live: the colour that beam_info says. runs: versions by colour. kept: what beam_restart would do to live, foreseen: to the other one."""
-    colors = {c: {"running": True, "version": runs[c], "enabled": c == live} if c in runs else dict(NOTHING) for c in DRAFT["colors"]}
+    colors = {
+        c: {"running": True, "version": runs[c], "enabled": c == live} if c in runs else dict(NOTHING)
+        for c in DRAFT["colors"]
+    }
     idle = next(c for c in ("blue", "green") if c != live)
     version = runs.get(live or "current")
     seen = {
-        "running": bool(version), "version": version, "enabled": bool(version), "live": live, "idle": idle, "colors": colors, "health": {"passed": True},
-        "plain": {"running": plain, "enabled": plain}, "restart": {"action": kept if version else "start"},
-    }  # fmt: skip
+        "running": bool(version),
+        "version": version,
+        "enabled": bool(version),
+        "live": live,
+        "idle": idle,
+        "colors": colors,
+        "health": {"passed": True},
+        "plain": {"running": plain, "enabled": plain},
+        "restart": {"action": kept if version else "start"},
+    }
     found = {"rollout_live": seen, "rollout_seen": seen, "rollout_staged": {"current": current}}
     if kept != "none" or not version:
         found["rollout_foreseen"] = {"action": foreseen, "reason": "it does not run"}
@@ -54,19 +81,45 @@ JOURNAL = {"id": "j", "version": "0.2.0", "hosts": {"a": {"step": "moved", "from
         # Stopped on purpose: what ran is still current.
         (host(None, {}), {}, ("", "blue", "green", "0.1.0", ["green"], True, "switch")),
         # The one node from before, and the first colour.
-        (host(None, {"current": "0.1.0"}, plain=True), {}, ("current", "blue", "current", "0.1.0", ["current", "green"], True, "switch")),
+        (
+            host(None, {"current": "0.1.0"}, plain=True),
+            {},
+            ("current", "blue", "current", "0.1.0", ["current", "green"], True, "switch"),
+        ),
         (host("blue", {"blue": "0.1.0"}), {}, ("blue", "green", "blue", "0.1.0", ["blue"], True, "switch")),
         # Nothing to do, unless the other one runs still.
-        (host("green", {"green": "0.2.0"}, kept="none"), {}, ("green", "green", "green", "0.2.0", ["blue"], False, "none")),
-        (host("green", {"green": "0.2.0", "blue": "0.1.0"}, kept="none"), {}, ("green", "green", "green", "0.2.0", ["blue"], False, "tidy")),
-        (host("green", {"green": "0.2.0"}, kept="none", plain=True), {}, ("green", "green", "green", "0.2.0", ["current", "blue"], False, "tidy")),
+        (
+            host("green", {"green": "0.2.0"}, kept="none"),
+            {},
+            ("green", "green", "green", "0.2.0", ["blue"], False, "none"),
+        ),
+        (
+            host("green", {"green": "0.2.0", "blue": "0.1.0"}, kept="none"),
+            {},
+            ("green", "green", "green", "0.2.0", ["blue"], False, "tidy"),
+        ),
+        (
+            host("green", {"green": "0.2.0"}, kept="none", plain=True),
+            {},
+            ("green", "green", "green", "0.2.0", ["current", "blue"], False, "tidy"),
+        ),
         # Cut off with both: green runs already, so it is neither cleared nor started; blue serves, and is what to go back to.
-        (host("blue", {"blue": "0.1.0", "green": "0.2.0"}, foreseen="none"), JOURNAL, ("blue", "green", "blue", "0.1.0", ["blue"], False, "switch")),
+        (
+            host("blue", {"blue": "0.1.0", "green": "0.2.0"}, foreseen="none"),
+            JOURNAL,
+            ("blue", "green", "blue", "0.1.0", ["blue"], False, "switch"),
+        ),
         # Cut off after green had been enabled: going back means blue again, with what ran before the interrupted rollout.
-        (host("green", {"green": "0.2.0"}, kept="none"), JOURNAL, ("green", "green", "blue", "0.1.0", ["blue"], False, "none")),
+        (
+            host("green", {"green": "0.2.0"}, kept="none"),
+            JOURNAL,
+            ("green", "green", "blue", "0.1.0", ["blue"], False, "none"),
+        ),
     ],
 )
-def test_who_serves_and_who_shall(seen: dict[str, t.Any], journal: dict[str, t.Any], expected: tuple[t.Any, ...]) -> None:
+def test_who_serves_and_who_shall(
+    seen: dict[str, t.Any], journal: dict[str, t.Any], expected: tuple[t.Any, ...]
+) -> None:
     side = make({**DRAFT, "interrupted": journal}, {"a": seen})["sides"]["a"]
     assert tuple(side[key] for key in ("live", "to", "back", "from", "others", "starts", "action")) == expected
 
@@ -82,11 +135,19 @@ def test_nothing_to_do() -> None:
     draft = {**DRAFT, "homecoming": True}
     home = host("green", {"green": "0.2.0"}, kept="none", current="0.2.0")
     assert make(draft, {"a": home})["idle"]
-    spoiled = (host("green", {"green": "0.2.0", "blue": "0.2.0"}, kept="none", current="0.2.0"), host("green", {"green": "0.2.0"}, kept="none"))
-    assert not any(make(draft, {"a": each})["idle"] for each in (*spoiled, host("green", {"green": "0.2.0"}, current="0.2.0")))
+    spoiled = (
+        host("green", {"green": "0.2.0", "blue": "0.2.0"}, kept="none", current="0.2.0"),
+        host("green", {"green": "0.2.0"}, kept="none"),
+    )
+    assert not any(
+        make(draft, {"a": each})["idle"] for each in (*spoiled, host("green", {"green": "0.2.0"}, current="0.2.0"))
+    )
 
 
-@pytest.mark.parametrize("wrong", [{"colors": []}, {"colors": ["blue"]}, {"strategy": "rolling"}, {"ready": True}, {"hosts": ["a", "a-blue"]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"colors": []}, {"colors": ["blue"]}, {"strategy": "rolling"}, {"ready": True}, {"hosts": ["a", "a-blue"]}],
+)
 def test_colours_and_strategies_that_do_not_fit_are_refused(wrong: dict[str, t.Any]) -> None:
     with pytest.raises(BeamError):
         make({**DRAFT, **wrong}, {"a": host("blue", {"blue": "0.1.0"})})
@@ -102,7 +163,15 @@ def test_turns_at_the_balancer() -> None:
     plan = make({**DRAFT, "balanced": balanced}, {"a": host("blue", {"blue": "0.1.0"})})
     assert plan["leaves"] == ["a"] and plan["rows"][0]["serves"]
     assert preview(plan)[0]["does"] == "start green, green joins, blue leaves, stop blue"
-    expected = {"clear": ["green"], "rejoin": None, "join": ["green"], "leave": ["blue"], "back_clear": None, "back_join": ["blue"], "back_leave": ["green"]}
+    expected = {
+        "clear": ["green"],
+        "rejoin": None,
+        "join": ["green"],
+        "leave": ["blue"],
+        "back_clear": None,
+        "back_join": ["blue"],
+        "back_leave": ["green"],
+    }
     assert {step: turns(parse_plan(plan), ["a"], step).get("a") for step in expected} == expected
 
 
@@ -111,11 +180,18 @@ def test_a_rollout_that_left_only_the_new_one_in_the_balancer_and_another_versio
     seen = host("blue", {"blue": "0.1.0", "green": "0.1.9"}, foreseen="restart")
     balanced = rotations(a="unknown", a_blue="out", a_green="in")
     plan = make({**DRAFT, "balanced": balanced, "interrupted": {**JOURNAL, "version": "0.1.9"}}, {"a": seen})
-    assert plan["absent"] == [] and turns(parse_plan(plan), ["a"], "rejoin") == {"a": ["blue"]} and turns(parse_plan(plan), ["a"], "clear") == {"a": ["green"]}
+    assert (
+        plan["absent"] == []
+        and turns(parse_plan(plan), ["a"], "rejoin") == {"a": ["blue"]}
+        and turns(parse_plan(plan), ["a"], "clear") == {"a": ["green"]}
+    )
 
 
 def test_a_host_that_somebody_took_out_stays_out() -> None:
-    plan = make({**DRAFT, "balanced": rotations(a_blue="out", a_green="in"), "min_healthy": 0}, {"a": host("blue", {"blue": "0.1.0"})})
+    plan = make(
+        {**DRAFT, "balanced": rotations(a_blue="out", a_green="in"), "min_healthy": 0},
+        {"a": host("blue", {"blue": "0.1.0"})},
+    )
     assert plan["absent"] == ["a"] and turns(parse_plan(plan), ["a"], "join") == {}
     assert turns(parse_plan(plan), ["a"], "clear") == {"a": ["green"]}, "it must not be asked as soon as it runs"
 
@@ -127,36 +203,72 @@ def test_a_balancer_that_does_not_know_the_colour_is_told_by_its_name() -> None:
 
 def test_members_of_both_kinds_of_balancers() -> None:
     seen = host("blue", {"blue": "0.1.0"})
-    given = {"a": {**seen, "beam_member": {"target": "i-0", "server": "x", "blue": {"port": 1}, "green": {"port": 2, "server": "y"}}}}
+    given = {
+        "a": {
+            **seen,
+            "beam_member": {"target": "i-0", "server": "x", "blue": {"port": 1}, "green": {"port": 2, "server": "y"}},
+        }
+    }
     assert members_of(given, ["a"], (), DRAFT["colors"]) == {
-        "a-blue": {"target": "i-0", "port": 1}, "a-green": {"target": "i-0", "port": 2, "server": "y", "left": True},
-    }  # fmt: skip
-    assert members_of(given, {"a": ["current"]}, (), DRAFT["colors"]) == {"a": {"target": "i-0", "server": "x", "left": True}}
+        "a-blue": {"target": "i-0", "port": 1},
+        "a-green": {"target": "i-0", "port": 2, "server": "y", "left": True},
+    }
+    assert members_of(given, {"a": ["current"]}, (), DRAFT["colors"]) == {
+        "a": {"target": "i-0", "server": "x", "left": True}
+    }
 
 
 def process(version: str, action: str, pid: int) -> dict[str, t.Any]:
     seconds = {"stop": None, "boot": 1.0, "gate": 1.0, "outage": None, "total": 2.0}
     after = {"version": version, "pid": pid}
-    return {"changed": action != "none", "action": action, "after": after, "began": 5.0, "seconds": seconds, "health": {"seconds": 1.0}}
+    return {
+        "changed": action != "none",
+        "action": action,
+        "after": after,
+        "began": 5.0,
+        "seconds": seconds,
+        "health": {"seconds": 1.0},
+    }
 
 
 def test_rows_tell_of_both_nodes() -> None:
     before = host("blue", {"blue": "0.1.0"})
     plan = make(DRAFT, {"a": before})
     done = {
-        **before, "rollout_activated": {"changed": True}, "rollout_restarted": process("0.2.0", "start", 8), "rollout_switched": {"changed": True},
+        **before,
+        "rollout_activated": {"changed": True},
+        "rollout_restarted": process("0.2.0", "start", 8),
+        "rollout_switched": {"changed": True},
         "rollout_joined": {"members": {"a-green": {"began": 8.0, "seconds": 0.5}}},
         "rollout_left": {"members": {"a-blue": {"began": 9.0, "seconds": 2.0, "cut": 1}}},
         "rollout_stopped": {"results": [{"began": 12.0, "seconds": {"stop": 0.7}}]},
-    }  # fmt: skip
+    }
     row = summarize({"a": done}, plan)["rows"][0]
-    assert [row[key] for key in ("outcome", "color", "color_before", "now", "pid", "outage", "drain", "join", "stop", "cut")] == [
-        "moved", "green", "blue", "0.2.0", 8, 0.0, 2.0, 0.5, 0.7, 1,
-    ]  # fmt: skip
+    assert [
+        row[key] for key in ("outcome", "color", "color_before", "now", "pid", "outage", "drain", "join", "stop", "cut")
+    ] == [
+        "moved",
+        "green",
+        "blue",
+        "0.2.0",
+        8,
+        0.0,
+        2.0,
+        0.5,
+        0.7,
+        1,
+    ]
     assert [step["step"] for step in row["steps"]] == ["boot", "gate", "join", "drain", "stop"]
-    bad = {"failed": True, "msg": "One or more items failed", "results": [{"failed": True, "error": {"code": "x", "what": "blue is masked"}}]}
+    bad = {
+        "failed": True,
+        "msg": "One or more items failed",
+        "results": [{"failed": True, "error": {"code": "x", "what": "blue is masked"}}],
+    }
     kept = {**done, "rollout_disabled": bad}
-    assert summarize({"a": kept}, plan)["rows"][0]["outcome"] == "failed" and "blue is masked" in summarize({"a": kept}, plan)["reason"]
+    assert (
+        summarize({"a": kept}, plan)["rows"][0]["outcome"] == "failed"
+        and "blue is masked" in summarize({"a": kept}, plan)["reason"]
+    )
     back = {**kept, "rollout_returned": {**process("0.1.0", "none", 7), "pointed": {"changed": False}}}
     row = summarize({"a": back}, plan)["rows"][0]
     assert [row[key] for key in ("outcome", "color", "now", "pid")] == ["returned", "blue", "0.1.0", 7]

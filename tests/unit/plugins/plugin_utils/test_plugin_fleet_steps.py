@@ -20,33 +20,73 @@ HELD = {"mine": True, "token": "t", "fence": 7}
 STABLE = {"version": "1", "digest": "d1"}
 JOURNAL = {"id": "j", "state": "finished", "hosts": {}}
 PLAN = {
-    "name": "shop", "channel": "production", "version": "2", "digest": "d2", "kind": "rollout", "strategy": "rolling", "homecoming": False, "idle": False,
-    "stable": STABLE, "journal": JOURNAL, "origins": {"h1": {"from": "1"}}, "hosts": ["h1"], "order": ["h1"], "members": [["h1"]], "everyone": ["h1"],
+    "name": "shop",
+    "channel": "production",
+    "version": "2",
+    "digest": "d2",
+    "kind": "rollout",
+    "strategy": "rolling",
+    "homecoming": False,
+    "idle": False,
+    "stable": STABLE,
+    "journal": JOURNAL,
+    "origins": {"h1": {"from": "1"}},
+    "hosts": ["h1"],
+    "order": ["h1"],
+    "members": [["h1"]],
+    "everyone": ["h1"],
     "rows": [{"host": "h1", "from": "1"}],
-}  # fmt: skip
+}
 WHERE = {"store": "s3://b/p", "name": "shop", "channel": "production", "region": "here"}
 LOST = {"failed": True, "msg": "the lock was taken", "error": {"code": "lock_lost", "what": "x"}}
 MOVED = {"rollout_restarted": {"after": {"version": "2", "pid": 9}}, "rollout_activated": {"changed": True}}
-FAILED = {"rollout_restarted": {"failed": True, "msg": "no", "error": {"code": "boot_timeout", "what": "it did not boot"}}}
+FAILED = {
+    "rollout_restarted": {"failed": True, "msg": "no", "error": {"code": "boot_timeout", "what": "it did not boot"}}
+}
 
 
 class World:
     """answers: what modules say, by their name or their name and state."""
 
-    def __init__(self, *, held: Vars | None = None, check: bool = False, plan: Vars | None = None, here: Vars | None = None, **registers: t.Any) -> None:
+    def __init__(
+        self,
+        *,
+        held: Vars | None = None,
+        check: bool = False,
+        plan: Vars | None = None,
+        here: Vars | None = None,
+        **registers: t.Any,
+    ) -> None:
         self.done: list[tuple[str, Vars]] = []
         self.answers: dict[str, Vars] = {
-            "rollout_lock held": {"changed": True, "lock": TOKEN, "channel": {"serial": 2, "stable": STABLE}, "journal": JOURNAL},
+            "rollout_lock held": {
+                "changed": True,
+                "lock": TOKEN,
+                "channel": {"serial": 2, "stable": STABLE},
+                "journal": JOURNAL,
+            },
             "rollout_info": {"changed": False, "channel": {"serial": 3, "stable": STABLE}, "journal": JOURNAL},
             "rollout_journal opened": {"changed": True, "journal": {"id": "new", "by": "me"}},
         }
         known = {"rollout_plan": {**PLAN, **(plan or {})}, **({} if held is None else {"rollout_held": held})}
         role = {
-            "rollout_store": "s3://b/p", "rollout_name": "shop", "rollout_channel": "production", "rollout_store_options": {"region": "here"},
-            "rollout_wait": 5, "rollout_lock_ttl": 30, "rollout_force": False, "rollout_migrate": "", "rollout_kind": "rollout", "ansible_play_batch": ["h1"],
-            "rollout_on_failure": "revert", "rollout_balancers": [{"kind": "none"}], "rollout_drain_timeout": 60, "rollout_drain_quiet": 2,
-            "rollout_join_timeout": 40, **registers,
-        }  # fmt: skip
+            "rollout_store": "s3://b/p",
+            "rollout_name": "shop",
+            "rollout_channel": "production",
+            "rollout_store_options": {"region": "here"},
+            "rollout_wait": 5,
+            "rollout_lock_ttl": 30,
+            "rollout_force": False,
+            "rollout_migrate": "",
+            "rollout_kind": "rollout",
+            "ansible_play_batch": ["h1"],
+            "rollout_on_failure": "revert",
+            "rollout_balancers": [{"kind": "none"}],
+            "rollout_drain_timeout": 60,
+            "rollout_drain_quiet": 2,
+            "rollout_join_timeout": 40,
+            **registers,
+        }
         hosts = {host: here if host == "h1" and here else {} for host in role["ansible_play_batch"]}
         self.fleet = Fleet(role.get, {"localhost": known, **hosts}, self.call, check)
 
@@ -54,7 +94,9 @@ class World:
         assert name == "balancer_member" or {key: options[key] for key in WHERE} == WHERE
         own = {key: value for key, value in options.items() if key not in WHERE}
         self.done.append((" ".join(filter(None, ("rehearse" if rehearse else "", name, own.pop("state", "")))), own))
-        return dict(self.answers.get(self.done[-1][0]) or self.answers.get(name) or {"changed": True, "channel": {"serial": 9}})
+        return dict(
+            self.answers.get(self.done[-1][0]) or self.answers.get(name) or {"changed": True, "channel": {"serial": 9}}
+        )
 
     def step(self, step: str, **given: t.Any) -> Vars:
         return STEPS[step](self.fleet, **given)
@@ -67,40 +109,87 @@ class World:
 def test_it_begins_under_a_lock_of_its_own() -> None:
     world = World(rollout_migrate="A.b()")
     assert world.step("begin") == {
-        "changed": True, "machinery": True, "held": HELD, "channel": {"serial": 2, "stable": STABLE}, "journal": {"id": "new", "by": "me"}, "migrates": True,
-    }  # fmt: skip
-    opened = {"kind": "rollout", "version": "2", "digest": "d2", "stable": STABLE, "strategy": "rolling", "hosts": PLAN["origins"], "fence": 7, "token": "t"}
-    assert world.done == [("rollout_lock held", {"purpose": "rollout of 2", "wait": 5, "ttl": 30}), ("rollout_journal opened", opened)]
+        "changed": True,
+        "machinery": True,
+        "held": HELD,
+        "channel": {"serial": 2, "stable": STABLE},
+        "journal": {"id": "new", "by": "me"},
+        "migrates": True,
+    }
+    opened = {
+        "kind": "rollout",
+        "version": "2",
+        "digest": "d2",
+        "stable": STABLE,
+        "strategy": "rolling",
+        "hosts": PLAN["origins"],
+        "fence": 7,
+        "token": "t",
+    }
+    assert world.done == [
+        ("rollout_lock held", {"purpose": "rollout of 2", "wait": 5, "ttl": 30}),
+        ("rollout_journal opened", opened),
+    ]
 
 
 @pytest.mark.parametrize(
     ("rolled_back", "names"),
-    [({}, ["rollout_info", "rollout_journal opened"]), ({"channel": {"serial": 5}}, ["rollout_journal opened"])], ids=["waited", "rolled back"],
-)  # fmt: skip
+    [({}, ["rollout_info", "rollout_journal opened"]), ({"channel": {"serial": 5}}, ["rollout_journal opened"])],
+    ids=["waited", "rolled back"],
+)
 def test_it_goes_on_under_the_lock_that_was_taken_before_the_plan(rolled_back: Vars, names: list[str]) -> None:
     world = World(held=HELD, rollout_rolled_back=rolled_back)
     found = world.step("begin")
-    assert world.names == names and found["held"] == HELD and found.get("channel") == (None if rolled_back else {"serial": 3, "stable": STABLE})
+    assert (
+        world.names == names
+        and found["held"] == HELD
+        and found.get("channel") == (None if rolled_back else {"serial": 3, "stable": STABLE})
+    )
 
 
 def test_a_rehearsal_neither_holds_nor_opens() -> None:
     world = World(check=True)
-    world.answers["rollout_lock held"]["channel"] = {"serial": 2, "stable": {"version": "3", "digest": "d3"}}  # it was not held to its plan either
+    world.answers["rollout_lock held"]["channel"] = {
+        "serial": 2,
+        "stable": {"version": "3", "digest": "d3"},
+    }  # it was not held to its plan either
     assert world.step("begin")["held"] == {"mine": False} and world.names == ["rollout_lock held"]
 
 
 @pytest.mark.parametrize(
     ("held", "answer", "text", "after"),
     [
-        (None, ("rollout_lock held", {"failed": True, "msg": "somebody holds it"}), "somebody holds it", {"mine": False}),
+        (
+            None,
+            ("rollout_lock held", {"failed": True, "msg": "somebody holds it"}),
+            "somebody holds it",
+            {"mine": False},
+        ),
         (HELD, ("rollout_info", {"failed": True, "msg": "the store is away"}), "the store is away", HELD),
         (None, ("rollout_journal opened", LOST), "the lock was taken", HELD),
-        (None, ("rollout_lock held", {"lock": TOKEN, "channel": None, "journal": JOURNAL}), "nothing is stable on the channel production now", HELD),
-        (HELD, ("rollout_info", {"channel": {"stable": {"version": "3", "digest": "d3"}}, "journal": JOURNAL}), "3 is stable on the channel production", HELD),
-        (HELD, ("rollout_info", {"channel": {"stable": STABLE}, "journal": {**JOURNAL, "id": "k"}}), "1 is stable on the channel production now", HELD),
+        (
+            None,
+            ("rollout_lock held", {"lock": TOKEN, "channel": None, "journal": JOURNAL}),
+            "nothing is stable on the channel production now",
+            HELD,
+        ),
+        (
+            HELD,
+            ("rollout_info", {"channel": {"stable": {"version": "3", "digest": "d3"}}, "journal": JOURNAL}),
+            "3 is stable on the channel production",
+            HELD,
+        ),
+        (
+            HELD,
+            ("rollout_info", {"channel": {"stable": STABLE}, "journal": {**JOURNAL, "id": "k"}}),
+            "1 is stable on the channel production now",
+            HELD,
+        ),
     ],
 )
-def test_what_fails_at_the_beginning_is_known_with_its_lock(held: Vars | None, answer: tuple[str, Vars], text: str, after: Vars) -> None:
+def test_what_fails_at_the_beginning_is_known_with_its_lock(
+    held: Vars | None, answer: tuple[str, Vars], text: str, after: Vars
+) -> None:
     world = World(held=held)
     world.answers.update([answer])
     found = world.step("begin")
@@ -118,11 +207,19 @@ def test_the_candidate_is_named_under_the_fence_of_the_lock() -> None:
     ("check", "registers", "serial"),
     [
         (False, {"rollout_candidate": {"channel": {"serial": 4}}, "rollout_opened": {"channel": {"serial": 2}}}, 4),
-        (False, {"rollout_candidate": {"skipped": True}, "rollout_rolled_back": {"channel": {"serial": 3}}, "rollout_opened": {}}, 3),
+        (
+            False,
+            {
+                "rollout_candidate": {"skipped": True},
+                "rollout_rolled_back": {"channel": {"serial": 3}},
+                "rollout_opened": {},
+            },
+            3,
+        ),
         (False, {"rollout_candidate": {}, "rollout_opened": {"channel": {"serial": 2}}}, 2),
         (True, {"rollout_candidate": {"channel": {"serial": 4}}}, None),
     ],
-)  # fmt: skip
+)
 def test_a_promotion_loses_to_who_moved_the_channel_meanwhile(check: bool, registers: Vars, serial: int | None) -> None:
     world = World(held={"mine": False} if check else HELD, check=check, **registers)
     world.step("promote")
@@ -131,38 +228,74 @@ def test_a_promotion_loses_to_who_moved_the_channel_meanwhile(check: bool, regis
 
 
 def test_who_of_the_group_came_meanwhile() -> None:
-    scaling = {"members": [{"lifecycle_state": "Pending", "instance_id": "i-1"}, {"lifecycle_state": "Pending:Proceed", "instance_id": "i-2"}]}
+    scaling = {
+        "members": [
+            {"lifecycle_state": "Pending", "instance_id": "i-1"},
+            {"lifecycle_state": "Pending:Proceed", "instance_id": "i-2"},
+        ]
+    }
     world = World(rollout_promoted={"channel": {}}, rollout_scaling=scaling)
-    assert world.step("newcomers", hosts=["h1", "i-1", "i-2"]) == {"changed": False, "hosts": ["i-2"], "arriving": ["i-1"]}
+    assert world.step("newcomers", hosts=["h1", "i-1", "i-2"]) == {
+        "changed": False,
+        "hosts": ["i-2"],
+        "arriving": ["i-1"],
+    }
     # Nothing was promoted, or nothing is planned at all: what was seen of the group before is of no interest.
-    for other in (World(rollout_scaling=scaling), World(plan={"everyone": None}, check=True, rollout_scaling=scaling, rollout_promoted={"channel": {}})):
+    for other in (
+        World(rollout_scaling=scaling),
+        World(plan={"everyone": None}, check=True, rollout_scaling=scaling, rollout_promoted={"channel": {}}),
+    ):
         assert other.step("newcomers", hosts=["h1", "i-2"]) == {"changed": False, "hosts": [], "arriving": []}
 
 
 def test_the_verdict_of_a_success() -> None:
-    world = World(held=HELD, here=MOVED, rollout_opened={"journal": {"id": "new"}}, rollout_promoted={"channel": {"stable": {"version": "2", "digest": "d2"}}})
+    world = World(
+        held=HELD,
+        here=MOVED,
+        rollout_opened={"journal": {"id": "new"}},
+        rollout_promoted={"channel": {"stable": {"version": "2", "digest": "d2"}}},
+    )
     found = world.step("verdict")
     assert world.names == ["rollout_journal closed", "rollout_lock released"] and found["unwritten"] == []
     report, (_name, closed), (_other, released) = found["rollout_result"], *world.done
-    assert report["succeeded"] and report["stable_after"]["version"] == "2" and found["lines"][-1] == "shop 2 on the channel production runs on 1 of 1 hosts."
-    assert (closed["outcome"], closed["report"], closed["fence"], closed["html"][:9]) == ("succeeded", report, 7, "<!DOCTYPE") and released == {"token": "t"}
+    assert (
+        report["succeeded"]
+        and report["stable_after"]["version"] == "2"
+        and found["lines"][-1] == "shop 2 on the channel production runs on 1 of 1 hosts."
+    )
+    assert (closed["outcome"], closed["report"], closed["fence"], closed["html"][:9]) == (
+        "succeeded",
+        report,
+        7,
+        "<!DOCTYPE",
+    ) and released == {"token": "t"}
 
 
 @pytest.mark.parametrize(
     ("here", "known", "fate"),
     [
-        (FAILED, {}, ["release_channel ghosted"]), ({}, {}, ["release_channel withdrawn"]), (FAILED, {"rollout_fenced": True}, []),
+        (FAILED, {}, ["release_channel ghosted"]),
+        ({}, {}, ["release_channel withdrawn"]),
+        (FAILED, {"rollout_fenced": True}, []),
         ({}, {"rollout_refused": {"failed": True, "msg": "a hook failed"}}, ["release_channel withdrawn"]),
     ],
-)  # fmt: skip
+)
 def test_the_verdict_of_a_failure(here: Vars, known: Vars, fate: list[str]) -> None:
-    world = World(held=HELD, here=here, rollout_opened={"journal": {"id": "new"}}, rollout_candidate={"channel": {"serial": 4}})
+    world = World(
+        held=HELD, here=here, rollout_opened={"journal": {"id": "new"}}, rollout_candidate={"channel": {"serial": 4}}
+    )
     t.cast("Vars", world.fleet.hostvars["localhost"]).update(known)
     found = world.step("verdict")
-    assert world.names == [*fate, "rollout_journal closed", "rollout_lock released"] and not found["rollout_result"]["succeeded"]
+    assert (
+        world.names == [*fate, "rollout_journal closed", "rollout_lock released"]
+        and not found["rollout_result"]["succeeded"]
+    )
     wanted = known.get("rollout_refused", {}).get("msg") or ("it did not boot" if here else "hosts were lost: h1")
     assert wanted in found["rollout_result"]["reason"]
-    assert [own["reason"] for name, own in world.done if name == "release_channel ghosted"] in ([], [found["rollout_result"]["reason"]])
+    assert [own["reason"] for name, own in world.done if name == "release_channel ghosted"] in (
+        [],
+        [found["rollout_result"]["reason"]],
+    )
 
 
 def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
@@ -170,7 +303,11 @@ def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
     away = {"failed": True, "msg": "the store is away", "error": {"code": "store_away", "what": "x"}}
     world.answers.update({"release_channel": away, "rollout_lock released": {"unreachable": True, "msg": "no route"}})
     found = world.step("verdict")
-    assert found["unwritten"] == ["the store is away", "no route"] and "failed" not in found and not found["rollout_result"]["succeeded"]
+    assert (
+        found["unwritten"] == ["the store is away", "no route"]
+        and "failed" not in found
+        and not found["rollout_result"]["succeeded"]
+    )
 
 
 def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
@@ -183,26 +320,47 @@ def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
 
 
 def test_without_a_lock_nothing_is_written() -> None:
-    world = World(held={"mine": False}, check=True, here={"rollout_restarted": {"changed": True, "after": {"version": "1"}}})
+    world = World(
+        held={"mine": False}, check=True, here={"rollout_restarted": {"changed": True, "after": {"version": "1"}}}
+    )
     assert world.step("verdict")["rollout_result"]["succeeded"] and world.names == []
 
 
 def test_who_waited_plans_from_what_the_other_one_left() -> None:
     world = World(rollout_digest="", rollout_version="")
-    assert world.step("wait") == {"changed": False, "channel": {"serial": 3, "stable": STABLE}, "journal": JOURNAL, "held": HELD}
-    assert world.done[0] == ("rollout_lock held", {"purpose": "rollout of what is stable", "wait": 5, "ttl": 30}) and world.names[1:] == ["rollout_info"]
+    assert world.step("wait") == {
+        "changed": False,
+        "channel": {"serial": 3, "stable": STABLE},
+        "journal": JOURNAL,
+        "held": HELD,
+    }
+    assert world.done[0] == (
+        "rollout_lock held",
+        {"purpose": "rollout of what is stable", "wait": 5, "ttl": 30},
+    ) and world.names[1:] == ["rollout_info"]
     world = World(rollout_digest="d" * 64)
     world.answers["rollout_lock held"] = {"failed": True, "msg": "somebody holds it"}
-    assert world.step("wait")["failed"] and world.done == [("rollout_lock held", {"purpose": "rollout of " + "d" * 12, "wait": 5, "ttl": 30})]
+    assert world.step("wait")["failed"] and world.done == [
+        ("rollout_lock held", {"purpose": "rollout of " + "d" * 12, "wait": 5, "ttl": 30})
+    ]
 
 
 def test_the_channel_goes_back_under_the_lock_and_only_if_it_may() -> None:
     world = World(rollout_version="1")
     assert world.step("roll_back") == {"changed": True, "channel": {"serial": 9}, "held": HELD}
     assert world.names == ["rehearse release_channel rolled_back", "rollout_lock held", "release_channel rolled_back"]
-    assert [world.done[n][1] for n in (0, 2)] == [{"version": "1", "force": False}, {"version": "1", "force": False, "fence": 7}]
+    assert [world.done[n][1] for n in (0, 2)] == [
+        {"version": "1", "force": False},
+        {"version": "1", "force": False, "fence": 7},
+    ]
     refused = {"failed": True, "msg": "1 is a ghost"}
-    for at, names in enumerate((["rehearse release_channel rolled_back"], ["rollout_lock held"], ["release_channel rolled_back", "rollout_lock released"])):
+    for at, names in enumerate(
+        (
+            ["rehearse release_channel rolled_back"],
+            ["rollout_lock held"],
+            ["release_channel rolled_back", "rollout_lock released"],
+        )
+    ):
         other = World(rollout_version="1")
         other.answers[names[0]] = refused
         assert other.step("roll_back")["msg"] == "1 is a ghost" and other.names == world.names[:at] + names
@@ -211,7 +369,15 @@ def test_the_channel_goes_back_under_the_lock_and_only_if_it_may() -> None:
 
 
 BATCH = ["h1", "h2"]
-LINE = {"order": ["h1", "h2", "h3"], "fleet": ["h1", "h2", "h3", "h4"], "floor": 1, "leaves": BATCH, "moves": BATCH, "recovers": ["h2"], "froms": {}}
+LINE = {
+    "order": ["h1", "h2", "h3"],
+    "fleet": ["h1", "h2", "h3", "h4"],
+    "floor": 1,
+    "leaves": BATCH,
+    "moves": BATCH,
+    "recovers": ["h2"],
+    "froms": {},
+}
 RETURNING = {"rollout_back": {"hosts": ["h2"], "serving": ["h2"]}}
 
 
@@ -224,11 +390,14 @@ def of_batch(here: Vars | None = None, **more: t.Any) -> World:
 @pytest.mark.parametrize(
     ("here", "step", "hosts", "reverting"),
     [
-        ({}, "note_leaving", {"h1": "leaving", "h2": "leaving"}, False), (MOVED, "note_moved", {"h1": "moved", "h2": "skipped"}, False),
-        (MOVED, "note_joined", {"h1": "joined"}, False), (FAILED, "note_joined", {}, False),
-        ({}, "note_returning", {"h2": "returning"}, True), ({}, "note_returned", {"h2": "skipped"}, True),
+        ({}, "note_leaving", {"h1": "leaving", "h2": "leaving"}, False),
+        (MOVED, "note_moved", {"h1": "moved", "h2": "skipped"}, False),
+        (MOVED, "note_joined", {"h1": "joined"}, False),
+        (FAILED, "note_joined", {}, False),
+        ({}, "note_returning", {"h2": "returning"}, True),
+        ({}, "note_returned", {"h2": "skipped"}, True),
     ],
-)  # fmt: skip
+)
 def test_what_the_journal_is_told_of_a_batch(here: Vars, step: str, hosts: dict[str, str], reverting: bool) -> None:
     world = of_batch(here, **RETURNING)
     found = world.step(step)
@@ -244,8 +413,14 @@ def test_what_the_journal_is_told_of_a_batch(here: Vars, step: str, hosts: dict[
 
 @pytest.mark.parametrize(
     ("step", "away", "lost"),
-    [("note_leaving", True, True), ("note_moved", False, True), ("note_joined", False, True), ("note_returning", False, True), ("note_returned", False, False)],
-)  # fmt: skip
+    [
+        ("note_leaving", True, True),
+        ("note_moved", False, True),
+        ("note_joined", False, True),
+        ("note_returning", False, True),
+        ("note_returned", False, False),
+    ],
+)
 def test_a_journal_that_is_not_written_stops_who_was_overtaken(step: str, away: bool, lost: bool) -> None:
     for answer, fails in (({"failed": True, "msg": "x", "error": {"code": "store_away"}}, away), (LOST, lost)):
         world = of_batch(MOVED, **RETURNING)
@@ -256,10 +431,13 @@ def test_a_journal_that_is_not_written_stops_who_was_overtaken(step: str, away: 
 @pytest.mark.parametrize(
     ("here", "step", "state", "members"),
     [
-        ({}, "leave", "drained", {"h1": {}, "h2": {"left": True}}), (MOVED, "join", "joined", {"h1": {"left": True}}), (FAILED, "join", "", {}),
-        ({}, "back_leave", "drained", {"h2": {"left": True}}), ({}, "back_join", "", {}),
+        ({}, "leave", "drained", {"h1": {}, "h2": {"left": True}}),
+        (MOVED, "join", "joined", {"h1": {"left": True}}),
+        (FAILED, "join", "", {}),
+        ({}, "back_leave", "drained", {"h2": {"left": True}}),
+        ({}, "back_join", "", {}),
     ],
-)  # fmt: skip
+)
 def test_a_batch_leaves_and_joins(here: Vars, step: str, state: str, members: Vars) -> None:
     world = of_batch(here, **RETURNING)
     found = world.step(step)
@@ -272,17 +450,35 @@ def test_a_batch_leaves_and_joins(here: Vars, step: str, state: str, members: Va
     assert of_batch(here, rollout_balancers=[], **RETURNING).step(step)["skipped"]
 
 
-SIDE = {"live": "blue", "to": "green", "back": "blue", "from": "1", "others": ["blue"], "starts": True, "action": "switch"}
+SIDE = {
+    "live": "blue",
+    "to": "green",
+    "back": "blue",
+    "from": "1",
+    "others": ["blue"],
+    "starts": True,
+    "action": "switch",
+}
 GREEN = {
-    "strategy": "blue_green", "colors": ["blue", "green"], "sides": dict.fromkeys(("h1", "h2", "h3"), SIDE), "order": BATCH,
-    "balanced": {"members": {"%s-%s" % (host, color): {"before": "in"} for host in BATCH for color in ("blue", "green")}},
-}  # fmt: skip
+    "strategy": "blue_green",
+    "colors": ["blue", "green"],
+    "sides": dict.fromkeys(("h1", "h2", "h3"), SIDE),
+    "order": BATCH,
+    "balanced": {
+        "members": {"%s-%s" % (host, color): {"before": "in"} for host in BATCH for color in ("blue", "green")}
+    },
+}
 
 
-@pytest.mark.parametrize(("step", "check", "floor", "nodes"), [
-    ("clear", False, 1, ["h1-green", "h2-green"]), ("leave", False, 1, ["h1-blue", "h2-blue"]), ("leave", True, 0, ["h1-blue", "h2-blue"]),
-    ("back_clear", False, 1, []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("step", "check", "floor", "nodes"),
+    [
+        ("clear", False, 1, ["h1-green", "h2-green"]),
+        ("leave", False, 1, ["h1-blue", "h2-blue"]),
+        ("leave", True, 0, ["h1-blue", "h2-blue"]),
+        ("back_clear", False, 1, []),
+    ],
+)
 def test_nodes_leave_one_after_the_other(step: str, check: bool, floor: int, nodes: list[str]) -> None:
     world = of_batch({}, plan=GREEN, check=check, rollout_colors=["blue", "green"], **RETURNING)
     found = world.step(step)
@@ -291,66 +487,133 @@ def test_nodes_leave_one_after_the_other(step: str, check: bool, floor: int, nod
         return
     [(name, own)] = world.done
     assert name == "balancer_member drained" and sorted(own["members"]) == nodes and own["min_healthy"] == floor
-    assert sorted(own["fleet"]) == ["h1-blue", "h1-green", "h2-blue", "h2-green"] and all(member["left"] for member in own["fleet"].values())
+    assert sorted(own["fleet"]) == ["h1-blue", "h1-green", "h2-blue", "h2-green"] and all(
+        member["left"] for member in own["fleet"].values()
+    )
 
 
 def test_what_was_taken_out_under_the_lock_of_another_one_is_put_back() -> None:
     world = of_batch({"rollout_left": {"members": {"h1": {}}}})
     world.answers["balancer_member joined"] = {"failed": True, "msg": "no answer", "error": {"code": "balancer_away"}}
     assert world.step("give_way") == {"failed": False, "msg": "no answer", "error": {"code": "balancer_away"}}
-    assert world.done == [("balancer_member joined", {"balancers": [{"kind": "none"}], "members": {"h1": {"left": True}}, "timeout": 40})]
+    assert world.done == [
+        ("balancer_member joined", {"balancers": [{"kind": "none"}], "members": {"h1": {"left": True}}, "timeout": 40})
+    ]
 
 
 def test_the_steps_are_those_of_the_module() -> None:
     assert sorted(STEPS) == sorted(rollout_fleet.STEPS)
-    once = {step.name for strategy in STRATEGIES.values() for table in (strategy.forward, strategy.back) for step in steps(table) if step.once}
+    once = {
+        step.name
+        for strategy in STRATEGIES.values()
+        for table in (strategy.forward, strategy.back)
+        for step in steps(table)
+        if step.once
+    }
     assert once - {"bake"} <= set(STEPS)  # a canary is more than its balancers
 
 
-KNOWN = {"channel": {"stable": STABLE, "candidate": None, "ghosts": None}, "journal": {**JOURNAL, "fence": 3}, "lock": {"held": False}}
+KNOWN = {
+    "channel": {"stable": STABLE, "candidate": None, "ghosts": None},
+    "journal": {**JOURNAL, "fence": 3},
+    "lock": {"held": False},
+}
 GIVEN = {
-    "rollout_version": "2", "rollout_digest": "", "rollout_resume": "auto", "rollout_strategy": "rolling", "rollout_colors": [], "rollout_min_healthy": "auto",
-    "rollout_batches": [1], "rollout_ready": {}, "rollout_health": {"http": {}}, "ansible_play_hosts_all": ["h1"], "rollout_known": KNOWN,
-}  # fmt: skip
+    "rollout_version": "2",
+    "rollout_digest": "",
+    "rollout_resume": "auto",
+    "rollout_strategy": "rolling",
+    "rollout_colors": [],
+    "rollout_min_healthy": "auto",
+    "rollout_batches": [1],
+    "rollout_ready": {},
+    "rollout_health": {"http": {}},
+    "ansible_play_hosts_all": ["h1"],
+    "rollout_known": KNOWN,
+}
 
 
 def test_what_was_named_is_rehearsed_and_drafted() -> None:
     world = World(**GIVEN)
-    world.answers["rehearse release_channel proposed"] = {"changed": True, "channel": {"candidate": {"version": "2", "digest": "d2"}}}
+    world.answers["rehearse release_channel proposed"] = {
+        "changed": True,
+        "channel": {"candidate": {"version": "2", "digest": "d2"}},
+    }
     plan = world.step("draft", hosts=["h1", "h9"])["plan"]
     assert world.done == [("rehearse release_channel proposed", {"version": "2", "force": False})]
     assert plan.pop("begun") > 1.7e9
     assert plan == {
-        "name": "shop", "channel": "production", "version": "2", "digest": "d2", "kind": "rollout", "why": "named", "strategy": "rolling", "colors": [],
-        "homecoming": False, "stable": STABLE, "candidate": None, "ghosts": [], "lock": {"held": False}, "interrupted": {}, "journal": JOURNAL,
-        "hosts": ["h1"], "order": ["h1"], "batches": [1], "batch_sizes": [1], "min_healthy": "auto", "balanced": {}, "ready": False, "watched": True,
-        "everyone": ["h1", "h9"], "idle": False,
-    }  # fmt: skip
+        "name": "shop",
+        "channel": "production",
+        "version": "2",
+        "digest": "d2",
+        "kind": "rollout",
+        "why": "named",
+        "strategy": "rolling",
+        "colors": [],
+        "homecoming": False,
+        "stable": STABLE,
+        "candidate": None,
+        "ghosts": [],
+        "lock": {"held": False},
+        "interrupted": {},
+        "journal": JOURNAL,
+        "hosts": ["h1"],
+        "order": ["h1"],
+        "batches": [1],
+        "batch_sizes": [1],
+        "min_healthy": "auto",
+        "balanced": {},
+        "ready": False,
+        "watched": True,
+        "everyone": ["h1", "h9"],
+        "idle": False,
+    }
 
 
 def test_what_is_stable_needs_no_candidate() -> None:
     world = World(held=HELD, **{**GIVEN, "rollout_version": "", "rollout_health": {}})
     plan = world.step("draft", hosts=["h1"])["plan"]
-    assert (plan["digest"], plan["why"], plan["homecoming"], plan["lock"], plan["watched"]) == ("d1", "stable", True, {}, False) and not world.done
+    assert (plan["digest"], plan["why"], plan["homecoming"], plan["lock"], plan["watched"]) == (
+        "d1",
+        "stable",
+        True,
+        {},
+        False,
+    ) and not world.done
 
 
 def test_nothing_to_draft() -> None:
     nothing = {**KNOWN, "channel": {"stable": None, "candidate": None}}
     found = World(**{**GIVEN, "rollout_version": "", "rollout_known": nothing}).step("draft", hosts=["h1"])
-    assert found["failed"] and found["error"]["code"] == "nothing_to_roll_out" and "on the channel production" in found["msg"]
+    assert (
+        found["failed"]
+        and found["error"]["code"] == "nothing_to_roll_out"
+        and "on the channel production" in found["msg"]
+    )
     world = World(**GIVEN)
     world.answers["rehearse release_channel proposed"] = {"failed": True, "msg": "2 is a ghost"}
     assert world.step("draft", hosts=["h1"]) == {"failed": True, "msg": "2 is a ghost"}
 
 
 SEEN = {"rollout_seen": {"running": True, "version": "1"}, "rollout_staged": {"current": "1"}}
-LOOK = {"hosts": ["h1"], "everyone": ["h1", "h9"], "batch_sizes": [1], "min_healthy": 0, "candidate": None, "interrupted": {}, "balanced": {}}
+LOOK = {
+    "hosts": ["h1"],
+    "everyone": ["h1", "h9"],
+    "batch_sizes": [1],
+    "min_healthy": 0,
+    "candidate": None,
+    "interrupted": {},
+    "balanced": {},
+}
 IN = {"changed": False, "members": {"h1": {"before": "in", "healthy": True}, "h9": {"before": "in", "healthy": True}}}
 LOW = {"changed": False, "members": {**IN["members"], "h9": {"before": "out", "healthy": False}}}
 
 
 def looking(plan: Vars | None = None, **more: t.Any) -> World:
-    world = World(here=SEEN, plan={**LOOK, **(plan or {})}, ansible_play_hosts_all=["h1"], rollout_most_looks=12, **more)
+    world = World(
+        here=SEEN, plan={**LOOK, **(plan or {})}, ansible_play_hosts_all=["h1"], rollout_most_looks=12, **more
+    )
     t.cast("Vars", world.fleet.hostvars["localhost"])["rollout_looks"] = 0
     world.answers["balancer_member"] = IN
     return world
@@ -359,9 +622,18 @@ def looking(plan: Vars | None = None, **more: t.Any) -> World:
 def test_the_plan_is_made_of_what_was_seen_and_who_serves() -> None:
     world = looking()
     found = world.step("plan")
-    assert world.done == [("balancer_member", {"balancers": [{"kind": "none"}], "members": {"h1": {}, "h9": {}}, "timeout": 40})]
+    assert world.done == [
+        ("balancer_member", {"balancers": [{"kind": "none"}], "members": {"h1": {}, "h9": {}}, "timeout": 40})
+    ]
     plan = found["plan"]
-    assert (plan["order"], plan["judges"], plan["leaves"], plan["moves"], plan["refused"], found["again"]) == (["h1"], ["h1"], ["h1"], ["h1"], "", False)
+    assert (plan["order"], plan["judges"], plan["leaves"], plan["moves"], plan["refused"], found["again"]) == (
+        ["h1"],
+        ["h1"],
+        ["h1"],
+        ["h1"],
+        "",
+        False,
+    )
     assert found["lines"][1].split() == ["1", "h1", "1", "2", "leave,", "restart,", "join"]
     alone = looking(rollout_balancers=[])
     assert alone.step("plan")["plan"]["leaves"] == [] and not alone.done
@@ -383,11 +655,19 @@ def test_a_plan_that_others_may_make_possible_is_looked_at_again(looks: int, aga
     t.cast("Vars", world.fleet.hostvars["localhost"])["rollout_looks"] = looks
     world.answers["balancer_member"] = LOW
     found = world.step("plan")
-    assert found["again"] is again and "and 1 have to stay in service" in found["plan"]["refused"] and found["lines"] == []
+    assert (
+        found["again"] is again and "and 1 have to stay in service" in found["plan"]["refused"] and found["lines"] == []
+    )
 
 
 def test_whether_the_floor_can_hold_is_told_before_anything_is_staged() -> None:
-    assert looking().step("foresee") == {"changed": False, "balanced": IN, "blind": False, "refused": "", "unsettled": False}
+    assert looking().step("foresee") == {
+        "changed": False,
+        "balanced": IN,
+        "blind": False,
+        "refused": "",
+        "unsettled": False,
+    }
     assert looking(rollout_balancers=[]).step("foresee")["blind"]
     low = looking({"min_healthy": 1}, rollout_ahead={"balanced": LOW})
     low.answers["balancer_member"] = LOW

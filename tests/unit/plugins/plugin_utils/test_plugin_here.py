@@ -21,7 +21,13 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_answer_of_a_module(tmp_path: Path) -> None:
-    arguments = {"store": "file://%s" % tmp_path, "name": "shop", "channel": "production", "history": 0, "_ansible_check_mode": False}
+    arguments = {
+        "store": "file://%s" % tmp_path,
+        "name": "shop",
+        "channel": "production",
+        "history": 0,
+        "_ansible_check_mode": False,
+    }
     answer = call(rollout_info, arguments)
     assert (answer["changed"], answer["lock"], answer["unfinished"]) == (False, None, False)
     refused = call(release_channel, {**arguments, "history": None, "state": "promoted", "version": "1.0.0"})
@@ -39,4 +45,8 @@ def broken() -> t.NoReturn:
 def test_a_module_that_breaks_is_a_failed_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollout_info, "main", broken)
     answer = call(rollout_info, {})
-    assert answer["failed"] and answer["module_stdout"] == "half an answer\n" and "nobody foresaw this" in answer["module_stderr"]
+    assert (
+        answer["failed"]
+        and answer["module_stdout"] == "half an answer\n"
+        and "nobody foresaw this" in answer["module_stderr"]
+    )

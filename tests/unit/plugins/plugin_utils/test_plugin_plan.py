@@ -12,17 +12,31 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, 
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
-    "name": "beacon", "channel": "production", **NEW, "homecoming": False, "kind": "rollout",
-    "strategy": "rolling", "batch_sizes": [1, "50%"], "min_healthy": "auto",
-    "stable": OLD, "candidate": None, "interrupted": {}, "hosts": ["a", "b", "c", "d"], "balanced": {},
-}  # fmt: skip
+    "name": "beacon",
+    "channel": "production",
+    **NEW,
+    "homecoming": False,
+    "kind": "rollout",
+    "strategy": "rolling",
+    "batch_sizes": [1, "50%"],
+    "min_healthy": "auto",
+    "stable": OLD,
+    "candidate": None,
+    "interrupted": {},
+    "hosts": ["a", "b", "c", "d"],
+    "balanced": {},
+}
 
 
-def seen(version: str | None = "0.1.0", action: str = "restart", healthy: bool = True, current: str | None = "0.1.0") -> dict[str, t.Any]:
+def seen(
+    version: str | None = "0.1.0", action: str = "restart", healthy: bool = True, current: str | None = "0.1.0"
+) -> dict[str, t.Any]:
     return {
         "rollout_staged": {"current": current, "changed": current != "0.2.0", "bytes": {"fetched": 5}},
         "rollout_seen": {
-            "running": version is not None, "version": version, "health": {"passed": healthy},
+            "running": version is not None,
+            "version": version,
+            "health": {"passed": healthy},
             "restart": {"action": action, "reason": "it runs another version"},
         },
     }
@@ -45,17 +59,31 @@ def test_nothing_to_do_is_said_only_where_everything_is_as_it_ought_to_be() -> N
     draft = {**DRAFT, "homecoming": True, "stable": NEW}
     assert make(draft, everywhere)["idle"]
     for spoiled in (
-        {**draft, "interrupted": {"id": "x", "hosts": {}}}, {**draft, "candidate": OLD}, {**draft, "homecoming": False}, {**draft, "kind": "restart"},
-    ):  # fmt: skip
+        {**draft, "interrupted": {"id": "x", "hosts": {}}},
+        {**draft, "candidate": OLD},
+        {**draft, "homecoming": False},
+        {**draft, "kind": "restart"},
+    ):
         assert not make(spoiled, everywhere)["idle"]
-    for host in (seen("0.2.0", "none", healthy=False, current="0.2.0"), seen("0.2.0", "restart", current="0.2.0"), seen("0.1.0"), seen(None, "start")):
+    for host in (
+        seen("0.2.0", "none", healthy=False, current="0.2.0"),
+        seen("0.2.0", "restart", current="0.2.0"),
+        seen("0.1.0"),
+        seen(None, "start"),
+    ):
         assert not make(draft, {**everywhere, "c": host})["idle"]
 
 
 def test_what_was_left_half_way_comes_first_and_remembers_what_ran_before() -> None:
-    journal = {"id": "j", "version": "0.2.0", "hosts": {
-        "a": {"step": "joined", "from": "0.1.0", "out": False}, "c": {"step": "moved", "from": "0.0.9", "out": True}, "d": {"step": "planned", "from": "0.1.0"},
-    }}  # fmt: skip
+    journal = {
+        "id": "j",
+        "version": "0.2.0",
+        "hosts": {
+            "a": {"step": "joined", "from": "0.1.0", "out": False},
+            "c": {"step": "moved", "from": "0.0.9", "out": True},
+            "d": {"step": "planned", "from": "0.1.0"},
+        },
+    }
     plan = make({**DRAFT, "interrupted": journal}, fleet(c=seen("0.2.0", "none", current="0.2.0")))
     assert plan["order"] == ["c", "a", "b", "d"] and plan["batches"] == [1, 1, 1, 1] and plan["recovers"] == ["c"]
     assert plan["froms"]["c"] == "0.0.9" and plan["froms"]["d"] == "0.1.0"
@@ -63,7 +91,9 @@ def test_what_was_left_half_way_comes_first_and_remembers_what_ran_before() -> N
 
 
 def test_hosts_that_somebody_else_took_out_stay_out() -> None:
-    members = {host: {"before": before, "healthy": True} for host, before in zip("abcd", ("in", "out", "draining", "in"))}
+    members = {
+        host: {"before": before, "healthy": True} for host, before in zip("abcd", ("in", "out", "draining", "in"))
+    }
     journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
     plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1}, fleet())
     assert plan["absent"] == ["b"] and set(plan["leaves"]) == {"a", "c", "d"}
@@ -87,8 +117,12 @@ def test_a_floor_that_who_serves_now_can_not_hold_is_known_before_anything_is_st
         make(draft, nobody)
     make({**draft, "min_healthy": 1}, nobody)
     there = {
-        host: {"rollout_staged": {}, "rollout_seen": {**seen("0.2.0", "none")["rollout_seen"], "current": {"version": "0.2.0"}}} for host in "ab"
-    }  # fmt: skip
+        host: {
+            "rollout_staged": {},
+            "rollout_seen": {**seen("0.2.0", "none")["rollout_seen"], "current": {"version": "0.2.0"}},
+        }
+        for host in "ab"
+    }
     make(draft, {**nobody, **there})
     with pytest.raises(BeamError, match="would leave"):
         make(draft, {**nobody, "a": there["a"]})
@@ -100,7 +134,12 @@ def test_a_floor_that_who_serves_now_can_not_hold_is_known_before_anything_is_st
 
 
 def test_a_fleet_that_grows_begins_with_those_that_do_not_serve_yet() -> None:
-    grown = {**fleet(), "b": seen(None, "start", current=None), "c": seen(None, "start", current=None), "d": seen(None, "start", current=None)}
+    grown = {
+        **fleet(),
+        "b": seen(None, "start", current=None),
+        "c": seen(None, "start", current=None),
+        "d": seen(None, "start", current=None),
+    }
     plan = make({**DRAFT, "batch_sizes": [1, "50%"]}, grown)
     assert plan["members"] == [["b"], ["c", "d"], ["a"]] and plan["floor"] == 2
     with pytest.raises(BeamError, match="1 of 1 healthy hosts would leave"):
@@ -110,7 +149,10 @@ def test_a_fleet_that_grows_begins_with_those_that_do_not_serve_yet() -> None:
 def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
     members = {host: {"before": "out" if host == "c" else "in", "healthy": host != "c"} for host in "abcd"}
     journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
-    plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 3, "batch_sizes": [1]}, fleet())
+    plan = make(
+        {**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 3, "batch_sizes": [1]},
+        fleet(),
+    )
     assert plan["members"] == [["c"], ["a"], ["b"], ["d"]] and plan["floor"] == 3
 
 
@@ -139,11 +181,16 @@ def test_what_limit_leaves_out_counts_for_the_floor() -> None:
         ("running", "joined", "in", False),
     ],
 )
-def test_a_controller_that_may_still_be_at_work_is_waited_for(state: str, step: str, rotation: str, expected: bool) -> None:
+def test_a_controller_that_may_still_be_at_work_is_waited_for(
+    state: str, step: str, rotation: str, expected: bool
+) -> None:
     members = {host: {"before": "in", "healthy": True} for host in "abcd"}
     members["b"] = {"before": rotation, "healthy": rotation == "in"}
     journal = {"id": "j", "version": "0.2.0", "state": state, "hosts": {"b": {"step": step, "from": "0.1.0"}}}
-    plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1}, fleet(b=seen("0.2.0", "none", current="0.2.0")))
+    plan = make(
+        {**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1},
+        fleet(b=seen("0.2.0", "none", current="0.2.0")),
+    )
     assert unsettled(plan) is expected
 
 

@@ -20,7 +20,20 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "rollout" / "report.json"
-KINDS = ("one", "five", "fifty", "reverted", "halted", "canary", "quiet", "rehearsed", "unreachable", "empty", "fifty_reverted", "fifty_returned")
+KINDS = (
+    "one",
+    "five",
+    "fifty",
+    "reverted",
+    "halted",
+    "canary",
+    "quiet",
+    "rehearsed",
+    "unreachable",
+    "empty",
+    "fifty_reverted",
+    "fifty_returned",
+)
 # HTML lets these end by themselves.
 VOID = {"meta", "br"}
 OPTIONAL = {"tr", "td", "th", "thead", "tbody"}
@@ -83,7 +96,16 @@ def test_page_is_whole_and_needs_nothing_else(rollout_reports: t.Any, kind: str)
 
 def test_success_says_who_what_when_and_how_long(rollout_reports: t.Any) -> None:
     text = Seen(page(rollout_reports.make())).text
-    wanted = ("✓ succeeded", "runs on 5 of 5 hosts.", "by deploy@ci-3", "2026-11-22 17:05:05", "3 batches", "was 0.1.0", "Ran on h1", "95% was there already")
+    wanted = (
+        "✓ succeeded",
+        "runs on 5 of 5 hosts.",
+        "by deploy@ci-3",
+        "2026-11-22 17:05:05",
+        "3 batches",
+        "was 0.1.0",
+        "Ran on h1",
+        "95% was there already",
+    )
     assert not [said for said in wanted if said not in text]
     assert "What went wrong" not in text
 
@@ -97,23 +119,62 @@ def test_example_shows_what_failed_where_and_what_runs_now() -> None:
 
 
 def test_page_of_what_the_role_sums_up() -> None:
-    plan = {"name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d" * 64, "hosts": ["a", "b"], "members": [["a"], ["b"]]}
-    moved = {"changed": True, "after": {"version": "0.2.0", "pid": 4711}, "seconds": {"stop": 1, "boot": 2, "total": 3}, "began": 1795367105.0}
+    plan = {
+        "name": "beacon",
+        "channel": "production",
+        "version": "0.2.0",
+        "digest": "d" * 64,
+        "hosts": ["a", "b"],
+        "members": [["a"], ["b"]],
+    }
+    moved = {
+        "changed": True,
+        "after": {"version": "0.2.0", "pid": 4711},
+        "seconds": {"stop": 1, "boot": 2, "total": 3},
+        "began": 1795367105.0,
+    }
     seen = Seen(page(summarize({"a": {"rollout_restarted": moved}}, plan)))
     assert not seen.open and not seen.wrong
     assert "4711" in seen.text and "✕ failed" in seen.text and "b\n" in seen.text and "lost" in seen.text
-    assert [attrs["title"] for tag, attrs in seen.found if tag == "i" and "title" in attrs] == ["stop 1.00 s", "boot 2.00 s"]
+    assert [attrs["title"] for tag, attrs in seen.found if tag == "i" and "title" in attrs] == [
+        "stop 1.00 s",
+        "boot 2.00 s",
+    ]
 
 
 @pytest.mark.parametrize(
     ("kind", "shown", "hidden"),
     [
         ("five", (), ("The canary", "percentage points")),
-        ("quiet", ("nothing was compared", "h1 served for 1 min 00 s. The canary had 0 requests", "h2, h3, h4, h5", "from 100 requests on"), ("refused",)),
-        ("canary", ("refused", "h1 does worse than the rest: 3.09 %", "4\u202f211", "3.09 %", "41 ms", "16\u202f844", "0.00 %", "39 ms"), ("nothing was",)),
+        (
+            "quiet",
+            (
+                "nothing was compared",
+                "h1 served for 1 min 00 s. The canary had 0 requests",
+                "h2, h3, h4, h5",
+                "from 100 requests on",
+            ),
+            ("refused",),
+        ),
+        (
+            "canary",
+            (
+                "refused",
+                "h1 does worse than the rest: 3.09 %",
+                "4\u202f211",
+                "3.09 %",
+                "41 ms",
+                "16\u202f844",
+                "0.00 %",
+                "39 ms",
+            ),
+            ("nothing was",),
+        ),
     ],
-)  # fmt: skip
-def test_the_bake_of_a_canary_is_told_with_its_figures(rollout_reports: t.Any, kind: str, shown: tuple[str, ...], hidden: tuple[str, ...]) -> None:
+)
+def test_the_bake_of_a_canary_is_told_with_its_figures(
+    rollout_reports: t.Any, kind: str, shown: tuple[str, ...], hidden: tuple[str, ...]
+) -> None:
     text = Seen(page(rollout_reports.all_kinds()[kind])).text
     assert [said for said in shown if said not in text] == [] and [said for said in hidden if said in text] == []
 
@@ -123,8 +184,17 @@ def test_a_good_bake_and_one_without_a_balancer(rollout_reports: t.Any) -> None:
     report["bake"].update(compared=True, verdict="same", reasons=[], began_again=["haproxy app"])
     report["bake"]["canary"].update(requests=4211, response_ms=41.3)
     text = Seen(page(report)).text
-    assert "no worse than the rest" in text and "h1 served for 1 min 00 s.\n" in text and "haproxy app counted from nothing again meanwhile." in text
-    report["bake"].update(compared=False, verdict="not counted", reasons=["there is no balancer (beam_balancers)"], rest={"hosts": [], "requests": 0})
+    assert (
+        "no worse than the rest" in text
+        and "h1 served for 1 min 00 s.\n" in text
+        and "haproxy app counted from nothing again meanwhile." in text
+    )
+    report["bake"].update(
+        compared=False,
+        verdict="not counted",
+        reasons=["there is no balancer (beam_balancers)"],
+        rest={"hosts": [], "requests": 0},
+    )
     report["bake"]["canary"] = {"hosts": ["h1"], "requests": 0}
     text = Seen(page(report)).text
     assert "h1 served for 1 min 00 s. There is no balancer (beam_balancers)." in text and "nobody" not in text
@@ -132,7 +202,10 @@ def test_a_good_bake_and_one_without_a_balancer(rollout_reports: t.Any) -> None:
 
 def test_notes_are_told_once(rollout_reports: t.Any) -> None:
     report = rollout_reports.all_kinds()["reverted"]
-    report["notes"] += ["Out of the balancer before, and left out: h4.", "The rollout %s of 0.2.1 had been interrupted; so what." % report["interrupted"]["id"]]
+    report["notes"] += [
+        "Out of the balancer before, and left out: h4.",
+        "The rollout %s of 0.2.1 had been interrupted; so what." % report["interrupted"]["id"],
+    ]
     text = Seen(page(report)).text
     assert "left out: h4." in text and "so what" not in text and "h9 is not in scope" not in text
 
@@ -147,7 +220,10 @@ def test_sum_of_what_nobody_knows_is_not_told(rollout_reports: t.Any) -> None:
 
 def test_batch_ends_with_its_last_step(rollout_reports: t.Any) -> None:
     report = rollout_reports.make()
-    ends = [max(s["start"] + s["seconds"] for row in report["rows"] if row["batch"] == n for s in row["steps"]) for n in (1, 2, 3)]
+    ends = [
+        max(s["start"] + s["seconds"] for row in report["rows"] if row["batch"] == n for s in row["steps"])
+        for n in (1, 2, 3)
+    ]
     for batch, end in zip(report["batches"], ends):
         batch["ended"] = rollout_reports.iso(end)
     of = timeline(report)
@@ -157,7 +233,11 @@ def test_batch_ends_with_its_last_step(rollout_reports: t.Any) -> None:
 def test_failed_migration_is_told(rollout_reports: t.Any) -> None:
     report = rollout_reports.make()
     report["migration"].update(error="the column exists <already>", output=["one", "two"])
-    assert "<h2>The migration failed</h2>" in page(report) and "the column exists &lt;already&gt;" in page(report) and "<pre>one\ntwo</pre>" in page(report)
+    assert (
+        "<h2>The migration failed</h2>" in page(report)
+        and "the column exists &lt;already&gt;" in page(report)
+        and "<pre>one\ntwo</pre>" in page(report)
+    )
 
 
 def test_of_many_hosts_only_those_with_failed_requests_are_listed(rollout_reports: t.Any) -> None:
@@ -166,7 +246,10 @@ def test_of_many_hosts_only_those_with_failed_requests_are_listed(rollout_report
     report["requests"]["hosts"]["web07"].update(responses_5xx=1, connect_errors=2)
     html = page(report)
     table = html[html.index("<h2>Requests") :]
-    assert re.findall(r"<td>(\w+)<td class=n>([^<]*)<td class=n>(\d+)", table) == [("all", "20\u202f913", "3"), ("web07", "418", "3")]
+    assert re.findall(r"<td>(\w+)<td class=n>([^<]*)<td class=n>(\d+)", table) == [
+        ("all", "20\u202f913", "3"),
+        ("web07", "418", "3"),
+    ]
     assert "49 hosts without a failed request." in table
 
 
@@ -194,7 +277,16 @@ def test_every_value_is_escaped(rollout_reports: t.Any) -> None:
     assert not seen.open and not seen.wrong
     assert {tag for tag, _attrs in seen.found} <= {tag for tag, _attrs in plain.found} | {"p"}
     assert {name for _tag, attrs in seen.found for name in attrs} <= {
-        "lang", "charset", "name", "content", "class", "style", "title", "scope", "aria-hidden", "open",
+        "lang",
+        "charset",
+        "name",
+        "content",
+        "class",
+        "style",
+        "title",
+        "scope",
+        "aria-hidden",
+        "open",
     }
     assert "<script>alert(1)</script>" in seen.text
 
@@ -209,7 +301,14 @@ def test_anything_may_be_missing_or_nonsense(rollout_reports: t.Any) -> None:
                 place = place[key]
             place[path[-1]] = nonsense
             assert "</html>" in page(report), (path, nonsense)
-    for report in (None, [], "x", {"rows": [None, {}]}, every_value(whole, lambda _value: None), every_value(whole, lambda _value: float("nan"))):
+    for report in (
+        None,
+        [],
+        "x",
+        {"rows": [None, {}]},
+        every_value(whole, lambda _value: None),
+        every_value(whole, lambda _value: float("nan")),
+    ):
         seen = Seen(page(report))
         assert not seen.open and not seen.wrong
 
@@ -240,23 +339,49 @@ def test_control_characters_and_escape_sequences_are_gone() -> None:
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (0, "0.00 s"), (9.994, "9.99 s"), (9.996, "10.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (3599.7, "1 h 00 min"), (86400, "24 h 00 min"),
-        (None, ""), ("2.5", "2.50 s"), (-3, "-3.00 s"),
+        (0, "0.00 s"),
+        (9.994, "9.99 s"),
+        (9.996, "10.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (3599.7, "1 h 00 min"),
+        (86400, "24 h 00 min"),
+        (None, ""),
+        ("2.5", "2.50 s"),
+        (-3, "-3.00 s"),
     ],
-)  # fmt: skip
+)
 def test_duration(seconds: t.Any, said: str) -> None:
     assert values.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (999_500, "1.0 MB"), (31_480_000, "31.5 MB"), (5e15, "5000.0 TB"), ("x", "")],
-)  # fmt: skip
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (31_480_000, "31.5 MB"),
+        (5e15, "5000.0 TB"),
+        ("x", ""),
+    ],
+)
 def test_size(size: t.Any, said: str) -> None:
     assert values.size(size) == said
 
 
-@pytest.mark.parametrize("said", ["2026-11-22T17:05:05Z", "2026-11-22T17:05:05.25+00:00", "2026-11-22T18:05:05+01:00", "2026-11-22T17:05:05", 1795367105.0])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2026-11-22T17:05:05Z",
+        "2026-11-22T17:05:05.25+00:00",
+        "2026-11-22T18:05:05+01:00",
+        "2026-11-22T17:05:05",
+        1795367105.0,
+    ],
+)
 def test_moment(said: t.Any) -> None:
     assert values.moment(said) == "2026-11-22 17:05:05 UTC"
     assert values.epoch(said) == 1795367105.0
@@ -289,11 +414,18 @@ def test_ticks_are_few_and_within(rollout_reports: t.Any) -> None:
         long.update(begun=None, ended=None)
         for row in long["rows"]:
             for step in row["steps"]:
-                step.update(start=1795367105.0 + (step["start"] - 1795367105.0) * factor, seconds=step["seconds"] * factor)
+                step.update(
+                    start=1795367105.0 + (step["start"] - 1795367105.0) * factor, seconds=step["seconds"] * factor
+                )
         of = timeline(long)
         assert of and 1 <= len(of.ticks) <= 9 and of.ticks[-1] <= of.length
 
 
 def test_figures_of_a_row_stand_in_for_steps_that_were_not_recorded() -> None:
-    row = {"stop": 1.5, "boot": 2, "gate": None, "steps": [{"step": "stop", "seconds": 1}, {"step": "stop", "seconds": "0.25"}, {"step": "stage"}]}
+    row = {
+        "stop": 1.5,
+        "boot": 2,
+        "gate": None,
+        "steps": [{"step": "stop", "seconds": 1}, {"step": "stop", "seconds": "0.25"}, {"step": "stage"}],
+    }
     assert step_seconds(row) == {"stop": 1.25, "boot": 2.0}

@@ -11,7 +11,12 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import render_files, stem
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import Progress, find_report, names, summary
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import (
+    Progress,
+    find_report,
+    names,
+    summary,
+)
 
 PLAN = {"members": [["h1"], ["h2", "h3"]], "leaves": ["h1", "h3"], "moves": ["h1", "h2"]}
 
@@ -78,9 +83,18 @@ def test_a_plan_that_only_grows_is_the_same_rollout_and_a_draft_another() -> Non
 
 def test_failure_names_the_host_or_the_whole_batch_and_the_reason() -> None:
     progress = Progress(PLAN)
-    result = {"msg": "long", "error": {"what": "h3 was not drained", "why": "\x1b[1mthe socket is gone\x1b[0m", "hint": "x"}}
-    assert progress.failed("h3", "drain", result) == "batch 2 of 2: h3 | failed while draining: h3 was not drained: the socket is gone"
-    assert progress.failed("h2", "drain", {}, whole_batch=True) == "batch 2 of 2: h2 h3 | failed while draining: failed without a message"
+    result = {
+        "msg": "long",
+        "error": {"what": "h3 was not drained", "why": "\x1b[1mthe socket is gone\x1b[0m", "hint": "x"},
+    }
+    assert (
+        progress.failed("h3", "drain", result)
+        == "batch 2 of 2: h3 | failed while draining: h3 was not drained: the socket is gone"
+    )
+    assert (
+        progress.failed("h2", "drain", {}, whole_batch=True)
+        == "batch 2 of 2: h2 h3 | failed while draining: failed without a message"
+    )
 
 
 @pytest.mark.parametrize(("hosts", "said"), [(7, "h0 h1 h2 h3 h4 h5 h6"), (8, "h0 h1 h2 h3 h4 h5 and 2 more"), (0, "")])
@@ -96,16 +110,43 @@ def test_report_is_found(where: dict[str, t.Any]) -> None:
     assert find_report(where) == {"rows": []}
 
 
-@pytest.mark.parametrize("where", [None, {}, {"rollout_report": "report.json"}, {"rollout_report": {"path": "x"}}, {"censored": "no_log"}, {"results": "x"}])
+@pytest.mark.parametrize(
+    "where",
+    [
+        None,
+        {},
+        {"rollout_report": "report.json"},
+        {"rollout_report": {"path": "x"}},
+        {"censored": "no_log"},
+        {"results": "x"},
+    ],
+)
 def test_what_is_no_report_is_not_taken_for_one(where: t.Any) -> None:
     assert find_report(where) is None
 
 
 def test_summary_is_a_table_and_the_verdict(rollout_reports: t.Any) -> None:
     lines = summary(rollout_reports.make(fails="h3"))
-    assert lines[0].split() == ["batch", "host", "outcome", "before", "now", "fetched", "drain", "stop", "boot", "gate", "join", "return", "outage", "error"]
+    assert lines[0].split() == [
+        "batch",
+        "host",
+        "outcome",
+        "before",
+        "now",
+        "fetched",
+        "drain",
+        "stop",
+        "boot",
+        "gate",
+        "join",
+        "return",
+        "outage",
+        "error",
+    ]
     assert len(lines) == 8 and lines[3].split()[:5] == ["2", "h3", "returned", "0.1.0", "0.1.0"]
-    assert lines[-2] == "h9 is not in scope; runs 0.0.9." and lines[-1].startswith("beacon 0.2.1 on the channel production was not rolled out.")
+    assert lines[-2] == "h9 is not in scope; runs 0.0.9." and lines[-1].startswith(
+        "beacon 0.2.1 on the channel production was not rolled out."
+    )
     assert summary({}) == ["The rollout gave no verdict."]
 
 
@@ -113,15 +154,25 @@ def test_files_are_the_page_and_the_report_itself(rollout_reports: t.Any) -> Non
     report = rollout_reports.make()
     files = render_files(report)
     assert set(files) == {".json", ".html"} and json.loads(files[".json"]) == report
-    assert json.loads(render_files({"rows": [], "seconds": float("nan"), "x": {"\ud800"}})[".json"]) == {"rows": [], "seconds": None, "x": ["?"]}
+    assert json.loads(render_files({"rows": [], "seconds": float("nan"), "x": {"\ud800"}})[".json"]) == {
+        "rows": [],
+        "seconds": None,
+        "x": ["?"],
+    }
 
 
 @pytest.mark.parametrize(
     ("report", "name"),
     [
-        ({"name": "beacon", "channel": "production", "id": "20261122T170505Z-5f0c9a1e"}, "beacon-production-20261122T170505Z-5f0c9a1e"),
+        (
+            {"name": "beacon", "channel": "production", "id": "20261122T170505Z-5f0c9a1e"},
+            "beacon-production-20261122T170505Z-5f0c9a1e",
+        ),
         ({"name": "../../etc/x", "channel": "a b", "id": "\n/.."}, "etc_x-a_b-_.."),
-        ({"name": "b", "begun": "2026-11-22T17:05:05Z", "rows": [{"outcome": "would move"}]}, "b-20261122T170505Z-check"),
+        (
+            {"name": "b", "begun": "2026-11-22T17:05:05Z", "rows": [{"outcome": "would move"}]},
+            "b-20261122T170505Z-check",
+        ),
         ({}, "rollout-report"),
     ],
 )

@@ -16,18 +16,38 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._status import flee
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 PLAN: dict[str, t.Any] = {
-    "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "d" * 64, "hosts": ["a", "b"], "order": ["a", "b"], "members": [["a"], ["b"]],
-    "rows": [{"host": "a", "from": "0.1.0"}, {"host": "b", "from": "0.1.0"}], "froms": {"a": "0.1.0", "b": "0.1.0"}, "leaves": ["a"], "idle": False,
-}  # fmt: skip
+    "name": "beacon",
+    "channel": "production",
+    "version": "0.2.0",
+    "digest": "d" * 64,
+    "hosts": ["a", "b"],
+    "order": ["a", "b"],
+    "members": [["a"], ["b"]],
+    "rows": [{"host": "a", "from": "0.1.0"}, {"host": "b", "from": "0.1.0"}],
+    "froms": {"a": "0.1.0", "b": "0.1.0"},
+    "leaves": ["a"],
+    "idle": False,
+}
 
 
 def ok(version: str | None = "0.2.0", changed: bool = True) -> dict[str, t.Any]:
     after = version and {"version": version}
-    return {"changed": changed, "before": {"version": "0.1.0"}, "after": after, "seconds": {"stop": 1.0, "boot": 1.5, "total": 3}, "began": 5.0}
+    return {
+        "changed": changed,
+        "before": {"version": "0.1.0"},
+        "after": after,
+        "seconds": {"stop": 1.0, "boot": 1.5, "total": 3},
+        "began": 5.0,
+    }
 
 
 def bad(code: str = "unhealthy", **more: t.Any) -> dict[str, t.Any]:
-    return {"failed": True, "msg": "x", "error": {"code": code, "what": "beacon 0.2.0 does not become healthy", "why": "answers 503"}, **more}
+    return {
+        "failed": True,
+        "msg": "x",
+        "error": {"code": code, "what": "beacon 0.2.0 does not become healthy", "why": "answers 503"},
+        **more,
+    }
 
 
 def host(**registers: t.Any) -> dict[str, t.Any]:
@@ -43,13 +63,19 @@ LOST = {"unreachable": True, "msg": "no route"}
 
 # It failed, and the version before serves again.
 HOME = {"activated": {"changed": True}, "restarted": bad(), "pointed": {"changed": True}, "returned": ok("0.1.0")}
-FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full", "next": "Make room"}}
+FULL = {
+    "failed": True,
+    "msg": "x",
+    "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full", "next": "Make room"},
+}
 
 
 def test_success_needs_every_host_on_the_version() -> None:
     summary = summarize({"a": MOVED, "b": MOVED}, PLAN)
     assert summary["succeeded"] and summary["verdict"] == "beacon 0.2.0 on the channel production runs on 2 of 2 hosts."
-    assert not summarize({"a": MOVED, "b": MOVED}, PLAN, refused={"failed": True, "msg": "the channel moved"})["succeeded"]
+    assert not summarize({"a": MOVED, "b": MOVED}, PLAN, refused={"failed": True, "msg": "the channel moved"})[
+        "succeeded"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,30 +91,88 @@ def test_success_needs_every_host_on_the_version() -> None:
         (host(activated={"changed": True}, restarted=ok(), hook_error="Run the hook join: no"), "failed"),
         (host(left=bad("capacity_floor")), "failed"),
         # The last look at all of them, before anything is promoted.
-        (host(activated={}, restarted={**ok(), "after": {"version": "0.2.0", "pid": 9}}, confirmed={"running": True, "pid": 10}), "failed"),
+        (
+            host(
+                activated={},
+                restarted={**ok(), "after": {"version": "0.2.0", "pid": 9}},
+                confirmed={"running": True, "pid": 10},
+            ),
+            "failed",
+        ),
         (host(activated={}, restarted=ok(), confirmed={"running": False}), "failed"),
-        (host(activated={}, restarted=ok(), confirmed={"running": True, "health": {"passed": False, "reason": "answers 503"}}), "failed"),
+        (
+            host(
+                activated={},
+                restarted=ok(),
+                confirmed={"running": True, "health": {"passed": False, "reason": "answers 503"}},
+            ),
+            "failed",
+        ),
         (host(activated={}, restarted=ok(), confirmed=LOST), "unreachable"),
         # It says that it moved, but what it says runs is something else.
         (host(activated={}, restarted=ok("0.1.0", changed=False)), "unproven"),
         (host(activated={}, restarted=ok(None)), "would move"),
-        (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0")), "returned"),
+        (
+            host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0")),
+            "returned",
+        ),
         (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=bad()), "stranded"),
         (host(activated={"changed": True}, restarted=bad(), returned=LOST), "unreachable"),
-        (host(activated={"changed": True}, restarted=ok(), returning={"changed": True}, back_left=bad("capacity_floor")), "kept"),
-        (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"), back_joined=bad("not_joined")), "stranded"),
+        (
+            host(
+                activated={"changed": True},
+                restarted=ok(),
+                returning={"changed": True},
+                back_left=bad("capacity_floor"),
+            ),
+            "kept",
+        ),
+        (
+            host(
+                activated={"changed": True},
+                restarted=bad(),
+                pointed={"changed": True},
+                returned=ok("0.1.0"),
+                back_joined=bad("not_joined"),
+            ),
+            "stranded",
+        ),
         # What runs is the version before, but the next boot would start the one that failed.
         (host(**HOME, back_switched=FULL), "stranded"),
         (host(**HOME, back_switched={"changed": True}, back_enabled=bad("")), "stranded"),
-        (host(**HOME, back_disabled={"failed": True, "msg": "One or more items failed", "results": [bad("")]}), "stranded"),
-        (host(**HOME, back_stopped={"failed": True, "msg": "One or more items failed", "results": [bad("")]}), "stranded"),
+        (
+            host(**HOME, back_disabled={"failed": True, "msg": "One or more items failed", "results": [bad("")]}),
+            "stranded",
+        ),
+        (
+            host(**HOME, back_stopped={"failed": True, "msg": "One or more items failed", "results": [bad("")]}),
+            "stranded",
+        ),
         (host(**{**HOME, "returned": ok(None)}, back_removed=FULL), "stranded"),
         (host(**{**HOME, "returned": ok(None)}, back_removed={}, back_unlisted=bad("")), "stranded"),
         (host(**HOME, back_switched=LOST), "unreachable"),
         (host(**HOME, back_hook_error="Run the hook join: no"), "stranded"),
         # Nothing was taken back. Whether the new version serves is what the way forward says.
-        (host(activated={}, restarted=ok(), left={"changed": True}, joined={"changed": True}, returning=bad("lock_lost")), "kept"),
-        (host(activated={}, restarted=ok(), joined={"changed": True}, baked=bad("canary_worse"), back_left=bad("capacity_floor")), "kept"),
+        (
+            host(
+                activated={},
+                restarted=ok(),
+                left={"changed": True},
+                joined={"changed": True},
+                returning=bad("lock_lost"),
+            ),
+            "kept",
+        ),
+        (
+            host(
+                activated={},
+                restarted=ok(),
+                joined={"changed": True},
+                baked=bad("canary_worse"),
+                back_left=bad("capacity_floor"),
+            ),
+            "kept",
+        ),
         (host(activated={}, restarted=ok(), back_hook_error="Run the hook before_return: no"), "kept"),
         (host(activated={}, restarted=ok(), left={"changed": True}, returning=bad("lock_lost")), "failed"),
         (host(activated={}, restarted=bad(), cleared={"changed": True}, back_cleared=bad("balancer_denied")), "failed"),
@@ -113,12 +197,20 @@ def test_where_there_is_nothing_to_do_what_was_seen_is_the_proof() -> None:
     plan = {**PLAN, "idle": True, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": True}]}
     assert summarize({"a": home, "b": home}, plan)["succeeded"]
     assert not summarize({"a": home, "b": {"rollout_seen": {"running": True, "version": "0.1.0"}}}, plan)["succeeded"]
-    assert not summarize({"a": home, "b": home}, {**plan, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": False}]})["succeeded"]
+    assert not summarize(
+        {"a": home, "b": home}, {**plan, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": False}]}
+    )["succeeded"]
 
 
 def test_a_host_that_was_born_right_needs_nothing() -> None:
     born = {"host": "c", "healthy": True, "action": "none", "activate": False}
-    plan = {**PLAN, "order": ["a", "b", "c"], "members": [["a"], ["b"], ["c"]], "rows": [*PLAN["rows"], born], "born": ["c"]}
+    plan = {
+        **PLAN,
+        "order": ["a", "b", "c"],
+        "members": [["a"], ["b"], ["c"]],
+        "rows": [*PLAN["rows"], born],
+        "born": ["c"],
+    }
     right = {"rollout_seen": {"running": True, "version": "0.2.0"}}
     assert summarize({"a": MOVED, "b": MOVED, "c": right}, plan)["succeeded"]
     assert not summarize({"a": MOVED, "b": MOVED, "c": host()}, plan)["succeeded"]
@@ -140,9 +232,14 @@ def test_what_went_back_is_told() -> None:
 def test_a_pointer_that_could_not_be_put_back_is_told() -> None:
     of = {"a": host(**HOME, back_switched=FULL), "b": host()}
     summary = summarize(of, PLAN)
-    assert summary["rows"][0]["error"].endswith("answers 503 and then, on the way back: current was not switched: the disk is full")
+    assert summary["rows"][0]["error"].endswith(
+        "answers 503 and then, on the way back: current was not switched: the disk is full"
+    )
     assert summary["rows"][0]["now"] == "0.1.0" and summary["blame"]
-    assert any("The former version serves on a, but the way back did not come to its end there" in note for note in summary["notes"])
+    assert any(
+        "The former version serves on a, but the way back did not come to its end there" in note
+        for note in summary["notes"]
+    )
     assert steps(of, ["a"], PLAN, "returned")["a"]["step"] == "stranded"
     assert batch(of, ["a"])["healed"] == ["a"] and not batch(of, ["a"])["fenced"]
     assert batch({"a": host(**HOME, back_switched=bad("lock_lost"))}, ["a"])["fenced"]
@@ -151,30 +248,58 @@ def test_a_pointer_that_could_not_be_put_back_is_told() -> None:
 
 def test_a_hook_that_failed_on_the_way_back_is_told_and_keeps_nobody_out() -> None:
     of = {"a": host(**HOME, back_hook_error="Run the hook after_return: no")}
-    assert summarize({**of, "b": host()}, PLAN)["reason"].endswith("answers 503 and then, on the way back: Run the hook after_return: no")
+    assert summarize({**of, "b": host()}, PLAN)["reason"].endswith(
+        "answers 503 and then, on the way back: Run the hook after_return: no"
+    )
     assert batch(of, ["a"])["healed"] == ["a"]
 
 
 def test_a_setting_that_ended_a_node_later_makes_no_ghost() -> None:
     down = {"running": False, "why": "** (RuntimeError) environment variable A is missing"}
     for misconfigured in (False, True):
-        found = summarize({"a": host(activated={}, restarted=ok(), confirmed={**down, "misconfigured": misconfigured}), "b": MOVED}, PLAN)
-        assert found["blame"] is not misconfigured and "does not run any more: ** (RuntimeError) environment variable A is missing" in found["reason"]
+        found = summarize(
+            {"a": host(activated={}, restarted=ok(), confirmed={**down, "misconfigured": misconfigured}), "b": MOVED},
+            PLAN,
+        )
+        assert (
+            found["blame"] is not misconfigured
+            and "does not run any more: ** (RuntimeError) environment variable A is missing" in found["reason"]
+        )
 
 
 def test_the_verdict_ends_in_the_next_step() -> None:
     found = bad("misconfigured", notes=["A.Endpoint does not listen."])
     found["error"]["next"] = "give A_URL in beam_env"
     summary = summarize({"a": host(activated={}, restarted=found), "b": host()}, PLAN)
-    assert not summary["blame"] and summary["next"] == "give A_URL in beam_env" and "On a: A.Endpoint does not listen." in summary["notes"]
-    assert ". On a: beacon 0.2.0 does not become healthy: answers 503. Give A_URL in beam_env. Now running:" in summary["verdict"]
-    locked = {"failed": True, "error": {"code": "locked", "what": "the lock of beacon is held", "why": "root@vm holds it", "next": "Wait"}}
+    assert (
+        not summary["blame"]
+        and summary["next"] == "give A_URL in beam_env"
+        and "On a: A.Endpoint does not listen." in summary["notes"]
+    )
+    assert (
+        ". On a: beacon 0.2.0 does not become healthy: answers 503. Give A_URL in beam_env. Now running:"
+        in summary["verdict"]
+    )
+    locked = {
+        "failed": True,
+        "error": {"code": "locked", "what": "the lock of beacon is held", "why": "root@vm holds it", "next": "Wait"},
+    }
     summary = summarize({"a": host(), "b": host()}, PLAN, refused=locked)
     assert "was not rolled out. The lock of beacon is held: root@vm holds it. Wait. Now running" in summary["verdict"]
 
 
 @pytest.mark.parametrize(
-    "code", ["capacity_floor", "not_joined", "unit_masked", "lock_lost", "disk_full", "host_stopping", "instance_terminating", "canary_lost"]
+    "code",
+    [
+        "capacity_floor",
+        "not_joined",
+        "unit_masked",
+        "lock_lost",
+        "disk_full",
+        "host_stopping",
+        "instance_terminating",
+        "canary_lost",
+    ],
 )
 def test_what_is_no_fault_of_the_release_makes_no_ghost(code: str) -> None:
     assert not summarize({"a": MOVED, "b": host(activated={}, restarted=bad(code))}, PLAN)["blame"]
@@ -190,18 +315,38 @@ BOOT = {"after": {"version": "0.2.0", "pid": 9}, "boot_id": "one"}
         ({**DIED, "boot_id": "one"}, True, "process 9 ended, and 10 took its place"),
         ({**DIED, "boot_id": "two"}, False, "10 took its place (its server was started again)"),
         ({"running": False, "boot_id": "one"}, True, "does not run any more"),
-        ({"running": False, "boot_id": "one", "ending": "this server is shutting down"}, False, "does not run any more (this server is shutting down)"),
-        ({"running": True, "pid": 9, "boot_id": "one", "ending": "this instance leaves", "health": {"passed": False}}, False, "(this instance leaves)"),
+        (
+            {"running": False, "boot_id": "one", "ending": "this server is shutting down"},
+            False,
+            "does not run any more (this server is shutting down)",
+        ),
+        (
+            {
+                "running": True,
+                "pid": 9,
+                "boot_id": "one",
+                "ending": "this instance leaves",
+                "health": {"passed": False},
+            },
+            False,
+            "(this instance leaves)",
+        ),
         (bad("systemd_unreachable"), False, "could not be asked again"),
     ],
 )
-def test_after_its_batch_a_release_is_blamed_for_its_node_and_not_for_its_server(confirmed: dict, blame: bool, words: str) -> None:
+def test_after_its_batch_a_release_is_blamed_for_its_node_and_not_for_its_server(
+    confirmed: dict, blame: bool, words: str
+) -> None:
     summary = summarize({"a": MOVED, "b": host(activated={}, restarted={**ok(), **BOOT}, confirmed=confirmed)}, PLAN)
     assert not summary["succeeded"] and summary["blame"] is blame and words in summary["reason"]
 
 
 def test_what_limit_left_out_is_drift() -> None:
-    outside = [{"item": "c", "running": True, "version": "0.1.0"}, {"item": "d", "running": True, "version": "0.2.0"}, {"item": "e", "unreachable": True}]
+    outside = [
+        {"item": "c", "running": True, "version": "0.1.0"},
+        {"item": "d", "running": True, "version": "0.2.0"},
+        {"item": "e", "unreachable": True},
+    ]
     summary = summarize({"a": MOVED, "b": MOVED}, PLAN, outside=outside)
     assert summary["succeeded"] and [d["host"] for d in summary["drift"]] == ["c", "e"]
     assert "c is not in scope; runs 0.1.0." in summary["notes"]
@@ -209,15 +354,24 @@ def test_what_limit_left_out_is_drift() -> None:
 
 def test_who_takes_no_lock_says_who_has_it() -> None:
     held = {"held": True, "owner": "deploy@build1", "since": "12:00", "purpose": "rollout of 0.3.0", "renewed": "12:01"}
-    home = {"a": {"rollout_seen": {"running": True, "version": "0.2.0"}}, "b": {"rollout_seen": {"running": True, "version": "0.2.0"}}}
+    home = {
+        "a": {"rollout_seen": {"running": True, "version": "0.2.0"}},
+        "b": {"rollout_seen": {"running": True, "version": "0.2.0"}},
+    }
     rows = [{"host": name, "healthy": True, "from": "0.2.0"} for name in home]
     plan = {**PLAN, "rows": rows, "idle": True, "lock": held}
-    assert summarize(home, plan)["notes"] == ["Locked by deploy@build1 since 12:00 for a rollout of 0.3.0; last sign of life 12:01."]
+    assert summarize(home, plan)["notes"] == [
+        "Locked by deploy@build1 since 12:00 for a rollout of 0.3.0; last sign of life 12:01."
+    ]
     assert not summarize(home, {**plan, "lock": {**held, "held": False}})["notes"]
     assert not summarize({"a": MOVED, "b": MOVED}, {**PLAN, "lock": held})["notes"]  # taken by this one meanwhile
 
 
-FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full"}}
+FULL = {
+    "failed": True,
+    "msg": "x",
+    "error": {"code": "disk_full", "what": "current was not switched", "why": "the disk is full"},
+}
 
 
 @pytest.mark.parametrize(
@@ -232,8 +386,14 @@ FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "curr
         # A hook between them makes two calls.
         ({"rollout_activated": {"changed": True}, "rollout_restarted": bad()}, {"activate": True, "restart": False}),
         ({"rollout_activated": {"changed": True}, "rollout_restarted": LOST}, {"activate": True, "restart": False}),
-        ({"rollout_activated": {"skipped": True}, "rollout_restarted": {**ok(), "pointed": {"changed": True}}}, {"activate": True, "restart": True}),
-        ({"rollout_returned": {**ok("0.1.0"), "pointed": {"changed": True}}}, {"back_point": True, "back_restart": True}),
+        (
+            {"rollout_activated": {"skipped": True}, "rollout_restarted": {**ok(), "pointed": {"changed": True}}},
+            {"activate": True, "restart": True},
+        ),
+        (
+            {"rollout_returned": {**ok("0.1.0"), "pointed": {"changed": True}}},
+            {"back_point": True, "back_restart": True},
+        ),
         ({"rollout_returned": {**FULL, "pointed": FULL}}, {"back_point": False}),
         ({"rollout_returned": LOST}, {"back_point": False}),
     ],
@@ -243,8 +403,19 @@ def test_two_steps_in_one_call_are_told_apart(registers: dict, steps: dict) -> N
 
 
 def test_a_batch_is_read_from_its_hosts() -> None:
-    found = batch({"a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}), "b": host(leaving=bad("lock_lost"))}, ["a", "b"])
-    assert found["failed"] and found["fenced"] and found["unsettled"] == ["a"] and found["serving"] == found["moved"] == ["a"]
+    found = batch(
+        {
+            "a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}),
+            "b": host(leaving=bad("lock_lost")),
+        },
+        ["a", "b"],
+    )
+    assert (
+        found["failed"]
+        and found["fenced"]
+        and found["unsettled"] == ["a"]
+        and found["serving"] == found["moved"] == ["a"]
+    )
     returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
     nothing_before = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok(None))
     found = batch({"a": returned, "b": nothing_before}, ["a", "b"])
@@ -254,24 +425,45 @@ def test_a_batch_is_read_from_its_hosts() -> None:
 def test_what_the_journal_is_told() -> None:
     both = ["a", "b"]
     leaving = steps({}, both, PLAN, "leaving")
-    assert leaving == {"a": {"step": "leaving", "from": "0.1.0", "out": True}, "b": {"step": "leaving", "from": "0.1.0", "out": False}}
+    assert leaving == {
+        "a": {"step": "leaving", "from": "0.1.0", "out": True},
+        "b": {"step": "leaving", "from": "0.1.0", "out": False},
+    }
     moved = steps({"a": MOVED, "b": host(activated={}, restarted=bad())}, both, PLAN, "moved")
-    assert (moved["a"]["step"], moved["b"]["step"], moved["b"]["error"]) == ("moved", "failed", "beacon 0.2.0 does not become healthy: answers 503")
+    assert (moved["a"]["step"], moved["b"]["step"], moved["b"]["error"]) == (
+        "moved",
+        "failed",
+        "beacon 0.2.0 does not become healthy: answers 503",
+    )
     assert steps({}, both, PLAN, "joined")["a"] == {"step": "joined", "out": False}
 
 
 def test_a_timeline_has_the_steps_in_their_order() -> None:
     moved = host(
-        staged={"began": 1, "seconds": {"total": 2}, "bytes": {"fetched": 3}}, left={"members": {"a": {"began": 4, "seconds": 0.5}}},
-        activated={"began": 4.5, "seconds": {"total": 0.1}}, restarted={**ok(), "health": {"seconds": 0.5, "passed": True}},
-    )  # fmt: skip
+        staged={"began": 1, "seconds": {"total": 2}, "bytes": {"fetched": 3}},
+        left={"members": {"a": {"began": 4, "seconds": 0.5}}},
+        activated={"began": 4.5, "seconds": {"total": 0.1}},
+        restarted={**ok(), "health": {"seconds": 0.5, "passed": True}},
+    )
     row = summarize({"a": moved, "b": MOVED}, PLAN)["rows"][0]
     assert [(s["step"], s["start"], s["seconds"]) for s in row["steps"]] == [
-        ("stage", 1.0, 2.0), ("drain", 4.0, 0.5), ("activate", 4.5, 0.1), ("stop", 5.0, 1.0), ("boot", 6.0, 1.5), ("gate", 7.5, 0.5),
-    ]  # fmt: skip
+        ("stage", 1.0, 2.0),
+        ("drain", 4.0, 0.5),
+        ("activate", 4.5, 0.1),
+        ("stop", 5.0, 1.0),
+        ("boot", 6.0, 1.5),
+        ("gate", 7.5, 0.5),
+    ]
 
 
-PROOF: dict[str, t.Any] = {"boot_id": "one", "running": True, "pid": 9, "restarts": 0, "rss": 100 * 1048576, "health": {"passed": True}}
+PROOF: dict[str, t.Any] = {
+    "boot_id": "one",
+    "running": True,
+    "pid": 9,
+    "restarts": 0,
+    "rss": 100 * 1048576,
+    "health": {"passed": True},
+}
 
 
 @pytest.mark.parametrize(
@@ -288,11 +480,18 @@ PROOF: dict[str, t.Any] = {"boot_id": "one", "running": True, "pid": 9, "restart
 )
 def test_a_canary_is_judged(canary: dict, why: str) -> None:
     found = judge_canary(canary)
-    assert "failed" not in found if not why else (found["failed"] and found["error"]["code"] == "canary_worse" and why in found["msg"])
+    assert (
+        "failed" not in found
+        if not why
+        else (found["failed"] and found["error"]["code"] == "canary_worse" and why in found["msg"])
+    )
 
 
 def judge_canary(canary: dict, baked: dict | None = None, limits: dict | None = None) -> dict:
-    of = {**host(restarted={**ok(), **BOOT}, canary_seen=canary, baked=baked or {}), "rollout_seen": {"running": True, "rss": 100 * 1048576}}
+    of = {
+        **host(restarted={**ok(), **BOOT}, canary_seen=canary, baked=baked or {}),
+        "rollout_seen": {"running": True, "rss": 100 * 1048576},
+    }
     return judge({"a": of}, "a", {**PLAN, "order": ["a"]}, limits)
 
 
@@ -302,17 +501,28 @@ def judge_canary(canary: dict, baked: dict | None = None, limits: dict | None = 
         ({"unreachable": True, "msg": "no route"}, "could not be asked: no route"),
         ({}, "could not be asked"),
         (bad("systemd_unreachable"), "could not be asked"),
-        ({**PROOF, "running": False, "ending": "this server is shutting down"}, "this server is shutting down; it does not run any more"),
+        (
+            {**PROOF, "running": False, "ending": "this server is shutting down"},
+            "this server is shutting down; it does not run any more",
+        ),
         ({**PROOF, "pid": 10, "boot_id": "two"}, "its server was started again; its process 9 ended"),
     ],
 )
 def test_a_canary_whose_server_is_gone_can_not_be_judged_whatever_the_balancer_saw(canary: dict, why: str) -> None:
     for baked in ({}, {**bad("canary_worse"), "failed": False}):
         found = judge_canary(canary, baked)
-        assert found["failed"] and found["error"]["code"] == "canary_lost" and why.partition(";")[0] in found["msg"] and (baked or why in found["msg"])
+        assert (
+            found["failed"]
+            and found["error"]["code"] == "canary_lost"
+            and why.partition(";")[0] in found["msg"]
+            and (baked or why in found["msg"])
+        )
 
 
-@pytest.mark.parametrize(("code", "canary"), [("canary_worse", PROOF), ("canary_worse", {**PROOF, "running": False}), ("balancer_denied", {})])
+@pytest.mark.parametrize(
+    ("code", "canary"),
+    [("canary_worse", PROOF), ("canary_worse", {**PROOF, "running": False}), ("balancer_denied", {})],
+)
 def test_what_the_balancer_said_of_a_canary_stays(code: str, canary: dict) -> None:
     baked = {**bad(code), "failed": False}  # the task may not fail before the canary's server was asked, too
     found = judge_canary(canary, baked)
@@ -320,10 +530,20 @@ def test_what_the_balancer_said_of_a_canary_stays(code: str, canary: dict) -> No
 
 
 def compared(verdict: str, canary: int = 400, rest: int = 900, *reasons: str) -> dict[str, t.Any]:
-    sides = {name: {"hosts": [host], "requests": count, "errors": 0, "error_rate": 0.0, "response_ms": 20.0} for name, host, count in (
-        ("canary", "a", canary), ("rest", "b", rest))}
-    return {"verdict": verdict, "compared": verdict == "same", "reasons": list(reasons), **sides, "limits": {"min_requests": 100}, "began": 9.0,
-            "seconds": 60.0, "began_again": []}  # fmt: skip
+    sides = {
+        name: {"hosts": [host], "requests": count, "errors": 0, "error_rate": 0.0, "response_ms": 20.0}
+        for name, host, count in (("canary", "a", canary), ("rest", "b", rest))
+    }
+    return {
+        "verdict": verdict,
+        "compared": verdict == "same",
+        "reasons": list(reasons),
+        **sides,
+        "limits": {"min_requests": 100},
+        "began": 9.0,
+        "seconds": 60.0,
+        "began_again": [],
+    }
 
 
 FEW = compared("not enough traffic", 0, 900, "the canary had 0 requests, and it takes 100 to judge")
@@ -343,26 +563,64 @@ KNOWN = {"members": {"a": {"before": "in"}}}
     ],
 )
 @pytest.mark.parametrize(
-    ("given", "stable"), [({}, False), ({"on_no_traffic": "pass"}, False), ({"on_no_traffic": "fail"}, False), ({"on_no_traffic": "fail"}, True)]
+    ("given", "stable"),
+    [
+        ({}, False),
+        ({"on_no_traffic": "pass"}, False),
+        ({"on_no_traffic": "fail"}, False),
+        ({"on_no_traffic": "fail"}, True),
+    ],
 )
-def test_a_canary_that_nothing_was_compared_of_says_so(comparison: dict, balancers: list, plan: dict, why: str, given: dict, stable: bool) -> None:
+def test_a_canary_that_nothing_was_compared_of_says_so(
+    comparison: dict, balancers: list, plan: dict, why: str, given: dict, stable: bool
+) -> None:
     plan = {**PLAN, **plan, "homecoming": stable}
-    of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen=PROOF, baked={"changed": False, "comparison": comparison, "balancers": balancers})
+    of = host(
+        activated={},
+        restarted={**ok(), **BOOT},
+        canary_seen=PROOF,
+        baked={"changed": False, "comparison": comparison, "balancers": balancers},
+    )
     of["rollout_baked"] = judge({"a": of}, "a", plan, given)
     summary = summarize({"a": of, "b": MOVED}, plan)
     bake, notes = summary["bake"], " ".join(summary["notes"])
-    assert (bake["seconds"], bake["compared"], bake["verdict"], bake["hosts"]) == (60.0, not why, comparison["verdict"], ["a"])
-    assert bake["canary"]["requests"] == comparison["canary"]["requests"] and bake["rest"]["hosts"] == ["b"] and bake["limits"]["min_requests"] == 100
+    assert (bake["seconds"], bake["compared"], bake["verdict"], bake["hosts"]) == (
+        60.0,
+        not why,
+        comparison["verdict"],
+        ["a"],
+    )
+    assert (
+        bake["canary"]["requests"] == comparison["canary"]["requests"]
+        and bake["rest"]["hosts"] == ["b"]
+        and bake["limits"]["min_requests"] == 100
+    )
     if why and given.get("on_no_traffic") == "fail" and not stable:
-        assert not summary["succeeded"] and not bake["passed"] and not summary["blame"] and why in bake["reasons"][0] and not notes
-        assert "Nothing was compared while the canary a served: %s, and beam_canary says on_no_traffic: fail" % why in summary["reason"]
+        assert (
+            not summary["succeeded"]
+            and not bake["passed"]
+            and not summary["blame"]
+            and why in bake["reasons"][0]
+            and not notes
+        )
+        assert (
+            "Nothing was compared while the canary a served: %s, and beam_canary says on_no_traffic: fail" % why
+            in summary["reason"]
+        )
         assert "beam_bake" in summary["next"] and summary["next"] in summary["verdict"]
         return
     assert summary["succeeded"] and bake["passed"] and bake["on_no_traffic"] == given.get("on_no_traffic", "pass")
-    assert notes == "" if not why else ("Nothing was compared while the canary a served for 60 s: %s. It passed on its process" % why) in notes
+    assert (
+        notes == ""
+        if not why
+        else ("Nothing was compared while the canary a served for 60 s: %s. It passed on its process" % why) in notes
+    )
     assert not why or ("0.2.0 is stable already" if stable else "say beam_canary: {on_no_traffic: fail}") in notes
     assert bake["reasons"] == ([why] if why else [])
-    assert summary["rows"][0]["steps"][-1] == {"step": "bake", "start": 9.0, "seconds": 60.0, "ok": True} and summary["rows"][1]["steps"][-1]["step"] != "bake"
+    assert (
+        summary["rows"][0]["steps"][-1] == {"step": "bake", "start": 9.0, "seconds": 60.0, "ok": True}
+        and summary["rows"][1]["steps"][-1]["step"] != "bake"
+    )
 
 
 def test_a_canary_that_was_worse_is_told_with_what_was_compared() -> None:
@@ -372,7 +630,12 @@ def test_a_canary_that_was_worse_is_told_with_what_was_compared() -> None:
     of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen=PROOF, baked=baked)
     of["rollout_baked"] = judge({"a": of}, "a", PLAN, {"on_no_traffic": "fail"})
     bake = summarize({"a": of, "b": host()}, PLAN)["bake"]
-    assert not bake["passed"] and bake["compared"] and worse["reasons"][0] in bake["reasons"][0] and bake["canary"]["requests"] == 400
+    assert (
+        not bake["passed"]
+        and bake["compared"]
+        and worse["reasons"][0] in bake["reasons"][0]
+        and bake["canary"]["requests"] == 400
+    )
 
 
 def test_a_rollout_without_a_canary_tells_of_no_bake() -> None:
@@ -392,11 +655,25 @@ def test_what_speaks_against_a_release_is_its_nodes_end_and_no_others() -> None:
 
 
 def test_table_leaves_empty_columns_out() -> None:
-    rows = [{"host": "a", "now": "0.2.0", "boot": 1.234, "error": ""}, {"host": "bb", "now": None, "boot": 2, "error": ""}]
-    assert render(rows, ["host", "now", "boot", "error"]) == ["host  now    boot", "a     0.2.0  1.23", "bb    -      2"]
+    rows = [
+        {"host": "a", "now": "0.2.0", "boot": 1.234, "error": ""},
+        {"host": "bb", "now": None, "boot": 2, "error": ""},
+    ]
+    assert render(rows, ["host", "now", "boot", "error"]) == [
+        "host  now    boot",
+        "a     0.2.0  1.23",
+        "bb    -      2",
+    ]
 
 
-RUNNING = {"running": True, "version": "0.2.0", "started": "2026-01-01T00:00:00Z", "current": {"version": "0.2.0"}, "answers": True, "booted": True}
+RUNNING = {
+    "running": True,
+    "version": "0.2.0",
+    "started": "2026-01-01T00:00:00Z",
+    "current": {"version": "0.2.0"},
+    "answers": True,
+    "booted": True,
+}
 CHANNEL = {"stable": {"version": "0.2.0"}}
 
 
@@ -408,7 +685,11 @@ CHANNEL = {"stable": {"version": "0.2.0"}}
         ({**RUNNING, "answers": False, "problem": "hung"}, "silent", "hung"),
         ({**RUNNING, "health": {"passed": True, "reason": ""}}, "healthy", ""),
         ({**RUNNING, "health": {"passed": False, "reason": "answers 503"}}, "unhealthy", "answers 503"),
-        ({**RUNNING, "version": "0.1.0", "drift": True}, "up", "runs another version than current; not what the channel says"),
+        (
+            {**RUNNING, "version": "0.1.0", "drift": True},
+            "up",
+            "runs another version than current; not what the channel says",
+        ),
         ({**RUNNING, "running": False}, "down", "not running"),
         ({**RUNNING, "running": False, "why": "** (A) b c"}, "down", "not running: ** (A) b c"),
         ({"unreachable": True, "msg": "no route"}, "unreachable", "no route"),
@@ -423,10 +704,19 @@ def test_status_of_a_host(info: dict, health: str, note: str) -> None:
 
 
 def test_status_tells_who_rolls_out_and_what_was_interrupted() -> None:
-    lock = {"held": True, "dead": False, "owner": "ann@desk", "purpose": "rollout of 0.2.0", "since": "S", "renewed": "R"}
+    lock = {
+        "held": True,
+        "dead": False,
+        "owner": "ann@desk",
+        "purpose": "rollout of 0.2.0",
+        "since": "S",
+        "renewed": "R",
+    }
     journal = {"id": "j1", "kind": "rollout", "version": "0.2.0"}
     held = {"lock": lock, "journal": journal, "unfinished": True, "interrupted_hosts": ["a"]}
-    assert fleet_status({}, [], CHANNEL, held)[1:] == ["Locked by ann@desk since S for a rollout of 0.2.0; last sign of life R."]
+    assert fleet_status({}, [], CHANNEL, held)[1:] == [
+        "Locked by ann@desk since S for a rollout of 0.2.0; last sign of life R."
+    ]
     said = fleet_status({}, [], CHANNEL, {**held, "lock": {**lock, "dead": True}})
     assert "known to be gone" in said[1] and "j1 of 0.2.0 was interrupted; left half way: a." in said[2]
     assert fleet_status({}, [], CHANNEL, {"lock": None, "journal": None, "unfinished": False})[1:] == []

@@ -12,7 +12,15 @@ import typing as t
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import came_from, parse_past
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import STEPS, Journal, Opening, Step, close, open_journal, record
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import (
+    STEPS,
+    Journal,
+    Opening,
+    Step,
+    close,
+    open_journal,
+    record,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import sight, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
@@ -21,9 +29,19 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._status import flee
 
 HOSTS = ["a", "b", "c"]
 DRAFT: dict[str, t.Any] = {
-    "name": "beacon", "channel": "production", "version": "0.2.0", "digest": "b" * 64, "homecoming": False, "kind": "rollout", "strategy": "rolling",
-    "batch_sizes": [1], "min_healthy": 0, "stable": None, "candidate": None, "hosts": HOSTS,
-}  # fmt: skip
+    "name": "beacon",
+    "channel": "production",
+    "version": "0.2.0",
+    "digest": "b" * 64,
+    "homecoming": False,
+    "kind": "rollout",
+    "strategy": "rolling",
+    "batch_sizes": [1],
+    "min_healthy": 0,
+    "stable": None,
+    "candidate": None,
+    "hosts": HOSTS,
+}
 BAD = {"failed": True, "msg": "x", "error": {"code": "unhealthy", "what": "it is not healthy", "why": "answers 503"}}
 NOTHING = {"changed": True, "after": None}
 PLACE = "haproxy lb1:9999 shop"
@@ -43,14 +61,27 @@ def joined(*hosts: str) -> dict[str, t.Any]:
 
 
 def member(before: str, healthy: bool = True) -> dict[str, t.Any]:
-    return {"before": before, "healthy": healthy, "places": {PLACE: {"rotation": "out" if before == "partly" else before}}}
+    return {
+        "before": before,
+        "healthy": healthy,
+        "places": {PLACE: {"rotation": "out" if before == "partly" else before}},
+    }
 
 
 def balanced(**states: str) -> dict[str, t.Any]:
     return {"members": {host: member(states.get(host, "in")) for host in HOSTS}, "balancers": [PLACE]}
 
 
-PLAN = {**DRAFT, "froms": dict.fromkeys(HOSTS), "leaves": HOSTS, "moves": HOSTS, "order": HOSTS, "members": [HOSTS], "rows": [], "ready": False}
+PLAN = {
+    **DRAFT,
+    "froms": dict.fromkeys(HOSTS),
+    "leaves": HOSTS,
+    "moves": HOSTS,
+    "order": HOSTS,
+    "members": [HOSTS],
+    "rows": [],
+    "ready": False,
+}
 TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}}, "rollout_activated": {"changed": True}}
 
 
@@ -59,17 +90,44 @@ TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}},
     [
         # Nothing ran there before, so nothing could join again: it is still out.
         ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {}, "returned", None),
-        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("a")}, {}, "returned", False),
-        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("b")}, {}, "returned", None),
-        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": BAD}, {}, "stranded", None),
+        (
+            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("a")},
+            {},
+            "returned",
+            False,
+        ),
+        (
+            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("b")},
+            {},
+            "returned",
+            None,
+        ),
+        (
+            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": BAD},
+            {},
+            "stranded",
+            None,
+        ),
         ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": []}, "returned", False),
         # A readiness file hides a server as well.
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": joined("a")}, {"leaves": [], "ready": True},
-            "returned", False,
+            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": joined("a")},
+            {"leaves": [], "ready": True},
+            "returned",
+            False,
         ),
-        ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": [], "ready": True}, "returned", None),
-        ({"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": BAD}, {"leaves": [], "ready": True}, "stranded", None),
+        (
+            {"rollout_restarted": BAD, "rollout_returned": back(NOTHING)},
+            {"leaves": [], "ready": True},
+            "returned",
+            None,
+        ),
+        (
+            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": BAD},
+            {"leaves": [], "ready": True},
+            "stranded",
+            None,
+        ),
         # A word that the journal does not have would cost the notes of the whole batch.
         ({"rollout_restarted": ran("0.2.0"), "rollout_back_left": BAD}, {}, "failed", None),
     ],
@@ -81,7 +139,11 @@ def test_out_until_it_was_seen_in_again(registers: dict, plan: dict, step: str, 
 
 def test_a_readiness_file_counts_as_out_from_the_start() -> None:
     plan = {**PLAN, "leaves": [], "ready": True, "moves": ["a"]}
-    assert {host: row["out"] for host, row in steps({}, HOSTS, plan, "leaving").items()} == {"a": True, "b": False, "c": False}
+    assert {host: row["out"] for host, row in steps({}, HOSTS, plan, "leaving").items()} == {
+        "a": True,
+        "b": False,
+        "c": False,
+    }
 
 
 class World:
@@ -97,7 +159,10 @@ class World:
 
     def note(self, hostvars: dict, hosts: list[str], plan: dict, phase: str) -> None:
         told = steps(hostvars, hosts, plan, phase)
-        rows = {host: Step(row["step"], row.get("from"), row.get("out"), None, row.get("error", "")) for host, row in told.items()}
+        rows = {
+            host: Step(row["step"], row.get("from"), row.get("out"), None, row.get("error", ""))
+            for host, row in told.items()
+        }
         self.journal = record(self.journal, rows, phase in ("returning", "returned"), self.stamp())
 
     def stamp(self) -> Stamp:
@@ -106,16 +171,35 @@ class World:
     def rollout(self, everyone: list[str]) -> None:
         self.serial += 1
         left = self.journal.unfinished or set(self.journal.interrupted_hosts()) & set(everyone)
-        draft = {**DRAFT, "hosts": everyone, "interrupted": self.journal.document() if left else {}, "version": "0.%d.0" % self.serial}
+        draft = {
+            **DRAFT,
+            "hosts": everyone,
+            "interrupted": self.journal.document() if left else {},
+            "version": "0.%d.0" % self.serial,
+        }
         draft["balanced"] = balanced(**dict.fromkeys(self.out, "out"))
         hostvars: dict[str, dict[str, t.Any]] = {
-            host: {"rollout_staged": {"current": self.runs[host]}, "rollout_seen": {"running": bool(self.runs[host]), "version": self.runs[host]}}
+            host: {
+                "rollout_staged": {"current": self.runs[host]},
+                "rollout_seen": {"running": bool(self.runs[host]), "version": self.runs[host]},
+            }
             for host in everyone
         }
         plan = make(draft, hostvars)
         assert not set(plan["absent"]) - self.foreign, "what a rollout took out is taken for somebody else's wish"
-        self.journal = open_journal(self.journal, Opening(
-            "20260101T000000Z-%08x" % self.serial, "rollout", draft["version"], "b" * 64, None, "rolling", plan["froms"]), self.stamp())
+        self.journal = open_journal(
+            self.journal,
+            Opening(
+                "20260101T000000Z-%08x" % self.serial,
+                "rollout",
+                draft["version"],
+                "b" * 64,
+                None,
+                "rolling",
+                plan["froms"],
+            ),
+            self.stamp(),
+        )
         for batch in plan["members"]:
             if not self.batch(batch, plan, hostvars):
                 return
@@ -179,36 +263,69 @@ def test_no_run_forgets_whom_an_earlier_one_took_out(seed: int) -> None:
 
 def test_a_rollout_that_ended_says_nothing_of_what_ran_on_others_before() -> None:
     """It left c behind; b it moved for good, so b goes back to what it runs now."""
-    hosts = {"b": {"step": "joined", "from": "0.0.1", "out": False}, "c": {"step": "returned", "from": "0.0.1", "out": True}}
+    hosts = {
+        "b": {"step": "joined", "from": "0.0.1", "out": False},
+        "c": {"step": "returned", "from": "0.0.1", "out": True},
+    }
     draft = {**DRAFT, "interrupted": {"id": "j", "state": "finished", "hosts": hosts}}
     now = {"rollout_staged": {"current": "0.1.0"}}
-    assert came_from(sight(now), parse_past(draft), "b") == "0.1.0" and came_from(sight(now), parse_past(draft), "c") == "0.0.1"
-    assert came_from(sight(now), parse_past({**draft, "interrupted": {**draft["interrupted"], "state": "running"}}), "b") == "0.0.1"
+    assert (
+        came_from(sight(now), parse_past(draft), "b") == "0.1.0"
+        and came_from(sight(now), parse_past(draft), "c") == "0.0.1"
+    )
+    assert (
+        came_from(sight(now), parse_past({**draft, "interrupted": {**draft["interrupted"], "state": "running"}}), "b")
+        == "0.0.1"
+    )
 
 
 def home(host: str = "a") -> dict[str, t.Any]:
-    return {"rollout_staged": {"current": "0.2.0"}, "rollout_seen": {"running": True, "version": "0.2.0", "restart": {"action": "none"}}, "rollout_live": {}}
+    return {
+        "rollout_staged": {"current": "0.2.0"},
+        "rollout_seen": {"running": True, "version": "0.2.0", "restart": {"action": "none"}},
+        "rollout_live": {},
+    }
 
 
 def test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in() -> None:
     hostvars = {host: home() for host in HOSTS}
     hostvars["c"]["rollout_ready_now"] = {"members": {"c": {"before": "out"}}}
-    draft = {**DRAFT, "homecoming": True, "stable": {"version": "0.2.0", "digest": "b" * 64}, "balanced": balanced(a="draining", b="partly")}
+    draft = {
+        **DRAFT,
+        "homecoming": True,
+        "stable": {"version": "0.2.0", "digest": "b" * 64},
+        "balanced": balanced(a="draining", b="partly"),
+    }
     plan = make(draft, hostvars)
-    assert plan["idle"] and plan["absent"] == ["a"] and plan["aside"] == {"a": [PLACE], "b": [PLACE]} and plan["hidden"] == ["c"]
+    assert (
+        plan["idle"]
+        and plan["absent"] == ["a"]
+        and plan["aside"] == {"a": [PLACE], "b": [PLACE]}
+        and plan["hidden"] == ["c"]
+    )
     report = summarize(hostvars, plan)
-    assert report["succeeded"] and report["verdict"].endswith("there was nothing to do. a is out of the balancer, and gets no requests.")
+    assert report["succeeded"] and report["verdict"].endswith(
+        "there was nothing to do. a is out of the balancer, and gets no requests."
+    )
     assert report["notes"] == [
-        "Out of %s, by no rollout: a, b. Nothing was done about it. To bring them in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a,b" % PLACE,
+        "Out of %s, by no rollout: a, b. Nothing was done about it. To bring them in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a,b"
+        % PLACE,
         "Their readiness file is missing, by no rollout: c. Nothing was done about it. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join"
         " --limit c",
     ]
 
 
 def test_a_failed_rollout_says_who_is_left_out() -> None:
-    hostvars = {"a": {**home(), **TAKEN, "rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, "b": home(), "c": home()}
+    hostvars = {
+        "a": {**home(), **TAKEN, "rollout_restarted": BAD, "rollout_returned": back(NOTHING)},
+        "b": home(),
+        "c": home(),
+    }
     report = summarize(hostvars, {**PLAN, "rows": [{"host": host} for host in HOSTS]})
-    assert any(note.startswith("Out of service, because nothing proven runs there: a. The next rollout brings") for note in report["notes"])
+    assert any(
+        note.startswith("Out of service, because nothing proven runs there: a. The next rollout brings")
+        for note in report["notes"]
+    )
 
 
 def test_where_it_was_out_by_hand_before_it_is_left_out() -> None:
@@ -220,37 +337,65 @@ def test_where_it_was_out_by_hand_before_it_is_left_out() -> None:
 
 def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
     hostvars = {host: {"rollout_info": {"running": True, "version": "0.2.0"}} for host in HOSTS}
-    known: dict[str, t.Any] = {"journal": {"id": "j1", "hosts": {"b": {"out": True}}}, "lock": None, "unfinished": False}
+    known: dict[str, t.Any] = {
+        "journal": {"id": "j1", "hosts": {"b": {"out": True}}},
+        "lock": None,
+        "unfinished": False,
+    }
     table = fleet_status(hostvars, HOSTS, None, known, balanced(a="out", b="draining"))
     assert "balancer" in table[0] and [line.split()[3] for line in table[1:4]] == ["out", "draining", "in"]
     assert table[4:] == [
         "Taken out by the rollout j1 and not brought back yet: b. The next alchemist.beam.rollout brings them back.",
-        "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a" % PLACE,
+        "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a"
+        % PLACE,
     ]
     (said,) = fleet_status(hostvars, HOSTS, None, {**known, "journal": None}, balanced(c="unknown"))[4:]
     assert said.startswith("No member of %s: c. A target group gets one back by alchemist.beam.join --limit c;" % PLACE)
-    assert fleet_status(hostvars, HOSTS, None, known, {"failed": True, "msg": "denied"})[4:] == ["The balancers could not be asked: denied"]
+    assert fleet_status(hostvars, HOSTS, None, known, {"failed": True, "msg": "denied"})[4:] == [
+        "The balancers could not be asked: denied"
+    ]
     assert "balancer" not in fleet_status(hostvars, HOSTS, None, known)[0]
     # As long as somebody rolls out, out is as it should be.
-    assert "by no rollout" not in "".join(fleet_status(hostvars, HOSTS, None, {**known, "lock": {"held": True}}, balanced(a="out")))
+    assert "by no rollout" not in "".join(
+        fleet_status(hostvars, HOSTS, None, {**known, "lock": {"held": True}}, balanced(a="out"))
+    )
 
 
 def test_of_a_host_with_two_nodes_the_one_that_serves_is_brought_in_and_looked_at() -> None:
-    of = {"rollout_live": {"live": "blue", "running": True}, "rollout_info": {"running": True, "version": "0.2.0", "live": "blue"}}
+    of = {
+        "rollout_live": {"live": "blue", "running": True},
+        "rollout_info": {"running": True, "version": "0.2.0", "live": "blue"},
+    }
     of["beam_member"] = {"blue": {"server": "a1"}, "green": {"server": "a2"}}
     assert members_of({"a": of}, ["a"], [], ["blue", "green"], live=True) == {"a-blue": {"server": "a1"}}
     found = {"members": {"a-blue": member("out"), "a-green": member("in")}}
     table = fleet_status({"a": of}, ["a"], None, {}, found)
     assert table[1].split()[-1] == "out"
-    assert table[2] == "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a" % PLACE
+    assert (
+        table[2]
+        == "Out of %s, by no rollout: a. To bring it in: ansible-playbook -i INVENTORY alchemist.beam.join --limit a"
+        % PLACE
+    )
 
 
 def test_what_an_overtaken_deployer_could_not_put_back_is_told() -> None:
-    lost = {"failed": True, "msg": "x", "error": {"code": "lock_lost", "what": "nothing was activated", "why": "the lock was taken"}}
+    lost = {
+        "failed": True,
+        "msg": "x",
+        "error": {"code": "lock_lost", "what": "nothing was activated", "why": "the lock was taken"},
+    }
     of = {**home(), "rollout_left": {"members": {"a": {"before": "in"}}}, "rollout_activated": lost}
-    of["rollout_gave_way"] = {"failed": False, "error": {"code": "balancer_denied", "what": "a was not put in", "why": "denied"}}
-    notes = summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": [{"host": host} for host in HOSTS]})["notes"]
+    of["rollout_gave_way"] = {
+        "failed": False,
+        "error": {"code": "balancer_denied", "what": "a was not put in", "why": "denied"},
+    }
+    notes = summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": [{"host": host} for host in HOSTS]})[
+        "notes"
+    ]
     said = "Taken out of the balancer when another deployer had taken over already, and not put back: a (a was not put in: denied). To bring it in:"
     assert any(note.startswith(said) for note in notes)
     of["rollout_gave_way"] = joined("a")
-    assert not any("had taken over" in note for note in summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": []})["notes"])
+    assert not any(
+        "had taken over" in note
+        for note in summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": []})["notes"]
+    )

@@ -18,5 +18,11 @@ if len(sys.argv) > 5:
     trees.write(tree, "lib/shop-%s/priv/static/cache_manifest.json" % sys.argv[3], sys.argv[5].encode())
 provenance = {"git_sha": sys.argv[4], "fingerprint": "f" * 64, "elixir": "1.17.3", "otp": "26.2.5", "mix_env": "prod"}
 abi = {key: "" for key in ("arch", "libc", "libc_version", "openssl", "erts", "interpreter")}
-record = {"name": "shop", "version": sys.argv[3], "abi": {**abi, "needs": {}, "runpath": []}, "provenance": provenance, "own_apps": ["shop"]}
+record = {
+    "name": "shop",
+    "version": sys.argv[3],
+    "abi": {**abi, "needs": {}, "runpath": []},
+    "provenance": provenance,
+    "own_apps": ["shop"],
+}
 pathlib.Path(str(tree) + ".build.json").write_text(json.dumps(record), encoding="ascii")

@@ -15,9 +15,9 @@ for version in versions:
     files = {
         "bin/shop": b"#!/bin/sh\necho shop\n",
         "releases/start_erl.data": b"13.1.5 " + version.encode(),
-        "releases/%s/shop.rel" % version: b"{release, {\"shop\", \"%s\"}}." % version.encode(),
+        "releases/%s/shop.rel" % version: b'{release, {"shop", "%s"}}.' % version.encode(),
         "lib/shop-%s/ebin/Elixir.Shop.beam" % version: b"shop " + version.encode(),
-        "lib/shop-%s/ebin/shop.app" % version: b"{application, shop, [{vsn, \"%s\"}]}." % version.encode(),
+        "lib/shop-%s/ebin/shop.app" % version: b'{application, shop, [{vsn, "%s"}]}.' % version.encode(),
     }
     for app in ("kernel-8.5.4", "stdlib-4.2", "elixir-1.14.0", "jason-1.4.0"):
         for module in range(40):

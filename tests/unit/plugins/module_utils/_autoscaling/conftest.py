@@ -37,7 +37,13 @@ class Client:
             self._fake.calls.append((operation, parameters))
             if self._fake.errors.get(operation):
                 code = self._fake.errors[operation].pop(0)
-                raise ClientError({"Error": {"Code": code, "Message": "as the test wants it"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, name)
+                raise ClientError(
+                    {
+                        "Error": {"Code": code, "Message": "as the test wants it"},
+                        "ResponseMetadata": {"HTTPStatusCode": 400},
+                    },
+                    name,
+                )
             return getattr(self._fake, operation)(**parameters)
 
         return call
@@ -50,9 +56,16 @@ class FakeAws:
         self.calls: list[tuple[str, dict[str, t.Any]]] = []
         self.errors: dict[str, list[str]] = {}
         self.raw: dict[str, t.Any] = {
-            "AutoScalingGroupName": "shop", "AutoScalingGroupARN": "arn:shop", "MinSize": 1, "MaxSize": 4, "DesiredCapacity": 2,
-            "LaunchTemplate": dict(TEMPLATE), "Instances": [instance("i-1"), instance("i-2")], "SuspendedProcesses": [], "TargetGroupARNs": ["arn:tg"],
-        }  # fmt: skip
+            "AutoScalingGroupName": "shop",
+            "AutoScalingGroupARN": "arn:shop",
+            "MinSize": 1,
+            "MaxSize": 4,
+            "DesiredCapacity": 2,
+            "LaunchTemplate": dict(TEMPLATE),
+            "Instances": [instance("i-1"), instance("i-2")],
+            "SuspendedProcesses": [],
+            "TargetGroupARNs": ["arn:tg"],
+        }
         self.hooks: list[dict[str, t.Any]] = []
         self.history: list[dict[str, t.Any]] = []
         self.steps = ["Pending", "InProgress", "Successful"]
@@ -82,11 +95,23 @@ class FakeAws:
                     version = self.raw.get("LaunchTemplate", TEMPLATE)["Version"]
                     now = {**TEMPLATE, "Version": "2" if version == "$Latest" else version}
                     self.raw["Instances"] = [instance("i-3", now), instance("i-4", now)]
-        return {"InstanceRefreshes": [one for one in self.history if not InstanceRefreshIds or one["InstanceRefreshId"] in InstanceRefreshIds]}
+        return {
+            "InstanceRefreshes": [
+                one for one in self.history if not InstanceRefreshIds or one["InstanceRefreshId"] in InstanceRefreshIds
+            ]
+        }
 
     def start_instance_refresh(self, **parameters: t.Any) -> t.Any:
         configuration = {key: value for key, value in parameters.items() if key == "DesiredConfiguration"}
-        self.history.insert(0, {"InstanceRefreshId": "r-%d" % len(self.history), "Status": "Pending", "steps": list(self.steps), **configuration})
+        self.history.insert(
+            0,
+            {
+                "InstanceRefreshId": "r-%d" % len(self.history),
+                "Status": "Pending",
+                "steps": list(self.steps),
+                **configuration,
+            },
+        )
         return {"InstanceRefreshId": self.history[0]["InstanceRefreshId"]}
 
     def cancel_instance_refresh(self, **_more: t.Any) -> t.Any:
@@ -100,20 +125,34 @@ class FakeAws:
     def describe_instances(self, Filters: list[dict[str, t.Any]], **_more: t.Any) -> t.Any:
         known = {"i-1": "10.0.0.1", "i-2": "10.0.0.2"}
         found = [
-            {"InstanceId": one, "PrivateIpAddress": known[one], "State": {"Name": "running"}, "Tags": [{"Key": "Name", "Value": "shop-" + one}]}
-            for one in Filters[0]["Values"] if one in known
-        ]  # fmt: skip
+            {
+                "InstanceId": one,
+                "PrivateIpAddress": known[one],
+                "State": {"Name": "running"},
+                "Tags": [{"Key": "Name", "Value": "shop-" + one}],
+            }
+            for one in Filters[0]["Values"]
+            if one in known
+        ]
         return {"Reservations": [{"Instances": [one]} for one in found]}
 
     def describe_launch_template_versions(self, Versions: list[str], **_more: t.Any) -> t.Any:
-        return {"LaunchTemplateVersions": [{"VersionNumber": {"$Latest": 2, "$Default": 1}[Versions[0]]}] if Versions[0] in ("$Latest", "$Default") else []}
+        return {
+            "LaunchTemplateVersions": [{"VersionNumber": {"$Latest": 2, "$Default": 1}[Versions[0]]}]
+            if Versions[0] in ("$Latest", "$Default")
+            else []
+        }
 
 
 def instance(name: str, template: t.Optional[dict[str, str]] = None, state: str = "InService") -> dict[str, t.Any]:
     return {
-        "InstanceId": name, "LifecycleState": state, "HealthStatus": "Healthy", "ProtectedFromScaleIn": False, "AvailabilityZone": "a",
+        "InstanceId": name,
+        "LifecycleState": state,
+        "HealthStatus": "Healthy",
+        "ProtectedFromScaleIn": False,
+        "AvailabilityZone": "a",
         "LaunchTemplate": dict(template or TEMPLATE),
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture

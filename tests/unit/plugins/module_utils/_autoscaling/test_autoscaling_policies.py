@@ -14,11 +14,17 @@ from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.polici
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 CONFIG: dict[str, t.Any] = {
-    "store": "s3://releases/beam", "name": "shop", "region": "eu-central-1", "account": "123456789012", "groups": ["shop-web"],
-    "target_groups": ["arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/shop/1"], "cookie": "ssm:/shop/cookie",
+    "store": "s3://releases/beam",
+    "name": "shop",
+    "region": "eu-central-1",
+    "account": "123456789012",
+    "groups": ["shop-web"],
+    "target_groups": ["arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/shop/1"],
+    "cookie": "ssm:/shop/cookie",
     "secrets": {"KEY": "secretsmanager:shop#key", "OTHER": "secretsmanager:shop#other", "LOCAL": "file:/etc/key"},
-    "roles": ["arn:aws:iam::123456789012:role/shop"], "kms_keys": ["arn:aws:kms:eu-central-1:123456789012:key/1"],
-}  # fmt: skip
+    "roles": ["arn:aws:iam::123456789012:role/shop"],
+    "kms_keys": ["arn:aws:kms:eu-central-1:123456789012:key/1"],
+}
 ONCE, SWAP = {"s3:if-none-match": "*"}, {"s3:if-match": '"etag"'}
 GROUP = "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/%s"
 
@@ -33,12 +39,19 @@ def holds(condition: t.Mapping[str, t.Any], context: t.Mapping[str, str]) -> boo
             if operator == "Null":
                 if (key not in context) != (wanted == "true"):
                     return False
-            elif not any(fnmatch.fnmatchcase(context.get(key, "\0"), one) if operator == "StringLike" else context.get(key) == one for one in many(wanted)):
+            elif not any(
+                fnmatch.fnmatchcase(context.get(key, "\0"), one)
+                if operator == "StringLike"
+                else context.get(key) == one
+                for one in many(wanted)
+            ):
                 return False
     return True
 
 
-def may(policy: t.Mapping[str, t.Any], action: str, resource: str, context: t.Optional[t.Mapping[str, str]] = None) -> bool:
+def may(
+    policy: t.Mapping[str, t.Any], action: str, resource: str, context: t.Optional[t.Mapping[str, str]] = None
+) -> bool:
     return any(
         one["Effect"] == "Allow"
         and any(fnmatch.fnmatchcase(action, pattern) for pattern in many(one["Action"]))
@@ -57,15 +70,37 @@ def put(kind: str, key: str, context: t.Mapping[str, str]) -> bool:
     [
         ("host", {"boots"}, set()),
         ("builder", {"layers", "manifests", "versions", "builds"}, set()),
-        ("deployer", {"channels", "locks", "journal", "pins", "history", "bootstrap"}, {"channels", "locks", "journal", "pins"}),
+        (
+            "deployer",
+            {"channels", "locks", "journal", "pins", "history", "bootstrap"},
+            {"channels", "locks", "journal", "pins"},
+        ),
     ],
 )
 def test_who_writes_what_and_nobody_overwrites(kind: str, once: set[str], swapped: set[str]) -> None:
-    kinds = {"layers", "manifests", "versions", "builds", "channels", "locks", "journal", "history", "pins", "boots", "bootstrap"}
+    kinds = {
+        "layers",
+        "manifests",
+        "versions",
+        "builds",
+        "channels",
+        "locks",
+        "journal",
+        "history",
+        "pins",
+        "boots",
+        "bootstrap",
+    }
     assert {one for one in kinds if put(kind, "shop/%s/x" % one, ONCE)} == once
     assert {one for one in kinds if put(kind, "shop/%s/x" % one, SWAP)} == swapped
-    assert not {one for one in kinds if put(kind, "shop/%s/x" % one, {})}, "without a condition anything could be overwritten"
-    assert not {one for one in kinds if may(documents(CONFIG, kind), "s3:DeleteObject", "arn:aws:s3:::releases/beam/shop/%s/x" % one)}
+    assert not {one for one in kinds if put(kind, "shop/%s/x" % one, {})}, (
+        "without a condition anything could be overwritten"
+    )
+    assert not {
+        one
+        for one in kinds
+        if may(documents(CONFIG, kind), "s3:DeleteObject", "arn:aws:s3:::releases/beam/shop/%s/x" % one)
+    }
 
 
 @pytest.mark.parametrize("kind", ["host", "builder", "deployer"])
@@ -93,19 +128,35 @@ def test_a_host_answers_its_group_s_hooks_and_reads_its_secrets_only() -> None:
     assert not may(policy, "secretsmanager:GetSecretValue", where % ("secretsmanager", "secret:shop-other-AbCdEf"))
     key = CONFIG["kms_keys"][0]
     bucket = {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}
-    for who in ("host", "builder", "deployer"):  # all of them read, and write something, in a bucket that may have a key of its own
+    for who in (
+        "host",
+        "builder",
+        "deployer",
+    ):  # all of them read, and write something, in a bucket that may have a key of its own
         theirs = documents(CONFIG, who)
-        assert may(theirs, "kms:Decrypt", key, bucket) and may(theirs, "kms:GenerateDataKey", key, bucket) and not may(theirs, "kms:GenerateDataKey", key)
-    assert may(policy, "kms:Decrypt", key, {"kms:ViaService": "ssm.eu-central-1.amazonaws.com"}) and not may(policy, "kms:Decrypt", key)
+        assert (
+            may(theirs, "kms:Decrypt", key, bucket)
+            and may(theirs, "kms:GenerateDataKey", key, bucket)
+            and not may(theirs, "kms:GenerateDataKey", key)
+        )
+    assert may(policy, "kms:Decrypt", key, {"kms:ViaService": "ssm.eu-central-1.amazonaws.com"}) and not may(
+        policy, "kms:Decrypt", key
+    )
 
 
 def test_a_deployer_refreshes_and_moves_targets_of_its_own() -> None:
     policy = documents(CONFIG, "deployer")
-    assert may(policy, "autoscaling:StartInstanceRefresh", GROUP % "shop-web") and not may(policy, "autoscaling:StartInstanceRefresh", GROUP % "x")
+    assert may(policy, "autoscaling:StartInstanceRefresh", GROUP % "shop-web") and not may(
+        policy, "autoscaling:StartInstanceRefresh", GROUP % "x"
+    )
     group = CONFIG["target_groups"][0]
-    assert may(policy, "elasticloadbalancing:DeregisterTargets", group) and not may(policy, "elasticloadbalancing:DeregisterTargets", group + "2")
+    assert may(policy, "elasticloadbalancing:DeregisterTargets", group) and not may(
+        policy, "elasticloadbalancing:DeregisterTargets", group + "2"
+    )
     assert not may(policy, "ssm:GetParameter", "arn:aws:ssm:eu-central-1:123456789012:parameter/shop/cookie")
-    assert may(policy, "s3:PutObject", "arn:aws:s3:::releases/beam/.check/x") and not may(policy, "s3:PutObject", "arn:aws:s3:::releases/.check/x")
+    assert may(policy, "s3:PutObject", "arn:aws:s3:::releases/beam/.check/x") and not may(
+        policy, "s3:PutObject", "arn:aws:s3:::releases/.check/x"
+    )
 
 
 def test_nothing_is_allowed_that_nothing_needs() -> None:
@@ -119,11 +170,22 @@ def test_nothing_is_allowed_that_nothing_needs() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"store": "file:///srv/store"}, {"store": "s3://*"}, {"store": "s3://a/*"}, {"name": "*"}, {"name": ""}, {"groups": ["*"]}, {"groups": "shop"},
-        {"kms_keys": ["*"]}, {"roles": ["arn:aws:iam::1:role/*"]}, {"region": ""},
-        {"cookie": "ssm:/*"}, {"cookie": "plain"}, {"group": ["shop"]}, {"secrets": {"A": "ssm:/x?"}},
+        {"store": "file:///srv/store"},
+        {"store": "s3://*"},
+        {"store": "s3://a/*"},
+        {"name": "*"},
+        {"name": ""},
+        {"groups": ["*"]},
+        {"groups": "shop"},
+        {"kms_keys": ["*"]},
+        {"roles": ["arn:aws:iam::1:role/*"]},
+        {"region": ""},
+        {"cookie": "ssm:/*"},
+        {"cookie": "plain"},
+        {"group": ["shop"]},
+        {"secrets": {"A": "ssm:/x?"}},
     ],
-)  # fmt: skip
+)
 def test_what_would_make_it_wide_or_wrong_is_refused(changes: dict[str, t.Any]) -> None:
     with pytest.raises(BeamError) as caught:
         documents({**CONFIG, **changes}, "host")

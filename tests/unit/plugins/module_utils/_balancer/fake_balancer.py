@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import DRAINING, IN, OUT, UNKNOWN, Counters, MemberState, Unavailable
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import (
+    DRAINING,
+    IN,
+    OUT,
+    UNKNOWN,
+    Counters,
+    MemberState,
+    Unavailable,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 
@@ -68,7 +76,11 @@ class FakePlace:
             if rotation == OUT and open_now and not self.curt:
                 rotation = DRAINING
             found[name] = MemberState(
-                rotation, self.healthy[name] and rotation != UNKNOWN, None if self.silent else open_now, "", Counters(self._total[name], self._total[name])
+                rotation,
+                self.healthy[name] and rotation != UNKNOWN,
+                None if self.silent else open_now,
+                "",
+                Counters(self._total[name], self._total[name]),
             )
         return found
 

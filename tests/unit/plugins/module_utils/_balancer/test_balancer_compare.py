@@ -9,7 +9,14 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import Counters, MemberState
-from ansible_collections.alchemist.beam.plugins.module_utils._balancer.compare import Delta, Limits, delta, judge, mean_since, total
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.compare import (
+    Delta,
+    Limits,
+    delta,
+    judge,
+    mean_since,
+    total,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move import Mover, Timing
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import work
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.watch import Tally, watch
@@ -23,7 +30,12 @@ GOOD = Delta(requests=4000, errors=4, response_ms=40.0)
     ("canary", "rest", "verdict", "said"),
     [
         (Delta(1000, 1, response_ms=40), GOOD, "same", ""),
-        (Delta(1000, 300, response_ms=40), GOOD, "worse", "30.00 % of the canary's 1000 requests failed, and 0.10 % of the rest's 4000"),
+        (
+            Delta(1000, 300, response_ms=40),
+            GOOD,
+            "worse",
+            "30.00 % of the canary's 1000 requests failed, and 0.10 % of the rest's 4000",
+        ),
         # Twenty times the rest's rate, and still within the margin.
         (Delta(1000, 9, response_ms=40), GOOD, "same", ""),
         # Beyond the margin, and not beyond the ratio: the whole fleet has a bad day.
@@ -35,7 +47,12 @@ GOOD = Delta(requests=4000, errors=4, response_ms=40.0)
         (Delta(1000, 1, response_ms=89), GOOD, "same", ""),  # more than twice as long, and not by 50 ms
         (Delta(1000, 1, response_ms=199), Delta(4000, 4, response_ms=100), "same", ""),
         (Delta(1000, 300, response_ms=None), Delta(4000, 0, response_ms=40), "worse", "30.00 %"),
-        (Delta(99, 99, response_ms=900), GOOD, "not enough traffic", "the canary had 99 requests, and it takes 100 to judge"),
+        (
+            Delta(99, 99, response_ms=900),
+            GOOD,
+            "not enough traffic",
+            "the canary had 99 requests, and it takes 100 to judge",
+        ),
         (Delta(1000, 500), Delta(99, 0), "not enough traffic", "the rest had 99 requests"),
         (Delta(), Delta(), "not enough traffic", "the canary had 0"),
     ],
@@ -49,7 +66,10 @@ def test_judge(canary: Delta, rest: Delta, verdict: str, said: str) -> None:
 def test_limits_are_used() -> None:
     canary, rest = Delta(20, 1, response_ms=60), Delta(20, 0, response_ms=50)
     assert judge(canary, rest, Limits()).verdict == "not enough traffic"
-    assert judge(canary, rest, Limits(min_requests=20)).reasons and judge(canary, rest, Limits(min_requests=20)).verdict == "worse"
+    assert (
+        judge(canary, rest, Limits(min_requests=20)).reasons
+        and judge(canary, rest, Limits(min_requests=20)).verdict == "worse"
+    )
     assert judge(canary, rest, Limits(min_requests=20, error_margin=0.1)).verdict == "same"
     assert judge(canary, rest, Limits(20, 0.1, 2, 5, 1.1)).verdict == "worse"
 
@@ -58,7 +78,14 @@ def test_delta_counts_what_failed_and_not_who_went_away() -> None:
     before = Counters(1000, 1000, responses_5xx=10, connect_errors=1, response_errors=2, aborted=3, response_ms=10)
     after = Counters(1300, 1280, responses_5xx=15, connect_errors=3, response_errors=5, aborted=50, response_ms=10)
     found = delta(before, after)
-    assert (found.requests, found.errors, found.responses_5xx, found.connect_errors, found.response_errors, found.aborted) == (280, 10, 5, 2, 3, 47)
+    assert (
+        found.requests,
+        found.errors,
+        found.responses_5xx,
+        found.connect_errors,
+        found.response_errors,
+        found.aborted,
+    ) == (280, 10, 5, 2, 3, 47)
     assert found.facts()["error_rate"] == round(10 / 280, 5)
 
 
@@ -89,7 +116,9 @@ class Sliding:
         return Counters(self.count, self.count, response_ms=float((self.sum + window - 1) // window))
 
 
-@pytest.mark.parametrize(("before", "requests"), [(0, 100), (50, 100), (600, 100), (5000, 100), (5000, 500), (5000, 4000)])
+@pytest.mark.parametrize(
+    ("before", "requests"), [(0, 100), (50, 100), (600, 100), (5000, 100), (5000, 500), (5000, 4000)]
+)
 @pytest.mark.parametrize("value", [3, 100, 400])
 def test_mean_of_the_requests_in_between(before: int, requests: int, value: int) -> None:
     server = Sliding()
@@ -122,20 +151,28 @@ class Served(FakePlace):
             self.times[name].add(self.millis[name], self.rate)
             self.failed[name] += self.failing if name == "a" else 0
             seen = self.times[name].counters()
-            counters = Counters(seen.total, seen.requests, responses_5xx=self.failed[name], response_ms=seen.response_ms)
+            counters = Counters(
+                seen.total, seen.requests, responses_5xx=self.failed[name], response_ms=seen.response_ms
+            )
             found[name] = MemberState(state.rotation, state.healthy, 0, "", None if self.none else counters)
         return found
 
 
 def watched(clock: Clock, place: FakePlace, **limits: t.Any) -> t.Any:
-    return watch(Mover([place], Timing(), clock, clock.sleep), {"a"}, None, 60.0, 1.0, Limits(**limits), clock, clock.sleep)
+    return watch(
+        Mover([place], Timing(), clock, clock.sleep), {"a"}, None, 60.0, 1.0, Limits(**limits), clock, clock.sleep
+    )
 
 
 def test_watching_a_good_canary_takes_all_the_time() -> None:
     clock = Clock()
     start = clock()
     verdict = watched(clock, Served(clock))
-    assert verdict.verdict == "same" and clock() - start >= 60 and verdict.rest.requests == 2 * verdict.canary.requests > 5000
+    assert (
+        verdict.verdict == "same"
+        and clock() - start >= 60
+        and verdict.rest.requests == 2 * verdict.canary.requests > 5000
+    )
 
 
 @pytest.mark.parametrize(("options", "said"), [({"failing": 10}, "20.00 %"), ({"millis": 200}, "answers after 2")])
@@ -191,7 +228,9 @@ def test_mean_of_uneven_times() -> None:
     assert mean is not None and abs(mean - recent) < 25
 
 
-def watched_over(looks: t.Sequence[t.Mapping[str, t.Mapping[str, int | None]]], fleet: t.Collection[str] = "abc") -> t.Any:
+def watched_over(
+    looks: t.Sequence[t.Mapping[str, t.Mapping[str, int | None]]], fleet: t.Collection[str] = "abc"
+) -> t.Any:
     """looks: of each place what it counted of each host, look by look; None of a host that it does not count. It bakes for as many looks as there are."""
     clock, told = Clock(), iter(looks)
 
@@ -200,40 +239,103 @@ def watched_over(looks: t.Sequence[t.Mapping[str, t.Mapping[str, int | None]]], 
             clock.now += 1
             return {
                 label: {
-                    name: MemberState("in", True, 0, "", None if number is None else Counters(number, number, response_ms=20))
+                    name: MemberState(
+                        "in", True, 0, "", None if number is None else Counters(number, number, response_ms=20)
+                    )
                     for name, number in members.items()
                 }
                 for label, members in next(told).items()
             }
 
     mover = Places([FakePlace(clock, "abc", label) for label in looks[0]], Timing(), clock, clock.sleep)
-    return watch(mover, {"a"}, fleet, float(len(looks)) - 0.5, 0.01, Limits(), clock, lambda _seconds: None, lambda: 1795367105.0)
+    return watch(
+        mover, {"a"}, fleet, float(len(looks)) - 0.5, 0.01, Limits(), clock, lambda _seconds: None, lambda: 1795367105.0
+    )
 
 
 # What two balancers, or one, say of a, which is the canary, and of b and c: first, and at the end.
 @pytest.mark.parametrize(
     ("looks", "verdict", "requests", "said"),
     [
-        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 500, "b": 500}}], "not enough traffic", (0, 0), "the canary had 0 requests"),
-        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 500, "b": 900}}], "not enough traffic", (0, 400), "the canary had 0 requests"),
-        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 900, "b": 500}}], "not enough traffic", (400, 0), "the rest had 0 requests"),
-        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 599, "b": 900}}], "not enough traffic", (99, 400), "the canary had 99 requests, and it takes 100"),
+        (
+            [{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 500, "b": 500}}],
+            "not enough traffic",
+            (0, 0),
+            "the canary had 0 requests",
+        ),
+        (
+            [{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 500, "b": 900}}],
+            "not enough traffic",
+            (0, 400),
+            "the canary had 0 requests",
+        ),
+        (
+            [{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 900, "b": 500}}],
+            "not enough traffic",
+            (400, 0),
+            "the rest had 0 requests",
+        ),
+        (
+            [{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 599, "b": 900}}],
+            "not enough traffic",
+            (99, 400),
+            "the canary had 99 requests, and it takes 100",
+        ),
         ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 700, "b": 900}}], "same", (200, 400), None),
         # It was not there before: it came into the inventory with this rollout.
-        ([{"lb": {"a": 0, "b": 500}}, {"lb": {"a": 0, "b": 900}}], "not enough traffic", (0, 400), "the canary had 0 requests"),
-        ([{"lb": {"a": 500}}, {"lb": {"a": 700}}], "not enough traffic", (200, 0), "no other server was in and healthy"),
+        (
+            [{"lb": {"a": 0, "b": 500}}, {"lb": {"a": 0, "b": 900}}],
+            "not enough traffic",
+            (0, 400),
+            "the canary had 0 requests",
+        ),
+        (
+            [{"lb": {"a": 500}}, {"lb": {"a": 700}}],
+            "not enough traffic",
+            (200, 0),
+            "no other server was in and healthy",
+        ),
         # Each of two balancers saw too few of its own.
-        ([{"lb": {"a": 0, "b": 0}, "lc": {"a": 0, "b": 0}}, {"lb": {"a": 60, "b": 60}, "lc": {"a": 60, "b": 60}}], "same", (120, 120), None),
+        (
+            [{"lb": {"a": 0, "b": 0}, "lc": {"a": 0, "b": 0}}, {"lb": {"a": 60, "b": 60}, "lc": {"a": 60, "b": 60}}],
+            "same",
+            (120, 120),
+            None,
+        ),
         # One that does not count, such as a target group, beside one that does; and alone.
-        ([{"lb": {"a": 0, "b": 0}, "tg": {"a": None, "b": None}}, {"lb": {"a": 60, "b": 900}, "tg": {"a": None, "b": None}}],
-         "not enough traffic", (60, 900), "the canary had 60 requests"),
-        ([{"tg": {"a": None, "b": None}}, {"tg": {"a": None, "b": None}}], "not counted", (0, 0), "tg tells no counters"),
+        (
+            [
+                {"lb": {"a": 0, "b": 0}, "tg": {"a": None, "b": None}},
+                {"lb": {"a": 60, "b": 900}, "tg": {"a": None, "b": None}},
+            ],
+            "not enough traffic",
+            (60, 900),
+            "the canary had 60 requests",
+        ),
+        (
+            [{"tg": {"a": None, "b": None}}, {"tg": {"a": None, "b": None}}],
+            "not counted",
+            (0, 0),
+            "tg tells no counters",
+        ),
         # It was reloaded, and counts from nothing: what it counted before and after is added.
-        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 560, "b": 560}}, {"lb": {"a": 50, "b": 50}}], "same", (110, 110), None),
-        ([{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 0, "b": 0}}, {"lb": {"a": 0, "b": 0}}], "not enough traffic", (0, 0), "the canary had 0 requests"),
+        (
+            [{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 560, "b": 560}}, {"lb": {"a": 50, "b": 50}}],
+            "same",
+            (110, 110),
+            None,
+        ),
+        (
+            [{"lb": {"a": 500, "b": 500}}, {"lb": {"a": 0, "b": 0}}, {"lb": {"a": 0, "b": 0}}],
+            "not enough traffic",
+            (0, 0),
+            "the canary had 0 requests",
+        ),
     ],
-)  # fmt: skip
-def test_what_was_compared_while_it_was_watched(looks: t.Any, verdict: str, requests: tuple[int, int], said: str | None) -> None:
+)
+def test_what_was_compared_while_it_was_watched(
+    looks: t.Any, verdict: str, requests: tuple[int, int], said: str | None
+) -> None:
     found = watched_over(looks).facts()
     assert (found["verdict"], found["compared"]) == (verdict, verdict == "same")
     assert (found["canary"]["requests"], found["rest"]["requests"]) == requests and found["canary"]["hosts"] == ["a"]
@@ -246,11 +348,25 @@ def test_what_was_compared_while_it_was_watched(looks: t.Any, verdict: str, requ
 def test_whom_nobody_balances_bakes_all_the_same() -> None:
     clock = Clock()
     found = watch(Mover([], Timing(), clock, clock.sleep), {"a"}, None, 60.0, 1.0, Limits(), clock, clock.sleep).facts()
-    assert (found["verdict"], found["compared"], found["seconds"], found["reasons"]) == ("not counted", False, 60.0, ["no balancer was asked"])
+    assert (found["verdict"], found["compared"], found["seconds"], found["reasons"]) == (
+        "not counted",
+        False,
+        60.0,
+        ["no balancer was asked"],
+    )
 
 
 def test_a_module_without_balancers_only_watches() -> None:
-    given = {"balancers": [], "members": ["a"], "fleet": ["a", "b"], "timeout": 1.0, "quiet": 0.0, "interval": None, "bake": 0.0, "min_healthy": None}
+    given = {
+        "balancers": [],
+        "members": ["a"],
+        "fleet": ["a", "b"],
+        "timeout": 1.0,
+        "quiet": 0.0,
+        "interval": None,
+        "bake": 0.0,
+        "min_healthy": None,
+    }
     given["limits"] = {}
     said = work({**given, "state": "watched"}, False)
     assert said["comparison"]["verdict"] == "not counted" and said["balancers"] == [] and not said["changed"]

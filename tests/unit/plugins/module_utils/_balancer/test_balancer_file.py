@@ -46,7 +46,9 @@ def app(tmp_path: Path) -> t.Iterator[t.Any]:
 def moved(place: ReadinessFile, joining: bool, timeout: float = 2.0) -> t.Any:
     mover = Mover([place], Timing(timeout, 0.2, 0.05, undo=0.5))
     looks = mover.look()
-    return (mover.join(plan_join([place], looks, {"me"})) if joining else mover.drain(plan_drain([place], looks, {"me"})))["me"]
+    return (
+        mover.join(plan_join([place], looks, {"me"})) if joining else mover.drain(plan_drain([place], looks, {"me"}))
+    )["me"]
 
 
 def test_file_is_removed_and_made(tmp_path: Path) -> None:

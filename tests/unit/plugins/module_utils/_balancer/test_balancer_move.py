@@ -14,7 +14,12 @@ from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base impo
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move import Mover, Row, Timing
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.plan import plan_drain, plan_join
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._balancer.fake_balancer import Clock, FakePlace, busy, denied
+from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._balancer.fake_balancer import (
+    Clock,
+    FakePlace,
+    busy,
+    denied,
+)
 
 
 class World:
@@ -24,7 +29,13 @@ class World:
         self.place = self.places[0]
 
     def mover(self, **timing: t.Any) -> Mover:
-        return Mover(self.places, Timing(**{"timeout": 30.0, "quiet": 2.0, **timing}), self.clock, self.clock.sleep, lambda: 1.5e9 + self.clock())
+        return Mover(
+            self.places,
+            Timing(**{"timeout": 30.0, "quiet": 2.0, **timing}),
+            self.clock,
+            self.clock.sleep,
+            lambda: 1.5e9 + self.clock(),
+        )
 
     def drain(self, members: str = "a", **timing: t.Any) -> dict[str, Row]:
         mover = self.mover(**timing)
@@ -48,8 +59,16 @@ def fails(work: t.Callable[[], t.Any], code: str) -> BeamError:
 def test_out_and_in() -> None:
     world = World()
     row = world.drain()["a"]
-    assert (row.before, row.after, row.cut, row.taken) == ("in", "out", 0, ("fake",)) and 2.0 <= row.seconds <= 3.5 and row.began > 1.5e9
-    assert world.place.commands == [("leave", "a"), ("shut", "a")] and world.place.rotation == {"a": OUT, "b": IN, "c": IN}
+    assert (
+        (row.before, row.after, row.cut, row.taken) == ("in", "out", 0, ("fake",))
+        and 2.0 <= row.seconds <= 3.5
+        and row.began > 1.5e9
+    )
+    assert world.place.commands == [("leave", "a"), ("shut", "a")] and world.place.rotation == {
+        "a": OUT,
+        "b": IN,
+        "c": IN,
+    }
     row = world.join()["a"]
     assert (row.before, row.after) == ("out", "in") and world.place.rotation["a"] == IN
 
@@ -122,7 +141,12 @@ def test_a_balancer_that_answers_and_does_nothing() -> None:
     world = World()
     world.place.never = {"leave"}
     error = fails(world.drain, "not_drained")
-    assert "a is in in fake" in error.why and error.details["members"]["a"] == {"before": "in", "left": "in", "put_back": True, "places": []}
+    assert "a is in in fake" in error.why and error.details["members"]["a"] == {
+        "before": "in",
+        "left": "in",
+        "put_back": True,
+        "places": [],
+    }
     assert error.details["changed"] is False and not world.verbs("shut")
 
 
@@ -138,7 +162,9 @@ def test_every_balancer_has_to_let_go_and_to_take_back() -> None:
     world = World("one", "two")
     world.places[1].lag = 7.0
     row = world.drain()["a"]
-    assert row.taken == ("one", "two") and row.seconds >= 9 and all(place.rotation["a"] == OUT for place in world.places)
+    assert (
+        row.taken == ("one", "two") and row.seconds >= 9 and all(place.rotation["a"] == OUT for place in world.places)
+    )
     row = world.join()["a"]
     assert row.after == "in" and row.seconds >= 7 and all(place.rotation["a"] == IN for place in world.places)
 
@@ -172,7 +198,9 @@ def test_throttled_for_a_while_is_no_failure() -> None:
 def test_an_answer_that_is_lost_may_have_been_obeyed() -> None:
     """leave times out each time, and has worked: it counts as taken, and is shut."""
     world = World()
-    world.place.fail = lambda verb, name: busy("balancer_unreachable") if verb == "leave" and not world.place.rotation.update({"a": OUT}) else None
+    world.place.fail = lambda verb, name: (
+        busy("balancer_unreachable") if verb == "leave" and not world.place.rotation.update({"a": OUT}) else None
+    )
     row = world.drain()["a"]
     assert row.taken == ("fake",) and row.after == "out" and world.verbs("shut") == ["a"]
 
@@ -192,7 +220,11 @@ def test_unreachable_for_good_says_what_may_be_out() -> None:
     start = world.clock()
     world.place.fail = lambda verb, name: busy("balancer_unreachable") if world.clock() - start >= 0.4 else None
     error = fails(world.drain, "balancer_unreachable")
-    assert "NOT put back: a" in error.why and error.details["members"]["a"]["put_back"] is False and error.details["changed"] is True
+    assert (
+        "NOT put back: a" in error.why
+        and error.details["members"]["a"]["put_back"] is False
+        and error.details["changed"] is True
+    )
     assert world.clock() - start < 60
 
 
@@ -202,7 +234,11 @@ def test_never_healthy_is_not_joined_and_the_others_stay_in() -> None:
     world.place.healthy["a"] = False
     error = fails(lambda: world.join("ab"), "not_joined")
     assert error.what.startswith("a did not come back") and "a is in and not healthy in fake" in error.why
-    assert error.details["members"]["b"]["left"] == "in" and error.details["members"]["a"]["healthy"] is False and error.details["changed"] is True
+    assert (
+        error.details["members"]["b"]["left"] == "in"
+        and error.details["members"]["a"]["healthy"] is False
+        and error.details["changed"] is True
+    )
 
 
 def test_who_refuses_the_balancer_is_asked_where_it_listens() -> None:
@@ -210,7 +246,9 @@ def test_who_refuses_the_balancer_is_asked_where_it_listens() -> None:
     world.drain("a")
     world.place.healthy["a"] = False
     normal = world.place.look
-    world.place.look = lambda: {name: replace(state, note="DOWN, Connection refused") for name, state in normal().items()}  # type: ignore[method-assign]
+    world.place.look = lambda: {
+        name: replace(state, note="DOWN, Connection refused") for name, state in normal().items()
+    }  # type: ignore[method-assign]
     error = fails(lambda: world.join("a"), "not_joined")
     assert error.hint.startswith("Does it listen where the balancer reaches it?") and "beam_env" in error.hint
 

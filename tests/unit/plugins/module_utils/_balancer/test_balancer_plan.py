@@ -7,7 +7,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import DRAINING, IN, OUT, UNKNOWN, MemberState
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import (
+    DRAINING,
+    IN,
+    OUT,
+    UNKNOWN,
+    MemberState,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.plan import (
     capacity,
     check_capacity,
@@ -32,7 +38,9 @@ STATES = {
 def world(*rows: str, **options: t.Any) -> tuple[list[FakePlace], dict[str, dict[str, MemberState]]]:
     """Each row a place, each letter the state of the hosts a, b, c, ... there; a blank: not its member."""
     places = [FakePlace(Clock(), (), "place%d" % number, **options) for number, _row in enumerate(rows)]
-    looks = {place.label: {chr(97 + i): STATES[c] for i, c in enumerate(row) if c != " "} for place, row in zip(places, rows)}
+    looks = {
+        place.label: {chr(97 + i): STATES[c] for i, c in enumerate(row) if c != " "} for place, row in zip(places, rows)
+    }
     return places, looks
 
 
@@ -40,7 +48,14 @@ def world(*rows: str, **options: t.Any) -> tuple[list[FakePlace], dict[str, dict
     ("rows", "leaving", "floor", "before", "after", "refused"),
     [
         (["+++++"], "ab", 3, 5, 3, ""),
-        (["+++++"], "abc", 3, 5, 2, "5 of the fleet are in and healthy now, 2 would be without a, b, c, and min_healthy is 3"),
+        (
+            ["+++++"],
+            "abc",
+            3,
+            5,
+            2,
+            "5 of the fleet are in and healthy now, 2 would be without a, b, c, and min_healthy is 3",
+        ),
         (["+++"], "a", None, 3, 2, ""),
         (["+"], "a", 0, 1, 0, ""),
         (["+"], "a", None, 1, 0, ""),
@@ -69,7 +84,10 @@ def test_capacity(rows: list[str], leaving: str, floor: t.Optional[int], before:
     assert seen.refusal.startswith(refused) and bool(seen.refusal) == bool(refused)
 
 
-@pytest.mark.parametrize(("row", "floor", "refused"), [("---", 1, True), ("---", 0, False), ("--+", 1, False), ("o--", 1, False), ("---", None, False)])
+@pytest.mark.parametrize(
+    ("row", "floor", "refused"),
+    [("---", 1, True), ("---", 0, False), ("--+", 1, False), ("o--", 1, False), ("---", None, False)],
+)
 def test_a_place_that_fails_open_sends_to_the_unhealthy_too(row: str, floor: t.Optional[int], refused: bool) -> None:
     places, looks = world(row, fails_open=True)
     seen = capacity(places, looks, {"a"}, None, floor)
@@ -89,7 +107,12 @@ def test_refusal_is_an_error_with_the_numbers() -> None:
     places, looks = world("++")
     with pytest.raises(BeamError) as caught:
         check_capacity(plan_drain(places, looks, {"a"}, None, 2))
-    assert caught.value.code == "capacity_floor" and caught.value.details["healthy"] == {"before": 2, "after": 1, "floor": 2, "fleet": 2}
+    assert caught.value.code == "capacity_floor" and caught.value.details["healthy"] == {
+        "before": 2,
+        "after": 1,
+        "floor": 2,
+        "fleet": 2,
+    }
     assert caught.value.details["changed"] is False
 
 
@@ -148,13 +171,20 @@ def test_wrong_members(given: t.Any, wrong: str) -> None:
 
 
 def test_members_of_templates_are_text() -> None:
-    assert members_of({"a": {"port": "4000", "left": "True", "target": None}, "b": None}, "members") == {"a": {"port": 4000, "left": True}, "b": {}}
+    assert members_of({"a": {"port": "4000", "left": "True", "target": None}, "b": None}, "members") == {
+        "a": {"port": 4000, "left": True},
+        "b": {},
+    }
 
 
 @pytest.mark.parametrize(
     ("balancer", "members", "wrong"),
     [
-        ({"kind": "haproxy", "address": "9999", "backends": ["app"]}, {"a": {}}, "neither the path of a socket nor HOST:PORT"),
+        (
+            {"kind": "haproxy", "address": "9999", "backends": ["app"]},
+            {"a": {}},
+            "neither the path of a socket nor HOST:PORT",
+        ),
         ({"kind": "haproxy", "address": "/s", "backends": ["app; shutdown"]}, {"a": {}}, "letters, digits"),
         ({"kind": "haproxy", "address": "/s", "backends": ["app"]}, {"a b": {}}, "letters, digits"),
         ({"kind": "haproxy", "address": "/s", "backends": ["app", "app"]}, {"a": {}}, "given twice"),

@@ -55,19 +55,35 @@ def test_what_a_server_s_state_means(server: str, rotation: str, healthy: bool) 
 
 
 def test_what_is_in_flight_or_in_its_queue_drains() -> None:
-    assert state("2 8 1 1 1 6 3 4 6 0", "DRAIN", sessions=2)[0] == state("2 8 1 1 1 6 3 4 6 0", "DRAIN", queue=1)[0] == "draining"
+    assert (
+        state("2 8 1 1 1 6 3 4 6 0", "DRAIN", sessions=2)[0]
+        == state("2 8 1 1 1 6 3 4 6 0", "DRAIN", queue=1)[0]
+        == "draining"
+    )
     assert state("0 1 1 1 0 6 3 0 14 0", "MAINT", sessions=1)[0] == "out"
 
 
 def test_counters() -> None:
-    found = state_of(parse_stat(STAT + ROW % (0, 0, "UP"))["app", "a"], parse_states(STATES % "2 0 1 1 1 6 3 4 6 0")["app", "a"]).counters
-    assert found is not None and (found.total, found.requests, found.responses_5xx, found.connect_errors, found.response_errors) == (715, 717, 10, 2, 5)
+    found = state_of(
+        parse_stat(STAT + ROW % (0, 0, "UP"))["app", "a"], parse_states(STATES % "2 0 1 1 1 6 3 4 6 0")["app", "a"]
+    ).counters
+    assert found is not None and (
+        found.total,
+        found.requests,
+        found.responses_5xx,
+        found.connect_errors,
+        found.response_errors,
+    ) == (715, 717, 10, 2, 5)
     assert (found.aborted, found.response_ms, found.total_ms) == (1, 18.0, 19.0)
 
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", "balancer_answer"), ("HTTP/1.0 400 Bad request\n", "balancer_answer"), ("Permission denied\n\n", "balancer_denied")],
+    [
+        ("", "balancer_answer"),
+        ("HTTP/1.0 400 Bad request\n", "balancer_answer"),
+        ("Permission denied\n\n", "balancer_denied"),
+    ],
 )
 def test_answers_that_are_none(text: str, code: str) -> None:
     for parse in (parse_stat, parse_states):

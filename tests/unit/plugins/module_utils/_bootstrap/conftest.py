@@ -51,7 +51,7 @@ class Imds:
                 time.sleep(imds.slow)
                 if self.headers.get("X-aws-ec2-metadata-token") != "token-%d" % imds.tokens:
                     return self.answer(401, "")
-                value = imds.values.get(self.path[len("/latest/"):])
+                value = imds.values.get(self.path[len("/latest/") :])
                 return self.answer(404, "") if value is None else self.answer(200, value)
 
             def log_message(self, *_words: t.Any) -> None:
@@ -79,13 +79,20 @@ class ServiceError(Exception):
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
-        self.response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}}}
+        self.response = {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+        }
 
 
 class Group:
     """An auto scaling group with one instance, behind the calls of its API."""
 
-    def __init__(self, state: str = "Pending:Wait", hooks: t.Sequence[tuple[str, str]] = (("launch", "LAUNCHING"), ("end", "TERMINATING"))) -> None:
+    def __init__(
+        self,
+        state: str = "Pending:Wait",
+        hooks: t.Sequence[tuple[str, str]] = (("launch", "LAUNCHING"), ("end", "TERMINATING")),
+    ) -> None:
         self.state, self.hooks = state, list(hooks)
         self.calls: list[tuple[str, str]] = []
         self.errors: list[Exception] = []  # of the next calls
@@ -104,11 +111,20 @@ class Group:
 
     def describe_auto_scaling_instances(self, InstanceIds: list[str]) -> t.Any:
         self._call("instances")
-        return {"AutoScalingInstances": [{"AutoScalingGroupName": "shop", "LifecycleState": self.state}] if self.state else []}
+        return {
+            "AutoScalingInstances": [{"AutoScalingGroupName": "shop", "LifecycleState": self.state}]
+            if self.state
+            else []
+        }
 
     def describe_lifecycle_hooks(self, AutoScalingGroupName: str) -> t.Any:
         self._call("hooks")
-        return {"LifecycleHooks": [{"LifecycleHookName": name, "LifecycleTransition": "autoscaling:EC2_INSTANCE_" + kind} for name, kind in self.hooks]}
+        return {
+            "LifecycleHooks": [
+                {"LifecycleHookName": name, "LifecycleTransition": "autoscaling:EC2_INSTANCE_" + kind}
+                for name, kind in self.hooks
+            ]
+        }
 
     def _act(self) -> None:
         if not self.action or not self.state.endswith(":Wait"):
@@ -146,13 +162,25 @@ class Shelf:
             self.digests[version] = done["digest"]
 
     def promote(self, version: str, state: str = "promoted", **more: t.Any) -> None:
-        run_channel({"store": self.store, "name": "demo", "channel": "production", "state": state, "version": version, **more}, False)
+        run_channel(
+            {"store": self.store, "name": "demo", "channel": "production", "state": state, "version": version, **more},
+            False,
+        )
 
     def config(self, **changes: t.Any) -> Config:
         document = {
-            "schema": 1, "name": "demo", "base": self.base, "store": self.store, "manager": "daemon", "lifecycle": "none", "identify": ["file"],
-            "jitter": 0, "deadline": 5, "min_free_mb": 0, **changes,
-        }  # fmt: skip
+            "schema": 1,
+            "name": "demo",
+            "base": self.base,
+            "store": self.store,
+            "manager": "daemon",
+            "lifecycle": "none",
+            "identify": ["file"],
+            "jitter": 0,
+            "deadline": 5,
+            "min_free_mb": 0,
+            **changes,
+        }
         return config_of(document, "the configuration of the test")
 
     def records(self) -> list[dict[str, t.Any]]:

@@ -20,7 +20,11 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import aws, leave, lifecycle, metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config import Aws
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.identify import Identity, for_this_instance, who
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.lifecycle import GroupLifecycle, Lifecycle, find_lifecycle
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.lifecycle import (
+    GroupLifecycle,
+    Lifecycle,
+    find_lifecycle,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata import Metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
@@ -279,7 +283,9 @@ def test_what_the_api_says_has_a_name(shelf: Shelf, error: Exception, code: str)
         found(shelf, group)
     assert caught.value.code == code
     if code == "aws_denied":
-        assert "RecordLifecycleActionHeartbeat" not in caught.value.message  # rights are told by the client that knows them
+        assert (
+            "RecordLifecycleActionHeartbeat" not in caught.value.message
+        )  # rights are told by the client that knows them
 
 
 # A clock that is off.
@@ -293,10 +299,16 @@ class Skewed(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
-        signed = datetime.datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+        signed = datetime.datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(
+            tzinfo=datetime.timezone.utc
+        )
         type(self).stamps.append(self.headers["X-Amz-Date"])
         good = abs((now - signed).total_seconds()) < 300
-        body = json.dumps({"Parameter": {"Value": "v"}} if good else {"__type": "InvalidSignatureException", "message": "Signature expired"}).encode()
+        body = json.dumps(
+            {"Parameter": {"Value": "v"}}
+            if good
+            else {"__type": "InvalidSignatureException", "message": "Signature expired"}
+        ).encode()
         self.send_response_only(200 if good else 400)
         self.send_header("Date", now.strftime("%a, %d %b %Y %H:%M:%S GMT"))
         self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -362,13 +374,17 @@ def test_a_metadata_service_that_is_away_ends_nothing(imds: Imds, monkeypatch: p
     assert "terminates" in reason.why and len(rounds) == 3 and out.getvalue().count("\n") == 1
 
 
-def test_an_instance_that_leaves_has_said_so_before_its_node_stops(shelf: Shelf, imds: Imds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_instance_that_leaves_has_said_so_before_its_node_stops(
+    shelf: Shelf, imds: Imds, monkeypatch: pytest.MonkeyPatch
+) -> None:
     imds.values["meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": "2020-01-01T00:00:00Z"})
     known: list[t.Any] = []
     monkeypatch.setattr(leave, "leave", lambda *_words: known.append(ending(shelf.base)))
     config = shelf.config(identify=["tags"], aws={"metadata_url": imds.url})
     out = io.StringIO()
-    assert leave.watch(config, Report("demo", out), Metadata(imds.url)) == 0  # there is no base directory, which stops nobody
+    assert (
+        leave.watch(config, Report("demo", out), Metadata(imds.url)) == 0
+    )  # there is no base directory, which stops nobody
     os.mkdir(shelf.base)
     assert leave.watch(config, Report("demo", out), Metadata(imds.url)) == 0
     assert known[0] is None and out.getvalue().count("may be taken for a fault of the release") == 1
@@ -389,6 +405,13 @@ def test_leaving_drains_then_stops_then_completes(shelf: Shelf, monkeypatch: pyt
     monkeypatch.setattr(leave, "stop_node", stop)
     held = find_lifecycle(config, HERE, print, group.client(), terminating=True)
     out = io.StringIO()
-    leave.leave(config, HERE, leave.Reason("scale-in"), Report("demo", out), lambda seconds: steps.append((seconds, group.called("complete"))), held)
+    leave.leave(
+        config,
+        HERE,
+        leave.Reason("scale-in"),
+        Report("demo", out),
+        lambda seconds: steps.append((seconds, group.called("complete"))),
+        held,
+    )
     assert steps == [(9, []), "stop"]
     assert group.called("complete") == ["end CONTINUE"] and ("stop_failed" in out.getvalue()) == broken

@@ -17,7 +17,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import boots, retry, secrets
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.brake import hold_back
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config import Brake, Hooks, config_of, load_config, parse_config
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config import (
+    Brake,
+    Hooks,
+    config_of,
+    load_config,
+    parse_config,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import envfile
@@ -31,9 +37,21 @@ LEAST = {"schema": 1, "name": "shop", "base": "/srv/shop", "store": "s3://bucket
 
 def test_the_least_configuration_has_the_defaults() -> None:
     config = config_of(LEAST, "it")
-    assert (config.channel, config.lifecycle, config.deadline, config.offline) == ("production", "auto", 600.0, "refuse")
+    assert (config.channel, config.lifecycle, config.deadline, config.offline) == (
+        "production",
+        "auto",
+        600.0,
+        "refuse",
+    )
     assert config.brake == Brake(3, 3600.0, 1800.0) and config.identify == ("file", "user_data", "tags")
-    assert config.node() == {"name": "shop", "base": "/srv/shop", "manager": "systemd", "unit": None, "env_file": None, "pointer": "current"}
+    assert config.node() == {
+        "name": "shop",
+        "base": "/srv/shop",
+        "manager": "systemd",
+        "unit": None,
+        "env_file": None,
+        "pointer": "current",
+    }
     assert config.health is None
 
 
@@ -76,7 +94,11 @@ def test_what_is_wrong_is_named_and_never_shown(changes: dict[str, t.Any], key: 
 
 
 def test_all_of_the_environment_of_a_daemon_may_be_secret() -> None:
-    changes = {"manager": "daemon", "secrets": {"RELEASE_COOKIE": "file:/c"}, "secrets_file": "/srv/shop/shared/shop.env"}
+    changes = {
+        "manager": "daemon",
+        "secrets": {"RELEASE_COOKIE": "file:/c"},
+        "secrets_file": "/srv/shop/shared/shop.env",
+    }
     assert config_of({**LEAST, **changes}, "it").secrets == {"RELEASE_COOKIE": "file:/c"}
 
 
@@ -89,7 +111,9 @@ def test_a_file_that_is_missing_or_no_json(tmp_path: Path) -> None:
 
 
 def test_the_version_to_be_proven_is_put_into_the_health_checks() -> None:
-    config = config_of({**LEAST, "health": {"http": {"url": "http://x/{version}", "json": {"version": "{version}", "n": 1}}}}, "it")
+    config = config_of(
+        {**LEAST, "health": {"http": {"url": "http://x/{version}", "json": {"version": "{version}", "n": 1}}}}, "it"
+    )
     http = config.health_of("1.2.3").http
     assert http is not None and (http.url, http.json) == ("http://x/1.2.3", {"version": "1.2.3", "n": 1})
     again = config.health_of("2").http
@@ -97,7 +121,9 @@ def test_the_version_to_be_proven_is_put_into_the_health_checks() -> None:
 
 
 def test_what_an_instance_may_be_told() -> None:
-    config = config_of(LEAST, "it").with_identified({"channel": "canary", "brake": {"failures": 1}, "lifecycle": {"group": "g"}, "deadline": 9}, "user data")
+    config = config_of(LEAST, "it").with_identified(
+        {"channel": "canary", "brake": {"failures": 1}, "lifecycle": {"group": "g"}, "deadline": 9}, "user data"
+    )
     assert (config.channel, config.brake.failures, config.lifecycle, config.deadline) == ("canary", 1, Hooks("g"), 9.0)
     with pytest.raises(BeamError, match="store"):
         config.with_identified({"store": "s3://evil"}, "user data")
@@ -123,20 +149,38 @@ class FakeAws:
 
 
 def with_secrets(tmp_path: Path, **changes: t.Any) -> t.Any:
-    return config_of({
-        **LEAST, "cookie": "ssm:/shop/cookie", "cookie_file": str(tmp_path / "cookie"), "secrets_file": str(tmp_path / "secrets"),
-        "secrets": {"KEY": "secretsmanager:shop#key", "URL": "secretsmanager:shop#url", "PLAIN": "file:" + str(tmp_path / "plain")}, **changes,
-    }, "it")  # fmt: skip
+    return config_of(
+        {
+            **LEAST,
+            "cookie": "ssm:/shop/cookie",
+            "cookie_file": str(tmp_path / "cookie"),
+            "secrets_file": str(tmp_path / "secrets"),
+            "secrets": {
+                "KEY": "secretsmanager:shop#key",
+                "URL": "secretsmanager:shop#url",
+                "PLAIN": "file:" + str(tmp_path / "plain"),
+            },
+            **changes,
+        },
+        "it",
+    )
 
 
 def test_secrets_are_written_once_and_read_by_the_node(tmp_path: Path) -> None:
-    (tmp_path / "plain").write_text("it's $HOME \\ \"x\"\n")
+    (tmp_path / "plain").write_text('it\'s $HOME \\ "x"\n')
     (tmp_path / "plain").chmod(0o600)
     aws = FakeAws({"/shop/cookie": "COOKIE", "shop": json.dumps({"key": "k1", "url": "postgres://a b"})})
     config = with_secrets(tmp_path)
-    assert secrets.refresh(config, secrets.Sources(config, None, aws)) == [str(tmp_path / "cookie"), str(tmp_path / "secrets")]
+    assert secrets.refresh(config, secrets.Sources(config, None, aws)) == [
+        str(tmp_path / "cookie"),
+        str(tmp_path / "secrets"),
+    ]
     assert sorted(aws.asked) == ["/shop/cookie", "shop"]  # one request for both keys
-    assert envfile.load(str(tmp_path / "secrets")) == {"KEY": "k1", "URL": "postgres://a b", "PLAIN": "it's $HOME \\ \"x\""}
+    assert envfile.load(str(tmp_path / "secrets")) == {
+        "KEY": "k1",
+        "URL": "postgres://a b",
+        "PLAIN": 'it\'s $HOME \\ "x"',
+    }
     assert (tmp_path / "cookie").read_text() == "COOKIE"
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("cookie", "secrets")]
     assert modes == [0o400, 0o600]
@@ -149,14 +193,19 @@ def test_secrets_are_written_once_and_read_by_the_node(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["cookie", "plain", "secrets"]
 
 
-@pytest.mark.parametrize("value", ["-----BEGIN KEY-----\nMIIEit's\n\n-----END KEY-----\n", "a\r\nb", "\n", "x\\\n'y\"$z`"])
+@pytest.mark.parametrize(
+    "value", ["-----BEGIN KEY-----\nMIIEit's\n\n-----END KEY-----\n", "a\r\nb", "\n", "x\\\n'y\"$z`"]
+)
 def test_a_secret_of_several_lines_arrives_as_it_is(tmp_path: Path, value: str) -> None:
     (tmp_path / "plain").write_text("p")
     (tmp_path / "plain").chmod(0o600)
     config, aws = with_secrets(tmp_path), FakeAws({"/shop/cookie": "C", "shop": json.dumps({"key": value, "url": "u"})})
     sources = secrets.Sources(config, None, aws)
     secrets.refresh(config, sources)
-    assert envfile.load(str(tmp_path / "secrets"))["KEY"] == value and envfile.parse_of_unit((tmp_path / "secrets").read_bytes().decode())["KEY"] == value
+    assert (
+        envfile.load(str(tmp_path / "secrets"))["KEY"] == value
+        and envfile.parse_of_unit((tmp_path / "secrets").read_bytes().decode())["KEY"] == value
+    )
     # A log shows it line by line, and a brace that was masked would spoil every message.
     for known in (sources.read, secrets.known_secrets(config)):
         said = io.StringIO()
@@ -249,7 +298,13 @@ def test_records_are_counted_by_the_clock_of_the_store(tmp_path: Path) -> None:
         os.utime(path, (path.stat().st_mtime - 8000,) * 2)
     assert failed(store) == ["i-003"]
     found = boots.read_boot(store, other.key)
-    assert (found.code, found.instance, len(found.log), found.seconds, found.ok) == ("unhealthy", "i-009", 50, 12.346, False)
+    assert (found.code, found.instance, len(found.log), found.seconds, found.ok) == (
+        "unhealthy",
+        "i-009",
+        50,
+        12.346,
+        False,
+    )
 
 
 @pytest.mark.parametrize("code", ["instance_terminating", "host_stopping"])
@@ -269,7 +324,12 @@ def former(store: DirectoryStore, number: int, digest: str, code: str = "unhealt
 
 def test_records_of_former_versions_are_counted_too(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path))
-    for number, digest, code in ((1, DIGEST, "unhealthy"), (2, DIGEST, "host_stopping"), (3, "b" * 64, "unhealthy"), (4, DIGEST, "node_died")):
+    for number, digest, code in (
+        (1, DIGEST, "unhealthy"),
+        (2, DIGEST, "host_stopping"),
+        (3, "b" * 64, "unhealthy"),
+        (4, DIGEST, "node_died"),
+    ):
         former(store, number, digest, code)
     store.put_if_absent("demo/boots/production/20260101T000000Z-i-005.json", b"{", 1)
     boots.write_boot(store, boot(4, DIGEST))
@@ -281,7 +341,9 @@ def test_a_hostile_server_neither_hides_failures_nor_counts_twice(tmp_path: Path
     store = DirectoryStore(str(tmp_path))
     for number in range(5):
         boots.write_boot(store, boot(number, DIGEST))
-    for number in range(100, 180):  # what comes later, of another digest, of ends, in the form of former versions, in no form at all
+    for number in range(
+        100, 180
+    ):  # what comes later, of another digest, of ends, in the form of former versions, in no form at all
         boots.write_boot(store, boot(number, "b" * 64))
         boots.write_boot(store, boot(number, DIGEST, "instance_terminating"))
         former(store, number, "c" * 64)
@@ -323,7 +385,10 @@ def test_a_store_that_is_away_for_60_seconds_is_waited_for() -> None:
     assert 60 <= time.now < 60 + retry.LONGEST_PAUSE * 1.5 and len(said) == 2
 
 
-@pytest.mark.parametrize(("code", "least", "most"), [("store_unreachable", 560, 600), ("aws_denied", 25, 60), ("store_credentials", 25, 60), ("ghost", 0, 0)])
+@pytest.mark.parametrize(
+    ("code", "least", "most"),
+    [("store_unreachable", 560, 600), ("aws_denied", 25, 60), ("store_credentials", 25, 60), ("ghost", 0, 0)],
+)
 def test_for_ever_is_until_the_deadline(code: str, least: float, most: float) -> None:
     time, said = Time(), []
 

@@ -79,9 +79,13 @@ def server(shelf: Shelf, imds: Imds, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 def files(base: str) -> dict[str, tuple[int, int]]:
     return {
-        os.path.join(place, name): (os.lstat(os.path.join(place, name)).st_ino, os.lstat(os.path.join(place, name)).st_mtime_ns)
-        for place, _dirs, names in os.walk(base) for name in [*names, "."]
-    }  # fmt: skip
+        os.path.join(place, name): (
+            os.lstat(os.path.join(place, name)).st_ino,
+            os.lstat(os.path.join(place, name)).st_mtime_ns,
+        )
+        for place, _dirs, names in os.walk(base)
+        for name in [*names, "."]
+    }
 
 
 def test_a_launch_comes_into_service(server: Server) -> None:
@@ -135,9 +139,17 @@ def test_a_sick_release_is_given_up_with_reason_and_log_in_the_store(server: Ser
     assert server.start(cookie_file=str(tmp_path / "cookie")) == main.GIVEN_UP
     record = server.shelf.records()[0]
     assert server.told == ["ABANDON"]
-    assert (record["instance"], record["version"], record["digest"]) == (INSTANCE, "1.0.0", server.shelf.digests["1.0.0"])
+    assert (record["instance"], record["version"], record["digest"]) == (
+        INSTANCE,
+        "1.0.0",
+        server.shelf.digests["1.0.0"],
+    )
     assert (record["code"], record["log"], record["ok"]) == ("unhealthy", ["crash with ********"], False)
-    assert "FAILED (unhealthy) 1.0.0 is sick" in server.output and "crash with" in server.output and "SECRET" not in server.output
+    assert (
+        "FAILED (unhealthy) 1.0.0 is sick" in server.output
+        and "crash with" in server.output
+        and "SECRET" not in server.output
+    )
 
 
 def test_a_loop_of_launches_is_braked_and_a_rollback_ends_the_wait(server: Server) -> None:
@@ -173,7 +185,12 @@ def empty_channel(server: Server) -> None:
 
 
 def ghosted(server: Server) -> None:
-    change_channel(server, ghosts=[{"version": "1.0.0", "digest": server.shelf.digests["1.0.0"], "reason": "bad", "at": "2026-01-01T00:00:00Z"}])
+    change_channel(
+        server,
+        ghosts=[
+            {"version": "1.0.0", "digest": server.shelf.digests["1.0.0"], "reason": "bad", "at": "2026-01-01T00:00:00Z"}
+        ],
+    )
 
 
 def garbage(server: Server) -> None:
@@ -203,7 +220,9 @@ def bad_user_data(server: Server) -> None:
 
 def missing_secret(server: Server) -> None:
     config, place = server.config, str(server.shelf.root / "secrets")
-    server.config = lambda **changes: config(secrets={"KEY": "file:/nowhere/at/all"}, secrets_file=place, env_file=place)  # type: ignore[method-assign]
+    server.config = lambda **changes: config(
+        secrets={"KEY": "file:/nowhere/at/all"}, secrets_file=place, env_file=place
+    )  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +239,9 @@ def missing_secret(server: Server) -> None:
         (missing_secret, "secret_missing"),
     ],
 )
-def test_bad_input_is_given_up_with_a_record_and_nothing_was_started(server: Server, bad: t.Callable[[Server], None], code: str) -> None:
+def test_bad_input_is_given_up_with_a_record_and_nothing_was_started(
+    server: Server, bad: t.Callable[[Server], None], code: str
+) -> None:
     bad(server)
     assert server.start() == main.GIVEN_UP, server.output
     assert (server.told, server.codes(), server.running) == (["ABANDON"], [code], ""), server.output
@@ -296,11 +317,15 @@ def test_a_node_that_was_stopped_because_the_instance_leaves_says_nothing_agains
     server.during = lambda version: setattr(server.group, "state", "Terminating:Wait")
     assert server.start() == main.GIVEN_UP
     assert server.told == [] and server.slept == 0 and server.codes() == ["instance_terminating"]
-    assert "1.0.0 is sick" in server.shelf.records()[0]["why"] and server.shelf.records()[0]["log"] == ["the supervisor was told to stop"]
+    assert "1.0.0 is sick" in server.shelf.records()[0]["why"] and server.shelf.records()[0]["log"] == [
+        "the supervisor was told to stop"
+    ]
 
 
 @pytest.mark.parametrize("code", ["node_died", "unhealthy", "store_unreachable"])
-def test_a_node_that_the_shutdown_of_its_server_killed_says_nothing_against_its_release(server: Server, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+def test_a_node_that_the_shutdown_of_its_server_killed_says_nothing_against_its_release(
+    server: Server, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     """Nothing is recorded, and the launch is held on: it may be a reboot, which the next boot goes on from."""
 
     def shut_down(version: str) -> None:
@@ -325,25 +350,35 @@ def freeze(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[float], None]:
 
 
 @pytest.mark.parametrize("code", ["boot_timeout", "unhealthy", "store_timeout"])
-def test_a_server_that_was_frozen_and_goes_on_says_nothing_against_its_release(server: Server, freeze: t.Callable[[float], None], code: str) -> None:
+def test_a_server_that_was_frozen_and_goes_on_says_nothing_against_its_release(
+    server: Server, freeze: t.Callable[[float], None], code: str
+) -> None:
     """The launch is held on, and the next start goes on."""
 
     def frozen(version: str) -> None:
         freeze(90)
         with ending.Pace() as pace:
-            raise ending.judged(BeamError(code, "%s did not answer" % version, "no time was left"), server.shelf.base, pace)
+            raise ending.judged(
+                BeamError(code, "%s did not answer" % version, "no time was left"), server.shelf.base, pace
+            )
 
     server.during = frozen
     assert server.start() == main.FAILED
     assert (server.told, server.codes(), server.slept, server.group.state) == ([], [], 0, "Pending:Wait")
-    assert "FAILED (host_frozen)" in server.output and "stood still for 90 s" in server.output and "no time was left" in server.output
+    assert (
+        "FAILED (host_frozen)" in server.output
+        and "stood still for 90 s" in server.output
+        and "no time was left" in server.output
+    )
     freeze(0)
     server.during = lambda version: None
     assert server.start() == main.DONE
     assert (server.told, server.running, server.codes()) == (["CONTINUE"], "1.0.0", [])
 
 
-def test_a_release_that_keeps_its_server_from_running_is_excused_once(server: Server, freeze: t.Callable[[float], None]) -> None:
+def test_a_release_that_keeps_its_server_from_running_is_excused_once(
+    server: Server, freeze: t.Callable[[float], None]
+) -> None:
     freeze(90)
     server.sick["1.0.0"] = "all of the memory"
     assert server.start() == main.FAILED and server.codes() == []
@@ -351,7 +386,9 @@ def test_a_release_that_keeps_its_server_from_running_is_excused_once(server: Se
     assert (server.told, server.codes()) == (["ABANDON"], ["unhealthy"])
 
 
-def test_one_that_was_frozen_longer_than_its_group_waits_leaves(server: Server, freeze: t.Callable[[float], None]) -> None:
+def test_one_that_was_frozen_longer_than_its_group_waits_leaves(
+    server: Server, freeze: t.Callable[[float], None]
+) -> None:
     def frozen(version: str) -> None:
         freeze(900)
         server.group.state = "Terminating:Wait"
@@ -371,7 +408,9 @@ def test_an_instance_that_leaves_says_nothing_either_whatever_its_group_knows(se
     server.during = interrupted
     assert server.start() == main.GIVEN_UP
     assert (server.codes(), server.slept) == (["instance_terminating"], 0)
-    assert "spot interruption" in server.shelf.records()[0]["why"] and "it was killed" in server.shelf.records()[0]["why"]
+    assert (
+        "spot interruption" in server.shelf.records()[0]["why"] and "it was killed" in server.shelf.records()[0]["why"]
+    )
 
 
 def test_a_group_that_does_not_answer_at_once_is_asked_again_before_a_release_is_blamed(server: Server) -> None:
@@ -379,7 +418,10 @@ def test_a_group_that_does_not_answer_at_once_is_asked_again_before_a_release_is
 
     def terminated(version: str) -> None:
         server.group.state = "Terminating:Wait"
-        server.group.errors = [ServiceError("Throttling", "slow down", 400), ServiceError("InternalFailure", "oops", 500)]
+        server.group.errors = [
+            ServiceError("Throttling", "slow down", 400),
+            ServiceError("InternalFailure", "oops", 500),
+        ]
 
     server.during = terminated
     assert server.start() == main.GIVEN_UP
@@ -395,7 +437,10 @@ def test_a_sweep_that_is_faster_is_no_failure(server: Server) -> None:
         """Switches to what is not stable yet; the node that was gated is gone by that."""
         if version == "1.0.0" and not server.proven:
             server.during = lambda version: None
-            install(Request(Wanted("demo", version="2.0.0"), server.shelf.base, "active"), lambda: open_source({"store": server.shelf.store}))
+            install(
+                Request(Wanted("demo", version="2.0.0"), server.shelf.base, "active"),
+                lambda: open_source({"store": server.shelf.store}),
+            )
             raise BeamError("unhealthy", "process 1 ended and process 2 took its place")
 
     server.during = sweep
@@ -423,10 +468,16 @@ def test_status_tells_what_is_the_same(server: Server, monkeypatch: pytest.Monke
 
     config = server.shelf.config()
     before = status(config)
-    assert (before["stable"]["version"], before["current"], before["same"]) == ("1.0.0", None, False) and before["problems"]
+    assert (before["stable"]["version"], before["current"], before["same"]) == ("1.0.0", None, False) and before[
+        "problems"
+    ]
     server.start()
     after = status(config)
-    assert (after["current"]["version"], after["current"]["digest"], after["running"]) == ("1.0.0", server.shelf.digests["1.0.0"], None)
+    assert (after["current"]["version"], after["current"]["digest"], after["running"]) == (
+        "1.0.0",
+        server.shelf.digests["1.0.0"],
+        None,
+    )
     assert not after["same"] and after["problems"] == []
 
 
@@ -462,7 +513,9 @@ def test_without_a_cluster_no_address_is_asked_for(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("listen", "address"), [("::", "fd00::5"), ("0.0.0.0", "10.0.0.5"), ("10.0.0.5", "10.0.0.5")])
-def test_the_address_is_of_the_family_that_the_node_speaks(server: Server, tmp_path: Path, listen: str, address: str) -> None:
+def test_the_address_is_of_the_family_that_the_node_speaks(
+    server: Server, tmp_path: Path, listen: str, address: str
+) -> None:
     changes, found = named(server, tmp_path, listen)
     server.imds.values.update({"meta-data/local-ipv4": "10.0.0.5", "meta-data/ipv6": "fd00::5"})
     assert server.start(**changes) == main.DONE and found == ["RELEASE_NODE='shop@%s'\n" % address]
@@ -478,7 +531,9 @@ def test_the_address_is_of_the_family_that_the_node_speaks(server: Server, tmp_p
         ("0.0.0.0", {"local-ipv4": "127.0.0.1"}, "says '127.0.0.1'"),
     ],
 )
-def test_no_node_is_started_under_a_name_that_nobody_reaches(server: Server, tmp_path: Path, listen: str, values: dict[str, str], said: str) -> None:
+def test_no_node_is_started_under_a_name_that_nobody_reaches(
+    server: Server, tmp_path: Path, listen: str, values: dict[str, str], said: str
+) -> None:
     """Its group and the store are told."""
     changes, found = named(server, tmp_path, listen)
     server.imds.values.update({"meta-data/" + key: value for key, value in values.items()})

@@ -38,14 +38,21 @@ class Bucket:
             def answer(self, status: int, body: bytes, **headers: str) -> None:
                 self.send_response_only(status)
                 now = datetime.datetime.now(datetime.timezone.utc) + bucket.ahead
-                for name, value in {"Date": now.strftime("%a, %d %b %Y %H:%M:%S GMT"), "Content-Length": str(len(body)), "ETag": '"e"', **headers}.items():
+                for name, value in {
+                    "Date": now.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+                    "Content-Length": str(len(body)),
+                    "ETag": '"e"',
+                    **headers,
+                }.items():
                     self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
                 self.wfile.write(body)
 
             def problem(self) -> tuple[int, str]:
                 now = datetime.datetime.now(datetime.timezone.utc) + bucket.ahead
-                signed = datetime.datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+                signed = datetime.datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(
+                    tzinfo=datetime.timezone.utc
+                )
                 if abs((now - signed).total_seconds()) > 900:
                     return 403, "RequestTimeTooSkewed"
                 if "/%s/s3/" % bucket.region not in self.headers["Authorization"]:
@@ -59,7 +66,10 @@ class Bucket:
                 if not status and not path.is_file():
                     status, code = 404, "NoSuchKey"
                 if status:
-                    body = "<Error><Code>%s</Code><Message>no</Message><Region>%s</Region></Error>" % (code, bucket.region)
+                    body = "<Error><Code>%s</Code><Message>no</Message><Region>%s</Region></Error>" % (
+                        code,
+                        bucket.region,
+                    )
                     self.answer(status, body.encode(), x_amz_bucket_region=bucket.region)
                 else:
                     self.answer(200, path.read_bytes())
@@ -86,7 +96,9 @@ class Server:
         out = io.StringIO()
         options = {"endpoint_url": self.bucket.url, "region": region}
         try:
-            return main.run(self.shelf.config(store="s3://releases", store_options=options, deadline=deadline), Report("demo", out))
+            return main.run(
+                self.shelf.config(store="s3://releases", store_options=options, deadline=deadline), Report("demo", out)
+            )
         finally:
             self.output = out.getvalue()
 

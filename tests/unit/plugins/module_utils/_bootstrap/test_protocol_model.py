@@ -65,7 +65,9 @@ def promote(version: str) -> Step:
 
 def list_members(state: State) -> None:
     """A server of the group that runs nothing yet can't be moved: there is nobody to ask on it."""
-    state.members = state.group == "InService" or (state.group == "Pending" and state.sees_pending and bool(state.running))
+    state.members = state.group == "InService" or (
+        state.group == "Pending" and state.sees_pending and bool(state.running)
+    )
 
 
 def activate(version: str | None = None) -> Step:
@@ -145,8 +147,16 @@ class Search:
 
 
 class ModelWorld:
-    def __init__(self, search: Search, state: State, others: t.Sequence[Step], reboots: int, shutdowns: int, freezes: int) -> None:
-        self.search, self.state, self.others, self.reboots, self.shutdowns = search, state, list(others), reboots, shutdowns
+    def __init__(
+        self, search: Search, state: State, others: t.Sequence[Step], reboots: int, shutdowns: int, freezes: int
+    ) -> None:
+        self.search, self.state, self.others, self.reboots, self.shutdowns = (
+            search,
+            state,
+            list(others),
+            reboots,
+            shutdowns,
+        )
         self.freezes = freezes
         self.stopping = False
         self.late = False  # what is waited for has run out of time
@@ -169,8 +179,24 @@ class ModelWorld:
                 options.append(self._shutdown)
             if self.freezes:
                 options.append(self._freeze)
-            ahead = (len(self.others), self.reboots, self.shutdowns, self.stopping, self.freezes, self.late, self.excused)
-            key = (name, tuple(self.answers), self.state.facts(), ahead, self.read, self.gated, self.state.switches != self.switches)
+            ahead = (
+                len(self.others),
+                self.reboots,
+                self.shutdowns,
+                self.stopping,
+                self.freezes,
+                self.late,
+                self.excused,
+            )
+            key = (
+                name,
+                tuple(self.answers),
+                self.state.facts(),
+                ahead,
+                self.read,
+                self.gated,
+                self.state.switches != self.switches,
+            )
             chosen = options[self.search.choose(len(options), key)]
             if chosen is None:
                 return
@@ -244,7 +270,9 @@ class ModelWorld:
         if self.late:
             raise BeamError("unhealthy", self._said("no time is left"))
         if state.running != pointer.version or pointer.version in state.sick:
-            raise BeamError(*self._said(("displaced" if state.switches != self.switches else "unhealthy", "not healthy")))
+            raise BeamError(
+                *self._said(("displaced" if state.switches != self.switches else "unhealthy", "not healthy"))
+            )
         self.gated = pointer.version
         self.answers.append("healthy")
 
@@ -301,7 +329,12 @@ def boot(world: ModelWorld, bring_up: Protocol) -> bool:
 
 
 def histories(
-    others: t.Sequence[Step], judge: t.Callable[[State], None], bring_up: Protocol = protocol.bring_up, reboots: int = 0, shutdowns: int = 0, freezes: int = 0,
+    others: t.Sequence[Step],
+    judge: t.Callable[[State], None],
+    bring_up: Protocol = protocol.bring_up,
+    reboots: int = 0,
+    shutdowns: int = 0,
+    freezes: int = 0,
     **state: t.Any,
 ) -> int:
     search = Search()
@@ -353,7 +386,9 @@ def blamed_nobody(state: State) -> None:
     assert not state.blamed, state.facts()
 
 
-@pytest.mark.parametrize("story", ["nothing else happens", "a rollout", "a failed rollout", "a rollout and its rollback"])
+@pytest.mark.parametrize(
+    "story", ["nothing else happens", "a rollout", "a failed rollout", "a rollout and its rollback"]
+)
 def test_a_freeze_at_any_moment_blames_no_release_and_its_next_start_goes_on(story: str) -> None:
     assert histories(STORIES[story], blamed_nobody, freezes=1) > 7 * (1 + len(STORIES[story]))
 

@@ -88,7 +88,7 @@ def test_every_kind_of_ref(origin: Path, place: Place) -> None:
         "feature/x": (second, "the branch feature/x"), "origin/main": (second, "the branch main"), "v1.0.0": (first, "the tag v1.0.0"),
         "v1.0.0-rc1": (first, "the tag v1.0.0-rc1"), "refs/tags/v1.0.0": (first, "refs/tags/v1.0.0"), first: (first, "the commit %s" % first[:12]),
         first[:8]: (first, "the commit %s" % first[:12]),
-    }  # fmt: skip
+    }
     for ref, expected in cases.items():
         wanted = place.bring(ref)[0]
         assert (wanted.commit, wanted.said) == expected and wanted.tag == (ref.replace("refs/tags/", "") if "v1" in ref else ""), ref
@@ -291,7 +291,7 @@ def test_what_the_servers_of_repositories_say(tmp_path: Path, monkeypatch: pytes
         ("https://user:tok-en@127.0.0.1:%d/x.git", "https://127.0.0.1:%d/x.git"), ("http://tok-en@127.0.0.1:%d/x", "http://127.0.0.1:%d/x"),
         ("ssh://git:tok-en@127.0.0.1:%d/x", "ssh://git@127.0.0.1:%d/x"),
     ],
-)  # fmt: skip
+)
 def test_no_credentials_in_a_command_line(repo: str, bare: str) -> None:
     with own_git.without_credentials(repo % 1) as said:
         assert said == bare % 1 and not any("tok-en" in word for word in own_git.command())

@@ -82,7 +82,7 @@ def test_directory_without_mix_exs(make: t.Callable[..., Request], tmp_path: Pat
         ({"subdir": "../other"}, "invalid_subdir"), ({"subdir": "/srv"}, "invalid_subdir"), ({"ref": "v1"}, "invalid_ref"),
         ({"after_compile": ["--x"]}, "invalid_task"),
     ],
-)  # fmt: skip
+)
 def test_what_is_checked_out(make: t.Callable[..., Request], options: dict[str, t.Any], code: str) -> None:
     with pytest.raises(BeamError) as caught:
         make(**options)

@@ -59,7 +59,7 @@ def test_clean(root: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [("lib/a.ex", "other"), ("lib/new.ex", ""), ("config/prod.secret.exs", "x"), ("rel/env.secret.exs", "x"), ("mix.lock", "%{}"),
-     ("priv2/x", "x"), ("priv/static/app.js", "x")],  # fmt: skip
+     ("priv2/x", "x"), ("priv/static/app.js", "x")],
 )
 def test_what_counts(root: Path, path: str, text: str) -> None:
     before = read(root).digest

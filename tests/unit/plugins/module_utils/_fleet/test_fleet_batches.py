@@ -57,10 +57,15 @@ def test_all_at_once_is_one_batch() -> None:
 @pytest.mark.parametrize(
     ("said", "strategy", "hosts", "expected"),
     [
-        ("auto", "rolling", 5, 2), ("auto", "rolling", 1, 0), ("auto", "all_at_once", 5, 0), ("75%", "canary", 5, 3),
-        (4, "rolling", 5, 4), ("5", "blue_green", 5, 5), (0, "rolling", 9, 0),
+        ("auto", "rolling", 5, 2),
+        ("auto", "rolling", 1, 0),
+        ("auto", "all_at_once", 5, 0),
+        ("75%", "canary", 5, 3),
+        (4, "rolling", 5, 4),
+        ("5", "blue_green", 5, 5),
+        (0, "rolling", 9, 0),
     ],
-)  # fmt: skip
+)
 def test_floor(said: object, strategy: str, hosts: int, expected: int) -> None:
     assert floor(said, strategy, hosts) == expected
 

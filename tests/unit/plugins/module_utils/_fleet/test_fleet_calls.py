@@ -15,14 +15,30 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies i
 from ansible_collections.alchemist.beam.plugins.module_utils._modules import install, restart
 
 SERVER = Server(
-    name="shop", base="/srv/shop", channel="production", digest="d" * 64, version="2", unit="shop", keep=3, abi_ignore=["erlang"], allow_ghost=False,
-    health={"stable": 3}, fence=7,
-)  # fmt: skip
+    name="shop",
+    base="/srv/shop",
+    channel="production",
+    digest="d" * 64,
+    version="2",
+    unit="shop",
+    keep=3,
+    abi_ignore=["erlang"],
+    allow_ghost=False,
+    health={"stable": 3},
+    fence=7,
+)
 HELD = {"fence": 7, "fence_channel": "production"}
 POINT = {"name": "shop", "base": "/srv/shop", "pointer": "current", "keep": 3, "abi_ignore": ["erlang"], **HELD}
 NODE = {
-    "name": "shop", "base": "/srv/shop", "pointer": "current", "manager": "systemd", "unit": "shop", "stop_timeout": 30, "boot_timeout": 60, **HELD,
-}  # fmt: skip
+    "name": "shop",
+    "base": "/srv/shop",
+    "pointer": "current",
+    "manager": "systemd",
+    "unit": "shop",
+    "stop_timeout": 30,
+    "boot_timeout": 60,
+    **HELD,
+}
 PROVEN = {"state": "restarted", "expect_version": "2", "health": {"stable": 3}}
 
 
@@ -33,23 +49,27 @@ PROVEN = {"state": "restarted", "expect_version": "2", "health": {"stable": 3}}
         (["restart"], {}, {"restart": {**NODE, **PROVEN, "force": False}}),
         (["restart"], {"force": True}, {"restart": {**NODE, **PROVEN, "force": True}}),
         (
-            ["back_point", "back_restart"], {},
+            ["back_point", "back_restart"],
+            {},
             {"point": {**POINT, "state": "active", "version": "2", "allow_ghost": True}, "restart": {**NODE, **PROVEN}},
         ),
         # A server that had nothing before ends as it began.
         (
-            ["back_point", "back_restart"], {"version": ""},
+            ["back_point", "back_restart"],
+            {"version": ""},
             {"point": {**POINT, "state": "inactive", "allow_ghost": True}, "restart": {**NODE, "state": "stopped"}},
         ),
     ],
-)  # fmt: skip
+)
 def test_what_a_step_calls(steps: list[str], more: dict[str, t.Any], made: dict[str, t.Any]) -> None:
     assert calls(steps, dataclasses.replace(SERVER, **more)) == made
 
 
 def test_the_node_of_a_colour() -> None:
     made = calls(["activate", "restart"], dataclasses.replace(SERVER, color="green", unit="shop-green"))
-    assert {key: made[key]["pointer"] for key in made} == {"point": "green", "restart": "green"} and made["restart"]["unit"] == "shop-green"
+    assert {key: made[key]["pointer"] for key in made} == {"point": "green", "restart": "green"} and made["restart"][
+        "unit"
+    ] == "shop-green"
 
 
 def test_a_rehearsal_holds_no_lock_and_reads_the_store() -> None:
@@ -62,7 +82,9 @@ def test_a_rehearsal_holds_no_lock_and_reads_the_store() -> None:
 def test_the_modules_know_each_option(fence: int | None) -> None:
     made = calls(["activate", "restart"], dataclasses.replace(SERVER, fence=fence))
     back = calls(["back_point", "back_restart"], dataclasses.replace(SERVER, fence=fence))
-    assert {*made["point"], *back["point"]} <= set(install.OPTIONS) and {*made["restart"], *back["restart"]} <= set(restart.OPTIONS)
+    assert {*made["point"], *back["point"]} <= set(install.OPTIONS) and {*made["restart"], *back["restart"]} <= set(
+        restart.OPTIONS
+    )
 
 
 def test_each_of_them_is_a_step_of_each_strategy() -> None:

@@ -24,10 +24,13 @@ def plan(**more: t.Any) -> Plan:
 @pytest.mark.parametrize(
     ("check", "channels", "serial"),
     [
-        (False, (NAMED, BACK, BEGUN), 4), (False, (None, BACK, BEGUN), 3), (False, (None, None, BEGUN), 2), (False, (None, {}, None), None),
+        (False, (NAMED, BACK, BEGUN), 4),
+        (False, (None, BACK, BEGUN), 3),
+        (False, (None, None, BEGUN), 2),
+        (False, (None, {}, None), None),
         (True, (NAMED, BACK, BEGUN), None),
     ],
-)  # fmt: skip
+)
 def test_the_serial_that_a_promotion_expects(check: bool, channels: tuple[t.Any, ...], serial: int | None) -> None:
     assert decisions.promotion_serial(check, *channels) == serial
 
@@ -35,14 +38,23 @@ def test_the_serial_that_a_promotion_expects(check: bool, channels: tuple[t.Any,
 @pytest.mark.parametrize("because", ["success", "homecoming", "idle", "fenced", "promoted"])
 @pytest.mark.parametrize(("blame", "named"), list(itertools.product(TRUTH, repeat=2)))
 def test_a_candidate_that_is_left_alone(because: str, blame: bool, named: bool) -> None:
-    homecoming, idle, fenced, promoted, success = (because == each for each in ("homecoming", "idle", "fenced", "promoted", "success"))
-    found = decisions.candidate_fate(plan(homecoming=homecoming, idle=idle), success, blame, fenced=fenced, promoted=promoted, named=named)
+    homecoming, idle, fenced, promoted, success = (
+        because == each for each in ("homecoming", "idle", "fenced", "promoted", "success")
+    )
+    found = decisions.candidate_fate(
+        plan(homecoming=homecoming, idle=idle), success, blame, fenced=fenced, promoted=promoted, named=named
+    )
     assert found == decisions.STAY
 
 
 @pytest.mark.parametrize(
     ("blame", "named", "fate"),
-    [(True, True, decisions.GHOST), (True, False, decisions.GHOST), (False, True, decisions.WITHDRAW), (False, False, decisions.STAY)],
+    [
+        (True, True, decisions.GHOST),
+        (True, False, decisions.GHOST),
+        (False, True, decisions.WITHDRAW),
+        (False, False, decisions.STAY),
+    ],
 )
 def test_the_fate_of_a_candidate(blame: bool, named: bool, fate: str) -> None:
     assert decisions.candidate_fate(plan(), False, blame, fenced=False, promoted=False, named=named) == fate
@@ -54,22 +66,30 @@ RUNNING = {"id": "j", "state": "running", "hosts": {"a": 1}}
 @pytest.mark.parametrize(
     ("stable", "journal", "holds"),
     [
-        ("a", {**RUNNING, "fence": 9, "at": "now"}, True), ("b", RUNNING, False), ("", RUNNING, False), ("a", None, False),
-        ("a", {**RUNNING, "state": "finished"}, False), ("a", {**RUNNING, "hosts": {"a": 2}}, False),
+        ("a", {**RUNNING, "fence": 9, "at": "now"}, True),
+        ("b", RUNNING, False),
+        ("", RUNNING, False),
+        ("a", None, False),
+        ("a", {**RUNNING, "state": "finished"}, False),
+        ("a", {**RUNNING, "hosts": {"a": 2}}, False),
     ],
-)  # fmt: skip
+)
 def test_whether_the_plan_still_holds_under_the_lock(stable: str, journal: t.Any, holds: bool) -> None:
     assert decisions.plan_holds("a", RUNNING, stable, journal) is holds
 
 
-@pytest.mark.parametrize(("expression", "kind", "homecoming"), list(itertools.product(("", "A.b()"), ("rollout", "restart", "rollback"), TRUTH)))
+@pytest.mark.parametrize(
+    ("expression", "kind", "homecoming"),
+    list(itertools.product(("", "A.b()"), ("rollout", "restart", "rollback"), TRUTH)),
+)
 def test_whether_it_migrates(expression: str, kind: str, homecoming: bool) -> None:
     wanted = (expression, kind, homecoming) == ("A.b()", "rollout", False)
     assert decisions.migrates(plan(kind=kind, homecoming=homecoming), expression) is wanted
 
 
 @pytest.mark.parametrize(
-    ("state", "late"), [("InService", False), ("Pending", True), ("Pending:Wait", True), ("Pending:Proceed", False), ("Standby", False)]
+    ("state", "late"),
+    [("InService", False), ("Pending", True), ("Pending:Wait", True), ("Pending:Proceed", False), ("Standby", False)],
 )
 def test_who_is_on_the_way_into_a_group(state: str, late: bool) -> None:
     assert decisions.is_on_its_way(state) is late
@@ -77,4 +97,9 @@ def test_who_is_on_the_way_into_a_group(state: str, late: bool) -> None:
 
 def test_who_came_meanwhile() -> None:
     assert decisions.newcomers(["a"], ["a", "b", "c"], ["c"]) == ["b"]
-    assert [decisions.sweeps(promoted, check) for promoted, check in itertools.product(TRUTH, repeat=2)] == [False, False, True, False]
+    assert [decisions.sweeps(promoted, check) for promoted, check in itertools.product(TRUTH, repeat=2)] == [
+        False,
+        False,
+        True,
+        False,
+    ]

@@ -31,16 +31,21 @@ NAMED, NOT = Asked("0.2.0"), Asked()
 @pytest.mark.parametrize(
     ("journal", "unfinished", "channel", "asked", "target", "why"),
     [
-        (None, False, CHANNEL, NOT, OLD, "stable"), (None, False, CHANNEL, NAMED, None, "named"), (RUNNING, False, CHANNEL, NOT, OLD, "stable"),
-        (RUNNING, True, CHANNEL, NOT, NEW, "resumed"), (RUNNING, True, CHANNEL, NAMED, None, "named"),
+        (None, False, CHANNEL, NOT, OLD, "stable"),
+        (None, False, CHANNEL, NAMED, None, "named"),
+        (RUNNING, False, CHANNEL, NOT, OLD, "stable"),
+        (RUNNING, True, CHANNEL, NOT, NEW, "resumed"),
+        (RUNNING, True, CHANNEL, NAMED, None, "named"),
         (RUNNING, True, CHANNEL, Asked(resume="revert"), OLD, "reverted"),
         ({**RUNNING, "state": "reverting"}, True, CHANNEL, NOT, OLD, "reverted"),
         ({**RUNNING, "state": "reverting"}, True, CHANNEL, Asked(resume="resume"), NEW, "resumed"),
         (RUNNING, True, {**CHANNEL, "ghosts": [NEW]}, Asked(resume="resume"), OLD, "reverted"),
         (RUNNING, True, {**CHANNEL, "candidate": None}, NOT, OLD, "reverted"),
     ],
-)  # fmt: skip
-def test_what_a_run_aims_at(journal: t.Any, unfinished: bool, channel: t.Any, asked: Asked, target: t.Any, why: str) -> None:
+)
+def test_what_a_run_aims_at(
+    journal: t.Any, unfinished: bool, channel: t.Any, asked: Asked, target: t.Any, why: str
+) -> None:
     known = parse_known({"journal": journal, "unfinished": unfinished, "channel": channel})
     assert aim(known, asked) == Aim(target_of(target), why)
 
@@ -53,7 +58,9 @@ def test_a_rollout_that_never_ended_is_refused_where_that_is_wanted(asked: Asked
 
 def test_it_does_not_guess() -> None:
     nothing = parse_known({"channel": {}})
-    with pytest.raises(BeamError, match="^There is nothing to roll out: no version .* on the channel live. Say beam_version"):
+    with pytest.raises(
+        BeamError, match="^There is nothing to roll out: no version .* on the channel live. Say beam_version"
+    ):
         check_aim(NOT, aim(nothing, NOT), "live")
     check_aim(NAMED, aim(nothing, NAMED), "live")
 
@@ -61,10 +68,13 @@ def test_it_does_not_guess() -> None:
 @pytest.mark.parametrize(
     ("asked", "target", "wanted"),
     [
-        (Asked("0.1.0"), None, {"version": "0.1.0"}), (Asked("0.2.0", NEW["digest"]), None, {"digest": NEW["digest"]}), (Asked("", OLD["digest"]), None, {}),
-        (NOT, OLD, {}), (NOT, NEW, {"digest": NEW["digest"]}),
+        (Asked("0.1.0"), None, {"version": "0.1.0"}),
+        (Asked("0.2.0", NEW["digest"]), None, {"digest": NEW["digest"]}),
+        (Asked("", OLD["digest"]), None, {}),
+        (NOT, OLD, {}),
+        (NOT, NEW, {"digest": NEW["digest"]}),
     ],
-)  # fmt: skip
+)
 def test_what_the_store_is_asked_for(asked: Asked, target: t.Any, wanted: t.Any) -> None:
     known = parse_known({"channel": CHANNEL})
     assert proposal(known, asked, Aim(target_of(target), "")) == wanted
@@ -72,8 +82,9 @@ def test_what_the_store_is_asked_for(asked: Asked, target: t.Any, wanted: t.Any)
 
 
 @pytest.mark.parametrize(
-    ("unfinished", "left", "dealt"), [(True, [], True), (False, ["h1"], True), (False, ["h9"], False), (False, [], False)]
-)  # fmt: skip
+    ("unfinished", "left", "dealt"),
+    [(True, [], True), (False, ["h1"], True), (False, ["h9"], False), (False, [], False)],
+)
 def test_which_journal_is_dealt_with(unfinished: bool, left: list[str], dealt: bool) -> None:
     known = parse_known({"journal": RUNNING, "unfinished": unfinished, "interrupted_hosts": left, "channel": CHANNEL})
     assert left_behind(known, ["h1", "h2"]) == (RUNNING if dealt else {})

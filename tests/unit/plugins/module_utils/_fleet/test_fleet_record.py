@@ -19,7 +19,12 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record impor
 
 RAN = StepResult("restart", facts={"after": {"version": "2", "pid": 9}}, seconds=1.5)
 AGAIN = StepResult("back_restart", facts={"after": {"version": "1"}})
-HOME = (StepResult("activate", seconds=0.5), StepResult("restart", False, "unhealthy", "it is sick"), StepResult("back_point"), AGAIN)
+HOME = (
+    StepResult("activate", seconds=0.5),
+    StepResult("restart", False, "unhealthy", "it is sick"),
+    StepResult("back_point"),
+    AGAIN,
+)
 
 
 def of(*results: StepResult) -> HostRecord:
@@ -28,7 +33,10 @@ def of(*results: StepResult) -> HostRecord:
 
 def test_a_host_that_says_nothing_was_skipped() -> None:
     assert (of().outcome, of().reason, of().touched, of().blames, of().fenced) == ("skipped", "", False, False, False)
-    assert of(StepResult("activate"), RAN).outcome == "moved" and of(StepResult("activate", seconds=0.25), RAN).seconds == 1.75
+    assert (
+        of(StepResult("activate"), RAN).outcome == "moved"
+        and of(StepResult("activate", seconds=0.25), RAN).seconds == 1.75
+    )
 
 
 @pytest.mark.parametrize("step", FORWARD)
@@ -40,14 +48,19 @@ def test_no_step_of_the_way_forward_fails_in_silence(step: str) -> None:
 @pytest.mark.parametrize("step", BACKWARD)
 def test_no_step_of_the_way_back_fails_in_silence(step: str) -> None:
     record = of(*HOME).with_result(StepResult(step, False, "lock_lost", "somebody else's"))
-    assert record.outcome not in ("returned", "moved") and record.reason == "it is sick and then, on the way back: somebody else's"
+    assert (
+        record.outcome not in ("returned", "moved")
+        and record.reason == "it is sick and then, on the way back: somebody else's"
+    )
     assert record.fenced and record.blames
 
 
 @pytest.mark.parametrize("step", [*BACK_PROVES, *BACK_ENDS])
 def test_what_serves_again_joins_although_the_end_of_its_way_failed(step: str) -> None:
     record = of(*HOME).with_result(StepResult(step, False, "x", "y"))
-    assert record.serves_again is (step in BACK_ENDS) and batch_state({"a": record}, ["a"]).healed == (("a",) if step in BACK_ENDS else ())
+    assert record.serves_again is (step in BACK_ENDS) and batch_state({"a": record}, ["a"]).healed == (
+        ("a",) if step in BACK_ENDS else ()
+    )
 
 
 def test_a_record_as_it_was_before_a_step() -> None:
@@ -63,7 +76,13 @@ def test_the_newest_result_of_a_step_is_the_one() -> None:
 def test_a_batch_is_read_from_its_records() -> None:
     state = batch_state({"a": of(StepResult("activate"), RAN, StepResult("join")), "b": of(*HOME)}, ["a", "b", "c"])
     assert dict(state.states) == {"a": "moved", "b": "returned", "c": "skipped"}
-    assert (state.moved, state.unsettled, state.serving, state.healed, state.failed) == (("a",), ("a",), ("a",), ("b",), False)
+    assert (state.moved, state.unsettled, state.serving, state.healed, state.failed) == (
+        ("a",),
+        ("a",),
+        ("a",),
+        ("b",),
+        False,
+    )
 
 
 def test_what_was_taken_out_and_not_put_back() -> None:
@@ -79,4 +98,8 @@ def test_what_was_taken_out_and_not_put_back() -> None:
 
 def test_who_could_not_be_asked_again_is_told() -> None:
     record = of(StepResult("activate"), RAN, StepResult("confirm", False, text="no route", lost=True))
-    assert (record.outcome, record.blames, record.reason) == ("unreachable", False, "it was healthy, and could not be asked again: no route")
+    assert (record.outcome, record.blames, record.reason) == (
+        "unreachable",
+        False,
+        "it was healthy, and could not be asked again: no route",
+    )

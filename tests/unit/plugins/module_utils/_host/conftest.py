@@ -21,7 +21,12 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest i
 from ansible_collections.alchemist.beam.plugins.module_utils._release.pack import pack
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import Version, pack_manifest
-from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import channel_key, layer_key, manifest_key, version_key
+from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import (
+    channel_key,
+    layer_key,
+    manifest_key,
+    version_key,
+)
 
 Tree = t.Mapping[str, t.Mapping[str, bytes]]  # prefix -> path -> content
 
@@ -32,8 +37,10 @@ def tree(version: str) -> dict[str, dict[str, bytes]]:
         "erts-13.1/bin": {"beam.smp": b"\x7f" * 5000, "epmd": b"epmd"},
         "lib/kernel-8.5": {"ebin/kernel.beam": b"kernel" * 200, "ebin/kernel.app": b"{application,kernel}."},
         "": {
-            "bin/demo": b"#!/bin/sh\n", "releases/start_erl.data": b"13.1 " + version.encode(),
-            "lib/demo-%s/ebin/demo.beam" % version: version.encode() * 10, "lib/demo-%s/priv/empty" % version: b"",
+            "bin/demo": b"#!/bin/sh\n",
+            "releases/start_erl.data": b"13.1 " + version.encode(),
+            "lib/demo-%s/ebin/demo.beam" % version: version.encode() * 10,
+            "lib/demo-%s/priv/empty" % version: b"",
         },
     }
 
@@ -48,7 +55,9 @@ class Shelf:
         self.base = str(root / "base")
         self.asked: list[str] = []
 
-    def publish(self, version: str, content: Tree | None = None, name: str = "demo", abi: Abi | None = None) -> Manifest:
+    def publish(
+        self, version: str, content: Tree | None = None, name: str = "demo", abi: Abi | None = None
+    ) -> Manifest:
         source = self.root / ("tree-%s-%s" % (name, version))
         layers = []
         for prefix, files in (content or tree(version)).items():
@@ -68,8 +77,17 @@ class Shelf:
         self.put(version_key(name, version), Version(name, version, manifest.digest).to_bytes())
         return manifest
 
-    def promote(self, manifest: Manifest, serial: int = 1, ghosts: tuple[Ghost, ...] = (), channel: str = "production") -> None:
-        value = Channel(manifest.name, channel, serial, Target(manifest.version, manifest.digest), ghosts=ghosts, token="t%d" % serial)
+    def promote(
+        self, manifest: Manifest, serial: int = 1, ghosts: tuple[Ghost, ...] = (), channel: str = "production"
+    ) -> None:
+        value = Channel(
+            manifest.name,
+            channel,
+            serial,
+            Target(manifest.version, manifest.digest),
+            ghosts=ghosts,
+            token="t%d" % serial,
+        )
         self.put(channel_key(manifest.name, channel), value.to_bytes())
 
     def path(self, key: str) -> Path:
@@ -100,7 +118,11 @@ class Shelf:
         return Counted(self.store.root)
 
     def install(self, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        wanted = {key: options.pop(key) for key in ("channel", "version", "digest", "allow_ghost", "allow_older_serial") if key in options}
+        wanted = {
+            key: options.pop(key)
+            for key in ("channel", "version", "digest", "allow_ghost", "allow_older_serial")
+            if key in options
+        }
         request = Request(Wanted(options.pop("name", "demo"), **wanted), options.pop("base", self.base), **options)
         self.asked.clear()
         return install(request, self.open, check_mode)

@@ -15,7 +15,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._host.abi import fo
 from ansible_collections.alchemist.beam.plugins.module_utils._host.search import Search, search_of
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi_scan import scan_tree
-from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._release.elf_writer import write, write_host, write_release
+from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._release.elf_writer import (
+    write,
+    write_host,
+    write_release,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +46,8 @@ def test_runs(abi: Abi, root: Path) -> None:
 def test_older_libraries(abi: Abi, tmp_path: Path) -> None:
     root = write_host(tmp_path / "old", glibc=["GLIBC_2.2.5", "GLIBC_2.9", "GLIBC_2.31"], openssl=["OPENSSL_1_1_0"])
     assert problems(abi, str(root)) == [
-        "libc.so.6 lacks GLIBC_2.34 (it goes up to GLIBC_2.31)", "libcrypto.so.3 lacks OPENSSL_3.0.0",
+        "libc.so.6 lacks GLIBC_2.34 (it goes up to GLIBC_2.31)",
+        "libcrypto.so.3 lacks OPENSSL_3.0.0",
     ]
     with pytest.raises(BeamError, match="GLIBC_2.34.*oldest distribution") as caught:
         require_abi(abi, str(root))
@@ -58,7 +63,10 @@ def test_other_architecture(abi: Abi, root: Path) -> None:
     assert problems(replace(abi, arch="aarch64"), str(root)) == ["it was built for aarch64, this server is x86_64"]
 
 
-@pytest.mark.parametrize(("built", "server", "same"), [("aarch64", "arm64", True), ("arm", "armv7l", True), ("i686", "i586", True), ("arm", "aarch64", False)])
+@pytest.mark.parametrize(
+    ("built", "server", "same"),
+    [("aarch64", "arm64", True), ("arm", "armv7l", True), ("i686", "i586", True), ("arm", "aarch64", False)],
+)
 def test_names_of_architectures(monkeypatch: pytest.MonkeyPatch, built: str, server: str, same: bool) -> None:
     monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(machine=server))
     assert (problems(Abi(arch=built)) == []) is same
@@ -68,7 +76,10 @@ def test_libc_of_another_kind(abi: Abi, tmp_path: Path) -> None:
     alpine = tmp_path / "alpine"
     write(alpine / "lib/ld-musl-x86_64.so.1")
     [problem] = problems(abi, str(alpine))
-    assert problem == "it needs the dynamic loader /lib64/ld-linux-x86-64.so.2 (it was built for glibc), this server has musl"
+    assert (
+        problem
+        == "it needs the dynamic loader /lib64/ld-linux-x86-64.so.2 (it was built for glibc), this server has musl"
+    )
     musl = Abi(arch="x86_64", libc="musl", interpreter="/lib/ld-musl-x86_64.so.1", needs={"libz.so.1": ()})
     assert problems(musl, str(alpine)) == ["libz.so.1 is not installed"]
     write(alpine / "usr/lib/libz.so.1")
@@ -80,14 +91,25 @@ def test_libc_of_another_kind(abi: Abi, tmp_path: Path) -> None:
 def test_loader_of_nowhere(abi: Abi, root: Path) -> None:
     """Such as a release that was built with Nix."""
     nix = replace(abi, interpreter="/nix/store/x-glibc/lib/ld-linux-x86-64.so.2")
-    assert problems(nix, str(root)) == ["it needs the dynamic loader /nix/store/x-glibc/lib/ld-linux-x86-64.so.2, which is not on this server"]
+    assert problems(nix, str(root)) == [
+        "it needs the dynamic loader /nix/store/x-glibc/lib/ld-linux-x86-64.so.2, which is not on this server"
+    ]
 
 
 @pytest.mark.parametrize(
     ("where", "configuration"),
     [
-        ("opt/ssl/lib", {"etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n", "etc/ld.so.conf.d/ssl.conf": "# ours\n/opt/ssl/lib\n"}),
-        ("opt/ssl/lib", {"etc/ld.so.conf": "include ld.so.conf.d/*.conf\n", "etc/ld.so.conf.d/ssl.conf": "/opt/ssl/lib  # ours\n"}),
+        (
+            "opt/ssl/lib",
+            {
+                "etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n",
+                "etc/ld.so.conf.d/ssl.conf": "# ours\n/opt/ssl/lib\n",
+            },
+        ),
+        (
+            "opt/ssl/lib",
+            {"etc/ld.so.conf": "include ld.so.conf.d/*.conf\n", "etc/ld.so.conf.d/ssl.conf": "/opt/ssl/lib  # ours\n"},
+        ),
         ("opt/ssl/lib", {"etc/ld.so.conf": "/none:/opt/ssl/lib\ninclude /etc/ld.so.conf\n"}),
         ("usr/lib64", {}),
     ],
@@ -106,7 +128,9 @@ def test_runpath_comes_first(abi: Abi, root: Path) -> None:
     write(root / "opt/ssl/lib/libcrypto.so.3", soname="libcrypto.so.3", provides=["OPENSSL_3.0.0", "OPENSSL_3.4.0"])
     newer = replace(abi, runpath=("/opt/ssl/lib",), needs={"libcrypto.so.3": ("OPENSSL_3.4.0",)})
     assert problems(newer, str(root)) == []
-    assert problems(replace(newer, runpath=()), str(root)) == ["libcrypto.so.3 lacks OPENSSL_3.4.0 (it goes up to OPENSSL_3.0.0)"]
+    assert problems(replace(newer, runpath=()), str(root)) == [
+        "libcrypto.so.3 lacks OPENSSL_3.4.0 (it goes up to OPENSSL_3.0.0)"
+    ]
 
 
 def test_library_of_another_machine_is_passed_over(abi: Abi, root: Path) -> None:
@@ -124,11 +148,16 @@ def test_library_without_versions_will_do(abi: Abi, root: Path) -> None:
 def test_what_is_never_loaded_is_no_reason_to_refuse(tmp_path: Path, root: Path) -> None:
     """wx comes along with :observer, and a headless server has no GTK."""
     tree = write_release(tmp_path / "tree")
-    write(tree / "lib/wx-2.2/priv/wxe_driver.so", requires={"libwx_gtk3u_core-3.2.so.0": ["WXU_3.2"], "libc.so.6": ["GLIBC_2.38"]})
+    write(
+        tree / "lib/wx-2.2/priv/wxe_driver.so",
+        requires={"libwx_gtk3u_core-3.2.so.0": ["WXU_3.2"], "libc.so.6": ["GLIBC_2.38"]},
+    )
     abi = scan_tree(str(tree))
     assert abi.optional == {"libwx_gtk3u_core-3.2.so.0": "lib/wx-2.2"} and "libwx_gtk3u_core-3.2.so.0" not in abi.needs
     assert Abi.from_dict(abi.to_dict()) == abi
-    assert require_abi(abi, str(root)) == ["libwx_gtk3u_core-3.2.so.0 is not installed, so lib/wx-2.2 can't be used on this server"]
+    assert require_abi(abi, str(root)) == [
+        "libwx_gtk3u_core-3.2.so.0 is not installed, so lib/wx-2.2 can't be used on this server"
+    ]
     assert require_abi(for_service(abi, ignore=["libwx_*"]), str(root)) == []
     write(root / "usr/lib/libwx_gtk3u_core-3.2.so.0")
     assert require_abi(abi, str(root)) == []
@@ -156,10 +185,16 @@ def test_directories_of_the_environment_of_the_service(tmp_path: Path, root: Pat
     texts = {
         "env": {"etc/systemd/system/shop.service": unit, "etc/shop/env": "PORT='4000'\n" + line},
         "exported": {"etc/systemd/system/shop.service": unit, "etc/shop/env": "export " + line},
-        "drop-in": {"etc/systemd/system/shop.service": unit, "etc/systemd/system/shop.service.d/x.conf": '[Service]\nEnvironment="A=1" %s' % line},
-        "glob": {"etc/systemd/system/shop.service": unit.replace("=/etc/shop/env", "=-/etc/shop/*.env"), "etc/shop/more.env": line},
+        "drop-in": {
+            "etc/systemd/system/shop.service": unit,
+            "etc/systemd/system/shop.service.d/x.conf": '[Service]\nEnvironment="A=1" %s' % line,
+        },
+        "glob": {
+            "etc/systemd/system/shop.service": unit.replace("=/etc/shop/env", "=-/etc/shop/*.env"),
+            "etc/shop/more.env": line,
+        },
         "daemon": {"srv/shop/shared/shop.env": line},
-    }  # fmt: skip
+    }
     assert problems(abi, str(root)) == ["libclntsh.so.21.1 is not installed"]
     for name, text in texts[how].items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

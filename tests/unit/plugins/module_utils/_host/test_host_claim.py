@@ -39,7 +39,11 @@ class Host:
         self.groups: set[str] = {"root", "proxy", "mail", "docker"}
 
     def user(self, name: str) -> pwd.struct_passwd | None:
-        return pwd.struct_passwd((name, "x", self.users[name], 0, "", "/bin", "/usr/sbin/nologin")) if name in self.users else None
+        return (
+            pwd.struct_passwd((name, "x", self.users[name], 0, "", "/bin", "/usr/sbin/nologin"))
+            if name in self.users
+            else None
+        )
 
     def group(self, name: str) -> grp.struct_group | None:
         return grp.struct_group((name, "x", 1, [])) if name in self.groups else None
@@ -56,7 +60,10 @@ class Host:
     def unit(self, unit: str, instance: str = "", user: str = "", base: str = "") -> None:
         """As a former version of the role left it, without a note."""
         instance, user, base = instance or unit, user or unit, base or unit
-        self.write("/etc/systemd/system/%s.service" % instance, HEADER + UNIT.format(unit=unit, instance=instance, user=user, base=base))
+        self.write(
+            "/etc/systemd/system/%s.service" % instance,
+            HEADER + UNIT.format(unit=unit, instance=instance, user=user, base=base),
+        )
 
     def former(self, unit: str, instances: t.Sequence[str] = ()) -> None:
         self.users[unit] = 990
@@ -64,13 +71,23 @@ class Host:
         for instance in instances or [unit]:
             self.unit(unit, instance)
             self.write("/run/%s/" % instance, mode=0o700)
-            self.write("/usr/local/sbin/%s-remote" % instance, "#!/bin/sh\n# Ansible managed\n# A shell in the running node (remote), or\n")
+            self.write(
+                "/usr/local/sbin/%s-remote" % instance,
+                "#!/bin/sh\n# Ansible managed\n# A shell in the running node (remote), or\n",
+            )
         for path in ("/etc/%s/env", "/var/lib/%s/.erlang.cookie", "/srv/%s/releases/", "/srv/%s/mine/x"):
             self.write(path % unit, HEADER)
 
     def claim(self, unit: str = "shop", **options: t.Any) -> Claim:
         user = options.pop("user", unit)
-        wanted = of_service(unit, options.pop("instances", [unit]), user, options.pop("group", user), options.pop("base", "/srv/" + unit), **options)
+        wanted = of_service(
+            unit,
+            options.pop("instances", [unit]),
+            user,
+            options.pop("group", user),
+            options.pop("base", "/srv/" + unit),
+            **options,
+        )
         return Claim(wanted, str(self.root))
 
     def taken(self, unit: str, **options: t.Any) -> list[str]:
@@ -78,7 +95,10 @@ class Host:
         with pytest.raises(BeamError) as caught:
             self.claim(unit, **options).check()
         assert caught.value.code == "service_taken" and sorted(map(str, self.root.rglob("*"))) == before
-        assert all(name in caught.value.message for name in caught.value.details["taken"]) and "service_adopt" in caught.value.hint
+        assert (
+            all(name in caught.value.message for name in caught.value.details["taken"])
+            and "service_adopt" in caught.value.hint
+        )
         return list(caught.value.details["taken"])
 
 
@@ -157,7 +177,10 @@ def test_a_unit_of_ours_says_which_account_and_base_are_ours(host: Host) -> None
 
 def test_a_unit_of_another_service_of_ours_is_not_taken(host: Host) -> None:
     host.former("shop-blue")
-    assert host.taken("shop", instances=["shop-blue", "shop-green"]) == ["/etc/systemd/system/shop-blue.service", "/run/shop-blue"]
+    assert host.taken("shop", instances=["shop-blue", "shop-green"]) == [
+        "/etc/systemd/system/shop-blue.service",
+        "/run/shop-blue",
+    ]
     # Two services may share an account and a base.
     host.claim("shop-blue").take()
     host.claim("shop", user="shop-blue", base="/srv/shop-blue").check()
@@ -186,12 +209,22 @@ def test_directories_that_may_be_there_before(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("customer_notification_dispatch_service", "38 letters"), ("Shop", "lower-case"), ("my.app", "lower-case"), ("-o", "lower-case"), ("", "lower-case")],
+    [
+        ("customer_notification_dispatch_service", "38 letters"),
+        ("Shop", "lower-case"),
+        ("my.app", "lower-case"),
+        ("-o", "lower-case"),
+        ("", "lower-case"),
+    ],
 )
 def test_names_that_useradd_does_not_take(host: Host, name: str, said: str) -> None:
     with pytest.raises(BeamError) as caught:
         check_account(name)
-    assert caught.value.code == "service_name_invalid" and said in caught.value.message and "service_user" in caught.value.hint
+    assert (
+        caught.value.code == "service_name_invalid"
+        and said in caught.value.message
+        and "service_user" in caught.value.hint
+    )
     with pytest.raises(BeamError):
         host.claim("shop", user=name).check()
 
@@ -223,7 +256,9 @@ def test_a_port_of_the_distribution_that_another_service_has(host: Host) -> None
     unit = host.root / "etc/systemd/system/blog.service"
     unit.write_text(unit.read_text() + 'Environment="ERL_ZFLAGS=-start_epmd false -erl_epmd_port 4370"\n')
     shop = ("shop", ["shop"], "shop", "shop", "/srv/shop")
-    with pytest.raises(BeamError, match="port 4370 of its distribution is that of the service blog .*service_dist_port: 4380") as caught:
+    with pytest.raises(
+        BeamError, match="port 4370 of its distribution is that of the service blog .*service_dist_port: 4380"
+    ) as caught:
         Claim(of_service(*shop, ports=[4370]), str(host.root)).check()
     assert caught.value.code == "service_port_taken"
     Claim(of_service(*shop, ports=[4371, 4372]), str(host.root)).check()

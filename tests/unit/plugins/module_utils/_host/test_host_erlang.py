@@ -26,10 +26,13 @@ REL = """%% coding: utf-8
 """
 TREE = {
     "": {
-        "bin/demo": b"#!/bin/sh\n", "releases/start_erl.data": b"13.1.5 1.0.0", "releases/1.0.0/demo.rel": REL.encode(),
-        "lib/demo-1.0.0/ebin/demo.beam": b"demo", "lib/iex-1.14.0/ebin/iex.beam": b"iex",
+        "bin/demo": b"#!/bin/sh\n",
+        "releases/start_erl.data": b"13.1.5 1.0.0",
+        "releases/1.0.0/demo.rel": REL.encode(),
+        "lib/demo-1.0.0/ebin/demo.beam": b"demo",
+        "lib/iex-1.14.0/ebin/iex.beam": b"iex",
     },
-}  # fmt: skip
+}
 
 
 class Server:
@@ -72,7 +75,10 @@ def test_no_erlang(shelf: Shelf, server: Server, check_mode: bool) -> None:
 
 @pytest.mark.parametrize(
     ("here", "said"),
-    [({"erts": "14.2"}, "built with erts-13.1.5, and {root}/bin/erl starts erts-14.2"), ({"kernel": "8.5.4"}, "has erts-13.1.5, but not kernel-8.5.3")],
+    [
+        ({"erts": "14.2"}, "built with erts-13.1.5, and {root}/bin/erl starts erts-14.2"),
+        ({"kernel": "8.5.4"}, "has erts-13.1.5, but not kernel-8.5.3"),
+    ],
 )
 def test_another_erlang(shelf: Shelf, server: Server, here: dict[str, str], said: str) -> None:
     shelf.publish("1.0.0", content=TREE)

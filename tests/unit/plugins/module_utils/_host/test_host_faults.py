@@ -115,7 +115,9 @@ def test_current_is_old_or_new_and_a_second_run_converges(fault: int | None, she
         assert os.listdir(scene.shelf.base + "/tmp") == [], label
         kept = sorted(os.listdir(scene.shelf.base + "/releases"))
         assert kept == ["1.1.0", "1.2.0"], label
-        assert sorted(os.listdir(scene.shelf.base + "/manifests")) == sorted(scene.manifests[v].digest + ".json" for v in kept), label
+        assert sorted(os.listdir(scene.shelf.base + "/manifests")) == sorted(
+            scene.manifests[v].digest + ".json" for v in kept
+        ), label
         scene.shelf.away()
         try:
             assert scene.shelf.install(version="1.1.0", state="active")["previous"] == "1.2.0", label

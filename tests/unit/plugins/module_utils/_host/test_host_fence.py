@@ -40,9 +40,16 @@ def _taken(shelf: Shelf) -> Shelf:
     return shelf
 
 
-@pytest.mark.parametrize("options", [
-    {"version": "1.0.0", "state": "active"}, {"version": "1.0.0"}, {"state": "inactive"}, {"version": "1.0.0", "state": "absent"},
-], ids=lambda options: options.get("state", "staged"))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"version": "1.0.0", "state": "active"},
+        {"version": "1.0.0"},
+        {"state": "inactive"},
+        {"version": "1.0.0", "state": "absent"},
+    ],
+    ids=lambda options: options.get("state", "staged"),
+)
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_an_older_one_touches_nothing(taken: Shelf, options: dict[str, t.Any], check_mode: bool) -> None:
     before = listing(taken.base)

@@ -19,7 +19,12 @@ from .conftest import Shelf, listing
 
 ROOT = os.geteuid() == 0
 STRANGER = 4321
-RUNS: list[dict[str, t.Any]] = [{"version": "1.0.0"}, {"version": "1.0.0", "state": "active"}, {"state": "inactive"}, {"version": "1.0.0", "state": "absent"}]
+RUNS: list[dict[str, t.Any]] = [
+    {"version": "1.0.0"},
+    {"version": "1.0.0", "state": "active"},
+    {"state": "inactive"},
+    {"version": "1.0.0", "state": "absent"},
+]
 
 
 @pytest.fixture(name="above")
@@ -42,7 +47,9 @@ def refused(work: t.Callable[[], t.Any]) -> BeamError:
 
 @pytest.mark.parametrize("check_mode", [False, True])
 @pytest.mark.parametrize("options", RUNS, ids=lambda options: options.get("state", "staged"))
-def test_a_directory_that_everybody_may_write_to(options: dict[str, t.Any], check_mode: bool, above: Path, shelf: Shelf) -> None:
+def test_a_directory_that_everybody_may_write_to(
+    options: dict[str, t.Any], check_mode: bool, above: Path, shelf: Shelf
+) -> None:
     above.chmod(0o777)
     before = listing(shelf.base)
     error = refused(lambda: shelf.install(check_mode, **options))

@@ -52,8 +52,10 @@ def test_staged_does_not_touch_current(shelf: Shelf) -> None:
 def test_by_channel_version_and_digest(shelf: Shelf) -> None:
     manifest = shelf.publish("1.0.0")
     shelf.promote(manifest)
-    results = [shelf.install(base=shelf.base + str(n), **wanted) for n, wanted in enumerate(
-        [{"channel": "production"}, {"version": "1.0.0"}, {"digest": manifest.digest}])]
+    results = [
+        shelf.install(base=shelf.base + str(n), **wanted)
+        for n, wanted in enumerate([{"channel": "production"}, {"version": "1.0.0"}, {"digest": manifest.digest}])
+    ]
     for result in results:
         assert (result["version"], result["digest"], result["name"]) == ("1.0.0", manifest.digest, "demo")
 
@@ -63,10 +65,16 @@ def test_the_result_of_a_first_and_a_second_version(shelf: Shelf) -> None:
     result = shelf.install(version="1.0.0", state="active")
     assert result["bytes"] == {"fetched": first.packed_size, "reused": 0, "release": first.packed_size}
     assert result["layers"] == {"fetched": 3, "reused": 0}
-    assert result["previous"] is None and result["current"] == "1.0.0" and result["path"] == shelf.base + "/releases/1.0.0"
+    assert (
+        result["previous"] is None and result["current"] == "1.0.0" and result["path"] == shelf.base + "/releases/1.0.0"
+    )
     result = shelf.install(version="1.1.0", state="active")
     changed = second.layers[2].size
-    assert result["bytes"] == {"fetched": changed, "reused": second.packed_size - changed, "release": second.packed_size}
+    assert result["bytes"] == {
+        "fetched": changed,
+        "reused": second.packed_size - changed,
+        "release": second.packed_size,
+    }
     assert (result["previous"], result["current"]) == ("1.0.0", "1.1.0")
     assert {"fetch", "unpack", "assemble", "sync", "switch", "total"} <= set(result["seconds"])
     json.dumps(result)
@@ -75,7 +83,9 @@ def test_the_result_of_a_first_and_a_second_version(shelf: Shelf) -> None:
 def test_check_mode_names_the_layers_that_lack_and_reads_none(shelf: Shelf) -> None:
     first, second = shelf.publish("1.0.0"), shelf.publish("1.1.0")
     rehearsed = shelf.install(True, version="1.0.0")
-    assert sorted(rehearsed["lacks"]) == sorted(layer.sha256 for layer in first.layers) and not [key for key in shelf.asked if "layers" in key]
+    assert sorted(rehearsed["lacks"]) == sorted(layer.sha256 for layer in first.layers) and not [
+        key for key in shelf.asked if "layers" in key
+    ]
     before = time.time()
     assert sorted(shelf.install(version="1.0.0")["lacks"]) == sorted(rehearsed["lacks"])
     result = shelf.install(True, version="1.1.0")
@@ -88,7 +98,9 @@ def test_what_did_not_change_is_shared_by_hard_links(shelf: Shelf) -> None:
     shelf.publish("1.1.0")
     shelf.install(version="1.0.0")
     shelf.install(version="1.1.0")
-    inodes = {os.stat(os.path.join(shelf.base, "releases", v, "erts-13.1/bin/beam.smp")).st_ino for v in ("1.0.0", "1.1.0")}
+    inodes = {
+        os.stat(os.path.join(shelf.base, "releases", v, "erts-13.1/bin/beam.smp")).st_ino for v in ("1.0.0", "1.1.0")
+    }
     assert len(inodes) == 1
 
 
@@ -107,8 +119,12 @@ def test_check_mode_says_what_the_run_then_does_and_writes_nothing(shelf: Shelf)
     shelf.publish("1.1.0")
     keys = ("changed", "version", "digest", "path", "previous", "current", "bytes", "layers", "pruned", "diff")
     for options in (
-        {"version": "1.0.0"}, {"version": "1.0.0", "state": "active"}, {"version": "1.1.0", "state": "active", "keep": 1},
-        {"version": "1.0.0", "state": "active"}, {"version": "1.1.0", "state": "absent"}, {"version": "1.1.0", "state": "absent"},
+        {"version": "1.0.0"},
+        {"version": "1.0.0", "state": "active"},
+        {"version": "1.1.0", "state": "active", "keep": 1},
+        {"version": "1.0.0", "state": "active"},
+        {"version": "1.1.0", "state": "absent"},
+        {"version": "1.1.0", "state": "absent"},
     ):
         before = listing(shelf.base)
         said = shelf.install(check_mode=True, **options)
@@ -201,6 +217,7 @@ def test_tmp_is_empty_afterwards_and_leftovers_are_removed(shelf: Shelf) -> None
 
 # Pruning.
 
+
 def test_pruning_keeps_the_newest_the_current_and_the_previous(shelf: Shelf) -> None:
     versions = ["1.%d.0" % n for n in range(6)]
     for version in versions:
@@ -235,7 +252,9 @@ def _running(shelf: Shelf) -> t.Iterator[subprocess.Popen[bytes]]:
 
 def test_what_a_process_uses_is_neither_pruned_nor_removed(shelf: Shelf, running: subprocess.Popen[bytes]) -> None:
     for version in ("1.1.0", "1.2.0", "1.3.0"):
-        assert shelf.install(version=version, state="active", keep=1)["pruned"] == (["1.1.0"] if version == "1.3.0" else [])
+        assert shelf.install(version=version, state="active", keep=1)["pruned"] == (
+            ["1.1.0"] if version == "1.3.0" else []
+        )
     assert code_of(lambda: shelf.install(version="1.0.0", state="absent")) == "release_in_use"
     running.kill()
     running.wait()
@@ -307,7 +326,10 @@ def test_what_a_killed_removal_left_goes_with_the_next_run(shelf: Shelf) -> None
         Path(shelf.base, "state.json").write_bytes(noted)
         Path(shelf.base, "manifests", first.digest + ".json").write_bytes(first.to_bytes())
         assert shelf.install(**run)["changed"]
-        assert os.listdir(shelf.base + "/manifests") == [second.digest + ".json"] and len(os.listdir(shelf.base + "/layers")) == 3
+        assert (
+            os.listdir(shelf.base + "/manifests") == [second.digest + ".json"]
+            and len(os.listdir(shelf.base + "/layers")) == 3
+        )
         assert "1.0.0" not in Path(shelf.base, "state.json").read_text()
         assert not shelf.install(**run)["changed"]
 
@@ -321,6 +343,7 @@ def test_a_note_that_was_not_written_is_written_by_a_run_that_changes_nothing_el
 
 
 # What the channel says.
+
 
 def test_a_ghost_is_refused_unless_it_is_asked_for(shelf: Shelf) -> None:
     from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Ghost
@@ -363,19 +386,32 @@ def test_a_serial_that_grows_for_nothing_is_remembered_and_is_no_change(shelf: S
     assert code_of(lambda: shelf.install(channel="production")) == "channel_replayed"
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"version": "1.0.0", "channel": "production"}, {"state": "absent", "channel": "production"},
-    {"version": "1.0.0", "digest": "0" * 64},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"version": "1.0.0", "channel": "production"},
+        {"state": "absent", "channel": "production"},
+        {"version": "1.0.0", "digest": "0" * 64},
+    ],
+)
 def test_exactly_one_target(options: dict[str, str], shelf: Shelf) -> None:
     assert code_of(lambda: shelf.install(**options)) == "target_ambiguous"
 
 
-@pytest.mark.parametrize("options, code", [
-    ({"version": "../../x"}, "invalid_version"), ({"version": "a/b"}, "invalid_version"), ({"channel": "../x"}, "invalid_channel"),
-    ({"digest": "abc"}, "invalid_digest"), ({"name": "De;mo", "version": "1"}, "invalid_name"), ({"version": "1.0.0", "base": "opt"}, "base_invalid"),
-    ({"version": "1.0.0", "base": "/"}, "base_invalid"), ({"version": "1.0.0", "base": "//x/.."}, "base_invalid"),
-])
+@pytest.mark.parametrize(
+    "options, code",
+    [
+        ({"version": "../../x"}, "invalid_version"),
+        ({"version": "a/b"}, "invalid_version"),
+        ({"channel": "../x"}, "invalid_channel"),
+        ({"digest": "abc"}, "invalid_digest"),
+        ({"name": "De;mo", "version": "1"}, "invalid_name"),
+        ({"version": "1.0.0", "base": "opt"}, "base_invalid"),
+        ({"version": "1.0.0", "base": "/"}, "base_invalid"),
+        ({"version": "1.0.0", "base": "//x/.."}, "base_invalid"),
+    ],
+)
 def test_names_that_would_be_paths_are_refused(options: dict[str, str], code: str, shelf: Shelf) -> None:
     assert code_of(lambda: shelf.install(**options)) == code
 
@@ -388,10 +424,14 @@ def test_a_channel_or_version_that_is_not_there(shelf: Shelf) -> None:
 
 # Two at once.
 
+
 def test_one_waits_for_the_other_and_then_finds_it_done(shelf: Shelf) -> None:
     shelf.publish("1.0.0")
     results: list[dict[str, t.Any]] = []
-    threads = [threading.Thread(target=lambda: results.append(shelf.install(version="1.0.0", state="active"))) for _turn in range(4)]
+    threads = [
+        threading.Thread(target=lambda: results.append(shelf.install(version="1.0.0", state="active")))
+        for _turn in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -426,8 +466,11 @@ def test_a_lock_that_is_held_too_long_names_its_holder(shelf: Shelf) -> None:
 
 # Where links and syncfs are missing.
 
+
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.EMLINK, errno.EPERM])
-def test_files_are_copied_where_they_can_not_be_linked(code: int, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_copied_where_they_can_not_be_linked(
+    code: int, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*args: t.Any, **options: t.Any) -> None:
         raise OSError(code, "no")
 

@@ -26,7 +26,20 @@ from ansible_collections.alchemist.beam.plugins.module_utils._host.present impor
 
 from .conftest import Shelf, check_whole, listing
 
-MUTATING = ("open", "write", "pwrite", "mkdir", "rmdir", "unlink", "rename", "link", "symlink", "fsync", "chmod", "fchmod")
+MUTATING = (
+    "open",
+    "write",
+    "pwrite",
+    "mkdir",
+    "rmdir",
+    "unlink",
+    "rename",
+    "link",
+    "symlink",
+    "fsync",
+    "chmod",
+    "fchmod",
+)
 
 STEP = 1 if os.environ.get("ALL_FAULTS") else 5
 
@@ -100,7 +113,9 @@ def reset(shelf: Shelf) -> None:
 
 def outcome(shelf: Shelf) -> t.Any:
     """All that lies there, by name, and what the state file says, but for the time."""
-    names = {name: sorted(os.listdir(os.path.join(shelf.base, name))) for name in ("layers", "manifests", "releases", "tmp")}
+    names = {
+        name: sorted(os.listdir(os.path.join(shelf.base, name))) for name in ("layers", "manifests", "releases", "tmp")
+    }
     link = os.path.join(shelf.base, "current")
     state = json.loads(Path(shelf.base, "state.json").read_text())
     for release in state["installed"].values():
@@ -118,7 +133,9 @@ RUNS: dict[str, dict[str, t.Any]] = {
 
 
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS.keys())
-def test_the_same_run_once_more_ends_as_if_nothing_had_been(options: dict[str, t.Any], scene: Shelf, killer: Killer) -> None:
+def test_the_same_run_once_more_ends_as_if_nothing_had_been(
+    options: dict[str, t.Any], scene: Shelf, killer: Killer
+) -> None:
     reset(scene)
     scene.install(**options)
     wanted = outcome(scene)
@@ -165,7 +182,9 @@ def test_who_only_asks_sees_what_is_so(scene: Shelf, killer: Killer) -> None:
             assert bool(installed_digest(scene.base, "demo", version)) == there, (points, version)
             seen.add((version, there))
         check_fence(scene.base, "demo", fence)
-        assert "releases/%s" % read_state(Layout(scene.base), "demo").current == os.readlink(scene.base + "/current"), points
+        assert "releases/%s" % read_state(Layout(scene.base), "demo").current == os.readlink(scene.base + "/current"), (
+            points
+        )
         points += STEP
         reset(scene)
     assert gone and len(seen) == 4

@@ -119,7 +119,10 @@ def test_who_may_not_install_does_not_wait(lock: str, monkeypatch: pytest.Monkey
 def test_the_lock_of_the_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "link").symlink_to("base")
-    config, path = t.cast(t.Any, type("Config", (), {"base": str(tmp_path / "link"), "deadline": 5})), tmp_path / "base" / ".bootstrap.lock"
+    config, path = (
+        t.cast(t.Any, type("Config", (), {"base": str(tmp_path / "link"), "deadline": 5})),
+        tmp_path / "base" / ".bootstrap.lock",
+    )
     path.touch(0o644)
     said: list[str] = []
     report = t.cast(t.Any, type("Report", (), {"say": staticmethod(said.append)}))

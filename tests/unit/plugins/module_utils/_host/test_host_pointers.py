@@ -35,9 +35,20 @@ def _colored(shelf: Shelf) -> Shelf:
 def test_a_pointer_is_switched_and_current_is_not(colored: Shelf) -> None:
     state = parse_state(Path(colored.base, "state.json").read_bytes(), "")
     result = colored.install(version="1.1.0", state="active", pointer="green")
-    assert result["changed"] and (link(colored, "green"), link(colored, "blue"), link(colored, "current")) == ("releases/1.1.0", *["releases/1.0.0"] * 2)
-    assert result["pointers"] == {"current": "1.0.0", "blue": "1.0.0", "green": "1.1.0"} and result["current"] == "1.0.0" and result["previous"] is None
-    assert result["diff"]["before"]["green"] is None and result["diff"]["after"]["green"] == "1.1.0" and "current" not in result["diff"]["after"]
+    assert result["changed"] and (link(colored, "green"), link(colored, "blue"), link(colored, "current")) == (
+        "releases/1.1.0",
+        *["releases/1.0.0"] * 2,
+    )
+    assert (
+        result["pointers"] == {"current": "1.0.0", "blue": "1.0.0", "green": "1.1.0"}
+        and result["current"] == "1.0.0"
+        and result["previous"] is None
+    )
+    assert (
+        result["diff"]["before"]["green"] is None
+        and result["diff"]["after"]["green"] == "1.1.0"
+        and "current" not in result["diff"]["after"]
+    )
     after = parse_state(Path(colored.base, "state.json").read_bytes(), "")
     assert (after.current, after.previous) == (state.current, state.previous)
     assert not colored.install(version="1.1.0", state="active", pointer="green")["changed"]
@@ -56,9 +67,18 @@ def test_what_a_pointer_points_at_is_never_pruned(colored: Shelf) -> None:
     for version in ("1.1.0", "1.2.0", "1.3.0"):
         result = colored.install(version=version, state="active", keep=1)
     # 1.2.0 is the previous one, 1.0.0 blue and 1.1.0 green.
-    assert result["pruned"] == [] and sorted(os.listdir(os.path.join(colored.base, "releases"))) == ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]
+    assert result["pruned"] == [] and sorted(os.listdir(os.path.join(colored.base, "releases"))) == [
+        "1.0.0",
+        "1.1.0",
+        "1.2.0",
+        "1.3.0",
+    ]
     away = colored.install(state="inactive", pointer="blue")
-    assert away["changed"] and link(colored, "blue") is None and (away["current"], link(colored, "current")) == ("1.3.0", "releases/1.3.0")
+    assert (
+        away["changed"]
+        and link(colored, "blue") is None
+        and (away["current"], link(colored, "current")) == ("1.3.0", "releases/1.3.0")
+    )
     assert colored.install(version="1.3.0", state="active", keep=1)["pruned"] == ["1.0.0"]
 
 

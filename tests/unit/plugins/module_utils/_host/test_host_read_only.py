@@ -106,7 +106,9 @@ def test_directories_that_are_read_only_are_mended_pruned_and_removed() -> None:
 
 
 @pytest.mark.parametrize("unit", [False, True])
-def test_root_may_write_whatever_the_mode_says_and_reaches_no_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: bool) -> None:
+def test_root_may_write_whatever_the_mode_says_and_reaches_no_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: bool
+) -> None:
     """A node without a unit runs as whoever installs: what root writes into priv is its own release's. A unit has a user of its own, and links are cheap."""
     monkeypatch.setattr(install_module, "_may_write_all", lambda search: not unit)
     shelf = Shelf(tmp_path)
@@ -121,4 +123,7 @@ def test_root_may_write_whatever_the_mode_says_and_reaches_no_layer(tmp_path: Pa
         latest[0].chmod(0o644)
         latest[0].write_bytes(b"new")
         assert latest[1].read_bytes() == b"old"
-        assert shelf.install(version="1.0.0", verify=True)["damaged"] == ["lib/tz-1.0/priv/latest.txt"] and latest[0].read_bytes() == b"old"
+        assert (
+            shelf.install(version="1.0.0", verify=True)["damaged"] == ["lib/tz-1.0/priv/latest.txt"]
+            and latest[0].read_bytes() == b"old"
+        )

@@ -53,15 +53,25 @@ def untouched(shelf: Shelf, old: Manifest) -> None:
 
 # The store.
 
+
 def flip(data: bytes) -> bytes:
     return data[:-20] + bytes([data[-20] ^ 1]) + data[-19:]
 
 
-@pytest.mark.parametrize("change, code", [
-    (flip, "archive_corrupt"), (lambda data: data[:-5], "archive_truncated"), (lambda data: data + b"more", "archive_too_long"),
-    (lambda data: b"", "archive_truncated"), (lambda data: gzip.compress(b"other")[:len(data)].ljust(len(data)), "archive_corrupt"),
-], ids=["flipped", "truncated", "longer", "empty", "replaced"])
-def test_a_layer_that_is_not_what_the_manifest_names(change: t.Callable[[bytes], bytes], code: str, ready: tuple[Shelf, Manifest, Manifest]) -> None:
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        (flip, "archive_corrupt"),
+        (lambda data: data[:-5], "archive_truncated"),
+        (lambda data: data + b"more", "archive_too_long"),
+        (lambda data: b"", "archive_truncated"),
+        (lambda data: gzip.compress(b"other")[: len(data)].ljust(len(data)), "archive_corrupt"),
+    ],
+    ids=["flipped", "truncated", "longer", "empty", "replaced"],
+)
+def test_a_layer_that_is_not_what_the_manifest_names(
+    change: t.Callable[[bytes], bytes], code: str, ready: tuple[Shelf, Manifest, Manifest]
+) -> None:
     shelf, old, new = ready
     key = layer_key("demo", new.layers[2].sha256)
     good = shelf.path(key).read_bytes()
@@ -90,8 +100,11 @@ def test_a_manifest_that_was_edited_swapped_or_cut(ready: tuple[Shelf, Manifest,
     edited = json.loads(new.to_bytes())
     edited["layers"][0]["files"][0][3] = "0" * 64
     for data in (
-        pack_manifest(json.dumps(edited, sort_keys=True, separators=(",", ":")).encode()), pack_manifest(old.to_bytes()),
-        pack_manifest(new.to_bytes())[:-9], pack_manifest(new.to_bytes()) + b"x", new.to_bytes(),
+        pack_manifest(json.dumps(edited, sort_keys=True, separators=(",", ":")).encode()),
+        pack_manifest(old.to_bytes()),
+        pack_manifest(new.to_bytes())[:-9],
+        pack_manifest(new.to_bytes()) + b"x",
+        new.to_bytes(),
     ):
         shelf.put(key, data)
         assert refused(shelf).code == "manifest_corrupt"
@@ -118,7 +131,10 @@ def test_another_applications_release_under_our_name(ready: tuple[Shelf, Manifes
 
 def test_a_manifest_that_says_two_things_about_a_layer(shelf: Shelf) -> None:
     good = shelf.publish("1.0.0")
-    twice = (*good.layers, good.layers[0].__class__(good.layers[0].sha256, good.layers[0].size, "x", good.layers[1].files))
+    twice = (
+        *good.layers,
+        good.layers[0].__class__(good.layers[0].sha256, good.layers[0].size, "x", good.layers[1].files),
+    )
     bad = Manifest("demo", "2.0.0", good.abi, good.provenance, twice)
     shelf.put(manifest_key("demo", bad.digest), pack_manifest(bad.to_bytes()))
     assert refused(shelf, version=None, digest=bad.digest).code == "manifest_invalid"
@@ -143,7 +159,10 @@ def test_neither_store_nor_urls(shelf: Shelf) -> None:
 
 # The server.
 
-def test_a_release_for_another_server_is_refused_before_a_layer_is_fetched(ready: tuple[Shelf, Manifest, Manifest]) -> None:
+
+def test_a_release_for_another_server_is_refused_before_a_layer_is_fetched(
+    ready: tuple[Shelf, Manifest, Manifest],
+) -> None:
     shelf, old, _new = ready
     shelf.publish("2.0.0", abi=Abi(arch="sparc64", libc="glibc", libc_version="2.99"))
     error = refused(shelf, version="2.0.0")
@@ -170,13 +189,24 @@ def current_is_a_release_that_is_a_link(base: Path) -> None:
     current_is("releases/2.0.0")(base)
 
 
-@pytest.mark.parametrize("plant, code", [
-    (current_is_a_directory, "current_not_a_link"), (current_is("/etc"), "current_outside"), (current_is("../elsewhere"), "current_outside"),
-    (current_is("releases/../../x"), "current_outside"), (current_is("releases/1.0.0/lib"), "current_outside"), (current_is("current"), "current_loop"),
-    (current_is("releases"), "current_outside"), (current_is("shared"), "current_outside"), (current_is_a_release_that_is_a_link, "current_outside"),
-])
+@pytest.mark.parametrize(
+    "plant, code",
+    [
+        (current_is_a_directory, "current_not_a_link"),
+        (current_is("/etc"), "current_outside"),
+        (current_is("../elsewhere"), "current_outside"),
+        (current_is("releases/../../x"), "current_outside"),
+        (current_is("releases/1.0.0/lib"), "current_outside"),
+        (current_is("current"), "current_loop"),
+        (current_is("releases"), "current_outside"),
+        (current_is("shared"), "current_outside"),
+        (current_is_a_release_that_is_a_link, "current_outside"),
+    ],
+)
 @pytest.mark.parametrize("state", ["staged", "active"])
-def test_a_strange_current_is_refused(plant: t.Callable[[Path], None], code: str, state: str, ready: tuple[Shelf, Manifest, Manifest]) -> None:
+def test_a_strange_current_is_refused(
+    plant: t.Callable[[Path], None], code: str, state: str, ready: tuple[Shelf, Manifest, Manifest]
+) -> None:
     shelf = ready[0]
     plant(Path(shelf.base))
     before = listing(shelf.base)
@@ -185,7 +215,9 @@ def test_a_strange_current_is_refused(plant: t.Callable[[Path], None], code: str
 
 
 @pytest.mark.parametrize("target", ["releases/9.9.9", None])
-def test_a_dangling_or_missing_current_is_repaired_by_activation(target: str | None, ready: tuple[Shelf, Manifest, Manifest]) -> None:
+def test_a_dangling_or_missing_current_is_repaired_by_activation(
+    target: str | None, ready: tuple[Shelf, Manifest, Manifest]
+) -> None:
     shelf = ready[0]
     os.unlink(shelf.base + "/current")
     if target:
@@ -348,13 +380,19 @@ def test_a_user_without_rights() -> None:
         old, _new = shelf.publish("1.0.0"), shelf.publish("1.1.0")
         shelf.install(version="1.0.0", state="active")
         for base in (shelf.base, place + "/no/rights"):
-            done = subprocess.run([sys.executable, "-c", program, base, shelf.store.root], env={"PYTHONPATH": os.pathsep.join(sys.path)},
-                                  capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-c", program, base, shelf.store.root],
+                env={"PYTHONPATH": os.pathsep.join(sys.path)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             assert done.stdout.startswith("disk_denied |"), done
         untouched(shelf, old)
 
 
 # Real file systems.
+
 
 @pytest.fixture(name="mounted")
 def _mounted(tmp_path: Path) -> t.Iterator[t.Callable[..., str]]:
@@ -402,7 +440,9 @@ def test_the_disk_fills_up(shelf: Shelf, mounted: t.Callable[..., str]) -> None:
     check_whole(base, new)
 
 
-def test_the_disk_is_full_although_it_looked_large_enough(shelf: Shelf, mounted: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_full_although_it_looked_large_enough(
+    shelf: Shelf, mounted: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ansible_collections.alchemist.beam.plugins.module_utils._host import plan
 
     monkeypatch.setattr(plan, "_refuse_full", lambda *args: None)

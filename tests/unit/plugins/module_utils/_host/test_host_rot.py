@@ -72,8 +72,12 @@ def all_whole(shelf: Shelf, manifests: t.Iterable[Manifest]) -> None:
     assert os.listdir(shelf.base + "/tmp") == []
 
 
-@pytest.mark.parametrize("harm", [flip, cut, lambda path: path.chmod(0o666), lambda path: path.unlink()], ids=["flip", "cut", "mode", "gone"])
-def test_it_is_fetched_again_and_every_version_is_mended(harm: t.Callable[[Path], None], ready: tuple[Shelf, list[Manifest], Path]) -> None:
+@pytest.mark.parametrize(
+    "harm", [flip, cut, lambda path: path.chmod(0o666), lambda path: path.unlink()], ids=["flip", "cut", "mode", "gone"]
+)
+def test_it_is_fetched_again_and_every_version_is_mended(
+    harm: t.Callable[[Path], None], ready: tuple[Shelf, list[Manifest], Path]
+) -> None:
     shelf, manifests, path = ready
     harm(path)
     linked = os.path.exists(path)  # what the trees hold is the same file then
@@ -85,14 +89,20 @@ def test_it_is_fetched_again_and_every_version_is_mended(harm: t.Callable[[Path]
         assert said["rotten"] == [IN_TREE] and manifests[0].layers[1].sha256 in said["lacks"]
         assert said["mended"] == ({"0.9.0": [IN_TREE], "1.0.0": [IN_TREE]} if linked else {})
         assert said["layers"] == {"fetched": 2, "reused": 1}
-        assert IN_TREE in said["warnings"][-1] and "kernel's log" in said["warnings"][-1] and ("0.9.0, 1.0.0" in said["warnings"][-1]) is linked
+        assert (
+            IN_TREE in said["warnings"][-1]
+            and "kernel's log" in said["warnings"][-1]
+            and ("0.9.0, 1.0.0" in said["warnings"][-1]) is linked
+        )
     all_whole(shelf, manifests)
     again = shelf.install(version="1.1.0", state="active", verify=True)
     assert not again["changed"] and again["rotten"] == [] and "warnings" not in again
 
 
 @pytest.mark.parametrize("harm", [is_a_link, is_in_a_linked_directory, is_a_fifo])
-def test_what_is_no_file_of_the_layer_is_not_linked(harm: t.Callable[[Path], None], ready: tuple[Shelf, list[Manifest], Path]) -> None:
+def test_what_is_no_file_of_the_layer_is_not_linked(
+    harm: t.Callable[[Path], None], ready: tuple[Shelf, list[Manifest], Path]
+) -> None:
     shelf, manifests, path = ready
     harm(path)
     assert shelf.install(version="1.1.0", state="active")["layers"]["fetched"] == 2
@@ -146,7 +156,9 @@ def test_a_file_of_one_tree_is_put_right_from_its_layer(ready: tuple[Shelf, list
     all_whole(shelf, manifests[:2])
 
 
-def test_a_run_that_dies_while_it_mends_leaves_it_to_the_next(ready: tuple[Shelf, list[Manifest], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_dies_while_it_mends_leaves_it_to_the_next(
+    ready: tuple[Shelf, list[Manifest], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shelf, manifests, path = ready
     flip(path)
     real, done = apply.repair, []
@@ -175,7 +187,9 @@ def test_a_version_without_a_manifest_is_named(ready: tuple[Shelf, list[Manifest
     assert shelf.install(version="0.9.0", verify=True)["damaged"] == [IN_TREE]
 
 
-def test_a_file_is_read_once_in_a_run(ready: tuple[Shelf, list[Manifest], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_once_in_a_run(
+    ready: tuple[Shelf, list[Manifest], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is planned twice, before and under the lock; and a file that all versions link is one."""
     shelf, manifests, _path = ready
     read: list[int] = []

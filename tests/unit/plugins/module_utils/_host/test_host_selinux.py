@@ -28,17 +28,28 @@ def host(root: Path, enforce: str, *directories: str) -> str:
         ("0", ["srv"], {"srv": "var_t"}, ""),
         ("1", ["srv"], {"srv": "var_t"}, "/srv has the type var_t"),
         ("1", ["srv/shop"], {"srv/shop": "var_t"}, "/srv/shop has the type var_t"),
-        ("1", ["srv/shop/releases", "srv/shop/tmp"], {"srv/shop/releases": "bin_t", "srv/shop/tmp": "var_t"}, "/srv/shop/tmp has the type var_t"),
+        (
+            "1",
+            ["srv/shop/releases", "srv/shop/tmp"],
+            {"srv/shop/releases": "bin_t", "srv/shop/tmp": "var_t"},
+            "/srv/shop/tmp has the type var_t",
+        ),
         ("1", ["srv/shop/releases", "srv/shop/tmp"], {"srv/shop/releases": "bin_t", "srv/shop/tmp": "bin_t"}, ""),
         ("1", ["srv"], {}, "/srv has the type of nobody"),
     ],
 )
-def test_setup_says_what_systemd_may_not_execute(tmp_path: Path, enforce: str, directories: list[str], types: dict[str, str], said: str) -> None:
+def test_setup_says_what_systemd_may_not_execute(
+    tmp_path: Path, enforce: str, directories: list[str], types: dict[str, str], said: str
+) -> None:
     root = host(tmp_path, enforce, *directories)
     found = advice("/srv/shop", root, lambda path: types.get(str(Path(path).relative_to(tmp_path)), ""))
     assert len(found) == bool(said)
     if said:
-        assert said in found[0] and "semanage fcontext -a -t bin_t '/srv/shop/(layers|releases|tmp)(/.*)?' && restorecon -R /srv/shop" in found[0]
+        assert (
+            said in found[0]
+            and "semanage fcontext -a -t bin_t '/srv/shop/(layers|releases|tmp)(/.*)?' && restorecon -R /srv/shop"
+            in found[0]
+        )
 
 
 def test_a_file_without_a_label(tmp_path: Path) -> None:

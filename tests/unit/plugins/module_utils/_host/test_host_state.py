@@ -8,8 +8,15 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._host.state import Installed, Seen, State, parse_state
 
 FULL = State(
-    "demo", {"1.0.0": Installed("a" * 64, "2026-01-01T00:00:00Z", ("b" * 64,)), "1.1.0": Installed("c" * 64, "2026-01-02T00:00:00Z", ())},
-    "1.1.0", "1.0.0", {"production": Seen(7, "c" * 64)}, {"production": 12},
+    "demo",
+    {
+        "1.0.0": Installed("a" * 64, "2026-01-01T00:00:00Z", ("b" * 64,)),
+        "1.1.0": Installed("c" * 64, "2026-01-02T00:00:00Z", ()),
+    },
+    "1.1.0",
+    "1.0.0",
+    {"production": Seen(7, "c" * 64)},
+    {"production": 12},
 )
 
 
@@ -18,17 +25,22 @@ def test_it_survives_being_written_and_read() -> None:
     assert parse_state(State("demo").to_bytes(), "state.json") == State("demo")
 
 
-@pytest.mark.parametrize("noted, link, activate, current, previous", [
-    (("1.0.0", None), "1.0.0", "1.1.0", "1.1.0", "1.0.0"),  # the ordinary step
-    (("1.1.0", "1.0.0"), "1.1.0", "1.1.0", "1.1.0", "1.0.0"),  # again
-    (("1.0.0", "0.9.0"), "1.1.0", "1.1.0", "1.1.0", "1.0.0"),  # a run died between the switch and its note
-    (("1.0.0", None), "0.9.0", "1.1.0", "1.1.0", "0.9.0"),  # somebody switched by hand: the link is the truth
-    ((None, None), None, "1.0.0", "1.0.0", None),  # the first one
-    (("1.0.0", None), None, "1.1.0", "1.1.0", "1.0.0"),  # the link was removed
-    (("1.1.0", "1.0.0"), None, "1.1.0", "1.1.0", "1.0.0"),  # and is made again
-    ((None, None), "1.0.0", "1.0.0", "1.0.0", None),  # the state was lost
-])
-def test_activation(noted: tuple[str | None, str | None], link: str | None, activate: str, current: str, previous: str | None) -> None:
+@pytest.mark.parametrize(
+    "noted, link, activate, current, previous",
+    [
+        (("1.0.0", None), "1.0.0", "1.1.0", "1.1.0", "1.0.0"),  # the ordinary step
+        (("1.1.0", "1.0.0"), "1.1.0", "1.1.0", "1.1.0", "1.0.0"),  # again
+        (("1.0.0", "0.9.0"), "1.1.0", "1.1.0", "1.1.0", "1.0.0"),  # a run died between the switch and its note
+        (("1.0.0", None), "0.9.0", "1.1.0", "1.1.0", "0.9.0"),  # somebody switched by hand: the link is the truth
+        ((None, None), None, "1.0.0", "1.0.0", None),  # the first one
+        (("1.0.0", None), None, "1.1.0", "1.1.0", "1.0.0"),  # the link was removed
+        (("1.1.0", "1.0.0"), None, "1.1.0", "1.1.0", "1.0.0"),  # and is made again
+        ((None, None), "1.0.0", "1.0.0", "1.0.0", None),  # the state was lost
+    ],
+)
+def test_activation(
+    noted: tuple[str | None, str | None], link: str | None, activate: str, current: str, previous: str | None
+) -> None:
     state = State("demo", current=noted[0], previous=noted[1]).activated(activate, link)
     assert (state.current, state.previous) == (current, previous)
 

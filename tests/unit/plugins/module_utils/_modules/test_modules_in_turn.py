@@ -29,7 +29,13 @@ def never() -> t.Mapping[str, t.Any]:
 
 def test_both_are_told() -> None:
     found = in_turn(lambda: POINTED, lambda: RAN)
-    assert found == {**RAN, "changed": True, "diff": [POINTED["diff"], RAN["diff"]], "warnings": ["old"], "pointed": POINTED}
+    assert found == {
+        **RAN,
+        "changed": True,
+        "diff": [POINTED["diff"], RAN["diff"]],
+        "warnings": ["old"],
+        "pointed": POINTED,
+    }
 
 
 def test_one_alone_answers_as_its_module_does() -> None:
@@ -42,7 +48,12 @@ def test_nothing_is_restarted_where_current_was_not_pointed() -> None:
         in_turn(fails("disk_full"), never)
     said = raised.value.as_result()
     assert raised.value.message == "It did not go: the disk is full. Make room."
-    assert said["error"]["code"] == "disk_full" and said["pointed"]["failed"] and said["pointed"]["error"] == said["error"] and said["log"] == ["x"]
+    assert (
+        said["error"]["code"] == "disk_full"
+        and said["pointed"]["failed"]
+        and said["pointed"]["error"] == said["error"]
+        and said["log"] == ["x"]
+    )
 
 
 def test_a_restart_that_fails_tells_what_was_pointed() -> None:

@@ -22,11 +22,23 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd impor
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import resolve
 
 COLORS = ("blue", "green")
-OPTIONS: dict[str, t.Any] = {"name": "shop", "base": "/srv/shop", "manager": "systemd", "unit": None, "env_file": None, "pointer": "current", "colors": COLORS}
+OPTIONS: dict[str, t.Any] = {
+    "name": "shop",
+    "base": "/srv/shop",
+    "manager": "systemd",
+    "unit": None,
+    "env_file": None,
+    "pointer": "current",
+    "colors": COLORS,
+}
 
 
 def up(version: str, enabled: t.Optional[bool] = None, age: int = 0) -> Status:
-    return Status(NodeProcess(os.getpid(), 10_000 - age, root="/srv/shop/releases/" + version, version=version), "active", enabled=enabled)
+    return Status(
+        NodeProcess(os.getpid(), 10_000 - age, root="/srv/shop/releases/" + version, version=version),
+        "active",
+        enabled=enabled,
+    )
 
 
 DOWN = Status(None, "inactive", enabled=False)
@@ -41,7 +53,13 @@ DOWN = Status(None, "inactive", enabled=False)
         (up("1", True), up("2", False), "1", "blue", "green"),  # the next one was just started
         (up("1", False), up("2", True), "2", "green", "blue"),  # the old one has still to be stopped
         (up("1", True, age=5), up("1", False, age=9), "1", "blue", "green"),  # a restart of the same version
-        (up("1", True), up("2", True), "2", "green", "blue"),  # cut off between enabling the one and disabling the other
+        (
+            up("1", True),
+            up("2", True),
+            "2",
+            "green",
+            "blue",
+        ),  # cut off between enabling the one and disabling the other
         (up("1", False), up("2", False), "1", "blue", "green"),
         (up("1"), up("2"), "2", "green", "blue"),  # daemons, which nobody starts at boot
         (up("1", age=5), up("1", age=9), "1", "green", "blue"),  # the older one served before
@@ -49,7 +67,9 @@ DOWN = Status(None, "inactive", enabled=False)
         (DOWN, up("2", False), "1", "green", "blue"),  # what serves is what runs
     ],
 )
-def test_which_one_serves(blue: Status, green: Status, current: t.Optional[str], live: t.Optional[str], idle: str) -> None:
+def test_which_one_serves(
+    blue: Status, green: Status, current: t.Optional[str], live: t.Optional[str], idle: str
+) -> None:
     statuses = {"blue": blue, "green": green}
     found = live_color(statuses, "/srv/shop/releases/" + current if current else None)
     assert (found, idle_color(COLORS, statuses, found)) == (live, idle)
@@ -70,8 +90,16 @@ def test_the_survey(tmp_path: Path) -> None:
     managers: t.Any = {"current": Told(DOWN), "blue": Told(DOWN), "green": Told(up("1", True))}
     facts, serving = survey(str(tmp_path), COLORS, managers)
     assert (facts["live"], facts["idle"], serving) == ("green", "blue", "green")
-    assert facts["colors"]["blue"]["running"] is False and facts["colors"]["blue"]["points_at"] is None and facts["colors"]["blue"]["pid"] is None
-    assert facts["colors"]["green"]["points_at"] == "1" and facts["colors"]["green"]["version"] == "1" and facts["colors"]["green"]["enabled"] is True
+    assert (
+        facts["colors"]["blue"]["running"] is False
+        and facts["colors"]["blue"]["points_at"] is None
+        and facts["colors"]["blue"]["pid"] is None
+    )
+    assert (
+        facts["colors"]["green"]["points_at"] == "1"
+        and facts["colors"]["green"]["version"] == "1"
+        and facts["colors"]["green"]["enabled"] is True
+    )
     managers = {"current": Told(up("1")), "blue": Told(DOWN), "green": Told(DOWN)}
     assert survey(str(tmp_path), COLORS, managers)[1] == "current"  # the node from before there were colours
 
@@ -82,12 +110,24 @@ def test_units_and_files_of_colours() -> None:
         assert isinstance(manager, Systemd)
         return manager.unit
 
-    assert (unit(), unit(pointer="blue"), unit(pointer="blue", unit="web-b")) == ("shop.service", "shop-blue.service", "web-b.service")
+    assert (unit(), unit(pointer="blue"), unit(pointer="blue", unit="web-b")) == (
+        "shop.service",
+        "shop-blue.service",
+        "web-b.service",
+    )
     managers = managers_of({**OPTIONS, "unit": "web"})
-    assert [manager.unit for manager in managers.values() if isinstance(manager, Systemd)] == ["web.service", "web-blue.service", "web-green.service"]
+    assert [manager.unit for manager in managers.values() if isinstance(manager, Systemd)] == [
+        "web.service",
+        "web-blue.service",
+        "web-green.service",
+    ]
     daemon = manager_of({**OPTIONS, "manager": "daemon", "pointer": "green"})
     assert isinstance(daemon, Daemon)
-    assert [os.path.basename(path) for path in (daemon.env_file, daemon.run_dir, daemon.log_file)] == ["shop-green.env", "shop-green", "shop-green.log"]
+    assert [os.path.basename(path) for path in (daemon.env_file, daemon.run_dir, daemon.log_file)] == [
+        "shop-green.env",
+        "shop-green",
+        "shop-green.log",
+    ]
     for changes in ({"pointer": "blue"}, {"env_file": "/x"}):
         with pytest.raises(BeamError) as error:
             managers_of({**OPTIONS, **changes})
@@ -105,7 +145,10 @@ def test_each_pointer_is_proven_by_itself(tmp_path: Path) -> None:
         (root / "releases" / "start_erl.data").write_text("13.1 " + version)
     (tmp_path / "current").symlink_to("releases/1.0")
     (tmp_path / "green").symlink_to("releases/2.0")
-    assert resolve(str(tmp_path), "shop", pointer="green").version == "2.0" and resolve(str(tmp_path), "shop").version == "1.0"
+    assert (
+        resolve(str(tmp_path), "shop", pointer="green").version == "2.0"
+        and resolve(str(tmp_path), "shop").version == "1.0"
+    )
     with pytest.raises(BeamError) as error:
         resolve(str(tmp_path), "shop", pointer="blue")
     assert "/blue does not exist" in error.value.message

@@ -17,7 +17,9 @@ def test_only_the_last_start_is_told(tmp_path: Path) -> None:
     log = Path(daemon.log_file)
     log.parent.mkdir(parents=True)
     start = "=== alchemist.beam starts shop %s ===\n"
-    log.write_text("before\n" + start % "1.0" + "old\nKernel pid terminated (x)\n" + start % "2.0" + "new\n\n** (A) b\n")
+    log.write_text(
+        "before\n" + start % "1.0" + "old\nKernel pid terminated (x)\n" + start % "2.0" + "new\n\n** (A) b\n"
+    )
     assert daemon.log(5) == ["new", "** (A) b"] and daemon.log(1) == ["** (A) b"] and daemon.log(0) == []
     assert daemon.last_boots() == []  # it was asked to stop, or runs
     with log.open("a") as stream:

@@ -136,7 +136,12 @@ def _huge(conn: socket.socket) -> None:
         (_close_after_reply, dist.WrongCookie, "node_wrong_cookie", "refuses our cookie"),
         (lambda conn: handshake(conn, knows_cookie=False), dist.WrongCookie, "node_wrong_cookie", "refuses our cookie"),
         (lambda conn: handshake(conn, status=b"not_allowed"), dist.NodeUnreachable, "node_unreachable", "not_allowed"),
-        (lambda conn: conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), dist.NodeUnreachable, "node_unreachable", "a@b"),
+        (
+            lambda conn: conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            dist.NodeUnreachable,
+            "node_unreachable",
+            "a@b",
+        ),
         (lambda conn: None, dist.NodeUnreachable, "node_unreachable", "closed the connection"),
         (_hang_at_once, dist.NodeHung, "node_hung", "0.3 s"),
         (_hang_in_call, dist.NodeHung, "node_hung", "0.3 s"),
@@ -146,7 +151,9 @@ def _huge(conn: socket.socket) -> None:
     ],
     ids=["cookie", "impostor", "not-allowed", "http", "closes", "hangs", "hangs-in-call", "ticks", "badrpc", "huge"],
 )
-def test_outcomes_are_told_apart(serve: t.Callable[[socket.socket], None], kind: type[BeamError], code: str, words: str) -> None:
+def test_outcomes_are_told_apart(
+    serve: t.Callable[[socket.socket], None], kind: type[BeamError], code: str, words: str
+) -> None:
     with listener(serve) as port, pytest.raises(kind) as caught:
         ask(port, timeout=0.3)
     assert caught.value.code == code and words in caught.value.message

@@ -19,7 +19,12 @@ UNIT = "# Copyright (c) 2026, alchemist.beam contributors\n[Service]\nExecStart=
     [
         (ENV, ENV, "env", ""),
         (ENV, "# another comment\n" + ENV.split("\n", 1)[1] + "MINE='1'\n", "env", ""),
-        (ENV + "PHX_SERVER='true'\n", ENV.replace("4000", "4001") + "OLD='1'\n", "env", "/x: new: PHX_SERVER; gone: OLD; changed: PORT"),
+        (
+            ENV + "PHX_SERVER='true'\n",
+            ENV.replace("4000", "4001") + "OLD='1'\n",
+            "env",
+            "/x: new: PHX_SERVER; gone: OLD; changed: PORT",
+        ),
         (ENV, ENV.replace("hunter2hunter2", "other"), "env", "/x: changed: SECRET_KEY_BASE"),
         (ENV, None, "env", "/x is not there (PORT, SECRET_KEY_BASE)"),
         ("# nothing is set\n", None, "env", ""),
@@ -47,9 +52,15 @@ def test_names_that_are_not_meant() -> None:
 
 def test_a_server_is_compared(tmp_path: Path) -> None:
     (tmp_path / "env").write_text(ENV)
-    files = [{"path": str(tmp_path / "env"), "content": ENV, "kind": "env", "ignore": []}, {"path": str(tmp_path / "no"), "content": "A=1", "kind": "env"}]
+    files = [
+        {"path": str(tmp_path / "env"), "content": ENV, "kind": "env", "ignore": []},
+        {"path": str(tmp_path / "no"), "content": "A=1", "kind": "env"},
+    ]
     copies = [{"path": "ca.pem", "content": "PEM"}, {"path": str(tmp_path / "key"), "content": "new"}]
     (tmp_path / "ca.pem").write_text("PEM\n")
     (tmp_path / "key").write_text("old")
     found = run_drift([{"ignore": [], **file} for file in files], copies, str(tmp_path))
-    assert found == {"changed": False, "differs": ["%s is not there (A)" % (tmp_path / "no"), "%s: its content" % (tmp_path / "key")]}
+    assert found == {
+        "changed": False,
+        "differs": ["%s is not there (A)" % (tmp_path / "no"), "%s: its content" % (tmp_path / "key")],
+    }

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import ending
-from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import FROZEN, LEAVING, STOPPING, VERDICTS, judged, mark_leaving
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import (
+    FROZEN,
+    LEAVING,
+    STOPPING,
+    VERDICTS,
+    judged,
+    mark_leaving,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl
 
 
@@ -39,25 +46,37 @@ def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Says]:
 
 
 def verdict(code: str = "node_died") -> BeamError:
-    return BeamError(code, "systemd could not start a.service", "it is inactive (dead)", "Read the lines of its log", result="success")
+    return BeamError(
+        code,
+        "systemd could not start a.service",
+        "it is inactive (dead)",
+        "Read the lines of its log",
+        result="success",
+    )
 
 
 @pytest.mark.parametrize("code", VERDICTS)
 def test_a_server_that_shuts_down_excuses_what_its_node_did(system: type[Says], tmp_path: Path, code: str) -> None:
     system.state = "stopping"
     found = judged(verdict(code), str(tmp_path))
-    assert found.code == STOPPING and found.message.startswith("systemd could not start a.service: this server is shutting down; meanwhile: it is inactive")
+    assert found.code == STOPPING and found.message.startswith(
+        "systemd could not start a.service: this server is shutting down; meanwhile: it is inactive"
+    )
     assert found.details == {"result": "success"}
 
 
-@pytest.mark.parametrize("state", ["running", "degraded", "starting", "maintenance", "offline", "unknown", "missing", ""])
+@pytest.mark.parametrize(
+    "state", ["running", "degraded", "starting", "maintenance", "offline", "unknown", "missing", ""]
+)
 def test_one_that_stays_does_not(system: type[Says], tmp_path: Path, state: str) -> None:
     system.state = state
     error = verdict()
     assert judged(error, str(tmp_path)) is error
 
 
-def test_where_there_is_no_systemd_it_is_not_asked(monkeypatch: pytest.MonkeyPatch, system: type[Says], tmp_path: Path) -> None:
+def test_where_there_is_no_systemd_it_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, system: type[Says], tmp_path: Path
+) -> None:
     system.state = "stopping"
     monkeypatch.setattr(ending, "SYSTEMD", str(tmp_path / "nothing"))
     assert ending.ending(str(tmp_path)) is None
@@ -73,7 +92,10 @@ def test_an_instance_that_leaves_says_so_until_its_next_boot(monkeypatch: pytest
     mark_leaving(str(tmp_path), "spot interruption:\n terminate")
     mark_leaving(str(tmp_path), "spot interruption:\n terminate")  # once more does no harm
     found = judged(verdict(), str(tmp_path))
-    assert found.code == LEAVING and "this instance leaves (spot interruption: terminate); meanwhile: it is inactive" in found.why
+    assert (
+        found.code == LEAVING
+        and "this instance leaves (spot interruption: terminate); meanwhile: it is inactive" in found.why
+    )
     monkeypatch.setattr(ending, "boot_id", lambda: "another")
     assert judged(verdict(), str(tmp_path)).code == "node_died"
     monkeypatch.setattr(ending, "boot_id", lambda: "")
@@ -115,7 +137,10 @@ def test_a_server_that_stood_still_excuses_what_ran_out_of_time(system: type[Say
     assert judged(error, str(tmp_path), pace) is error
     now[0] += 95  # frozen, and whoever asks is the first one to run again
     found = judged(error, str(tmp_path), pace)
-    assert (found.code, found.details["verdict"]) == (FROZEN, "boot_timeout") and "this server stood still for 94 s; meanwhile: it is inactive" in found.why
+    assert (found.code, found.details["verdict"]) == (
+        FROZEN,
+        "boot_timeout",
+    ) and "this server stood still for 94 s; meanwhile: it is inactive" in found.why
     now[0] += ending.TICK
     assert judged(error, str(tmp_path), pace).code == FROZEN, "it is not forgotten"
     system.state = "stopping"

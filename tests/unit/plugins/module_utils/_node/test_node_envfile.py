@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import COOKIE_FILE, load, load_of_unit, parse, parse_of_unit, read_cookie
+from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import (
+    COOKIE_FILE,
+    load,
+    load_of_unit,
+    parse,
+    parse_of_unit,
+    read_cookie,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +24,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile impor
     [
         ("", {}),
         ("# c\n; c\n\nA=1\n  B = two words \n", {"A": "1", "B": "two words"}),
-        ("A='it is $x \\ \"q\"'\nB=\"a \\\"q\\\" \\\\ \\$x\"", {"A": 'it is $x \\ "q"', "B": 'a "q" \\ $x'}),
+        ('A=\'it is $x \\ "q"\'\nB="a \\"q\\" \\\\ \\$x"', {"A": 'it is $x \\ "q"', "B": 'a "q" \\ $x'}),
         ("A=\nB=x=y\nA=again", {"A": "again", "B": "x=y"}),
         ("A='", {"A": "'"}),
         ("A='-----BEGIN-----\nMII\n'\nB=\"two\nlines\"\n", {"A": "-----BEGIN-----\nMII\n", "B": "two\nlines"}),
@@ -30,7 +37,9 @@ def test_parse(content: str, values: dict[str, str]) -> None:
     assert parse(content, "env") == values
 
 
-@pytest.mark.parametrize("content", ["SECRETWORD", "=SECRETWORD", "1A=SECRETWORD", "A-B=SECRETWORD", "export A=SECRETWORD"])
+@pytest.mark.parametrize(
+    "content", ["SECRETWORD", "=SECRETWORD", "1A=SECRETWORD", "A-B=SECRETWORD", "export A=SECRETWORD"]
+)
 def test_a_line_that_is_no_assignment_is_named_by_number_only(content: str) -> None:
     with pytest.raises(BeamError, match="line 2 is not KEY=value") as caught:
         parse("A=1\n" + content, "/etc/x/env")
@@ -48,7 +57,7 @@ OF_UNIT = [
     ("A=1\nnonsense\nexport B=2\nC=3\n", {"A": "1", "C": "3"}),
     ("A=a\\b \\\n  c\n", {"A": "ab   c"}),
     ("A='x'\"y\"z w  \n", {"A": "xyz w"}),
-    ("A=\"\\n \\\" \\$x\\\ny\"\n", {"A": '\\n " $xy'}),
+    ('A="\\n \\" \\$x\\\ny"\n', {"A": '\\n " $xy'}),
     ("A='bell\x07'\nB=tab\there\n", {"A": "bell\x07", "B": "tab\there"}),
     ("A=\u2028\x85\n", {"A": "\u2028\x85"}),
     ("  # c\nA = 'b'\n;A=2\n=x\n1A=x\n", {"A": "b"}),
@@ -68,10 +77,19 @@ def test_files_of_a_unit(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o644)
     assert load_of_unit(str(tmp_path / "*.env")) == {"A": "1", "B": "2\n3"}
     assert load_of_unit(str(tmp_path / "c.txt")) == {"C": "1"}
-    assert load_of_unit(str(tmp_path / "none*"), required=False) == load_of_unit(str(tmp_path / "none"), required=False) == {}
+    assert (
+        load_of_unit(str(tmp_path / "none*"), required=False)
+        == load_of_unit(str(tmp_path / "none"), required=False)
+        == {}
+    )
     (tmp_path / "bad").write_bytes(b"A=\xff\n")
     assert load_of_unit(str(tmp_path / "bad"), required=False) == {}
-    for name, code in (("none*", "env_file_missing"), ("none", "env_file_missing"), ("bad", "env_file_invalid"), ("", "env_file_denied")):
+    for name, code in (
+        ("none*", "env_file_missing"),
+        ("none", "env_file_missing"),
+        ("bad", "env_file_invalid"),
+        ("", "env_file_denied"),
+    ):
         with pytest.raises(BeamError) as caught:
             load_of_unit(str(tmp_path / name))
         assert caught.value.code == code

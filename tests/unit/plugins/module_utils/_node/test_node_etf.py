@@ -8,12 +8,41 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._node import etf
-from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom, EtfError, Opaque, decode, encode, text
+from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import (
+    Atom,
+    EtfError,
+    Opaque,
+    decode,
+    encode,
+    text,
+)
 
 TERMS: list[t.Any] = [
-    0, 255, 256, -1, 2**31 - 1, -(2**31), 2**31, -(2**80), 1.5, -0.0, b"", b"bytes", Atom("ok"), Atom("ö" * 200), True, False,
-    (), (1, (2,)), [], [1, [2, []]], {}, {Atom("a"): [b"x"], b"k": {1: 2}}, tuple(range(300)), list(range(3000)),
-]  # fmt: skip
+    0,
+    255,
+    256,
+    -1,
+    2**31 - 1,
+    -(2**31),
+    2**31,
+    -(2**80),
+    1.5,
+    -0.0,
+    b"",
+    b"bytes",
+    Atom("ok"),
+    Atom("ö" * 200),
+    True,
+    False,
+    (),
+    (1, (2,)),
+    [],
+    [1, [2, []]],
+    {},
+    {Atom("a"): [b"x"], b"k": {1: 2}},
+    tuple(range(300)),
+    list(range(3000)),
+]
 
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: repr(term)[:20])

@@ -60,7 +60,12 @@ def body(value: t.Any) -> bytes:
         ({"json": {"a": 1}}, Answer(200, b"\xff"), False, "not JSON"),
         ({"json": {"a": 1}}, Answer(200, b"[" * 100000), False, "not JSON"),
         ({"json": {"a": [1, {"b": 2}]}}, Answer(200, body({"a": [1, {"b": 2}]})), True, "as wanted"),
-        ({"jmespath": "checks[?ok == `false`] | length(@) == `0`"}, Answer(200, body({"checks": [{"ok": True}]})), True, "as wanted"),
+        (
+            {"jmespath": "checks[?ok == `false`] | length(@) == `0`"},
+            Answer(200, body({"checks": [{"ok": True}]})),
+            True,
+            "as wanted",
+        ),
         ({"jmespath": "ready"}, Answer(200, body({"ready": False})), False, "does not satisfy ready"),
     ],
 )
@@ -80,14 +85,26 @@ def test_jmespath_is_named_when_it_is_missing_or_wrong(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:4000/health", "file:///etc/passwd", "http:///health", "ftp://x/", "http://[x/", "http://h:0/", "http://h:a/", "http://h/a b"]
+    "url",
+    [
+        "127.0.0.1:4000/health",
+        "file:///etc/passwd",
+        "http:///health",
+        "ftp://x/",
+        "http://[x/",
+        "http://h:0/",
+        "http://h:a/",
+        "http://h/a b",
+    ],
 )
 def test_urls_that_are_refused(url: str) -> None:
     with pytest.raises(BeamError, match="health URL"):
         check_expression(HttpCheck(url))
 
 
-@pytest.mark.parametrize("url", ["http://user:pass-word@127.0.0.1/health", "https://pass-word@h/", "http://:pass-word@h/"])
+@pytest.mark.parametrize(
+    "url", ["http://user:pass-word@127.0.0.1/health", "https://pass-word@h/", "http://:pass-word@h/"]
+)
 def test_a_url_with_credentials_is_refused_without_them(url: str) -> None:
     with pytest.raises(BeamError, match="holds credentials") as caught:
         check_expression(HttpCheck(url))
@@ -190,10 +207,17 @@ def defaults(options: dict[str, t.Any], given: dict[str, t.Any]) -> dict[str, t.
 
 def test_health_of() -> None:
     assert health_of(None) == Health() and Health().empty
-    given = {"http": {"url": URL, "json": {"a": 1}, "headers": {"x": 1}}, "tcp": {"port": 1}, "node": {"applications": ["a"]}, "passes": 2}
+    given = {
+        "http": {"url": URL, "json": {"a": 1}, "headers": {"x": 1}},
+        "tcp": {"port": 1},
+        "node": {"applications": ["a"]},
+        "passes": 2,
+    }
     health = health_of(defaults(HEALTH_SPEC["options"], given))
     assert health.http == HttpCheck(URL, json={"a": 1}, headers={"x": "1"}) and health.tcp == TcpCheck(1)
-    assert health.node is not None and health.node.applications == ("a",) and (health.passes, health.within) == (2, 60.0)
+    assert (
+        health.node is not None and health.node.applications == ("a",) and (health.passes, health.within) == (2, 60.0)
+    )
 
 
 @pytest.mark.parametrize(

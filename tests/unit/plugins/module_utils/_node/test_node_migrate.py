@@ -79,8 +79,18 @@ def test_once(host: Host) -> None:
     expression = "echo run >> %s; echo hello" % (host.base / "runs")
     before = time.time()
     first = host.run(expression)
-    assert (first["changed"], first["rc"], first["output"], first["version"], first["host"]) == (True, 0, ["hello"], "1.0.0", os.uname().nodename)
-    assert before - 0.01 <= first["began"] <= time.time() and first["seconds"] > 0 and first["command"][1:] == ["eval", expression]
+    assert (first["changed"], first["rc"], first["output"], first["version"], first["host"]) == (
+        True,
+        0,
+        ["hello"],
+        "1.0.0",
+        os.uname().nodename,
+    )
+    assert (
+        before - 0.01 <= first["began"] <= time.time()
+        and first["seconds"] > 0
+        and first["command"][1:] == ["eval", expression]
+    )
     assert first["command"][0] == str(host.base / "releases/1.0.0/bin/shop")
     again = host.run(expression)
     assert again["changed"] is False and "was run on this host" in again["reason"] and "rc" not in again
@@ -88,7 +98,10 @@ def test_once(host: Host) -> None:
     assert host.run(expression, digest="a" * 64)["changed"]  # another release of the same version
     assert host.run(expression + "; true")["changed"]
     assert (host.base / "runs").read_text() == "run\n" * 4
-    assert (stat.S_IMODE(os.stat(host.migrations).st_mode), stat.S_IMODE(os.stat(first["log_file"]).st_mode)) == (0o700, 0o600)
+    assert (stat.S_IMODE(os.stat(host.migrations).st_mode), stat.S_IMODE(os.stat(first["log_file"]).st_mode)) == (
+        0o700,
+        0o600,
+    )
     json.dumps(first)
 
 
@@ -96,9 +109,16 @@ def test_it_sees_the_environment_of_the_service_and_neither_cookie_nor_distribut
     host.run("env > %s; pwd >> %s; umask >> %s" % ((host.base / "seen",) * 3))
     lines = (host.base / "seen").read_text().splitlines()
     env = dict(line.partition("=")[::2] for line in lines if "=" in line)
-    assert (env["DATABASE_URL"], env["PORT"], env["RELEASE_DISTRIBUTION"], env["RELEASE_COOKIE"]) == (SECRET, "4000", "none", "unused")
+    assert (env["DATABASE_URL"], env["PORT"], env["RELEASE_DISTRIBUTION"], env["RELEASE_COOKIE"]) == (
+        SECRET,
+        "4000",
+        "none",
+        "unused",
+    )
     assert "cookie-of-the-node" not in "\n".join(lines) and "VIRTUAL_ENV" not in env
-    assert env["RELEASE_TMP"].startswith(str(host.shared / "run" / "shop") + "/") and not os.path.exists(env["RELEASE_TMP"])
+    assert env["RELEASE_TMP"].startswith(str(host.shared / "run" / "shop") + "/") and not os.path.exists(
+        env["RELEASE_TMP"]
+    )
     assert lines[-2:] == [str(host.shared / "run" / "shop"), "0077"]
 
 
@@ -107,7 +127,9 @@ def test_secrets_are_neither_in_the_result_nor_in_the_log(host: Host) -> None:
     error = host.fails("migration_failed", "echo $DATABASE_URL; exit 4")
     assert done["output"] == ["url=********", "********"] and error.details["output"] == ["********"]
     kept = "".join(path.read_text() for path in host.migrations.glob("*"))
-    assert "********" in kept and SECRET not in kept + repr(done) + error.message + repr(surroundings_of(Daemon(str(host.base), "shop")))
+    assert "********" in kept and SECRET not in kept + repr(done) + error.message + repr(
+        surroundings_of(Daemon(str(host.base), "shop"))
+    )
 
 
 def test_parts_of_secrets_and_their_forms_are_masked_too(host: Host) -> None:
@@ -115,12 +137,17 @@ def test_parts_of_secrets_and_their_forms_are_masked_too(host: Host) -> None:
     env.write_text(env.read_text() + "DB_URL=ecto://shop:hunter22@db/shop\nA_TOKEN=sword\nHELLO=sword dance\n")
     said = 'echo "login as hunter22 with sword at db, $(printf hunter22 | base64), <<104,117,110,116,101,114,50,50>> https://a:bcd@e/f?token=xyz"; exit 1'
     error = host.fails("migration_failed", said)
-    assert error.details["output"] == ["login as ******** with ******** at db, ********, <<********>> https://********@e/f?token=********"]
+    assert error.details["output"] == [
+        "login as ******** with ******** at db, ********, <<********>> https://********@e/f?token=********"
+    ]
     kept = Path(error.details["log_file"]).read_text()
     assert "hunter22" not in kept + error.message and "bcd" not in kept
 
 
-@pytest.mark.parametrize("expression, why, code", [("echo broken; exit 3", "exit status 3", 3), ("echo broken; kill -9 $$", "killed by signal 9", -9)])
+@pytest.mark.parametrize(
+    "expression, why, code",
+    [("echo broken; exit 3", "exit status 3", 3), ("echo broken; kill -9 $$", "killed by signal 9", -9)],
+)
 def test_a_failure_is_told_and_is_tried_again(host: Host, expression: str, why: str, code: int) -> None:
     error = host.fails("migration_failed", expression)
     details = error.details
@@ -131,8 +158,14 @@ def test_a_failure_is_told_and_is_tried_again(host: Host, expression: str, why: 
 
 
 def test_a_failure_is_told_by_what_it_said(host: Host) -> None:
-    error = host.fails("migration_failed", "echo '** (Postgrex.Error) ERROR 42P01 (undefined_table) relation \"mesages\" does not exist'; exit 1")
-    assert error.why == '** (Postgrex.Error) ERROR 42P01 (undefined_table) relation "mesages" does not exist (exit status 1)'
+    error = host.fails(
+        "migration_failed",
+        "echo '** (Postgrex.Error) ERROR 42P01 (undefined_table) relation \"mesages\" does not exist'; exit 1",
+    )
+    assert (
+        error.why
+        == '** (Postgrex.Error) ERROR 42P01 (undefined_table) relation "mesages" does not exist (exit status 1)'
+    )
 
 
 def test_at_the_deadline_nothing_of_it_is_left(host: Host) -> None:
@@ -153,7 +186,9 @@ def test_one_at_a_time_also_when_whoever_began_it_was_killed(host: Host) -> None
     started = host.base / "started"
     expression = "echo $$ > %s; exec sleep 60" % started
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", DRIVER, str(host.base), expression], env=env, stdin=subprocess.DEVNULL) as driver:
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(host.base), expression], env=env, stdin=subprocess.DEVNULL
+    ) as driver:
         while not (started.exists() and started.read_text()):
             assert driver.poll() is None
             time.sleep(0.02)
@@ -180,9 +215,14 @@ def test_check_mode_says_what_it_would_run_and_writes_nothing(host: Host) -> Non
     assert host.run("true", check_mode=True)["changed"] is False
 
 
-@pytest.mark.parametrize("code, options", [
-    ("release_not_staged", {"version": "2.0.0"}), ("expression_missing", {"expression": " "}), ("timeout_invalid", {"timeout": 0}),
-])
+@pytest.mark.parametrize(
+    "code, options",
+    [
+        ("release_not_staged", {"version": "2.0.0"}),
+        ("expression_missing", {"expression": " "}),
+        ("timeout_invalid", {"timeout": 0}),
+    ],
+)
 def test_what_is_refused_before_anything_is_touched(host: Host, code: str, options: dict[str, t.Any]) -> None:
     before = sorted(host.base.rglob("*"))
     host.fails(code, options.pop("expression", "true"), **options)
@@ -224,16 +264,39 @@ def test_what_a_unit_would_start_it_with(tmp_path: Path) -> None:
     env.write_text("TOKEN='a secret'\nB=2\n")
     env.chmod(0o600)
     me = pwd.getpwuid(os.geteuid())
-    around = surroundings_of(Systemd("a", Told(
-        User=me.pw_name, WorkingDirectory="!%s" % tmp_path, Environment="B=1 HOME=/var/lib/a", EnvironmentFiles="%s (ignore_errors=no)" % env)))
-    assert (around.env["TOKEN"], around.env["B"], around.env["HOME"], around.env["USER"]) == ("a secret", "2", "/var/lib/a", me.pw_name)
-    assert around.directory == str(tmp_path) and around.group == me.pw_gid and around.mask.values == ["a secret"] and around.identity() == {}
+    around = surroundings_of(
+        Systemd(
+            "a",
+            Told(
+                User=me.pw_name,
+                WorkingDirectory="!%s" % tmp_path,
+                Environment="B=1 HOME=/var/lib/a",
+                EnvironmentFiles="%s (ignore_errors=no)" % env,
+            ),
+        )
+    )
+    assert (around.env["TOKEN"], around.env["B"], around.env["HOME"], around.env["USER"]) == (
+        "a secret",
+        "2",
+        "/var/lib/a",
+        me.pw_name,
+    )
+    assert (
+        around.directory == str(tmp_path)
+        and around.group == me.pw_gid
+        and around.mask.values == ["a secret"]
+        and around.identity() == {}
+    )
 
 
-@pytest.mark.parametrize("code, shown", [
-    ("unit_missing", {"LoadState": "not-found"}), ("user_missing", {"User": "no-such-user"}),
-    ("env_file_missing", {"EnvironmentFiles": "/x/y (ignore_errors=no)"}),
-])
+@pytest.mark.parametrize(
+    "code, shown",
+    [
+        ("unit_missing", {"LoadState": "not-found"}),
+        ("user_missing", {"User": "no-such-user"}),
+        ("env_file_missing", {"EnvironmentFiles": "/x/y (ignore_errors=no)"}),
+    ],
+)
 def test_a_unit_that_does_not_tell(code: str, shown: dict[str, str]) -> None:
     with pytest.raises(BeamError) as error:
         surroundings_of(Systemd("a", Told(**shown)))
@@ -246,7 +309,9 @@ def test_root_runs_it_as_the_user_of_the_unit() -> None:
     path = around.temporary()
     try:
         argv = ["sh", "-c", "id -u; id -g; id -G"]
-        told = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True, cwd="/", **around.identity()).stdout
+        told = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True, cwd="/", **around.identity()
+        ).stdout
         nobody = pwd.getpwnam("nobody")
         assert told.split()[:2] == [str(nobody.pw_uid), str(nobody.pw_gid)] and "0" not in told.split()[2:]
         assert os.stat(path).st_uid == nobody.pw_uid and stat.S_IMODE(os.stat(path).st_mode) == 0o700

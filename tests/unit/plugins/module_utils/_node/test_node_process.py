@@ -15,10 +15,23 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import process as subject
-from ansible_collections.alchemist.beam.plugins.module_utils._node.process import OsProcess, descendants, describe, find, identify, os_process
+from ansible_collections.alchemist.beam.plugins.module_utils._node.process import (
+    OsProcess,
+    descendants,
+    describe,
+    find,
+    identify,
+    os_process,
+)
 
 HOST = os.uname().nodename.split(".")[0]
-ENVIRON = {"RELEASE_ROOT": "/srv/a/releases/1.0", "RELEASE_VSN": "1.0", "RELEASE_NODE": "a", "RELEASE_COOKIE": "env", "RELEASE_TMP": "/t"}
+ENVIRON = {
+    "RELEASE_ROOT": "/srv/a/releases/1.0",
+    "RELEASE_VSN": "1.0",
+    "RELEASE_NODE": "a",
+    "RELEASE_COOKIE": "env",
+    "RELEASE_TMP": "/t",
+}
 ARGV = ["/srv/a/releases/1.0/erts-13/bin/beam.smp", "--", "-home", "/home/a", "--", "-setcookie", "argv"]
 
 
@@ -26,7 +39,11 @@ ARGV = ["/srv/a/releases/1.0/erts-13/bin/beam.smp", "--", "-home", "/home/a", "-
     ("environ", "argv", "wanted"),
     [
         ({}, ["-sname", "a"], {"node": "a@" + HOST, "distribution": "sname", "port": None, "epmd": 4369}),
-        ({"RELEASE_DISTRIBUTION": "name"}, ["-name", "a@10.0.0.1", "-erl_epmd_port", "4370"], {"node": "a@10.0.0.1", "port": 4370}),
+        (
+            {"RELEASE_DISTRIBUTION": "name"},
+            ["-name", "a@10.0.0.1", "-erl_epmd_port", "4370"],
+            {"node": "a@10.0.0.1", "port": 4370},
+        ),
         ({"RELEASE_DISTRIBUTION": "none"}, [], {"distribution": "none", "node": "a"}),
         # The launcher was told to, and the VM has no name: it cannot be asked, whatever the environment says.
         ({"RELEASE_DISTRIBUTION": "sname"}, [], {"distribution": "none"}),
@@ -36,7 +53,9 @@ ARGV = ["/srv/a/releases/1.0/erts-13/bin/beam.smp", "--", "-home", "/home/a", "-
         ({}, ["-sname", "a", "-setcookie", "unused"], {"argv_cookie": "", "cookie_file": "/home/a/.erlang.cookie"}),
     ],
 )
-def test_what_an_environment_and_an_argument_list_say(environ: dict[str, str], argv: list[str], wanted: dict[str, t.Any]) -> None:
+def test_what_an_environment_and_an_argument_list_say(
+    environ: dict[str, str], argv: list[str], wanted: dict[str, t.Any]
+) -> None:
     process = describe(1, 2, 0, {**ENVIRON, **environ}, ARGV + argv)
     assert (process.root, process.version, process.tmp) == ("/srv/a/releases/1.0", "1.0", "/t")
     assert {key: getattr(process, key) for key in wanted} == wanted
@@ -103,7 +122,13 @@ def beam(tmp_path: Path, version: str, **environ: str) -> subprocess.Popen[bytes
     executable = root / "beam.smp"
     if not executable.exists():
         executable.symlink_to("/bin/sleep")
-    env = {"RELEASE_ROOT": str(root), "RELEASE_NAME": "a", "RELEASE_COMMAND": "start", "RELEASE_VSN": version, **environ}
+    env = {
+        "RELEASE_ROOT": str(root),
+        "RELEASE_NAME": "a",
+        "RELEASE_COMMAND": "start",
+        "RELEASE_VSN": version,
+        **environ,
+    }
     child = subprocess.Popen([str(executable), "60"], env=env)
     deadline = time.monotonic() + 5
     # Popen returns, and the name is there, before the kernel has laid out the arguments and the environment.
@@ -116,7 +141,11 @@ def test_find(tmp_path: Path) -> None:
     assert find(str(tmp_path), "a") is None
     (tmp_path / "link").symlink_to(tmp_path)
     node = beam(tmp_path, "1.0")
-    others = [beam(tmp_path, "1.0", RELEASE_COMMAND="eval"), beam(tmp_path, "1.0", RELEASE_COMMAND="rpc"), beam(tmp_path, "1.0", RELEASE_NAME="other")]
+    others = [
+        beam(tmp_path, "1.0", RELEASE_COMMAND="eval"),
+        beam(tmp_path, "1.0", RELEASE_COMMAND="rpc"),
+        beam(tmp_path, "1.0", RELEASE_NAME="other"),
+    ]
     try:
         for base in (tmp_path, tmp_path / "link"):
             found = find(str(base), "a")
@@ -157,11 +186,17 @@ def test_a_vm_that_the_node_started_is_not_a_second_node(tmp_path: Path) -> None
     root.mkdir(parents=True)
     (root / "beam.smp").symlink_to(sys.executable)
     env = {"RELEASE_ROOT": str(root), "RELEASE_NAME": "a", "RELEASE_COMMAND": "start", "RELEASE_VSN": "1.0"}
-    nest = "import os, subprocess, time; subprocess.Popen([%r, '-c', 'import time; time.sleep(60)']); time.sleep(60)" % str(root / "beam.smp")
+    nest = (
+        "import os, subprocess, time; subprocess.Popen([%r, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+        % str(root / "beam.smp")
+    )
     node = subprocess.Popen([str(root / "beam.smp"), "-c", nest], env=env)
     try:
         deadline = time.monotonic() + 10
-        while not [child for child, command in descendants(node.pid) if command == "beam.smp"] and time.monotonic() < deadline:
+        while (
+            not [child for child, command in descendants(node.pid) if command == "beam.smp"]
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         found = find(str(tmp_path), "a")
         assert found is not None and found.pid == node.pid

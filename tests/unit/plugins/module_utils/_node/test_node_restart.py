@@ -19,7 +19,12 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.health import
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import digest
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import Started, Status, Stopped, terminate
 from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import judge_node
-from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, OsProcess, descendants, os_process
+from ansible_collections.alchemist.beam.plugins.module_utils._node.process import (
+    NodeProcess,
+    OsProcess,
+    descendants,
+    os_process,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import apply, foresee, plan
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target, rehearse, resolve
 
@@ -29,7 +34,9 @@ TARGET = Target("a", ROOT, "2.0")
 
 def node(pid: int = 10, root: str = ROOT, version: str = "2.0") -> NodeProcess:
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return NodeProcess(pid, int(now * os.sysconf("SC_CLK_TCK")), True, root, version, "a@h", "sname", argv_cookie="monster-cookie")
+    return NodeProcess(
+        pid, int(now * os.sysconf("SC_CLK_TCK")), True, root, version, "a@h", "sname", argv_cookie="monster-cookie"
+    )
 
 
 RUNS = Status(node(), "active", 0, 0.0)
@@ -41,7 +48,13 @@ RUNS = Status(node(), "active", 0, 0.0)
         ("restarted", Status(None, "stopped"), False, "start", "does not run"),
         ("restarted", RUNS, False, "none", "2.0 runs already"),
         ("restarted", RUNS, True, "restart", "forced"),
-        ("restarted", Status(node(root="/srv/a/releases/1.0", version="1.0"), "active"), False, "restart", "not /srv/a/releases/2.0"),
+        (
+            "restarted",
+            Status(node(root="/srv/a/releases/1.0", version="1.0"), "active"),
+            False,
+            "restart",
+            "not /srv/a/releases/2.0",
+        ),
         ("restarted", Status(node(version="1.0"), "active"), False, "restart", "version 1.0, not 2.0"),
         ("restarted", Status(node(root="", version=""), "activating"), False, "restart", "an unknown place"),
         ("restarted", Status(node(), "activating"), False, "restart", "its unit is activating"),
@@ -59,7 +72,9 @@ def test_plan(state: str, status: Status, force: bool, action: str, reason: str)
     what = plan(state, status, None if state == "stopped" else TARGET, force)
     assert what.action == action and reason in what.reason and what.changed is (action != "none")
     diff = what.diff()
-    assert (diff["before"] == diff["after"]) is (action == "none" or (action == "restart" and "2.0 from %s" % ROOT in diff["before"]))
+    assert (diff["before"] == diff["after"]) is (
+        action == "none" or (action == "restart" and "2.0 from %s" % ROOT in diff["before"])
+    )
 
 
 @pytest.mark.parametrize(("version", "action"), [("2.0", "none"), ("3.0", "restart")])
@@ -95,7 +110,9 @@ class Fake:
         assert self.after is not None
         return Started(self.after, 0.5)
 
-    def restart(self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float) -> tuple[Stopped, Started]:
+    def restart(
+        self, process: NodeProcess, target: Target, stop_timeout: float, boot_timeout: float
+    ) -> tuple[Stopped, Started]:
         return self.stop(process, stop_timeout), self.start(target, boot_timeout)
 
     def ended(self) -> str:
@@ -133,7 +150,9 @@ def test_apply() -> None:
     assert fake.calls == ["preflight", "stop", "start"]
     facts = result.facts()
     assert facts["before"]["version"] == "1.0" and facts["after"]["version"] == "2.0" and facts["health"]["passed"]
-    assert facts["seconds"]["stop"] == 1.0 and facts["seconds"]["boot"] == 0.5 and facts["seconds"]["outage"] is not None
+    assert (
+        facts["seconds"]["stop"] == 1.0 and facts["seconds"]["boot"] == 0.5 and facts["seconds"]["outage"] is not None
+    )
     assert "monster" not in repr(facts)
 
 
@@ -151,12 +170,19 @@ def test_proofs_that_fail(manager: Fake, code: str, words: str) -> None:
     with pytest.raises(BeamError) as caught:
         apply(BEFORE, manager, HEALTH, 1, 1)
     assert caught.value.code == code and words in caught.value.message
-    assert caught.value.details["log"] == ["the word is ********", "cookie ********"] and caught.value.details["changed"] is True
+    assert (
+        caught.value.details["log"] == ["the word is ********", "cookie ********"]
+        and caught.value.details["changed"] is True
+    )
     assert caught.value.as_result()["error"]["code"] == code
 
 
-@pytest.mark.parametrize("manager", [Fake(node(11), [Status(None, "failed")]), Fake(node(11), [Status(node(12), "active", 1)])])
-def test_what_the_end_of_the_server_does_to_a_node_is_no_verdict(manager: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "manager", [Fake(node(11), [Status(None, "failed")]), Fake(node(11), [Status(node(12), "active", 1)])]
+)
+def test_what_the_end_of_the_server_does_to_a_node_is_no_verdict(
+    manager: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
     def ends(base: str, _systemctl: t.Any = None) -> ending.Ending:
@@ -167,23 +193,38 @@ def test_what_the_end_of_the_server_does_to_a_node_is_no_verdict(manager: Fake, 
     with pytest.raises(BeamError, match="this server is shutting down; meanwhile: process 11 ended") as caught:
         apply(BEFORE, manager, HEALTH, 1, 1)
     assert (caught.value.code, asked) == ("host_stopping", ["/srv/a"])
-    assert caught.value.details["log"] == ["the word is ********", "cookie ********"] and caught.value.details["boot_id"] == (ending.boot_id() or None)
+    assert caught.value.details["log"] == ["the word is ********", "cookie ********"] and caught.value.details[
+        "boot_id"
+    ] == (ending.boot_id() or None)
 
 
 def test_a_setting_at_fault_is_told_by_its_reason_and_masked(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = ['{"init terminating",{#{message=><<115,119,111,114,100,102,105,115,104>>}}}', '** (RuntimeError) environment variable A_URL is missing: swordfish']
+    said = [
+        '{"init terminating",{#{message=><<115,119,111,114,100,102,105,115,104>>}}}',
+        "** (RuntimeError) environment variable A_URL is missing: swordfish",
+    ]
     fake = Fake(node(11), [Status(None, "failed")])
     monkeypatch.setattr(fake, "log", lambda lines: said[-lines:])
     with pytest.raises(BeamError) as caught:
         apply(BEFORE, fake, HEALTH, 1, 1, lines=2)
     assert caught.value.code == "misconfigured" and caught.value.details["cause"] == "setting_missing"
-    assert caught.value.why == "** (RuntimeError) environment variable A_URL is missing: ********" and "beam_env" in caught.value.hint
-    assert "swordfish" not in repr(caught.value.details) and caught.value.details["log"][0] == '{"init terminating",{#{message=>"********"}}}'
+    assert (
+        caught.value.why == "** (RuntimeError) environment variable A_URL is missing: ********"
+        and "beam_env" in caught.value.hint
+    )
+    assert (
+        "swordfish" not in repr(caught.value.details)
+        and caught.value.details["log"][0] == '{"init terminating",{#{message=>"********"}}}'
+    )
 
 
 def test_an_endpoint_that_does_not_listen_is_noted_where_nothing_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(node(11))
-    monkeypatch.setattr(fake, "log", lambda lines: ["Configuration :server was not enabled for A.Endpoint, http/https services won't start"])
+    monkeypatch.setattr(
+        fake,
+        "log",
+        lambda lines: ["Configuration :server was not enabled for A.Endpoint, http/https services won't start"],
+    )
     monkeypatch.setattr(restart, "probes_for", lambda health, process: {})
     assert apply(BEFORE, fake, HEALTH, 1, 1).notes == []
     noted = apply(BEFORE, fake, Health(passes=1, interval=0.01), 1, 1).facts()["notes"]
@@ -238,7 +279,11 @@ def test_without_distribution_the_node_check_says_so() -> None:
 def test_digest() -> None:
     answers = [APPS, [(Atom("total"), 5)], 0, 1, 2, 3, 4, 5, 6, [Atom("b@h"), Atom("a@h")], [50, 53], 2, STATUS]
     facts = digest(answers)
-    assert facts["applications"] == {"a": "1", "kernel": "1"} and facts["nodes"] == ["a@h", "b@h"] and facts["otp_release"] == "25"
+    assert (
+        facts["applications"] == {"a": "1", "kernel": "1"}
+        and facts["nodes"] == ["a@h", "b@h"]
+        and facts["otp_release"] == "25"
+    )
     assert facts["memory"] == {"total": 5} and facts["atoms"] == {"count": 5, "limit": 6} and facts["booted"] is True
 
 
@@ -289,7 +334,12 @@ def test_resolve(tmp_path: Path) -> None:
     release(tmp_path)
     (tmp_path / "current").symlink_to("releases/1.0")
     target = resolve(str(tmp_path), "a")
-    assert (target.version, target.root, target.own_cookie(), target.sets_cookie()) == ("1.0", str(tmp_path / "releases" / "1.0"), "", False)
+    assert (target.version, target.root, target.own_cookie(), target.sets_cookie()) == (
+        "1.0",
+        str(tmp_path / "releases" / "1.0"),
+        "",
+        False,
+    )
     assert resolve(str(tmp_path), "a", "1.0") == target
     with pytest.raises(BeamError, match="is version 1.0, not 1.1"):
         resolve(str(tmp_path), "a", "1.1")
@@ -316,8 +366,14 @@ def test_resolve(tmp_path: Path) -> None:
         (lambda base: (base / "current").symlink_to("current"), "current_outside"),
         (lambda base: (base / "current").symlink_to("releases/1.0/bin"), "current_outside"),
         (lambda base: (base / "current").symlink_to("releases"), "current_outside"),
-        (lambda base: (release(base, "2.0", "garbage"), (base / "current").symlink_to("releases/2.0")), "release_broken"),
-        (lambda base: (release(base, "3.0", "13 ../x"), (base / "current").symlink_to("releases/3.0")), "invalid_version"),
+        (
+            lambda base: (release(base, "2.0", "garbage"), (base / "current").symlink_to("releases/2.0")),
+            "release_broken",
+        ),
+        (
+            lambda base: (release(base, "3.0", "13 ../x"), (base / "current").symlink_to("releases/3.0")),
+            "invalid_version",
+        ),
     ],
 )
 def test_resolve_refuses(tmp_path: Path, make: t.Callable[[Path], t.Any], code: str) -> None:

@@ -21,17 +21,33 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.explain impor
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import settle
 from ansible_collections.alchemist.beam.plugins.module_utils._node.preflight import preflight
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess, os_process
-from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl, Systemd, environment, environment_files, parse_show
+from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import (
+    Systemctl,
+    Systemd,
+    environment,
+    environment_files,
+    parse_show,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
 
 TARGET = Target("a", "/srv/a/releases/1.0", "1.0")
-LOADED = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "Type": "notify", "MainPID": "0", "NRestarts": "0", "Result": "success"}
+LOADED = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "running",
+    "Type": "notify",
+    "MainPID": "0",
+    "NRestarts": "0",
+    "Result": "success",
+}
 
 
 class Fake(Systemctl):
     """Answers `systemctl show` with properties, and runs `sh -c` for what is spawned."""
 
-    def __init__(self, shown: t.Mapping[str, str], job: str = "true", answers: t.Optional[t.Mapping[str, tuple[int, str]]] = None) -> None:
+    def __init__(
+        self, shown: t.Mapping[str, str], job: str = "true", answers: t.Optional[t.Mapping[str, tuple[int, str]]] = None
+    ) -> None:
         self.shown = dict(shown)
         self.job = job
         self.answers = dict(answers or {})
@@ -45,7 +61,9 @@ class Fake(Systemctl):
 
     def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
         self.commands.append(" ".join(argv))
-        return subprocess.Popen(["sh", "-c", self.job], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            ["sh", "-c", self.job], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
 
 def unit(job: str = "true", **changes: str) -> tuple[Systemd, Fake]:
@@ -54,9 +72,14 @@ def unit(job: str = "true", **changes: str) -> tuple[Systemd, Fake]:
 
 
 def test_parse_show() -> None:
-    shown = parse_show("A=1\nEnvironmentFiles=/etc/a b (ignore_errors=no)\nEnvironmentFiles=/etc/c (ignore_errors=yes)\nnoise\nE=x=y\n")
+    shown = parse_show(
+        "A=1\nEnvironmentFiles=/etc/a b (ignore_errors=no)\nEnvironmentFiles=/etc/c (ignore_errors=yes)\nnoise\nE=x=y\n"
+    )
     assert shown["A"] == "1" and shown["E"] == "x=y"
-    assert environment_files(shown["EnvironmentFiles"]) == [("/etc/a b", False), ("/etc/c", True)] and environment_files("") == []
+    assert (
+        environment_files(shown["EnvironmentFiles"]) == [("/etc/a b", False), ("/etc/c", True)]
+        and environment_files("") == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +87,10 @@ def test_parse_show() -> None:
     [
         ("", {}),
         ("HOME=/var/lib/a LANG=C.UTF-8", {"HOME": "/var/lib/a", "LANG": "C.UTF-8"}),
-        ('"ERL_ZFLAGS=-setcookie unused -eval \'x(\\"Y\\")\'" A=b', {"ERL_ZFLAGS": "-setcookie unused -eval 'x(\"Y\")'", "A": "b"}),
+        (
+            '"ERL_ZFLAGS=-setcookie unused -eval \'x(\\"Y\\")\'" A=b',
+            {"ERL_ZFLAGS": "-setcookie unused -eval 'x(\"Y\")'", "A": "b"},
+        ),
         ('A="unfinished', {}),
     ],
 )
@@ -79,7 +105,9 @@ def test_status_of_a_unit_that_does_not_run(tmp_path: Path) -> None:
     env.touch()
     os.utime(file, (1000, 1000))
     os.utime(env, (2000, 2000))
-    manager, _fake = unit(ActiveState="failed", NRestarts="3", FragmentPath=str(file), EnvironmentFiles="%s (ignore_errors=no)" % env)
+    manager, _fake = unit(
+        ActiveState="failed", NRestarts="3", FragmentPath=str(file), EnvironmentFiles="%s (ignore_errors=no)" % env
+    )
     status = manager.status()
     assert (status.process, status.state, status.restarts, status.configured) == (None, "failed", 3, 2000.0)
     (tmp_path / ".erlang.cookie").touch()
@@ -107,7 +135,11 @@ def test_files_of_the_future_are_settled_before_a_start(tmp_path: Path) -> None:
         ({"Type": "exec"}, "unit_type", "Type=exec"),
         ({"EnvironmentFiles": "/nonexistent/env (ignore_errors=no)"}, "env_file_missing", "/nonexistent/env"),
         ({}, "cookie_missing", "no RELEASE_COOKIE"),
-        ({"Environment": '"ERL_ZFLAGS=-setcookie unused" HOME=/nonexistent RELEASE_COOKIE=unused'}, "cookie_missing", "/nonexistent/.erlang.cookie"),
+        (
+            {"Environment": '"ERL_ZFLAGS=-setcookie unused" HOME=/nonexistent RELEASE_COOKIE=unused'},
+            "cookie_missing",
+            "/nonexistent/.erlang.cookie",
+        ),
     ],
 )
 def test_preflight(changes: dict[str, str], code: str, words: str) -> None:
@@ -146,11 +178,19 @@ def test_systemd_that_does_not_answer() -> None:
     ],
 )
 def test_a_start_that_fails(result: str, words: str) -> None:
-    manager, fake = unit("echo Job failed; exit 1", ActiveState="failed", SubState="failed", Result=result, ExecMainStatus="1")
+    manager, fake = unit(
+        "echo Job failed; exit 1", ActiveState="failed", SubState="failed", Result=result, ExecMainStatus="1"
+    )
     with pytest.raises(BeamError) as caught:
         manager.start(TARGET, 5)
-    assert caught.value.code == "node_died" and words in caught.value.message and caught.value.details["systemctl"] == "Job failed"
-    assert [command for command in fake.commands if command.startswith("systemctl")][0] == "systemctl reset-failed a.service"
+    assert (
+        caught.value.code == "node_died"
+        and words in caught.value.message
+        and caught.value.details["systemctl"] == "Job failed"
+    )
+    assert [command for command in fake.commands if command.startswith("systemctl")][
+        0
+    ] == "systemctl reset-failed a.service"
 
 
 def test_a_start_that_never_ends() -> None:
@@ -223,7 +263,9 @@ def test_a_stopped_unit_with_processes_left(tmp_path: Path) -> None:
 
 def entries(*of: tuple[str, str, str]) -> str:
     """What `journalctl --output json` says: the field that has the id of a start, the id, and the message."""
-    return "".join(json.dumps({"__CURSOR": "s=1", "MESSAGE": message, field: start}) + "\n" for field, start, message in of)
+    return "".join(
+        json.dumps({"__CURSOR": "s=1", "MESSAGE": message, field: start}) + "\n" for field, start, message in of
+    )
 
 
 UNIT, OF_UNIT = "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"
@@ -233,19 +275,34 @@ def test_log_and_secrets(tmp_path: Path) -> None:
     env = tmp_path / "env"
     env.write_text("A_TOKEN=swordfish\n")
     said = entries((UNIT, "old", "a request"), (UNIT, "new", "one"), (UNIT, "new", "two")) + "no JSON\n"
-    fake = Fake({**LOADED, "InvocationID": "new", "EnvironmentFiles": "%s (ignore_errors=no)" % env}, answers={"--unit": (0, said)})
+    fake = Fake(
+        {**LOADED, "InvocationID": "new", "EnvironmentFiles": "%s (ignore_errors=no)" % env},
+        answers={"--unit": (0, said)},
+    )
     manager = Systemd("a@1.service", fake)
     manager.status()
-    assert manager.mask().values == ["swordfish"] and manager.log(5) == ["one", "two"] and manager.log(1) == ["two"] and manager.log(0) == []
+    assert (
+        manager.mask().values == ["swordfish"]
+        and manager.log(5) == ["one", "two"]
+        and manager.log(1) == ["two"]
+        and manager.log(0) == []
+    )
     assert any(command.startswith("journalctl --unit a@1.service --lines 5000") for command in fake.commands)
 
 
 def test_the_log_of_a_start_has_nothing_of_the_process_before() -> None:
     said = entries(
-        (OF_UNIT, "old", "Stopping a.service"), (UNIT, "old", "last words"), (OF_UNIT, "first", "Starting a.service"), (UNIT, "first", "** (A) b"),
+        (OF_UNIT, "old", "Stopping a.service"),
+        (UNIT, "old", "last words"),
+        (OF_UNIT, "first", "Starting a.service"),
+        (UNIT, "first", "** (A) b"),
         (UNIT, "second", "** (C) d"),
     )
-    fake = Fake({**LOADED, "InvocationID": "old"}, "exit 1", answers={"--unit": (0, said), "--lines": (0, '{"__CURSOR": "s=7;i=1"}\n')})
+    fake = Fake(
+        {**LOADED, "InvocationID": "old"},
+        "exit 1",
+        answers={"--unit": (0, said), "--lines": (0, '{"__CURSOR": "s=7;i=1"}\n')},
+    )
     manager = Systemd("a", fake)
     manager.status()
     with pytest.raises(BeamError):
@@ -262,9 +319,17 @@ def test_the_log_where_the_journal_is_empty() -> None:
     assert manager.log(50) == [] and any("--since @" in command for command in fake.commands)
 
 
-@pytest.mark.parametrize(("state", "said"), [("failed", ["** (A) b"]), ("activating", ["** (A) b"]), ("inactive", []), ("active", [])])
+@pytest.mark.parametrize(
+    ("state", "said"), [("failed", ["** (A) b"]), ("activating", ["** (A) b"]), ("inactive", []), ("active", [])]
+)
 def test_the_last_start_of_a_unit_that_ought_to_run(state: str, said: list[str]) -> None:
-    log = [(OF_UNIT, "one", "x"), (UNIT, "one", "y"), (OF_UNIT, "one", "z"), (OF_UNIT, "two", "Starting"), (UNIT, "two", "** (A) b")]
+    log = [
+        (OF_UNIT, "one", "x"),
+        (UNIT, "one", "y"),
+        (OF_UNIT, "one", "z"),
+        (OF_UNIT, "two", "Starting"),
+        (UNIT, "two", "** (A) b"),
+    ]
     log += [(OF_UNIT, "two", "Failed"), (OF_UNIT, "three", "Starting")]
     fake = Fake({**LOADED, "ActiveState": state}, answers={"--unit": (0, entries(*log))})
     manager = Systemd("a", fake)
@@ -274,10 +339,14 @@ def test_the_last_start_of_a_unit_that_ought_to_run(state: str, said: list[str])
     assert (found.text if found else "") == "".join(said)
 
 
-@pytest.mark.parametrize(("state", "restarts", "said"), [("activating", "2", "** (A) b"), ("activating", "0", ""), ("active", "2", "")])
+@pytest.mark.parametrize(
+    ("state", "restarts", "said"), [("activating", "2", "** (A) b"), ("activating", "0", ""), ("active", "2", "")]
+)
 def test_a_unit_that_boots_once_more_tells_why_the_boot_before_failed(state: str, restarts: str, said: str) -> None:
     log = [(UNIT, "one", "** (A) b"), (OF_UNIT, "two", "Starting")]
-    manager = Systemd("a", Fake({**LOADED, "ActiveState": state, "NRestarts": restarts}, answers={"--unit": (0, entries(*log))}))
+    manager = Systemd(
+        "a", Fake({**LOADED, "ActiveState": state, "NRestarts": restarts}, answers={"--unit": (0, entries(*log))})
+    )
     found = why_down(manager, replace(manager.status(), process=NodeProcess(os.getpid(), 1)))
     assert (found.text if found else "") == said
 

@@ -44,15 +44,23 @@ ENV = {"RELEASE_DISTRIBUTION": "name", "RELEASE_NODE": "shop@127.0.0.1", "RELEAS
         ("-kernel logger_level debug", {"port": 4370}),
         ("-name 'unclosed", {"node": "shop@127.0.0.1"}),
     ],
-)  # fmt: skip
+)
 def test_what_the_vm_makes_of_vm_args_beside_the_flags_of_the_service(vm_args: str, wanted: dict[str, t.Any]) -> None:
     flags = subject.read(subject.of_node(ENV, vm_args))
     assert {key: getattr(flags, key) for key in wanted} == wanted
 
 
 def test_without_flags_of_the_service() -> None:
-    flags = subject.read(subject.of_node({"RELEASE_NODE": "shop", "ERL_AFLAGS": "-proto_dist inet6_tcp"}, "-setcookie a#b"))
-    assert (flags.mode, flags.node, flags.port, flags.epmd, flags.protocol) == ("sname", "shop", None, True, "inet6_tcp")
+    flags = subject.read(
+        subject.of_node({"RELEASE_NODE": "shop", "ERL_AFLAGS": "-proto_dist inet6_tcp"}, "-setcookie a#b")
+    )
+    assert (flags.mode, flags.node, flags.port, flags.epmd, flags.protocol) == (
+        "sname",
+        "shop",
+        None,
+        True,
+        "inet6_tcp",
+    )
     assert flags.first("setcookie") == "a" and flags.interface == ""
     assert subject.read(subject.of_node({"RELEASE_DISTRIBUTION": "none"}, "")).mode == "none"
     assert subject.read(["-erl_epmd_port", "x"]).port is None and subject.read(["-erl_epmd_port", "70000"]).port is None
@@ -60,9 +68,17 @@ def test_without_flags_of_the_service() -> None:
 
 @pytest.mark.parametrize(
     ("term", "wanted"),
-    [("{127,0,0,1}", "127.0.0.1"), ("{ 10, 0, 0, 5 }", "10.0.0.5"), ("{0,0,0,0,0,0,0,1}", "::1"), ("{0,0,0,0,0,0,0,0}", "::"),
-     ("{65152,0,0,0,0,0,0,1}", "fe80:0:0:0:0:0:0:1"), ("{127,0,0}", ""), ("any", ""), ("", "")],
-)  # fmt: skip
+    [
+        ("{127,0,0,1}", "127.0.0.1"),
+        ("{ 10, 0, 0, 5 }", "10.0.0.5"),
+        ("{0,0,0,0,0,0,0,1}", "::1"),
+        ("{0,0,0,0,0,0,0,0}", "::"),
+        ("{65152,0,0,0,0,0,0,1}", "fe80:0:0:0:0:0:0:1"),
+        ("{127,0,0}", ""),
+        ("any", ""),
+        ("", ""),
+    ],
+)
 def test_addresses(term: str, wanted: str) -> None:
     assert subject.address(term) == wanted
 
@@ -94,7 +110,10 @@ CASES: list[tuple[str, dict[str, str]]] = [
     ("-setcookie a#b\n-kernel logger_level debug # -name c@d\n## -sname e", {}),
     ("# -name a@b\n  # -sname c\n-heart", {}),
     ("-kernel inet_dist_listen_min 9100 +P 5000 inet_dist_listen_max 9105 +Bd x", {}),
-    ("-a 1 +A4 x +S 2:2 y +c z +c true u +fnu v +pc unicode w +dcg 4 +sbt db +hms 233 +K true +zdbbl 8 q +r r +l l +IOt 2 i +MBas aobf m", {}),
+    (
+        "-a 1 +A4 x +S 2:2 y +c z +c true u +fnu v +pc unicode w +dcg 4 +sbt db +hms 233 +K true +zdbbl 8 q +r r +l l +IOt 2 i +MBas aobf m",
+        {},
+    ),
     ("-name 'a@b' -x \"y z\" '' 'it\\' w'x'y \"k\\\" l", {}),
     ("-x y\\ z \\# u\\'v \\-sname w", {}),
     ("-x 'never closed -name a@b", {}),
@@ -105,8 +124,11 @@ CASES: list[tuple[str, dict[str, str]]] = [
     ("-a 1 -- -name a@b -- c - d", {}),
     ("-args_file more\n-x 1", {}),
     ("-kernel a", {"ERL_FLAGS": "b -name of@flags"}),
-    ("-name of@args", {"ERL_AFLAGS": "-name first@aflags", "ELIXIR_ERL_OPTIONS": "-sname elixir", "ERL_FLAGS": "-name of@flags"}),
-    ("", {"ERL_AFLAGS": "-setcookie a#b '-x y' # z", "ERL_FLAGS": "-proto_dist \"inet6_tcp\" 'open -u"}),
+    (
+        "-name of@args",
+        {"ERL_AFLAGS": "-name first@aflags", "ELIXIR_ERL_OPTIONS": "-sname elixir", "ERL_FLAGS": "-name of@flags"},
+    ),
+    ("", {"ERL_AFLAGS": "-setcookie a#b '-x y' # z", "ERL_FLAGS": '-proto_dist "inet6_tcp" \'open -u'}),
     ("", {"ELIXIR_ERL_OPTIONS": "-name 'a@b c' -x \\y # -z"}),
     ("", {"ERL_FLAGS": "-args_file more", "ELIXIR_ERL_OPTIONS": "-heart -args_file more"}),
     ("-start_epmd false\n-erl_epmd_port 6789", {"ERL_ZFLAGS": ""}),
@@ -121,9 +143,25 @@ def test_erlexec_makes_the_same_of_it(tmp_path: Path, vm_args: str, env: dict[st
     (tmp_path / "more").write_text("-more 1 # -sname no\n-setcookie c\n-extra -name hidden@more\n-more 2\n")
     env = {**ENV, **env}
     # As the launcher and Elixir's script make the command.
-    command = ["erl", *env.get("ELIXIR_ERL_OPTIONS", "").split(), "-setcookie", "unused", "-name", "shop@127.0.0.1", "-args_file", "vm.args"]
+    command = [
+        "erl",
+        *env.get("ELIXIR_ERL_OPTIONS", "").split(),
+        "-setcookie",
+        "unused",
+        "-name",
+        "shop@127.0.0.1",
+        "-args_file",
+        "vm.args",
+    ]
     done = subprocess.run(
-        [*command, "-emu_args_exit"], cwd=tmp_path, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+        [*command, "-emu_args_exit"],
+        cwd=tmp_path,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     found = subject.read(subject.of_node(env, vm_args, lambda path: (tmp_path / path).read_text()))
     if "Usage: erl" in done.stdout + done.stderr:

@@ -15,11 +15,21 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._node import sockets, vm_settings
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import VERDICTS
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
-from ansible_collections.alchemist.beam.plugins.module_utils._node.vm_settings import Settings, after_script, check, check_port_free
+from ansible_collections.alchemist.beam.plugins.module_utils._node.vm_settings import (
+    Settings,
+    after_script,
+    check,
+    check_port_free,
+)
 
 FLAGS = "-setcookie unused -start_epmd false -erl_epmd_port 4370 -kernel inet_dist_listen_min 4370 inet_dist_listen_max 4370 inet_dist_use_interface {%s}"
 LOOPBACK, CLUSTER, SIX = (FLAGS % address for address in ("127,0,0,1", "0,0,0,0", "0,0,0,0,0,0,0,1"))
-ENV = {"RELEASE_DISTRIBUTION": "name", "RELEASE_NODE": "shop@127.0.0.1", "RELEASE_COOKIE": "unused", "ERL_ZFLAGS": LOOPBACK}
+ENV = {
+    "RELEASE_DISTRIBUTION": "name",
+    "RELEASE_NODE": "shop@127.0.0.1",
+    "RELEASE_COOKIE": "unused",
+    "ERL_ZFLAGS": LOOPBACK,
+}
 TARGET = Target("shop", "/srv/shop/releases/1.0.0", "1.0.0")
 
 
@@ -56,27 +66,59 @@ def test_what_works_is_let_through(found: Settings) -> None:
 @pytest.mark.parametrize(
     ("found", "code", "said"),
     [
-        (settings("# x\n-proto_dist inet6_tcp"), "dist_family", ["line 2 of releases/1.0.0/vm.args", "127.0.0.1", 'service_dist_listen: "::1"']),
+        (
+            settings("# x\n-proto_dist inet6_tcp"),
+            "dist_family",
+            ["line 2 of releases/1.0.0/vm.args", "127.0.0.1", 'service_dist_listen: "::1"'],
+        ),
         (settings(ERL_AFLAGS="-proto_dist inet6_tcp"), "dist_family", ["ERL_AFLAGS in releases/1.0.0/env.sh"]),
-        (settings("-proto_dist inet6_tls", ERL_ZFLAGS=CLUSTER), "dist_family", ["0.0.0.0", 'service_dist_listen: "::"']),
+        (
+            settings("-proto_dist inet6_tls", ERL_ZFLAGS=CLUSTER),
+            "dist_family",
+            ["0.0.0.0", 'service_dist_listen: "::"'],
+        ),
         (settings(ERL_ZFLAGS=SIX), "dist_family", ["::1, which is IPv6", "-proto_dist inet6_tcp"]),
-        (settings(ERL_ZFLAGS=CLUSTER, RELEASE_NODE="shop@fd00::5"), "dist_family", ["shop@fd00::5", "it speaks IPv4", "-proto_dist inet6_tcp"]),
-        (settings("-erl_epmd_port 6789", ERL_ZFLAGS=CLUSTER), "dist_port_twice", ["-erl_epmd_port 6789 in line 1", "service_dist_port: 6789"]),
-        (settings("+P 5\n-x y -name # nothing"), "vm_args_incomplete", ["-name at the end of line 2 of releases/1.0.0/vm.args"]),
+        (
+            settings(ERL_ZFLAGS=CLUSTER, RELEASE_NODE="shop@fd00::5"),
+            "dist_family",
+            ["shop@fd00::5", "it speaks IPv4", "-proto_dist inet6_tcp"],
+        ),
+        (
+            settings("-erl_epmd_port 6789", ERL_ZFLAGS=CLUSTER),
+            "dist_port_twice",
+            ["-erl_epmd_port 6789 in line 1", "service_dist_port: 6789"],
+        ),
+        (
+            settings("+P 5\n-x y -name # nothing"),
+            "vm_args_incomplete",
+            ["-name at the end of line 2 of releases/1.0.0/vm.args"],
+        ),
         (settings("-env X"), "vm_args_incomplete", ["-env at the end of line 1"]),
         (settings("-x\n+P"), "vm_args_incomplete", ["+P at the end of releases/1.0.0/vm.args"]),
         (settings("-args_file"), "vm_args_incomplete", ["-args_file at the end of"]),
-        (settings("\n-args_file /not/there"), "vm_args_missing", ["line 2 of releases/1.0.0/vm.args", "names /not/there"]),
+        (
+            settings("\n-args_file /not/there"),
+            "vm_args_missing",
+            ["line 2 of releases/1.0.0/vm.args", "names /not/there"],
+        ),
         (settings(RELEASE_VM_ARGS="/not/there"), "vm_args_missing", ["RELEASE_VM_ARGS names /not/there", "beam_files"]),
-        (settings("-sname ${RELEASE_NODE}"), "vm_name_literal", ["-sname ${RELEASE_NODE} in line 1", "RELEASE_NODE in env.sh"]),
+        (
+            settings("-sname ${RELEASE_NODE}"),
+            "vm_name_literal",
+            ["-sname ${RELEASE_NODE} in line 1", "RELEASE_NODE in env.sh"],
+        ),
         (settings(RELEASE_COOKIE="monster"), "vm_cookie_ignored", ["env.sh", "beam_cookie"]),
     ],
-)  # fmt: skip
-def test_what_can_not_work_is_refused_by_name_and_blames_no_release(found: Settings, code: str, said: t.Sequence[str]) -> None:
+)
+def test_what_can_not_work_is_refused_by_name_and_blames_no_release(
+    found: Settings, code: str, said: t.Sequence[str]
+) -> None:
     with pytest.raises(BeamError) as caught:
         check(found)
     assert caught.value.code == code and code not in VERDICTS
-    assert [words for words in said if words not in caught.value.message] == [] and "monster" not in caught.value.message
+    assert [
+        words for words in said if words not in caught.value.message
+    ] == [] and "monster" not in caught.value.message
 
 
 def test_a_port_that_somebody_else_has() -> None:
@@ -89,7 +131,10 @@ def test_a_port_that_somebody_else_has() -> None:
 
 
 def test_listening_sockets_are_read_from_the_kernel() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as four, socket.create_server(("::1", 0), family=socket.AF_INET6) as six:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as four,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+    ):
         wanted = {("127.0.0.1", four.getsockname()[1]), ("::1", six.getsockname()[1])}
         assert wanted <= {(one.address, one.port) for one in sockets.of_process(os.getpid())}
         assert wanted <= {(one.address, one.port) for one in sockets.listeners()}
@@ -108,7 +153,11 @@ def test_env_sh_is_run_as_the_launcher_runs_it(tmp_path: Path) -> None:
     script += 'case $RELEASE_COMMAND in start*) RELEASE_NODE="$RELEASE_NAME@$MY_IP" ;; esac\n'
     script += 'export ERL_AFLAGS="-proto_dist inet6_tcp"\nNOT_EXPORTED=1\n'
     after = after_script(release(tmp_path, script), {"MY_IP": "10.0.0.5", "PATH": os.environ["PATH"]}, "/nowhere", {})
-    assert (after["RELEASE_NODE"], after["ERL_AFLAGS"], after["MY_IP"]) == ("shop@10.0.0.5", "-proto_dist inet6_tcp", "10.0.0.5")
+    assert (after["RELEASE_NODE"], after["ERL_AFLAGS"], after["MY_IP"]) == (
+        "shop@10.0.0.5",
+        "-proto_dist inet6_tcp",
+        "10.0.0.5",
+    )
     assert "NOT_EXPORTED" not in after
 
 
@@ -124,5 +173,8 @@ def test_env_sh_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
 def test_env_sh_that_waits_is_left_to_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vm_settings, "SCRIPT_SECONDS", 0.3)
     begun = time.monotonic()
-    assert after_script(release(tmp_path, "sleep 30 &\nwait\n"), {"PATH": os.environ["PATH"], "A": "b"}, "/", {})["A"] == "b"
+    assert (
+        after_script(release(tmp_path, "sleep 30 &\nwait\n"), {"PATH": os.environ["PATH"], "A": "b"}, "/", {})["A"]
+        == "b"
+    )
     assert time.monotonic() - begun < 10

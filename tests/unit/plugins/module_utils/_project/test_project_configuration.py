@@ -9,7 +9,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._project.configuration import Configuration, read_configuration
+from ansible_collections.alchemist.beam.plugins.module_utils._project.configuration import (
+    Configuration,
+    read_configuration,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._project.findings import Setting
 from ansible_collections.alchemist.beam.plugins.module_utils._project.mix_exs import read_mix_exs
 from ansible_collections.alchemist.beam.plugins.module_utils._project.modules import Library
@@ -28,7 +31,9 @@ def read(files: t.Mapping[str, str]) -> Configuration:
     everything = {"mix.exs": MIX, **files}
     tree = Files("", "c0ffee", {path: len(text) for path, text in everything.items()}, [], dict(everything))
     project = read_mix_exs(tree, "", "prod")
-    return read_configuration(tree, project, Library(tree.read, tree.below("lib", ".ex")), "prod", next(iter(project.releases.values()), None))
+    return read_configuration(
+        tree, project, Library(tree.read, tree.below("lib", ".ex")), "prod", next(iter(project.releases.values()), None)
+    )
 
 
 def runtime(source: str, **files: str) -> dict[str, Setting]:
@@ -55,13 +60,13 @@ REQUIRED = {
     "anonymous function": 'must = fn name -> System.get_env(name) || raise("#{name}") end\nconfig :shop, key: must.("X")',
     "module in the file": 'defmodule Env do\n  def must!(name), do: System.get_env(name) || raise("no #{name}")\nend\nconfig :shop, key: Env.must!("X")',
     "for each": 'for name <- ["X", "Y"], do: System.fetch_env!(name)',
-    "map over names": 'Enum.each(~w(X Y), fn name -> System.fetch_env!(name) end)',
+    "map over names": "Enum.each(~w(X Y), fn name -> System.fetch_env!(name) end)",
     "capture": '["X"] |> Enum.map(&System.fetch_env!/1)',
     "confex": 'config :shop, key: {:system, "X"}',
     "vapor": 'Vapor.load!([%Vapor.Provider.Env{bindings: [key: "X", port: {:port, "PORT"}]}])',
     "whole environment": 'env = System.get_env()\nconfig :shop, key: Map.fetch!(env, "X")',
     "with": 'key = with nil <- System.get_env("X") do\n  raise "X"\nend',
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("source", REQUIRED.values(), ids=REQUIRED)
@@ -79,7 +84,7 @@ DEFAULTS = {
     "case": ('case System.get_env("X") do\n nil -> 4000\n x -> String.to_integer(x)\nend', "4000"),
     "of another environment": ('System.get_env("X", if(config_env() == :prod, do: "4000", else: "1"))', "4000"),
     "zero is one": ('System.get_env("X", "0")', "0"),
-    "keyword": ("System.get_env(\"X\", [prod: \"4000\", dev: \"1\"][config_env()])", "4000"),
+    "keyword": ('System.get_env("X", [prod: "4000", dev: "1"][config_env()])', "4000"),
 }
 
 
@@ -126,18 +131,24 @@ def test_required_under_a_condition() -> None:
     found = runtime('if System.get_env("SMTP") == "true" do\n  config :shop, host: System.fetch_env!("SMTP_HOST")\nend')
     assert found["SMTP"].kind == "optional" and found["SMTP_HOST"].kind == "optional"
     assert found["SMTP_HOST"].when == 'System.get_env("SMTP") == "true"'
-    found = runtime('case System.get_env("MAILER", "local") do\n  "smtp" -> System.fetch_env!("SMTP_HOST")\n  "local" -> nil\nend')
+    found = runtime(
+        'case System.get_env("MAILER", "local") do\n  "smtp" -> System.fetch_env!("SMTP_HOST")\n  "local" -> nil\nend'
+    )
     assert found["SMTP_HOST"].when == "MAILER is smtp" and found["MAILER"].default == "local"
 
 
 def test_what_is_set_by_default_counts() -> None:
-    found = runtime('if System.get_env("CLUSTER", "true") == "true" do\n  config :shop, query: System.fetch_env!("QUERY")\nend')
+    found = runtime(
+        'if System.get_env("CLUSTER", "true") == "true" do\n  config :shop, query: System.fetch_env!("QUERY")\nend'
+    )
     assert found["QUERY"].kind == "required"
 
 
 def test_one_of_two() -> None:
     found = runtime('key = System.get_env("KEY") || System.get_env("OLD_KEY") || raise "KEY"')
-    assert found["KEY"].kind == "required" and found["KEY"].others == ("OLD_KEY",) and found["OLD_KEY"].kind == "optional"
+    assert (
+        found["KEY"].kind == "required" and found["KEY"].others == ("OLD_KEY",) and found["OLD_KEY"].kind == "optional"
+    )
 
 
 def test_both_of_two() -> None:
@@ -157,9 +168,15 @@ def test_what_another_value_leads_past() -> None:
 
 def test_what_nobody_looks_at_is_not_to_blame() -> None:
     helper = "defmodule H do\n  def put(opts, name), do: [{:url, System.fetch_env!(name)} | opts]\n  def check(opts, url), do: url || raise(opts)\nend"
-    found = runtime('H.put([pool: System.get_env("POOL", "5")], "URL")\nH.check([pool: System.get_env("POOL", "5")], System.get_env("OTHER"))',
-                    **{"lib/h.ex": helper})  # fmt: skip
-    assert {name: one.kind for name, one in found.items()} == {"POOL": "default", "URL": "required", "OTHER": "required"}
+    found = runtime(
+        'H.put([pool: System.get_env("POOL", "5")], "URL")\nH.check([pool: System.get_env("POOL", "5")], System.get_env("OTHER"))',
+        **{"lib/h.ex": helper},
+    )
+    assert {name: one.kind for name, one in found.items()} == {
+        "POOL": "default",
+        "URL": "required",
+        "OTHER": "required",
+    }
 
 
 def test_a_number_with_a_unit_is_a_default() -> None:
@@ -174,8 +191,19 @@ def test_a_number_with_a_unit_is_a_default() -> None:
       end
     end
     """
-    assert runtime('Code.require_file("helper.exs", "config")\nHelper.time("T", "5m")', **{"config/helper.exs": helper})["T"].kind == "default"
-    assert runtime('__DIR__ |> Path.join("helper.exs") |> Code.eval_file()\nHelper.time("T", "5x")', **{"config/helper.exs": helper})["T"].kind == "required"
+    assert (
+        runtime('Code.require_file("helper.exs", "config")\nHelper.time("T", "5m")', **{"config/helper.exs": helper})[
+            "T"
+        ].kind
+        == "default"
+    )
+    assert (
+        runtime(
+            '__DIR__ |> Path.join("helper.exs") |> Code.eval_file()\nHelper.time("T", "5x")',
+            **{"config/helper.exs": helper},
+        )["T"].kind
+        == "required"
+    )
 
 
 def test_what_was_configured_when_it_was_built() -> None:
@@ -211,27 +239,35 @@ def test_helper_of_the_project_is_followed_and_the_place_is_where_it_is_called()
 
 
 def test_helper_that_can_not_be_followed_is_said() -> None:
-    got = read({"config/runtime.exs": 'import Config\nconfig :shop, key: Elsewhere.get_env!("TOKEN"), other: Elsewhere.env(:database_url)'})
+    got = read(
+        {
+            "config/runtime.exs": 'import Config\nconfig :shop, key: Elsewhere.get_env!("TOKEN"), other: Elsewhere.env(:database_url)'
+        }
+    )
     assert {one.name: one.kind for one in got.runtime} == {"TOKEN": "guessed", "DATABASE_URL": "guessed"}
     assert len(got.notes) == 2 and "Elsewhere.get_env!" in got.notes[0] and "DATABASE_URL" in got.notes[1]
 
 
 def test_files_that_it_reads() -> None:
-    got = read({
-        "config/runtime.exs": 'import Config\nCode.require_file("config/mail.exs")\nCode.eval_file("gone.exs")',
-        "config/mail.exs": 'import Config\nconfig :shop, relay: System.fetch_env!("SMTP_RELAY")',
-    })  # fmt: skip
+    got = read(
+        {
+            "config/runtime.exs": 'import Config\nCode.require_file("config/mail.exs")\nCode.eval_file("gone.exs")',
+            "config/mail.exs": 'import Config\nconfig :shop, relay: System.fetch_env!("SMTP_RELAY")',
+        }
+    )
     assert [(one.name, one.file) for one in got.runtime] == [("SMTP_RELAY", "config/mail.exs")]
     assert any("gone.exs" in note for note in got.notes)
 
 
 def test_build_time_is_apart_and_the_configuration_is_merged() -> None:
-    got = read({
-        "config/config.exs": 'import Config\nconfig :shop, Shop.Endpoint, url: [host: "localhost"], http: [port: 1]\nimport_config "#{config_env()}.exs"',
-        "config/prod.exs": 'import Config\nconfig :shop, Shop.Endpoint, force_ssl: [hsts: true], cdn: System.get_env("CDN_HOST")',
-        "config/dev.exs": 'import Config\nconfig :shop, x: System.fetch_env!("DEV_ONLY")',
-        "config/runtime.exs": 'import Config\nconfig :shop, Shop.Endpoint, http: [port: String.to_integer(System.get_env("PORT", "4000"))]',
-    })  # fmt: skip
+    got = read(
+        {
+            "config/config.exs": 'import Config\nconfig :shop, Shop.Endpoint, url: [host: "localhost"], http: [port: 1]\nimport_config "#{config_env()}.exs"',
+            "config/prod.exs": 'import Config\nconfig :shop, Shop.Endpoint, force_ssl: [hsts: true], cdn: System.get_env("CDN_HOST")',
+            "config/dev.exs": 'import Config\nconfig :shop, x: System.fetch_env!("DEV_ONLY")',
+            "config/runtime.exs": 'import Config\nconfig :shop, Shop.Endpoint, http: [port: String.to_integer(System.get_env("PORT", "4000"))]',
+        }
+    )
     assert [one.name for one in got.build] == ["CDN_HOST"] and [one.name for one in got.runtime] == ["PORT"]
     endpoint = dict((key.name, value) for key, value in got.value("shop", "Shop.Endpoint"))
     assert set(endpoint) == {"url", "http", "force_ssl", "cdn"}
@@ -259,9 +295,13 @@ def test_hostile_sources_end(source: str) -> None:
 
 def test_what_stands_before_the_unreadable_is_not_lost_silently() -> None:
     got = read({"config/runtime.exs": 'import Config\nconfig :shop, key: System.fetch_env!("X")\n"abc'})
-    assert got.notes == ("config/runtime.exs can't be read: a text that begins here does not end, in line 3; its variables are not in the inventory",)
+    assert got.notes == (
+        "config/runtime.exs can't be read: a text that begins here does not end, in line 3; its variables are not in the inventory",
+    )
 
 
 def test_a_million_letters_are_read_within_seconds() -> None:
-    source = "import Config\n" + "".join('config :shop, key%d: "a#{System.get_env("V%d")}b"\n' % (number, number) for number in range(4000))
+    source = "import Config\n" + "".join(
+        'config :shop, key%d: "a#{System.get_env("V%d")}b"\n' % (number, number) for number in range(4000)
+    )
     assert len(runtime(source)) == 4000

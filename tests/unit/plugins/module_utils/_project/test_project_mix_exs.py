@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._project.mix_exs import MixProject, find, least, read_mix_exs
+from ansible_collections.alchemist.beam.plugins.module_utils._project.mix_exs import (
+    MixProject,
+    find,
+    least,
+    read_mix_exs,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._project.repository import LARGEST, Files, open_source
 
 
@@ -21,7 +26,9 @@ def tree(files: t.Mapping[str, str]) -> Files:
 
 
 def read(body: str, **more: str) -> MixProject:
-    return read_mix_exs(tree({"mix.exs": "defmodule Shop.MixProject do\n  use Mix.Project\n%s\nend\n" % body, **more}), "", "prod")
+    return read_mix_exs(
+        tree({"mix.exs": "defmodule Shop.MixProject do\n  use Mix.Project\n%s\nend\n" % body, **more}), "", "prod"
+    )
 
 
 def test_as_people_write_it() -> None:
@@ -51,16 +58,32 @@ def test_as_people_write_it() -> None:
     """)
     assert (got.app, got.version, got.elixir, got.default_release) == ("shop", "1.2.3", "~> 1.15", "web")
     assert got.elixirc_paths == ("lib", "web") and got.applications == ("logger", "os_mon", "ssh") and got.starts
-    assert [one.name for one in got.dependencies if one.production] == ["phoenix", "esbuild", "core", "oban", "git_dep", "sentry"]
+    assert [one.name for one in got.dependencies if one.production] == [
+        "phoenix",
+        "esbuild",
+        "core",
+        "oban",
+        "git_dep",
+        "sentry",
+    ]
     assert [one.runtime for one in got.dependencies if one.name == "esbuild"] == [False]
-    assert list(got.releases) == ["web", "worker"] and got.aliases["assets.deploy"] == ("esbuild default", "phx.digest") and got.notes == ()
+    assert (
+        list(got.releases) == ["web", "worker"]
+        and got.aliases["assets.deploy"] == ("esbuild default", "phx.digest")
+        and got.notes == ()
+    )
 
 
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ('String.trim(File.read!("VERSION"))', ""), ('System.get_env("VSN", "0.0.1")', "0.0.1"), ("version()", ""), ('"1.0." <> "2"', "1.0.2"),
-        ('"#{@major}.1"', "3.1"), ('case File.read("VERSION") do {:ok, v} -> v; _ -> "0.0.0" end', ""), ("hd(~w(1.0.0 x))", "1.0.0"),
+        ('String.trim(File.read!("VERSION"))', ""),
+        ('System.get_env("VSN", "0.0.1")', "0.0.1"),
+        ("version()", ""),
+        ('"1.0." <> "2"', "1.0.2"),
+        ('"#{@major}.1"', "3.1"),
+        ('case File.read("VERSION") do {:ok, v} -> v; _ -> "0.0.0" end', ""),
+        ("hd(~w(1.0.0 x))", "1.0.0"),
     ],
 )
 def test_a_version_that_is_computed(version: str, expected: str) -> None:
@@ -80,10 +103,15 @@ def test_releases_that_can_not_be_told_are_said() -> None:
 def test_umbrella() -> None:
     root = 'defmodule Root do\n  def project, do: [apps_path: "apps", version: "0.1.0", releases: [web: [applications: [web: :permanent]], jobs: []]]\nend'
     child = 'defmodule %s.MixProject do\n  def project, do: [app: :%s, config_path: "../../config/config.exs", deps: [{:core, in_umbrella: true}]]\nend'
-    files = tree({
-        "mix.exs": root, "apps/web/mix.exs": child % ("Web", "web"), "apps/core/mix.exs": child % ("Core", "core"), "apps/web/assets/mix.exs": "x",
-        "apps/broken/mix.exs": "defmodule (",
-    })  # fmt: skip
+    files = tree(
+        {
+            "mix.exs": root,
+            "apps/web/mix.exs": child % ("Web", "web"),
+            "apps/core/mix.exs": child % ("Core", "core"),
+            "apps/web/assets/mix.exs": "x",
+            "apps/broken/mix.exs": "defmodule (",
+        }
+    )
     got = read_mix_exs(files, "", "prod")
     assert [one.app for one in got.children] == ["core", "web"] and list(got.releases) == ["web", "jobs"]
     assert got.children[1].config_path == "config/config.exs" and got.children[1].dependencies[0].in_umbrella
@@ -99,7 +127,8 @@ def test_where_the_project_is() -> None:
 @pytest.mark.parametrize(
     ("files", "subdir", "code", "words"),
     [
-        ({"Cargo.toml": ""}, "", "no_mix_exs", "beam_repo"), ({"mix.exs": ""}, "web", "no_mix_exs", "beam_build_subdir"),
+        ({"Cargo.toml": ""}, "", "no_mix_exs", "beam_repo"),
+        ({"mix.exs": ""}, "web", "no_mix_exs", "beam_build_subdir"),
         ({"a/mix.exs": "", "b/mix.exs": ""}, "", "mix_exs_ambiguous", "beam_build_subdir=a"),
     ],
 )
@@ -110,7 +139,15 @@ def test_no_project(files: t.Mapping[str, str], subdir: str, code: str, words: s
 
 
 @pytest.mark.parametrize(
-    "source", ["", "defmodule X do\nend", 'defmodule X do\n def project, do: "a"\nend', "{{{", "\0", "defmodule X do\n def project, do: project()\nend"],
+    "source",
+    [
+        "",
+        "defmodule X do\nend",
+        'defmodule X do\n def project, do: "a"\nend',
+        "{{{",
+        "\0",
+        "defmodule X do\n def project, do: project()\nend",
+    ],
 )
 def test_no_mix_exs(source: str) -> None:
     with pytest.raises(BeamError) as error:
@@ -121,8 +158,13 @@ def test_no_mix_exs(source: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ("~> 1.15", "1.15"), (">= 1.14.2", "1.14.2"),
-        ("~> 1.15 or ~> 1.9", "1.9"), ("1.18.0", "1.18.0"), ("", ""), ("> 1.2", ""), (">= 1.14.0 and < 2.0.0", "1.14.0"),
+        ("~> 1.15", "1.15"),
+        (">= 1.14.2", "1.14.2"),
+        ("~> 1.15 or ~> 1.9", "1.9"),
+        ("1.18.0", "1.18.0"),
+        ("", ""),
+        ("> 1.2", ""),
+        (">= 1.14.0 and < 2.0.0", "1.14.0"),
     ],
 )
 def test_the_oldest_elixir(wanted: str, expected: str) -> None:
@@ -156,7 +198,11 @@ def test_files_at_a_ref(repository: Path) -> None:
     with open_source(str(repository), "v1.0.0") as source:
         assert source.files.read("mix.exs") == "one" and source.said == "v1.0.0"
     with open_source(str(repository), "") as source:
-        assert source.files.read("mix.exs") == "two" and (source.said, source.url, source.dirty) == ("main", "", True) and source.tags == ("v1.0.0",)
+        assert (
+            source.files.read("mix.exs") == "two"
+            and (source.said, source.url, source.dirty) == ("main", "", True)
+            and source.tags == ("v1.0.0",)
+        )
         assert "link" not in source.files and source.files.read("gone") == ""
         assert source.files.read("latin") == "caf\ufffd" and source.files.read("large.exs") == ""
         assert ["latin" in source.files.notes[0], "large.exs" in source.files.notes[1]] == [True, True]
@@ -167,14 +213,21 @@ def test_files_of_a_remote(repository: Path) -> None:
     for ref, text in (("", "two"), ("v1.0.0", "one"), ("main", "two")):
         with open_source(url, ref) as source:
             assert source.files.read("mix.exs") == text and source.url == url
-    short = subprocess.run(["git", "-C", str(repository), "rev-parse", "--short=8", "v1.0.0"], check=True, capture_output=True, text=True).stdout.strip()
+    short = subprocess.run(
+        ["git", "-C", str(repository), "rev-parse", "--short=8", "v1.0.0"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     with open_source(url, short) as source:
         assert source.files.read("mix.exs") == "one"
 
 
 @pytest.mark.parametrize(
     ("repo", "ref", "code"),
-    [("", "", "git_no_repository"), ("{}", "v9", "git_no_ref"), ("{}/..", "", "git_no_repository"), ("nowhere", "", "git_no_repository")],
+    [
+        ("", "", "git_no_repository"),
+        ("{}", "v9", "git_no_ref"),
+        ("{}/..", "", "git_no_repository"),
+        ("nowhere", "", "git_no_repository"),
+    ],
 )
 def test_no_files(repository: Path, repo: str, ref: str, code: str) -> None:
     with pytest.raises(BeamError) as error, open_source(repo.format(repository), ref):

@@ -26,9 +26,18 @@ def _verneed(requires: t.Mapping[str, t.Sequence[str]], weak: t.Container[str], 
     data = b""
     for position, (soname, versions) in enumerate(requires.items()):
         size = 16 + 16 * len(versions)
-        data += struct.pack(order + "HHIII", 1, len(versions), strings.add(soname), 16, size if position < len(requires) - 1 else 0)
+        data += struct.pack(
+            order + "HHIII", 1, len(versions), strings.add(soname), 16, size if position < len(requires) - 1 else 0
+        )
         for index, version in enumerate(versions):
-            data += struct.pack(order + "IHHII", 0, 2 if version in weak else 0, 2, strings.add(version), 16 if index < len(versions) - 1 else 0)
+            data += struct.pack(
+                order + "IHHII",
+                0,
+                2 if version in weak else 0,
+                2,
+                strings.add(version),
+                16 if index < len(versions) - 1 else 0,
+            )
     return data
 
 
@@ -42,14 +51,23 @@ def _verdef(soname: str, provides: t.Sequence[str], strings: _Strings, order: st
 
 
 def elf(
-    machine: str = "x86_64", interpreter: str = "", soname: str = "", needed: t.Sequence[str] = (), runpath: str = "",
-    requires: t.Mapping[str, t.Sequence[str]] | None = None, provides: t.Sequence[str] = (), weak: t.Container[str] = (),
+    machine: str = "x86_64",
+    interpreter: str = "",
+    soname: str = "",
+    needed: t.Sequence[str] = (),
+    runpath: str = "",
+    requires: t.Mapping[str, t.Sequence[str]] | None = None,
+    provides: t.Sequence[str] = (),
+    weak: t.Container[str] = (),
 ) -> bytes:
     """requires: soname -> versions, which are needed too."""
     requires = requires or {}
     wide, order = machine != "i686", ">" if machine == "s390x" else "<"
     strings = _Strings()
-    verneed, verdef = _verneed(requires, weak, strings, order), _verdef(soname, provides, strings, order) if provides else b""
+    verneed, verdef = (
+        _verneed(requires, weak, strings, order),
+        _verdef(soname, provides, strings, order) if provides else b"",
+    )
     tags = [(1, strings.add(name)) for name in dict.fromkeys([*needed, *requires])]
     tags += [(14, strings.add(soname))] if soname else []
     tags += [(29, strings.add(runpath))] if runpath else []
@@ -57,7 +75,12 @@ def elf(
     position = header + 3 * entry
     blocks = b""
     places = {}
-    for name, block in (("interp", interpreter.encode() + b"\0"), ("strings", strings.data), ("verneed", verneed), ("verdef", verdef)):
+    for name, block in (
+        ("interp", interpreter.encode() + b"\0"),
+        ("strings", strings.data),
+        ("verneed", verneed),
+        ("verdef", verdef),
+    ):
         places[name] = position + len(blocks)
         blocks += block + b"\0" * (-len(block) % 8)
     base = 0x400000  # addresses differ from offsets, as they do in real files
@@ -72,11 +95,15 @@ def elf(
             return struct.pack(order + "IIQQQQQQ", kind, 4, offset, base + offset, 0, size, size, 8)
         return struct.pack(order + "IIIIIIII", kind, offset, base + offset, 0, size, size, 4, 4)
 
-    segments = segment(1, 0, total) + (segment(3, places["interp"], len(interpreter) + 1) if interpreter else segment(0, 0, 0))
+    segments = segment(1, 0, total) + (
+        segment(3, places["interp"], len(interpreter) + 1) if interpreter else segment(0, 0, 0)
+    )
     segments += segment(2, position + len(blocks), len(dynamic))
     ident = b"\x7fELF" + bytes([2 if wide else 1, 2 if order == ">" else 1, 1]) + b"\0" * 9
     word = "Q" if wide else "I"
-    head = ident + struct.pack(order + "HHI" + word * 3 + "IHHHHHH", 3, _MACHINES[machine], 1, 0, header, 0, 0, header, entry, 3, 0, 0, 0)
+    head = ident + struct.pack(
+        order + "HHI" + word * 3 + "IHHHHHH", 3, _MACHINES[machine], 1, 0, header, 0, 0, header, entry, 3, 0, 0, 0
+    )
     return head + segments + blocks + dynamic
 
 
@@ -92,14 +119,21 @@ GLIBC = {"libc.so.6": ["GLIBC_2.2.5", "GLIBC_2.34"]}
 
 def write_release(tree: Path, requires: t.Mapping[str, t.Sequence[str]] | None = None, **spec: t.Any) -> Path:
     """A release with an emulator and the NIF of crypto."""
-    write(tree / "erts-13.1.5/bin/beam.smp", **{"interpreter": LOADER, "requires": GLIBC if requires is None else requires, **spec})
+    write(
+        tree / "erts-13.1.5/bin/beam.smp",
+        **{"interpreter": LOADER, "requires": GLIBC if requires is None else requires, **spec},
+    )
     write(tree / "lib/crypto-5.1/priv/lib/crypto.so", requires={"libcrypto.so.3": ["OPENSSL_3.0.0"]})
     (tree / "releases").mkdir()
     (tree / "releases/start_erl.data").write_text("13.1.5 0.1.0")
     return tree
 
 
-def write_host(root: Path, glibc: t.Sequence[str] = ("GLIBC_2.2.5", "GLIBC_2.34", "GLIBC_2.36"), openssl: t.Sequence[str] = ("OPENSSL_3.0.0",)) -> Path:
+def write_host(
+    root: Path,
+    glibc: t.Sequence[str] = ("GLIBC_2.2.5", "GLIBC_2.34", "GLIBC_2.36"),
+    openssl: t.Sequence[str] = ("OPENSSL_3.0.0",),
+) -> Path:
     """The root directory of a Debian-like server."""
     libraries = root / "lib/x86_64-linux-gnu"
     write(libraries / "libc.so.6", soname="libc.so.6", provides=glibc)

@@ -8,15 +8,29 @@ from pathlib import Path
 
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi_scan import scan_tree
-from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._release.elf_writer import LOADER, write, write_release
+from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._release.elf_writer import (
+    LOADER,
+    write,
+    write_release,
+)
 
 
 def test_needs_of_a_release(tmp_path: Path) -> None:
-    tree = write_release(tmp_path, {"libc.so.6": ["GLIBC_2.9", "GLIBC_2.34"], "libstdc++.so.6": ["GLIBCXX_3.4.9", "GLIBCXX_3.4.29"]})
+    tree = write_release(
+        tmp_path, {"libc.so.6": ["GLIBC_2.9", "GLIBC_2.34"], "libstdc++.so.6": ["GLIBCXX_3.4.9", "GLIBCXX_3.4.29"]}
+    )
     abi = scan_tree(str(tree))
-    assert (abi.arch, abi.libc, abi.libc_version, abi.openssl, abi.erts) == ("x86_64", "glibc", "2.34", "libcrypto.so.3", "13.1.5")
+    assert (abi.arch, abi.libc, abi.libc_version, abi.openssl, abi.erts) == (
+        "x86_64",
+        "glibc",
+        "2.34",
+        "libcrypto.so.3",
+        "13.1.5",
+    )
     assert abi.needs == {
-        "libc.so.6": ("GLIBC_2.9", "GLIBC_2.34"), "libcrypto.so.3": ("OPENSSL_3.0.0",), "libstdc++.so.6": ("GLIBCXX_3.4.9", "GLIBCXX_3.4.29"),
+        "libc.so.6": ("GLIBC_2.9", "GLIBC_2.34"),
+        "libcrypto.so.3": ("OPENSSL_3.0.0",),
+        "libstdc++.so.6": ("GLIBCXX_3.4.9", "GLIBCXX_3.4.29"),
     }
     assert abi.interpreter == LOADER
     assert Abi.from_dict(abi.to_dict()) == abi
@@ -39,7 +53,11 @@ def test_files_for_other_machines_and_libcs_do_not_count(tmp_path: Path) -> None
 
 def test_libraries_that_it_brings_are_not_asked_of_the_server(tmp_path: Path) -> None:
     tree = write_release(tmp_path)
-    write(tree / "lib/nif-1/priv/nif.so", needed=["libown.so.1", "libfile.so", "libother.so.2"], runpath="$ORIGIN:/opt/other/lib")
+    write(
+        tree / "lib/nif-1/priv/nif.so",
+        needed=["libown.so.1", "libfile.so", "libother.so.2"],
+        runpath="$ORIGIN:/opt/other/lib",
+    )
     write(tree / "lib/nif-1/priv/libown.so.1.2", soname="libown.so.1")
     write(tree / "lib/nif-1/priv/libfile.so")
     abi = scan_tree(str(tree))

@@ -63,15 +63,18 @@ def test_roll_back_makes_a_ghost() -> None:
     assert roll_back(channel(A, B, C), stamp(), A).stable == A
 
 
-@pytest.mark.parametrize(("work", "code"), [
-    (lambda: roll_back(channel(), stamp()), "no_stable"),
-    (lambda: roll_back(channel(A), stamp()), "no_previous"),
-    (lambda: roll_back(channel(A, B), stamp(), B), "rollback_to_itself"),
-    (lambda: roll_back(roll_back(channel(A, B), stamp()), stamp()), "ghost"),
-    (lambda: promote(roll_back(channel(A, B), stamp()), B, stamp()), "ghost"),
-    (lambda: propose(roll_back(channel(A, B), stamp()), B, stamp()), "ghost"),
-    (lambda: add_ghost(channel(A), A, "x", stamp()), "ghost_is_stable"),
-])
+@pytest.mark.parametrize(
+    ("work", "code"),
+    [
+        (lambda: roll_back(channel(), stamp()), "no_stable"),
+        (lambda: roll_back(channel(A), stamp()), "no_previous"),
+        (lambda: roll_back(channel(A, B), stamp(), B), "rollback_to_itself"),
+        (lambda: roll_back(roll_back(channel(A, B), stamp()), stamp()), "ghost"),
+        (lambda: promote(roll_back(channel(A, B), stamp()), B, stamp()), "ghost"),
+        (lambda: propose(roll_back(channel(A, B), stamp()), B, stamp()), "ghost"),
+        (lambda: add_ghost(channel(A), A, "x", stamp()), "ghost_is_stable"),
+    ],
+)
 def test_what_is_refused(work: t.Callable[[], Channel], code: str) -> None:
     with pytest.raises(BeamError) as caught:
         work()
@@ -98,10 +101,23 @@ def test_the_document() -> None:
     assert promote(promote(promote(channel(), A, stamp()), B, stamp()), A, stamp()).to_bytes() != channel(A).to_bytes()
 
 
-@pytest.mark.parametrize("change", [
-    {"serial": 2**63}, {"serial": 0}, {"serial": "1"}, {"serial": None}, {"schema": 2}, {"name": "../x"}, {"channel": "a/b"}, {"stable": {"version": "1"}},
-    {"stable": {"version": "..", "digest": "0" * 64}}, {"stable": {"version": "1", "digest": "x"}}, {"ghosts": [1]}, {"unknown": 1},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"serial": 2**63},
+        {"serial": 0},
+        {"serial": "1"},
+        {"serial": None},
+        {"schema": 2},
+        {"name": "../x"},
+        {"channel": "a/b"},
+        {"stable": {"version": "1"}},
+        {"stable": {"version": "..", "digest": "0" * 64}},
+        {"stable": {"version": "1", "digest": "x"}},
+        {"ghosts": [1]},
+        {"unknown": 1},
+    ],
+)
 def test_documents_that_are_refused(change: dict[str, t.Any]) -> None:
     doc = {**json.loads(channel(A, B).to_bytes()), **change}
     with pytest.raises(BeamError) as caught:

@@ -16,8 +16,14 @@ from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._release
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64", "i686", "s390x"])
 def test_what_the_loader_reads(tmp_path: Path, machine: str) -> None:
     path = write(
-        tmp_path / "x", machine=machine, interpreter="/lib/ld.so", soname="libx.so.1", needed=["libz.so.1"], runpath="$ORIGIN:/opt/lib",
-        requires={"libc.so.6": ["GLIBC_2.34", "GLIBC_2.4"], "libm.so.6": ["GLIBC_2.29"]}, provides=["X_1", "X_2"],
+        tmp_path / "x",
+        machine=machine,
+        interpreter="/lib/ld.so",
+        soname="libx.so.1",
+        needed=["libz.so.1"],
+        runpath="$ORIGIN:/opt/lib",
+        requires={"libc.so.6": ["GLIBC_2.34", "GLIBC_2.4"], "libm.so.6": ["GLIBC_2.29"]},
+        provides=["X_1", "X_2"],
     )
     read = read_elf(str(path))
     assert read is not None

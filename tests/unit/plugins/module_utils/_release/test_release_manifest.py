@@ -13,7 +13,11 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._release import manifest as module
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
-from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Manifest, parents_of, parse_manifest
+from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import (
+    Manifest,
+    parents_of,
+    parse_manifest,
+)
 
 SHA = "ab" * 32
 Document = dict[str, t.Any]
@@ -21,10 +25,33 @@ Document = dict[str, t.Any]
 
 def document(**changes: t.Any) -> Document:
     return {
-        "schema": 1, "name": "shop", "version": "1.0.0",
-        "abi": {"arch": "", "libc": "", "libc_version": "", "openssl": "", "erts": "", "needs": {}, "interpreter": "", "runpath": []},
-        "provenance": {"git_sha": "", "git_dirty": False, "lock_sha256": "", "fingerprint": "", "mix_env": "", "elixir": "", "otp": ""},
-        "directories": [], "layers": [{"sha256": SHA, "size": 1, "prefix": "lib", "files": [["a/b", "644", 1, SHA], ["a/c", "755", 1, SHA]]}], **changes,
+        "schema": 1,
+        "name": "shop",
+        "version": "1.0.0",
+        "abi": {
+            "arch": "",
+            "libc": "",
+            "libc_version": "",
+            "openssl": "",
+            "erts": "",
+            "needs": {},
+            "interpreter": "",
+            "runpath": [],
+        },
+        "provenance": {
+            "git_sha": "",
+            "git_dirty": False,
+            "lock_sha256": "",
+            "fingerprint": "",
+            "mix_env": "",
+            "elixir": "",
+            "otp": "",
+        },
+        "directories": [],
+        "layers": [
+            {"sha256": SHA, "size": 1, "prefix": "lib", "files": [["a/b", "644", 1, SHA], ["a/c", "755", 1, SHA]]}
+        ],
+        **changes,
     }
 
 
@@ -53,24 +80,55 @@ def why(data: bytes) -> str:
 
 def test_what_is_right_is_taken() -> None:
     assert sorted(parse_manifest(canonical(document(directories=["x/y", "z"]))).parents()) == ["lib", "lib/a", "x"]
-    assert parse_manifest(canonical(abi(arch="x86_64", interpreter="/lib64/ld.so", optional={"libwx.so": "lib/wx"}))).abi.optional
+    assert parse_manifest(
+        canonical(abi(arch="x86_64", interpreter="/lib64/ld.so", optional={"libwx.so": "lib/wx"}))
+    ).abi.optional
 
 
-@pytest.mark.parametrize(("doc", "named"), [
-    (document(more=1), "more"), ({key: value for key, value in document().items() if key != "abi"}, "abi"), ([], "schema"), (document(schema=2), "schema"),
-    (document(directories=["d", "d"]), "named twice"), (document(directories={"d": 1}), "directories"), (document(directories="abc"), "directories"),
-    (document(directories=["lib/a/b"]), "file and a directory"), (document(directories=["lib/a/b/c"]), "file and a directory"),
-    (document(layers={}), "layers"), (document(layers=[1]), ""), (layer(files={}), "files"), (layer(more=1), "more"), (layer(size=True), "size"),
-    (provenance(more=""), "more"), (provenance(git_dirty="no"), "git_dirty"), (provenance(git_dirty=0), "git_dirty"), (provenance(git_sha=None), "git_sha"),
-    (provenance(elixir=["1"]), "elixir"), (provenance(otp="x" * 5000), "otp"), (document(provenance=[]), "provenance"),
-    (document(provenance="x"), "provenance"),
-    (abi(interpreter="/tmp/evil"), "interpreter"), (abi(more=""), "abi"), (abi(arch=1), "abi"), (abi(needs=[]), "needs"), (abi(needs={"x": "abc"}), "needs"),
-    (abi(needs={"l%d" % i: [] for i in range(2001)}), "needs"), (abi(needs={"x": ["V%d" % i for i in range(2001)]}), "needs"),
-    (abi(needs={"x%d" % i: ["V%d" % j for j in range(50)] for i in range(41)}), "needs"), (abi(runpath=["/r"] * 2001), "runpath"),
-    (abi(runpath="/r"), "runpath"),
-    (abi(optional={"x": 1}), "abi"), (abi(optional=[]), "optional"), (abi(arch="x" * 2000), "abi"), (document(abi=[]), "abi"),
-    (document(directories=["/".join("d" * 65)]), "deep"), (layer(prefix="/".join("d" * 65)), "deep"),
-], ids=str)
+@pytest.mark.parametrize(
+    ("doc", "named"),
+    [
+        (document(more=1), "more"),
+        ({key: value for key, value in document().items() if key != "abi"}, "abi"),
+        ([], "schema"),
+        (document(schema=2), "schema"),
+        (document(directories=["d", "d"]), "named twice"),
+        (document(directories={"d": 1}), "directories"),
+        (document(directories="abc"), "directories"),
+        (document(directories=["lib/a/b"]), "file and a directory"),
+        (document(directories=["lib/a/b/c"]), "file and a directory"),
+        (document(layers={}), "layers"),
+        (document(layers=[1]), ""),
+        (layer(files={}), "files"),
+        (layer(more=1), "more"),
+        (layer(size=True), "size"),
+        (provenance(more=""), "more"),
+        (provenance(git_dirty="no"), "git_dirty"),
+        (provenance(git_dirty=0), "git_dirty"),
+        (provenance(git_sha=None), "git_sha"),
+        (provenance(elixir=["1"]), "elixir"),
+        (provenance(otp="x" * 5000), "otp"),
+        (document(provenance=[]), "provenance"),
+        (document(provenance="x"), "provenance"),
+        (abi(interpreter="/tmp/evil"), "interpreter"),
+        (abi(more=""), "abi"),
+        (abi(arch=1), "abi"),
+        (abi(needs=[]), "needs"),
+        (abi(needs={"x": "abc"}), "needs"),
+        (abi(needs={"l%d" % i: [] for i in range(2001)}), "needs"),
+        (abi(needs={"x": ["V%d" % i for i in range(2001)]}), "needs"),
+        (abi(needs={"x%d" % i: ["V%d" % j for j in range(50)] for i in range(41)}), "needs"),
+        (abi(runpath=["/r"] * 2001), "runpath"),
+        (abi(runpath="/r"), "runpath"),
+        (abi(optional={"x": 1}), "abi"),
+        (abi(optional=[]), "optional"),
+        (abi(arch="x" * 2000), "abi"),
+        (document(abi=[]), "abi"),
+        (document(directories=["/".join("d" * 65)]), "deep"),
+        (layer(prefix="/".join("d" * 65)), "deep"),
+    ],
+    ids=str,
+)
 def test_the_schema_is_closed(doc: t.Any, named: str) -> None:
     assert named in why(canonical(doc))
 
@@ -83,15 +141,27 @@ def test_a_key_that_is_there_twice(key: str) -> None:
 
 
 def test_other_characters_and_other_forms() -> None:
-    for data in (canonical(document()) + b" ", canonical(document()).replace(b"lib", "l\u00efb".encode()), json.dumps(document()).encode(), b"[" * 100_000,
-                 b'{"a":' * 100_000, b"", b"1" * 10_000):
+    for data in (
+        canonical(document()) + b" ",
+        canonical(document()).replace(b"lib", "l\u00efb".encode()),
+        json.dumps(document()).encode(),
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"",
+        b"1" * 10_000,
+    ):
         assert why(data)
 
 
-@pytest.mark.parametrize(("cap", "doc"), [
-    ("MAX_DIRECTORIES", document(directories=["a", "b", "c"])), ("MAX_LAYERS", document(layers=[{**document()["layers"][0], "files": []}] * 3)),
-    ("MAX_FILES", layer(files=[["a%d" % i, "644", 1, SHA] for i in range(3)])), ("MAX_PARENTS", document(directories=["a/b/c/d"])),
-])
+@pytest.mark.parametrize(
+    ("cap", "doc"),
+    [
+        ("MAX_DIRECTORIES", document(directories=["a", "b", "c"])),
+        ("MAX_LAYERS", document(layers=[{**document()["layers"][0], "files": []}] * 3)),
+        ("MAX_FILES", layer(files=[["a%d" % i, "644", 1, SHA] for i in range(3)])),
+        ("MAX_PARENTS", document(directories=["a/b/c/d"])),
+    ],
+)
 def test_caps_hold_before_anything_is_made(cap: str, doc: Document, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, cap, 2)
     made: list[str] = []

@@ -21,7 +21,15 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.pack impor
 from ansible_collections.alchemist.beam.plugins.module_utils._release.unpack import unpack_layer
 
 LONG = "d" * 120 + "/" + "n" * 200
-CONTENT = {"a": b"alpha", "b/c": b"", "b/d": b"x" * 5000, "b/ü": b"umlaut", LONG: b"long", "e" * 99: b"99", "f/" + "g" * 99: b"101"}
+CONTENT = {
+    "a": b"alpha",
+    "b/c": b"",
+    "b/d": b"x" * 5000,
+    "b/ü": b"umlaut",
+    LONG: b"long",
+    "e" * 99: b"99",
+    "f/" + "g" * 99: b"101",
+}
 
 
 @pytest.fixture
@@ -30,7 +38,8 @@ def files(tmp_path: pathlib.Path) -> list[File]:
         (tmp_path / "p" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "p" / path).write_bytes(data)
     return [
-        File(path, 0o755 if path == "b/d" else 0o644, len(CONTENT[path]), hashlib.sha256(CONTENT[path]).hexdigest()) for path in sorted(CONTENT)
+        File(path, 0o755 if path == "b/d" else 0o644, len(CONTENT[path]), hashlib.sha256(CONTENT[path]).hexdigest())
+        for path in sorted(CONTENT)
     ]
 
 
@@ -62,13 +71,13 @@ def test_only_plain_members_as_documented(tmp_path: pathlib.Path, files: list[Fi
     assert data[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00" + data[8:9] + b"\xff"
     raw = gzip.decompress(data)
     offset, kinds = 0, []
-    while raw[offset:offset + 512].strip(b"\0"):
-        header = raw[offset:offset + 512]
+    while raw[offset : offset + 512].strip(b"\0"):
+        header = raw[offset : offset + 512]
         kinds.append(header[156:157])
         assert header[257:265] == b"ustar\x0000"
         size = int(header[124:135], 8)
         if header[156:157] == b"x":
-            record = raw[offset + 512:offset + 512 + size]
+            record = raw[offset + 512 : offset + 512 + size]
             assert record.split(b" ", 1)[1].startswith(b"path=") and record.count(b"\n") == 1
         offset += 512 + (size + 511) // 512 * 512
     assert len(raw) % 10240 == 0 and not raw[offset:].strip(b"\0")
@@ -124,10 +133,18 @@ def test_what_is_not_exactly_the_layer_is_refused(tmp_path: pathlib.Path, files:
         (data, with_files(lambda f: f[:-1]), "does not know"),
         (data, with_files(lambda f: [*f, File("z", 0o644, 1, "0" * 64)]), "is missing"),
         (data, with_files(lambda f: f[::-1]), "where the manifest has"),
-        (data, with_files(lambda f: [File(f[0].path, 0o755, f[0].size, f[0].sha256), *f[1:]]), "where the manifest has"),
-        (data, with_files(lambda f: [File(f[0].path, f[0].mode, f[0].size + 1, f[0].sha256), *f[1:]]), "where the manifest has"),
+        (
+            data,
+            with_files(lambda f: [File(f[0].path, 0o755, f[0].size, f[0].sha256), *f[1:]]),
+            "where the manifest has",
+        ),
+        (
+            data,
+            with_files(lambda f: [File(f[0].path, f[0].mode, f[0].size + 1, f[0].sha256), *f[1:]]),
+            "where the manifest has",
+        ),
         (data, with_files(lambda f: [File(f[0].path, f[0].mode, f[0].size, "0" * 64), *f[1:]]), "other content"),
-        (data[:len(data) // 2], layer, "whole archive"),
+        (data[: len(data) // 2], layer, "whole archive"),
         (b"no archive", layer, "whole archive"),
         (gzip.compress(b"no tar" * 1000), layer, "missing|whole archive"),
         (bomb, with_files(lambda f: f[:1]), "does not know|more than"),

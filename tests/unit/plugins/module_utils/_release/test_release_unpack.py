@@ -22,7 +22,12 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest i
 from ansible_collections.alchemist.beam.plugins.module_utils._release.pack import pack
 from ansible_collections.alchemist.beam.plugins.module_utils._release.unpack import unpack_layer
 
-CONTENT = {"bin/run": b"#!/bin/sh\nexit 0\n", "ebin/a.beam": b"A" * 700, "ebin/b.beam": b"", "start_erl.data": b"13.1 1.0.0"}
+CONTENT = {
+    "bin/run": b"#!/bin/sh\nexit 0\n",
+    "ebin/a.beam": b"A" * 700,
+    "ebin/b.beam": b"",
+    "start_erl.data": b"13.1 1.0.0",
+}
 LONG = "/".join(["d" * 60] * 4) + "/file"
 Part = t.Union[bytes, tuple[tarfile.TarInfo, bytes]]
 
@@ -118,28 +123,58 @@ HOSTILE: dict[str, tuple[t.Callable[[], bytes], str]] = {
     # Paths that lead out.
     "parent": (lambda: archive([*GOOD, info("../evil", b"x")]), "archive_parent_path"),
     "parent inside": (lambda: archive([*GOOD, info("ebin/../../evil", b"x")]), "archive_parent_path"),
-    "parent to a known file": (lambda: archive([*without("start_erl.data"), info("ebin/../start_erl.data", b"13.1 1.0.0")]), "archive_parent_path"),
+    "parent to a known file": (
+        lambda: archive([*without("start_erl.data"), info("ebin/../start_erl.data", b"13.1 1.0.0")]),
+        "archive_parent_path",
+    ),
     "absolute": (lambda: archive([*GOOD, info("/etc/evil", b"x")]), "archive_absolute_path"),
-    "absolute known": (lambda: archive([*without("bin/run"), info("/bin/run", CONTENT["bin/run"])]), "archive_absolute_path"),
-    "double slash": (lambda: archive([*without("bin/run"), info("//bin/run", CONTENT["bin/run"])]), "archive_absolute_path"),
+    "absolute known": (
+        lambda: archive([*without("bin/run"), info("/bin/run", CONTENT["bin/run"])]),
+        "archive_absolute_path",
+    ),
+    "double slash": (
+        lambda: archive([*without("bin/run"), info("//bin/run", CONTENT["bin/run"])]),
+        "archive_absolute_path",
+    ),
     "dot path": (lambda: archive([*without("bin/run"), info("./bin/run", CONTENT["bin/run"])]), "archive_unexpected"),
-    "inner double slash": (lambda: archive([*without("bin/run"), info("bin//run", CONTENT["bin/run"], mode=0o755)]), "archive_unexpected"),
-    "trailing slash": (lambda: archive(patched(slice(0, 100), b"ebin/a.beam/".ljust(100, b"\0"))), "archive_unexpected"),
+    "inner double slash": (
+        lambda: archive([*without("bin/run"), info("bin//run", CONTENT["bin/run"], mode=0o755)]),
+        "archive_unexpected",
+    ),
+    "trailing slash": (
+        lambda: archive(patched(slice(0, 100), b"ebin/a.beam/".ljust(100, b"\0"))),
+        "archive_unexpected",
+    ),
     "home": (lambda: archive([*GOOD, info("~/.ssh/authorized_keys", b"x")]), "archive_unexpected"),
     "backslash": (lambda: archive([*GOOD, info("..\\evil", b"x")]), "archive_unexpected"),
     "pax parent": (lambda: archive([*GOOD, pax(record("path", b"../evil")), info("x", b"x")]), "archive_parent_path"),
-    "pax absolute": (lambda: archive([*GOOD, pax(record("path", b"/etc/evil")), info("x", b"x")]), "archive_absolute_path"),
+    "pax absolute": (
+        lambda: archive([*GOOD, pax(record("path", b"/etc/evil")), info("x", b"x")]),
+        "archive_absolute_path",
+    ),
     "prefix parent": (lambda: archive(patched(slice(345, 500), b"..".ljust(155, b"\0"))), "archive_parent_path"),
-    "too long for the kernel": (lambda: archive([*GOOD, pax(record("path", b"d/" * 2000 + b"../evil")), info("x", b"x")]), "archive_parent_path"),
+    "too long for the kernel": (
+        lambda: archive([*GOOD, pax(record("path", b"d/" * 2000 + b"../evil")), info("x", b"x")]),
+        "archive_parent_path",
+    ),
     # Things that are no regular files.
     "symlink": (lambda: archive([*GOOD, info("link", **LINK)]), "archive_symlink"),
     "symlink through": (lambda: archive([info("ebin", **LINK), *GOOD]), "archive_symlink"),
     "symlink instead of a file": (lambda: archive([*without("bin/run"), info("bin/run", **LINK)]), "archive_symlink"),
     "symlink then file": (lambda: archive([info("bin/run", **LINK), *GOOD]), "archive_symlink"),
     "symlink deep": (lambda: archive([info("a/" * 40 + "l", **LINK), *GOOD]), "archive_symlink"),
-    "hardlink out": (lambda: archive([*GOOD, info("link", type=tarfile.LNKTYPE, linkname="../../etc/passwd")]), "archive_hardlink"),
-    "hardlink in": (lambda: archive([*GOOD, info("link", type=tarfile.LNKTYPE, linkname="bin/run")]), "archive_hardlink"),
-    "character device": (lambda: archive([*GOOD, info("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3)]), "archive_device"),
+    "hardlink out": (
+        lambda: archive([*GOOD, info("link", type=tarfile.LNKTYPE, linkname="../../etc/passwd")]),
+        "archive_hardlink",
+    ),
+    "hardlink in": (
+        lambda: archive([*GOOD, info("link", type=tarfile.LNKTYPE, linkname="bin/run")]),
+        "archive_hardlink",
+    ),
+    "character device": (
+        lambda: archive([*GOOD, info("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3)]),
+        "archive_device",
+    ),
     "block device": (lambda: archive([*GOOD, info("disk", type=tarfile.BLKTYPE, devmajor=8)]), "archive_device"),
     "fifo": (lambda: archive([*GOOD, info("pipe", type=tarfile.FIFOTYPE)]), "archive_fifo"),
     "directory": (lambda: archive([info("ebin", type=tarfile.DIRTYPE, mode=0o755), *GOOD]), "archive_directory"),
@@ -176,12 +211,21 @@ HOSTILE: dict[str, tuple[t.Callable[[], bytes], str]] = {
     "pax linkpath": (lambda: archive([pax(record("linkpath", b"/etc")), *GOOD]), "archive_pax"),
     "pax uid": (lambda: archive([pax(record("uid", b"0")), *GOOD]), "archive_pax"),
     "pax sparse": (lambda: archive([pax(record("GNU.sparse.realsize", b"9999999999")), *GOOD]), "archive_pax"),
-    "pax two records": (lambda: archive([pax(record("path", b"bin/run") + record("size", b"9")), *GOOD]), "archive_pax"),
+    "pax two records": (
+        lambda: archive([pax(record("path", b"bin/run") + record("size", b"9")), *GOOD]),
+        "archive_pax",
+    ),
     "pax wrong length": (lambda: archive([pax(b"99 path=bin/run\n"), *GOOD]), "archive_pax"),
     "pax huge": (lambda: bomb(64 * 1024 * 1024, pax(b"", size=0o7777777777)), "archive_pax"),
     "pax empty": (lambda: archive([pax(b""), *GOOD]), "archive_pax"),
-    "pax garbage behind": (lambda: archive([pax(record("path", b"bin/run") + b"\0X", size=len(record("path", b"bin/run"))), *GOOD]), "archive_pax"),
-    "pax twice": (lambda: archive([pax(record("path", b"bin/run")), pax(record("path", b"bin/run")), *GOOD]), "archive_extended"),
+    "pax garbage behind": (
+        lambda: archive([pax(record("path", b"bin/run") + b"\0X", size=len(record("path", b"bin/run"))), *GOOD]),
+        "archive_pax",
+    ),
+    "pax twice": (
+        lambda: archive([pax(record("path", b"bin/run")), pax(record("path", b"bin/run")), *GOOD]),
+        "archive_extended",
+    ),
     "pax global": (lambda: archive([pax(record("path", b"bin/run"), b"g"), *GOOD]), "archive_global_header"),
     "pax not UTF-8": (lambda: archive([pax(record("path", b"\xff\xfe")), *GOOD]), "archive_encoding"),
     "pax NUL": (lambda: archive([pax(record("path", b"bin/run\0x")), *GOOD]), "archive_hidden_name"),
@@ -197,20 +241,35 @@ HOSTILE: dict[str, tuple[t.Callable[[], bytes], str]] = {
     "empty name": (lambda: archive([*GOOD, info("", b"A")]), "archive_unexpected"),
     # What the manifest does not say.
     "duplicate": (lambda: archive([*GOOD, GOOD[-1]]), "archive_duplicate"),
-    "duplicate with other content": (lambda: archive([*GOOD, info("start_erl.data", b"99.9 9.9.9")]), "archive_duplicate"),
+    "duplicate with other content": (
+        lambda: archive([*GOOD, info("start_erl.data", b"99.9 9.9.9")]),
+        "archive_duplicate",
+    ),
     "one more": (lambda: archive([*GOOD, info("ebin/evil.beam", b"x")]), "archive_unexpected"),
     "one missing": (lambda: archive(without("ebin/b.beam")), "archive_missing"),
     "nothing": (lambda: archive([]), "archive_missing"),
     "other content": (lambda: archive([*without("ebin/a.beam"), info("ebin/a.beam", b"B" * 700)]), "archive_content"),
-    "data in the padding": (lambda: archive([raw([info("ebin/a.beam", b"A" * 700)], end=b"")[:-9] + b"\0evil123\0"]), "archive_padding"),
+    "data in the padding": (
+        lambda: archive([raw([info("ebin/a.beam", b"A" * 700)], end=b"")[:-9] + b"\0evil123\0"]),
+        "archive_padding",
+    ),
     # Bombs and ends.
     "zeros": (lambda: bomb(64 * 1024 * 1024, raw(GOOD)), "archive_trailing"),
-    "zeros in a file": (lambda: bomb(64 * 1024 * 1024, info("ebin/a.beam", b"", size=64 * 1024 * 1024)[0].tobuf(tarfile.USTAR_FORMAT)), "archive_size"),
+    "zeros in a file": (
+        lambda: bomb(64 * 1024 * 1024, info("ebin/a.beam", b"", size=64 * 1024 * 1024)[0].tobuf(tarfile.USTAR_FORMAT)),
+        "archive_size",
+    ),
     "hundred thousand members": (many_members, "archive_unexpected"),
-    "five thousand directories deep": (lambda: archive([pax(record("path", b"d/" * 2000 + b"f")), info("x", b"x")]), "archive_unexpected"),
+    "five thousand directories deep": (
+        lambda: archive([pax(record("path", b"d/" * 2000 + b"f")), info("x", b"x")]),
+        "archive_unexpected",
+    ),
     "gzip in gzip": (self_nested, "archive_cut"),
     "second member": (lambda: archive(GOOD) + archive([info("../evil", b"x")]), "archive_second_member"),
-    "split into two members": (lambda: gzip.compress(raw(GOOD)[:1024]) + gzip.compress(raw(GOOD)[1024:]), "archive_cut"),
+    "split into two members": (
+        lambda: gzip.compress(raw(GOOD)[:1024]) + gzip.compress(raw(GOOD)[1024:]),
+        "archive_cut",
+    ),
     "garbage behind": (lambda: archive(GOOD) + b"garbage", "archive_second_member"),
     "zeros behind": (lambda: archive(GOOD) + bytes(512), "archive_second_member"),
     "members behind the end": (lambda: archive([*GOOD, bytes(1024), info("../evil", b"x")]), "archive_trailing"),
@@ -270,10 +329,18 @@ def test_a_hostile_archive_is_refused(name: str, tmp_path: Path) -> None:
                 assert mode & 0o7022 == 0
 
 
-@pytest.mark.parametrize("data", [archive(GOOD), archive(GOOD, end=bytes(10240 - len(raw(GOOD, end=b"")) % 10240))], ids=["two blocks", "a record"])
+@pytest.mark.parametrize(
+    "data",
+    [archive(GOOD), archive(GOOD, end=bytes(10240 - len(raw(GOOD, end=b"")) % 10240))],
+    ids=["two blocks", "a record"],
+)
 def test_a_good_archive_is_unpacked(data: bytes, tmp_path: Path) -> None:
     unpack(layer_of(data), data, tmp_path)
-    found = {str(path.relative_to(tmp_path / "target")): path.read_bytes() for path in (tmp_path / "target").rglob("*") if path.is_file()}
+    found = {
+        str(path.relative_to(tmp_path / "target")): path.read_bytes()
+        for path in (tmp_path / "target").rglob("*")
+        if path.is_file()
+    }
     assert found == CONTENT
     assert stat.S_IMODE((tmp_path / "target" / "bin" / "run").stat().st_mode) == 0o755
     assert stat.S_IMODE((tmp_path / "target" / "ebin" / "a.beam").stat().st_mode) == 0o644
@@ -281,8 +348,14 @@ def test_a_good_archive_is_unpacked(data: bytes, tmp_path: Path) -> None:
 
 def test_it_reads_what_our_packer_writes(tmp_path: Path) -> None:
     content = {
-        **CONTENT, LONG: b"long", "priv/\u00e9t\u00e9.txt": b"summer", "a" * 100: b"100", "b" * 101: b"101",
-        "large.bin": os.urandom(3 * 1024 * 1024 + 7), "exact.bin": bytes(1024 * 1024), "block.bin": b"x" * 512,
+        **CONTENT,
+        LONG: b"long",
+        "priv/\u00e9t\u00e9.txt": b"summer",
+        "a" * 100: b"100",
+        "b" * 101: b"101",
+        "large.bin": os.urandom(3 * 1024 * 1024 + 7),
+        "exact.bin": bytes(1024 * 1024),
+        "block.bin": b"x" * 512,
     }
     source = tmp_path / "source"
     for path, data in content.items():
@@ -345,9 +418,28 @@ def test_a_planted_symlink_is_never_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "victim").exists()
 
 
-@pytest.mark.parametrize("path", [
-    "../x", "/x", "a/../../x", "a//b", "./a", "a/", "", ".", "..", "a\nb", "a\0b", "a\\b", "n" * 256, "d/" * 600 + "f", "\ud800", 7, None,
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x",
+        "/x",
+        "a/../../x",
+        "a//b",
+        "./a",
+        "a/",
+        "",
+        ".",
+        "..",
+        "a\nb",
+        "a\0b",
+        "a\\b",
+        "n" * 256,
+        "d/" * 600 + "f",
+        "\ud800",
+        7,
+        None,
+    ],
+)
 def test_a_manifest_can_not_name_such_a_path(path: t.Any) -> None:
     with pytest.raises(ValueError):
         safe_path(path)

@@ -29,8 +29,12 @@ DIGEST = "ab" * 32
 def store_params(tmp_path: pathlib.Path) -> dict[str, t.Any]:
     if "S3_ENDPOINT" in os.environ:
         return {
-            "store": "s3://%s/rollout-%d/%d" % (os.environ["S3_BUCKET"], os.getpid(), next(_prefixes)), "endpoint_url": os.environ["S3_ENDPOINT"],
-            "region": "us-east-1", "access_key": os.environ["S3_ACCESS_KEY"], "secret_key": os.environ["S3_SECRET_KEY"], "store_timeout": 30,
+            "store": "s3://%s/rollout-%d/%d" % (os.environ["S3_BUCKET"], os.getpid(), next(_prefixes)),
+            "endpoint_url": os.environ["S3_ENDPOINT"],
+            "region": "us-east-1",
+            "access_key": os.environ["S3_ACCESS_KEY"],
+            "secret_key": os.environ["S3_SECRET_KEY"],
+            "store_timeout": 30,
         }
     (tmp_path / "store").mkdir()
     return {"store": "file://%s" % (tmp_path / "store")}
@@ -63,10 +67,34 @@ def controller() -> t.Iterator[subprocess.Popen[bytes]]:
 
 
 Call = t.Callable[..., dict[str, t.Any]]
-LOCK = {"name": "shop", "channel": "production", "state": "held", "purpose": "rollout of 1.1.0", "wait": 0, "ttl": 30, "ttl_without_keeper": 900,
-        "token": None, "controller_pid": None, "by": "anna@here"}
-JOURNAL = {"name": "shop", "channel": "production", "id": None, "kind": "rollout", "version": "1.1.0", "digest": DIGEST, "stable": None, "strategy": "rolling",
-           "hosts": {}, "reverting": False, "outcome": None, "report": None, "html": None, "by": "anna@here"}
+LOCK = {
+    "name": "shop",
+    "channel": "production",
+    "state": "held",
+    "purpose": "rollout of 1.1.0",
+    "wait": 0,
+    "ttl": 30,
+    "ttl_without_keeper": 900,
+    "token": None,
+    "controller_pid": None,
+    "by": "anna@here",
+}
+JOURNAL = {
+    "name": "shop",
+    "channel": "production",
+    "id": None,
+    "kind": "rollout",
+    "version": "1.1.0",
+    "digest": DIGEST,
+    "stable": None,
+    "strategy": "rolling",
+    "hosts": {},
+    "reverting": False,
+    "outcome": None,
+    "report": None,
+    "html": None,
+    "by": "anna@here",
+}
 
 
 @pytest.fixture
@@ -80,12 +108,18 @@ def lock(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> t.I
 @pytest.fixture
 def journal(store_params: dict[str, t.Any]) -> Call:
     """rollout_journal under the lock that rollout_lock returned."""
+
     def call(held: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        return run_journal({**store_params, **JOURNAL, "fence": held["lock"]["serial"], "token": held["lock"]["token"], **options}, check)
+        return run_journal(
+            {**store_params, **JOURNAL, "fence": held["lock"]["serial"], "token": held["lock"]["token"], **options},
+            check,
+        )
 
     return call
 
 
 @pytest.fixture
 def info(store_params: dict[str, t.Any]) -> Call:
-    return lambda **options: run_info({**store_params, "name": "shop", "channel": "production", "history": 10, **options})
+    return lambda **options: run_info(
+        {**store_params, "name": "shop", "channel": "production", "history": 10, **options}
+    )

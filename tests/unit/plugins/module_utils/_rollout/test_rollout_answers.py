@@ -61,13 +61,17 @@ def test_lost_answers(store_params: dict[str, t.Any]) -> None:
 def test_stolen_locks(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks.flock, "LOCK_SECONDS", 2)
     result = locks.steal(store_params, 3)
-    assert result["stolen"] == 3 and result["attempts"] == 33 and not result["stale"] and not result["not_refused"], result
+    assert result["stolen"] == 3 and result["attempts"] == 33 and not result["stale"] and not result["not_refused"], (
+        result
+    )
 
 
 def test_a_stale_write_would_be_seen(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, and nobody raises the fences."""
     monkeypatch.setattr(locks.flock, "LOCK_SECONDS", 2)
-    monkeypatch.setattr(hold, "raise_fences", lambda store, name, channel, stamp: hold.read_fenced(store, name, channel))
+    monkeypatch.setattr(
+        hold, "raise_fences", lambda store, name, channel, stamp: hold.read_fenced(store, name, channel)
+    )
     result = locks.steal(store_params, 1)
     assert result["stale"] and result["not_refused"]
 
@@ -78,6 +82,13 @@ def test_a_lost_answer_to_the_last_write(state: str, lock: t.Any, store_params: 
     held = lock()
     with locks.fault_proxy.running(os.environ["S3_ENDPOINT"]) as proxy:
         rule = proxy.add(locks.fault_proxy.drop_answer(), method="PUT", path="/locks/", times=1)
-        options = {"name": "shop", "channel": "production", "state": state, "token": held["lock"]["token"], "by": "x", "endpoint_url": proxy.endpoint}
+        options = {
+            "name": "shop",
+            "channel": "production",
+            "state": state,
+            "token": held["lock"]["token"],
+            "by": "x",
+            "endpoint_url": proxy.endpoint,
+        }
         assert run_lock({**store_params, **options}, False)["changed"] and rule.applied == 1
     assert lock()["lock"]["serial"] == (2 if state == "released" else 3)

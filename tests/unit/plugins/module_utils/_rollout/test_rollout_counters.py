@@ -38,7 +38,17 @@ def readable(store: Store) -> None:
 @pytest.fixture
 def promote(store: Store, store_params: dict[str, t.Any], published: None) -> Call:
     return lambda check=False, **options: run_channel(
-        {**store_params, "name": "shop", "channel": "production", "state": "promoted", "version": "1.1.0", "by": "anna@here", **options}, check)
+        {
+            **store_params,
+            "name": "shop",
+            "channel": "production",
+            "state": "promoted",
+            "version": "1.1.0",
+            "by": "anna@here",
+            **options,
+        },
+        check,
+    )
 
 
 @pytest.fixture
@@ -52,14 +62,24 @@ def used(lock: Call, journal: Call, promote: Call, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("value", COUNTERS, ids=lambda value: "%.18s" % (value,))
-@pytest.mark.parametrize(("key", "counter"), [(CHANNEL, "serial"), (CHANNEL, "fence"), (LOCK, "serial"), (JOURNAL, "fence")])
-def test_a_forged_counter(key: str, counter: str, value: t.Any, store: Store, lock: Call, promote: Call, used: None) -> None:
+@pytest.mark.parametrize(
+    ("key", "counter"), [(CHANNEL, "serial"), (CHANNEL, "fence"), (LOCK, "serial"), (JOURNAL, "fence")]
+)
+def test_a_forged_counter(
+    key: str, counter: str, value: t.Any, store: Store, lock: Call, promote: Call, used: None
+) -> None:
     forge(store, key, **{counter: value})
     forged = store.get(key, 100_000).data
     # Whoever would count on from there says so, and writes nothing.
     with pytest.raises(BeamError) as caught:
         lock()
-    assert caught.value.code in ("channel_invalid", "channel_exhausted", "lock_invalid", "lock_exhausted", "journal_invalid")
+    assert caught.value.code in (
+        "channel_invalid",
+        "channel_exhausted",
+        "lock_invalid",
+        "lock_exhausted",
+        "journal_invalid",
+    )
     assert "production" in caught.value.message and "alchemist.beam.unlock" in caught.value.message
     assert store.get(key, 100_000).data == forged
     # Breaking the lock has it numbered anew, and then all goes on.
@@ -75,16 +95,28 @@ def test_a_forged_counter(key: str, counter: str, value: t.Any, store: Store, lo
     readable(store)
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[" * 100_000, b"x" * 2_000_000, json.dumps({"schema": 1, "serial": 2**53 - 1}).encode()])
-def test_a_channel_that_says_nothing_does_not_keep_a_lock(data: bytes, store: Store, lock: Call, promote: Call, used: None) -> None:
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[" * 100_000, b"x" * 2_000_000, json.dumps({"schema": 1, "serial": 2**53 - 1}).encode()]
+)
+def test_a_channel_that_says_nothing_does_not_keep_a_lock(
+    data: bytes, store: Store, lock: Call, promote: Call, used: None
+) -> None:
     held = lock()
     found = store.get(CHANNEL, 100_000)
     store.replace(CHANNEL, data, found.etag)
     with pytest.raises(BeamError) as caught:
         promote()
-    assert caught.value.code in ("channel_invalid", "store_object_too_large") and CHANNEL in caught.value.message and store.location in caught.value.message
+    assert (
+        caught.value.code in ("channel_invalid", "store_object_too_large")
+        and CHANNEL in caught.value.message
+        and store.location in caught.value.message
+    )
     broken = lock(state="broken")
-    assert broken["broken"]["owner"] == "anna@here" and broken["lock"]["serial"] > held["lock"]["serial"] and CHANNEL in broken["note"]
+    assert (
+        broken["broken"]["owner"] == "anna@here"
+        and broken["lock"]["serial"] > held["lock"]["serial"]
+        and CHANNEL in broken["note"]
+    )
     assert store.get(CHANNEL, 3_000_000).data == data
     # What is stable, a person has to say.
     begun = int(time.time())

@@ -66,7 +66,9 @@ def test_it_renews_as_long_as_the_controller_runs(lock: Call, store: Store, cont
     assert time.monotonic() - begun < 2, "nothing is left behind when the lock was given back"
 
 
-def test_a_controller_that_was_killed_frees_the_lock_here_and_elsewhere(lock: Call, store: Store, controller: Controller) -> None:
+def test_a_controller_that_was_killed_frees_the_lock_here_and_elsewhere(
+    lock: Call, store: Store, controller: Controller
+) -> None:
     lock(controller_pid=controller.pid, ttl=30, by="ben@ci")
     ours = keeper(store)
     controller.kill()
@@ -78,7 +80,9 @@ def test_a_controller_that_was_killed_frees_the_lock_here_and_elsewhere(lock: Ca
     assert held["lock"]["taken_from"] == "ben@ci"
 
 
-def test_a_frozen_controller_loses_the_lock_and_notices(lock: Call, journal: Call, store: Store, controller: Controller) -> None:
+def test_a_frozen_controller_loses_the_lock_and_notices(
+    lock: Call, journal: Call, store: Store, controller: Controller
+) -> None:
     former = lock(controller_pid=controller.pid, ttl=TTL, by="ben@ci")
     journal(former, state="opened", hosts={"a": {"from": "1.0.0"}})
     ours = keeper(store)
@@ -98,7 +102,9 @@ def test_a_frozen_controller_loses_the_lock_and_notices(lock: Call, journal: Cal
     assert now is not None and now.owner == "anna@here"
 
 
-def test_a_controller_that_was_frozen_for_a_while_keeps_what_nobody_took(lock: Call, journal: Call, store: Store, controller: Controller) -> None:
+def test_a_controller_that_was_frozen_for_a_while_keeps_what_nobody_took(
+    lock: Call, journal: Call, store: Store, controller: Controller
+) -> None:
     held = lock(controller_pid=controller.pid, ttl=TTL)
     os.kill(controller.pid, signal.SIGSTOP)
     time.sleep(TTL)
@@ -130,7 +136,9 @@ def test_a_broken_lock_ends_the_keeper(lock: Call, store: Store, controller: Con
 
 
 @pytest.mark.parametrize("state", ["released", "broken"])
-def test_a_process_that_the_store_calls_the_keeper_and_is_none_is_left_alone(state: str, lock: Call, store: Store, controller: Controller) -> None:
+def test_a_process_that_the_store_calls_the_keeper_and_is_none_is_left_alone(
+    state: str, lock: Call, store: Store, controller: Controller
+) -> None:
     other = lock(controller_pid=controller.pid, ttl=TTL, channel="staging")
     of_staging = read_lock(store, "shop", "staging")[0].holder
     assert other["changed"] and of_staging is not None and of_staging.keeper is not None
@@ -148,7 +156,9 @@ def test_a_process_that_the_store_calls_the_keeper_and_is_none_is_left_alone(sta
         assert named is not None and not named.dead, "it was asked to end because a document said so"
 
 
-def test_it_survives_a_store_that_is_away_for_a_while(lock: Call, store: Store, controller: Controller, store_params: dict[str, t.Any]) -> None:
+def test_it_survives_a_store_that_is_away_for_a_while(
+    lock: Call, store: Store, controller: Controller, store_params: dict[str, t.Any]
+) -> None:
     if not store_params["store"].startswith("file://"):
         pytest.skip("a directory can be moved away; test_rollout_answers.py has the S3 server's faults")
     lock(controller_pid=controller.pid, ttl=TTL)
@@ -168,19 +178,39 @@ print(json.dumps(run_lock(json.loads(sys.argv[1]), False)["lock"]))
 """
 
 
-def test_nobody_waits_for_its_output(store_params: dict[str, t.Any], store: Store, controller: Controller, tmp_path: Path) -> None:
+def test_nobody_waits_for_its_output(
+    store_params: dict[str, t.Any], store: Store, controller: Controller, tmp_path: Path
+) -> None:
     """Ansible reads what a module says until its pipes are closed. And the place that the module was loaded from is gone afterwards."""
-    options = {**store_params, "name": "shop", "channel": "production", "state": "held", "purpose": "", "wait": 0, "ttl": 3, "ttl_without_keeper": 900,
-               "token": None, "controller_pid": controller.pid, "by": "x"}
+    options = {
+        **store_params,
+        "name": "shop",
+        "channel": "production",
+        "state": "held",
+        "purpose": "",
+        "wait": 0,
+        "ttl": 3,
+        "ttl_without_keeper": 900,
+        "token": None,
+        "controller_pid": controller.pid,
+        "by": "x",
+    }
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(options)], capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path,
+        [sys.executable, "-c", PROGRAM, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
     )
     assert time.monotonic() - begun < 10 and json.loads(done.stdout)["serial"] > 0 and done.stderr == ""
     ours = keeper(store)
     links = {os.readlink("/proc/%d/fd/%s" % (ours.pid, fd)) for fd in os.listdir("/proc/%d/fd" % ours.pid)}
-    assert {link for link in links if not link.startswith(("socket:", "pipe:", "anon_inode:", "/memfd:beam-keeper-"))} <= {"/dev/null"}, links
+    assert {
+        link for link in links if not link.startswith(("socket:", "pipe:", "anon_inode:", "/memfd:beam-keeper-"))
+    } <= {"/dev/null"}, links
     assert os.readlink("/proc/%d/cwd" % ours.pid) == "/" and os.getsid(ours.pid) != os.getsid(0)
     before = beats(store)
     until(lambda: beats(store) > before, 5)

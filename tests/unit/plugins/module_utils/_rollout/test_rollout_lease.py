@@ -22,7 +22,15 @@ import typing as t
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout import fences, hold, lease
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, acquire, give_back, read_lock, renew, take_away, write_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import (
+    Want,
+    acquire,
+    give_back,
+    read_lock,
+    renew,
+    take_away,
+    write_lock,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import Holder, take
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process
 from ansible_collections.alchemist.beam.plugins.module_utils._store import retention
@@ -40,7 +48,9 @@ ELSEWHERE = Process("another", "boot", "space", 4711, 1)
 WANT = Want("shop", "production", "anna@here")
 
 
-def test_a_lock_that_is_taken_later_has_a_higher_serial_in_whatever_store(store: Store, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_taken_later_has_a_higher_serial_in_whatever_store(
+    store: Store, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Servers know the highest serial that ever wrote there, and a fleet may move to another store, and back."""
     (tmp_path / "other").mkdir()
     other = open_store({"store": "file://%s" % (tmp_path / "other")})
@@ -58,7 +68,18 @@ def test_a_lock_that_is_taken_later_has_a_higher_serial_in_whatever_store(store:
 
 
 def move(store_params: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
-    return run_channel({**store_params, "name": "shop", "channel": "production", "state": "proposed", "version": "1.1.0", "by": "anna@here", **options}, False)
+    return run_channel(
+        {
+            **store_params,
+            "name": "shop",
+            "channel": "production",
+            "state": "proposed",
+            "version": "1.1.0",
+            "by": "anna@here",
+            **options,
+        },
+        False,
+    )
 
 
 def put(store: Store, ago: float = 0, ttl: float = 0.4, **changes: t.Any) -> None:
@@ -78,10 +99,17 @@ def snapshot(store: Store) -> dict[str, bytes]:
     return {row.key: store.get(row.key, 10**7).data for row in store.list("shop/")}
 
 
-def test_a_rollout_from_the_first_write_to_the_last(lock: Call, journal: Call, info: Call, store_params: dict[str, t.Any], published: None) -> None:
+def test_a_rollout_from_the_first_write_to_the_last(
+    lock: Call, journal: Call, info: Call, store_params: dict[str, t.Any], published: None
+) -> None:
     assert info()["lock"] is None and info()["journal"] is None and not info()["unfinished"] and info()["history"] == []
     held = lock()
-    assert held["changed"] and held["lock"]["serial"] == 1 and held["lock"]["owner"] == "anna@here" and held["lock"]["taken_from"] is None
+    assert (
+        held["changed"]
+        and held["lock"]["serial"] == 1
+        and held["lock"]["owner"] == "anna@here"
+        and held["lock"]["taken_from"] is None
+    )
     assert held["channel"]["fence"] == 1 and held["channel"]["stable"] is None and held["journal"] is None
     opened = journal(held, state="opened", hosts={"a": {"from": "1.0.0"}, "b": None})
     assert opened["changed"] and opened["interrupted"] is None and opened["journal"]["hosts"]["a"]["from"] == "1.0.0"
@@ -89,14 +117,27 @@ def test_a_rollout_from_the_first_write_to_the_last(lock: Call, journal: Call, i
     assert journal(held, state="recorded", hosts={"a": {"step": "leaving", "out": True}})["changed"]
     assert not journal(held, state="recorded", hosts={"a": {"step": "leaving", "out": True}})["changed"]
     now = info()
-    assert now["unfinished"] and now["interrupted_hosts"] == ["a"] and now["lock"]["held"] and now["lock"]["token"] is None
+    assert (
+        now["unfinished"] and now["interrupted_hosts"] == ["a"] and now["lock"]["held"] and now["lock"]["token"] is None
+    )
     journal(held, state="recorded", hosts={"a": {"step": "joined", "out": False, "seconds": 2}})
     closed = journal(held, state="closed", outcome="moved", report={"schema": 1, "rows": []}, html="<p>moved</p>")
-    assert closed["journal"]["outcome"] == "moved" and not journal(held, state="closed", outcome="moved", report={"schema": 2}, html="")["changed"]
+    assert (
+        closed["journal"]["outcome"] == "moved"
+        and not journal(held, state="closed", outcome="moved", report={"schema": 2}, html="")["changed"]
+    )
     released = lock(state="released", token=held["lock"]["token"])
-    assert released["changed"] and not released["note"] and not lock(state="released", token=held["lock"]["token"])["changed"]
+    assert (
+        released["changed"]
+        and not released["note"]
+        and not lock(state="released", token=held["lock"]["token"])["changed"]
+    )
     done = info()
-    assert not done["unfinished"] and not done["lock"]["held"] and [row["id"] for row in done["history"]] == [opened["journal"]["id"]]
+    assert (
+        not done["unfinished"]
+        and not done["lock"]["held"]
+        and [row["id"] for row in done["history"]] == [opened["journal"]["id"]]
+    )
     assert done["history"][0]["schema"] == 1 and lock()["lock"]["serial"] == 2
 
 
@@ -106,12 +147,23 @@ def test_the_second_is_told_who_the_first_is_and_what_to_do(lock: Call, store: S
     begun = time.monotonic()
     with pytest.raises(Conflict) as caught:
         lock(by="ben@ci")
-    assert time.monotonic() - begun < 2 and caught.value.code == "lock_held" and caught.value.details["holder"]["owner"] == "anna@laptop"
+    assert (
+        time.monotonic() - begun < 2
+        and caught.value.code == "lock_held"
+        and caught.value.details["holder"]["owner"] == "anna@laptop"
+    )
     text = caught.value.message
-    assert re.search(r"anna@laptop holds it for the rollout of 1\.1\.0 since 20\S+Z, its last sign of life came at 20\S+Z", text), text
+    assert re.search(
+        r"anna@laptop holds it for the rollout of 1\.1\.0 since 20\S+Z, its last sign of life came at 20\S+Z", text
+    ), text
     assert "wait" in text and "alchemist.beam.unlock" in text
     foretold = lock(check=True)
-    assert not foretold["changed"] and foretold["lock"]["owner"] == "anna@laptop" and foretold["lock"]["token"] is None and "anna@laptop" in foretold["note"]
+    assert (
+        not foretold["changed"]
+        and foretold["lock"]["owner"] == "anna@laptop"
+        and foretold["lock"]["token"] is None
+        and "anna@laptop" in foretold["note"]
+    )
     assert snapshot(store) == before
 
 
@@ -130,7 +182,11 @@ def test_waiting_ends_with_the_name_of_the_holder(lock: Call, store: Store) -> N
     begun = time.monotonic()
     with pytest.raises(Conflict) as caught:
         lock(wait=1)
-    assert 1 <= time.monotonic() - begun < 4 and "ben@ci" in caught.value.message and "1 seconds were waited" in caught.value.message
+    assert (
+        1 <= time.monotonic() - begun < 4
+        and "ben@ci" in caught.value.message
+        and "1 seconds were waited" in caught.value.message
+    )
 
 
 def test_waiting_ends_when_the_lock_is_given_back(lock: Call, store: Store) -> None:
@@ -215,7 +271,9 @@ def test_a_module_that_is_killed_within_its_acquisition(at: str, lock: Call, sto
             lock()
 
 
-def test_a_failure_within_an_acquisition_gives_the_lock_back(lock: Call, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_within_an_acquisition_gives_the_lock_back(
+    lock: Call, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_arguments: t.Any) -> t.NoReturn:
         raise BeamError("store_full", "x", "y")
 
@@ -225,16 +283,26 @@ def test_a_failure_within_an_acquisition_gives_the_lock_back(lock: Call, store: 
     assert caught.value.code == "store_full" and read_lock(store, "shop", "production")[0].holder is None
 
 
-def test_what_a_former_holder_still_sends_is_refused(lock: Call, journal: Call, store: Store, store_params: dict[str, t.Any], published: None) -> None:
+def test_what_a_former_holder_still_sends_is_refused(
+    lock: Call, journal: Call, store: Store, store_params: dict[str, t.Any], published: None
+) -> None:
     former = lock(by="ben@ci")
     journal(former, state="opened", hosts={"a": {"from": "1.0.0"}})
     broken = lock(state="broken")
-    assert broken["changed"] and broken["broken"]["owner"] == "ben@ci" and broken["channel"]["fence"] == broken["lock"]["serial"] == 2
+    assert (
+        broken["changed"]
+        and broken["broken"]["owner"] == "ben@ci"
+        and broken["channel"]["fence"] == broken["lock"]["serial"] == 2
+    )
     for taken in (False, True):
         if taken:
             lock(by="anna@here")
         before = snapshot(store)
-        for options in ({"state": "recorded", "hosts": {"a": {"step": "moving"}}}, {"state": "opened"}, {"state": "closed", "outcome": "moved", "report": {}}):
+        for options in (
+            {"state": "recorded", "hosts": {"a": {"step": "moving"}}},
+            {"state": "opened"},
+            {"state": "closed", "outcome": "moved", "report": {}},
+        ):
             with pytest.raises(Conflict) as caught:
                 journal(former, **options)
             assert caught.value.code == "lock_lost" and ("anna@here" in caught.value.message) is taken
@@ -245,10 +313,14 @@ def test_what_a_former_holder_still_sends_is_refused(lock: Call, journal: Call, 
         released = lock(state="released", token=former["lock"]["token"])
         assert not released["changed"] and "not ours any more" in released["note"]
         assert snapshot(store) == before
-    assert move(store_params, fence=3)["changed"] and move(store_params, state="withdrawn")["changed"], "the new holder writes, and so does a person"
+    assert move(store_params, fence=3)["changed"] and move(store_params, state="withdrawn")["changed"], (
+        "the new holder writes, and so does a person"
+    )
 
 
-def test_a_write_that_was_under_way_when_the_lock_was_taken(lock: Call, journal: Call, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_was_under_way_when_the_lock_was_taken(
+    lock: Call, journal: Call, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The former holder has looked at lock and journal, is frozen, and sends its write after the lock has changed hands."""
 
     def late(write: t.Callable[..., t.Any], taken: list[t.Any], *arguments: t.Any) -> t.Any:
@@ -268,7 +340,9 @@ def test_a_write_that_was_under_way_when_the_lock_was_taken(lock: Call, journal:
 
         monkeypatch.setattr(records, "write_journal", functools.partial(late, write, taken))
         with pytest.raises(Conflict) as caught:
-            journal(former, **({"state": "recorded", "hosts": {"a": {"step": "moving"}}} if opened else {"state": "opened"}))
+            journal(
+                former, **({"state": "recorded", "hosts": {"a": {"step": "moving"}}} if opened else {"state": "opened"})
+            )
         assert caught.value.code == "lock_lost" and snapshot(store) == taken[0]
         monkeypatch.undo()
         former = lock(by="ben@ci")
@@ -285,12 +359,17 @@ def test_there_and_back_is_noticed(lock: Call, store: Store) -> None:
     assert caught.value.code == "lock_lost" and read_lock(store, "shop", "production")[0].serial == 2
 
 
-def test_a_document_that_is_gone_or_damaged_resets_no_fence(lock: Call, journal: Call, store: Store, store_params: dict[str, t.Any], published: None) -> None:
+def test_a_document_that_is_gone_or_damaged_resets_no_fence(
+    lock: Call, journal: Call, store: Store, store_params: dict[str, t.Any], published: None
+) -> None:
     former = lock()
     journal(former, state="opened", hosts={})
     store.delete(LOCK)
     after = lock()
-    assert after["lock"]["serial"] > former["lock"]["serial"] and move(store_params, fence=after["lock"]["serial"])["changed"]
+    assert (
+        after["lock"]["serial"] > former["lock"]["serial"]
+        and move(store_params, fence=after["lock"]["serial"])["changed"]
+    )
     overwrite(store, LOCK, b"{}")
     for call in (lock, lambda: lock(check=True), lambda: journal(after, state="recorded", hosts={})):
         with pytest.raises(BeamError) as caught:
@@ -323,20 +402,31 @@ def test_nothing_held_is_nothing_to_break(lock: Call, store: Store) -> None:
 def test_without_a_keeper_each_record_renews_the_lock(lock: Call, journal: Call, store: Store) -> None:
     held = lock(ttl_without_keeper=77)
     value = read_lock(store, "shop", "production")[0]
-    assert value.holder is not None and value.holder.process is None and value.holder.ttl == 77 and "no process of this machine" in held["note"]
+    assert (
+        value.holder is not None
+        and value.holder.process is None
+        and value.holder.ttl == 77
+        and "no process of this machine" in held["note"]
+    )
     journal(held, state="opened", hosts={"a": {}})
     journal(held, state="recorded", hosts={"a": {"step": "leaving"}})
     again = read_lock(store, "shop", "production")[0].holder
     assert again is not None and again.beat == value.holder.beat + 2
 
 
-def test_a_step_costs_two_reads_and_one_write(lock: Call, journal: Call, store: Store, monkeypatch: pytest.MonkeyPatch, controller: t.Any) -> None:
+def test_a_step_costs_two_reads_and_one_write(
+    lock: Call, journal: Call, store: Store, monkeypatch: pytest.MonkeyPatch, controller: t.Any
+) -> None:
     held = lock(controller_pid=controller.pid)
     journal(held, state="opened", hosts={"a": {}})
     asked: list[str] = []
     for name in ("get", "replace", "stat", "list", "put_if_absent"):
         original = getattr(type(store), name)
-        monkeypatch.setattr(type(store), name, lambda *a, name=name, original=original, **k: (asked.append("%s %s" % (name, a[1])), original(*a, **k))[1])
+        monkeypatch.setattr(
+            type(store),
+            name,
+            lambda *a, name=name, original=original, **k: (asked.append("%s %s" % (name, a[1])), original(*a, **k))[1],
+        )
     journal(held, state="recorded", hosts={"a": {"step": "leaving"}})
     assert sorted(asked) == ["get " + JOURNAL, "get " + LOCK, "replace " + JOURNAL]
 
@@ -349,8 +439,16 @@ def test_options_that_make_no_sense(lock: Call, journal: Call) -> None:
         lock(controller_pid=2**22 + 1)
     assert caught.value.code == "controller_missing"
     held = lock()
-    for hosts in ({"a": {"step": "flying"}}, {"a": {"step": "moved", "out": "yes"}}, {"a": {"step": "moved", "more": 1}}, {"a": 1}, {"": {"step": "moved"}},
-                  {"a": {"step": "moved", "seconds": "long"}}, {"a": {"step": "moved", "from": "../x"}}, {"a": {}}):
+    for hosts in (
+        {"a": {"step": "flying"}},
+        {"a": {"step": "moved", "out": "yes"}},
+        {"a": {"step": "moved", "more": 1}},
+        {"a": 1},
+        {"": {"step": "moved"}},
+        {"a": {"step": "moved", "seconds": "long"}},
+        {"a": {"step": "moved", "from": "../x"}},
+        {"a": {}},
+    ):
         with pytest.raises(BeamError) as caught:
             journal(held, state="recorded", hosts=hosts)
         assert caught.value.code.startswith("invalid_"), hosts
@@ -359,14 +457,18 @@ def test_options_that_make_no_sense(lock: Call, journal: Call) -> None:
     assert caught.value.code == "invalid_rollout"
 
 
-def test_the_history_is_newest_first_and_survives_a_damaged_report(lock: Call, journal: Call, info: Call, store: Store) -> None:
+def test_the_history_is_newest_first_and_survives_a_damaged_report(
+    lock: Call, journal: Call, info: Call, store: Store
+) -> None:
     ids = []
     for turn in range(3):
         held = lock()
         ids.append(journal(held, state="opened")["journal"]["id"])
         journal(held, state="closed", outcome="moved", report={"turn": turn}, html="")
         lock(state="released", token=held["lock"]["token"])
-    assert [row["turn"] for row in info()["history"]] == [2, 1, 0] and [row["turn"] for row in info(history=1)["history"]] == [2]
+    assert [row["turn"] for row in info()["history"]] == [2, 1, 0] and [
+        row["turn"] for row in info(history=1)["history"]
+    ] == [2]
     key = info()["history"][1]["key"]
     overwrite(store, key, b"half a rep")
     rows = info()["history"]
@@ -387,7 +489,9 @@ def test_what_an_unfinished_rollout_names_is_not_pruned(lock: Call, journal: Cal
     with pytest.raises(BeamError) as caught:
         retention.plan_remove(store, "shop", "1.0.0", 0)
     assert caught.value.code == "release_in_use" and "Run that rollout again" in caught.value.message
-    assert {v.version for v in retention.plan_prune(store, "shop", 0, 0, 0, now=time.time() + 10**6).remove} == {"0.9.0"}
+    assert {v.version for v in retention.plan_prune(store, "shop", 0, 0, 0, now=time.time() + 10**6).remove} == {
+        "0.9.0"
+    }
     journal(held, state="recorded", hosts={"a": {"step": "stranded", "out": True}})
     journal(held, state="closed", outcome="failed", report={})
     assert protected() == {"1.0.0"}, "a host that is still out has to be brought home"

@@ -50,7 +50,12 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock impor
     release,
     take,
 )
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process, _runs_plays, controller, identify
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import (
+    Process,
+    _runs_plays,
+    controller,
+    identify,
+)
 
 OLD, NEW = Target("1.0.0", "a" * 64), Target("1.1.0", "b" * 64)
 AT = "2026-03-01T12:00:00Z"
@@ -65,7 +70,9 @@ def stamp(fence: int | None = None, token: str = "x") -> Stamp:
 
 
 def opening(rollout: str = "1", target: Target = NEW, **hosts: str | None) -> Opening:
-    return Opening("20260301T120000Z-%08d" % int(rollout), "rollout", target.version, target.digest, OLD, "rolling", hosts)
+    return Opening(
+        "20260301T120000Z-%08d" % int(rollout), "rollout", target.version, target.digest, OLD, "rolling", hosts
+    )
 
 
 RUNNING = open_journal(Journal("shop", "production"), opening(a="1.0.0", b="1.0.0", c=None), stamp(3))
@@ -83,20 +90,51 @@ def test_the_serial_grows_with_every_acquisition_and_every_break() -> None:
 
 def test_a_beat_changes_the_mark_and_nothing_else_of_note() -> None:
     again = beat(LOCK, "2026-03-01T12:00:10Z")
-    assert again.mark != LOCK.mark and again.token == LOCK.token and again.holder is not None and again.holder.renewed.endswith("10Z")
+    assert (
+        again.mark != LOCK.mark
+        and again.token == LOCK.token
+        and again.holder is not None
+        and again.holder.renewed.endswith("10Z")
+    )
 
 
 def test_a_lock_survives_its_document() -> None:
-    for lock in (LOCK, release(LOCK), beat(LOCK, AT, gone=True), dataclasses.replace(LOCK, holder=dataclasses.replace(HOLDER, process=None, keeper=None))):
+    for lock in (
+        LOCK,
+        release(LOCK),
+        beat(LOCK, AT, gone=True),
+        dataclasses.replace(LOCK, holder=dataclasses.replace(HOLDER, process=None, keeper=None)),
+    ):
         assert parse_lock(lock.to_bytes(), "shop", "production") == lock
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("schema", 2), ("serial", 0), ("serial", "1"), ("serial", True), ("token", None), ("holder", []), ("holder", {}), ("name", "other"), ("channel", "x"),
-    ("holder.ttl", 0), ("holder.ttl", "30"), ("holder.ttl", 1e9), ("holder.renewed", "yesterday"), ("holder.beat", "1"), ("holder.process", {"pid": 1}),
-    ("holder.keeper", "me"), ("holder.process.pid", -1), ("holder.process.started", "now"), ("holder.gone", None), ("holder.more", 1), ("more", 1),
-    ("holder.renewed", "2026-03-01T12:00:00"),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", 2),
+        ("serial", 0),
+        ("serial", "1"),
+        ("serial", True),
+        ("token", None),
+        ("holder", []),
+        ("holder", {}),
+        ("name", "other"),
+        ("channel", "x"),
+        ("holder.ttl", 0),
+        ("holder.ttl", "30"),
+        ("holder.ttl", 1e9),
+        ("holder.renewed", "yesterday"),
+        ("holder.beat", "1"),
+        ("holder.process", {"pid": 1}),
+        ("holder.keeper", "me"),
+        ("holder.process.pid", -1),
+        ("holder.process.started", "now"),
+        ("holder.gone", None),
+        ("holder.more", 1),
+        ("more", 1),
+        ("holder.renewed", "2026-03-01T12:00:00"),
+    ],
+)
 def test_a_damaged_lock_is_called_so_and_how_to_mend_it(field: str, value: t.Any) -> None:
     doc = json.loads(LOCK.to_bytes())
     *path, last = field.split(".")
@@ -151,11 +189,20 @@ def test_only_the_dead_of_this_machine_are_proven_dead() -> None:
         assert not dataclasses.replace(process, **{field: "another"}).dead
 
 
-@pytest.mark.parametrize(("words", "runs"), [
-    (["/usr/bin/python3", "/usr/bin/ansible-playbook", "x.yml"], True), (["ansible-playbook", "x.yml"], True), (["python", "-m", "ansible", "playbook"], True),
-    (["python", "-I", "/opt/ansible-runner", "run"], True), (["vim", "ansible-playbook"], False), (["python", "tool.py", "ansible"], False),
-    (["/bin/sh", "-c", "ansible-playbook x.yml"], False), (["python", "-m", "pytest", "ansible"], False), ([], False),
-])
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [
+        (["/usr/bin/python3", "/usr/bin/ansible-playbook", "x.yml"], True),
+        (["ansible-playbook", "x.yml"], True),
+        (["python", "-m", "ansible", "playbook"], True),
+        (["python", "-I", "/opt/ansible-runner", "run"], True),
+        (["vim", "ansible-playbook"], False),
+        (["python", "tool.py", "ansible"], False),
+        (["/bin/sh", "-c", "ansible-playbook x.yml"], False),
+        (["python", "-m", "pytest", "ansible"], False),
+        ([], False),
+    ],
+)
 def test_the_command_lines_of_controllers(words: list[str], runs: bool) -> None:
     assert _runs_plays(words) is runs
 
@@ -164,8 +211,11 @@ def test_the_controller_is_what_was_started_and_not_its_fork(tmp_path: t.Any) ->
     """As in a play: the program forks a worker, which runs a shell, which runs the module."""
     module = "from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import controller; print(controller().pid)"
     program = tmp_path / "ansible-playbook"
-    program.write_text("import os, subprocess, sys\nprint(os.getpid(), flush=True)\nif os.fork() == 0:\n"
-                       "    subprocess.run(['/bin/sh', '-c', '\"$0\" -c \"$1\"; true', sys.executable, %r])\n    os._exit(0)\nos.wait()\n" % module)
+    program.write_text(
+        "import os, subprocess, sys\nprint(os.getpid(), flush=True)\nif os.fork() == 0:\n"
+        "    subprocess.run(['/bin/sh', '-c', '\"$0\" -c \"$1\"; true', sys.executable, %r])\n    os._exit(0)\nos.wait()\n"
+        % module
+    )
     done = subprocess.run([sys.executable, str(program)], check=True, capture_output=True, text=True, timeout=30)
     assert len(set(done.stdout.split())) == 1 and len(done.stdout.split()) == 2, done.stdout + done.stderr
     assert controller(os.getpid()) == ME and controller(2**22 + 1) is None
@@ -178,7 +228,10 @@ def test_a_channel_refuses_an_older_fence_and_knows_no_fence_of_old() -> None:
     channel = propose(Channel("shop", "production"), NEW, stamp(5))
     assert channel.fence == 5
     for transition in (
-        lambda s: propose(channel, OLD, s), lambda s: promote(channel, NEW, s), lambda s: withdraw(channel, s), lambda s: propose(channel, NEW, s),
+        lambda s: propose(channel, OLD, s),
+        lambda s: promote(channel, NEW, s),
+        lambda s: withdraw(channel, s),
+        lambda s: propose(channel, NEW, s),
     ):
         with pytest.raises(Conflict) as caught:
             transition(stamp(4))
@@ -201,19 +254,46 @@ def test_a_channel_refuses_an_older_fence_and_knows_no_fence_of_old() -> None:
 
 
 def test_a_journal_survives_its_document() -> None:
-    journal = record(RUNNING, {"a": Step("leaving", out=True), "b": Step("failed", seconds=1.5, error="no"), "ü": Step("joined", "0.9.0")}, True, stamp(3))
+    journal = record(
+        RUNNING,
+        {"a": Step("leaving", out=True), "b": Step("failed", seconds=1.5, error="no"), "ü": Step("joined", "0.9.0")},
+        True,
+        stamp(3),
+    )
     assert parse_journal(journal.to_bytes(), "shop", "production") == journal
     assert journal.document()["hosts"]["a"] == {"step": "leaving", "from": "1.0.0", "out": True, "at": AT, "error": ""}
     assert journal.document()["events"][1] == {"at": AT, "host": "b", "step": "failed", "seconds": 1.5, "error": "no"}
-    assert journal.state == "reverting" and record(journal, {"a": Step("joined", out=False)}, False, stamp(3)).state == "reverting"
+    assert (
+        journal.state == "reverting"
+        and record(journal, {"a": Step("joined", out=False)}, False, stamp(3)).state == "reverting"
+    )
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("schema", 2), ("fence", -1), ("fence", "3"), ("state", "lost"), ("kind", ""), ("id", "../x"), ("version", "../x"), ("digest", "no"), ("hosts", []),
-    ("hosts", {"a": {}}), ("hosts", {"a": {"step": "flying", "from": None, "out": False, "at": "", "error": ""}}), ("hosts", {"": {}}), ("stable", "1.0.0"),
-    ("hosts", {"a": {"step": "moved", "from": "../x", "out": False, "at": "", "error": ""}}), ("events", [{"host": "a"}]), ("events", [1]), ("token", 1),
-    ("hosts", {"a": {"step": "moved", "from": None, "out": "yes", "at": "", "error": ""}}), ("name", "other"), ("more", 1),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", 2),
+        ("fence", -1),
+        ("fence", "3"),
+        ("state", "lost"),
+        ("kind", ""),
+        ("id", "../x"),
+        ("version", "../x"),
+        ("digest", "no"),
+        ("hosts", []),
+        ("hosts", {"a": {}}),
+        ("hosts", {"a": {"step": "flying", "from": None, "out": False, "at": "", "error": ""}}),
+        ("hosts", {"": {}}),
+        ("stable", "1.0.0"),
+        ("hosts", {"a": {"step": "moved", "from": "../x", "out": False, "at": "", "error": ""}}),
+        ("events", [{"host": "a"}]),
+        ("events", [1]),
+        ("token", 1),
+        ("hosts", {"a": {"step": "moved", "from": None, "out": "yes", "at": "", "error": ""}}),
+        ("name", "other"),
+        ("more", 1),
+    ],
+)
 def test_a_damaged_journal_is_called_so_and_what_to_do(field: str, value: t.Any) -> None:
     doc = {**RUNNING.document(), field: value}
     with pytest.raises(BeamError) as caught:
@@ -225,7 +305,9 @@ def test_an_older_fence_writes_nothing_into_a_journal() -> None:
     raised = raise_journal(RUNNING, stamp(4))
     assert raised.fence == 4 and raised.hosts == RUNNING.hosts and raise_journal(raised, stamp(4)) is raised
     for transition in (
-        lambda s: record(raised, {"a": Step("moving")}, False, s), lambda s: close(raised, "moved", s), lambda s: open_journal(raised, opening("2"), s),
+        lambda s: record(raised, {"a": Step("moving")}, False, s),
+        lambda s: close(raised, "moved", s),
+        lambda s: open_journal(raised, opening("2"), s),
         lambda s: record(raised, {}, False, s),
     ):
         for fence in (3, None):
@@ -256,15 +338,28 @@ def test_events_are_capped_per_host() -> None:
 
 
 def test_what_an_interrupted_rollout_left_behind_is_not_forgotten() -> None:
-    left = record(RUNNING, {"a": Step("moving", out=True), "b": Step("joined", out=False), "gone": Step("stranded", "0.9.0", out=True)}, False, stamp(3))
+    left = record(
+        RUNNING,
+        {"a": Step("moving", out=True), "b": Step("joined", out=False), "gone": Step("stranded", "0.9.0", out=True)},
+        False,
+        stamp(3),
+    )
     assert left.interrupted_hosts() == ["a", "gone"]
     to_another = open_journal(left, opening("2", Target("1.2.0", "c" * 64), a="1.1.0", b="1.1.0", c=None), stamp(4))
     assert {name: (h.step, h.before, h.out) for name, h in to_another.hosts.items()} == {
-        "a": ("planned", "1.0.0", True), "b": ("planned", "1.1.0", False), "c": ("planned", None, False), "gone": ("stranded", "0.9.0", True)}
+        "a": ("planned", "1.0.0", True),
+        "b": ("planned", "1.1.0", False),
+        "c": ("planned", None, False),
+        "gone": ("stranded", "0.9.0", True),
+    }
     to_the_same = open_journal(left, opening("2", a="1.1.0", b="1.1.0", c=None), stamp(4))
     assert to_the_same.hosts["b"].before == "1.0.0", "it was moved by the rollout that goes on here"
     closed = close(left, "failed", stamp(3))
     assert closed.interrupted_hosts() == ["a", "gone"] and not closed.unfinished
     after_closed = open_journal(closed, opening("2", a="1.1.0", b="1.1.0"), stamp(4))
-    assert (after_closed.hosts["a"].before, after_closed.hosts["a"].out, after_closed.hosts["b"].before) == ("1.0.0", True, "1.1.0")
+    assert (after_closed.hosts["a"].before, after_closed.hosts["a"].out, after_closed.hosts["b"].before) == (
+        "1.0.0",
+        True,
+        "1.1.0",
+    )
     assert to_another.events == () and to_another.fence == 4

@@ -21,7 +21,11 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Provenance
-from ansible_collections.alchemist.beam.plugins.module_utils._release.record import BuildRecord, dump_record, record_path
+from ansible_collections.alchemist.beam.plugins.module_utils._release.record import (
+    BuildRecord,
+    dump_record,
+    record_path,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._store import check
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
@@ -47,8 +51,11 @@ def load_support(name: str) -> t.Any:
 @pytest.fixture(scope="session")
 def s3_server() -> t.Any:
     return SimpleNamespace(
-        endpoint=os.environ["S3_ENDPOINT"], bucket=os.environ["S3_BUCKET"], access_key=os.environ["S3_ACCESS_KEY"],
-        secret_key=os.environ["S3_SECRET_KEY"], reader_access_key=os.environ["S3_READER_ACCESS_KEY"],
+        endpoint=os.environ["S3_ENDPOINT"],
+        bucket=os.environ["S3_BUCKET"],
+        access_key=os.environ["S3_ACCESS_KEY"],
+        secret_key=os.environ["S3_SECRET_KEY"],
+        reader_access_key=os.environ["S3_READER_ACCESS_KEY"],
         reader_secret_key=os.environ["S3_READER_SECRET_KEY"],
     )
 
@@ -57,8 +64,12 @@ def s3_server() -> t.Any:
 def s3_params(s3_server: t.Any) -> dict[str, t.Any]:
     """Options of a store in S3 that is empty."""
     return {
-        "store": "s3://%s/unit-%d/%d" % (s3_server.bucket, os.getpid(), next(_prefixes)), "endpoint_url": s3_server.endpoint,
-        "region": "us-east-1", "access_key": s3_server.access_key, "secret_key": s3_server.secret_key, "store_timeout": 30,
+        "store": "s3://%s/unit-%d/%d" % (s3_server.bucket, os.getpid(), next(_prefixes)),
+        "endpoint_url": s3_server.endpoint,
+        "region": "us-east-1",
+        "access_key": s3_server.access_key,
+        "secret_key": s3_server.secret_key,
+        "store_timeout": 30,
     }
 
 
@@ -99,8 +110,16 @@ def trees() -> t.Any:
 
 
 ARTIFACT = {
-    "state": "present", "name": "shop", "version": None, "path": None, "exclude": [], "pinned": None, "dest": None,
-    "keep": 10, "keep_days": 0, "min_layer_age": 24,
+    "state": "present",
+    "name": "shop",
+    "version": None,
+    "path": None,
+    "exclude": [],
+    "pinned": None,
+    "dest": None,
+    "keep": 10,
+    "keep_days": 0,
+    "min_layer_age": 24,
 }
 
 
@@ -122,8 +141,12 @@ def tree(trees: t.Any, tmp_path: pathlib.Path) -> t.Callable[..., str]:
     """Makes a tree with its build record."""
 
     def make(version: str = "1.0.0", sha: str = "a" * 40, dirty: bool = False, changed: tuple[int, ...] = ()) -> str:
-        root = trees.make_tree(tmp_path / ("%s-%s" % (version, sha[:4])), version, modules=4, dependencies=2, changed=changed)
-        record = BuildRecord("shop", version, Abi(), Provenance(git_sha=sha, git_dirty=dirty, fingerprint="f" * 64), ("shop",))
+        root = trees.make_tree(
+            tmp_path / ("%s-%s" % (version, sha[:4])), version, modules=4, dependencies=2, changed=changed
+        )
+        record = BuildRecord(
+            "shop", version, Abi(), Provenance(git_sha=sha, git_dirty=dirty, fingerprint="f" * 64), ("shop",)
+        )
         pathlib.Path(record_path(str(root))).write_bytes(dump_record(record))
         return str(root)
 

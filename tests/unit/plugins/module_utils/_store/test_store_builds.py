@@ -45,7 +45,9 @@ def test_what_was_built_from_inputs_is_found(artifact: Artifact, store: Store, t
     assert not again["changed"] and again["writes"] == 0
 
 
-def test_what_was_published_before_gets_its_entry_and_is_not_changed(artifact: Artifact, store: Store, tree: t.Any) -> None:
+def test_what_was_published_before_gets_its_entry_and_is_not_changed(
+    artifact: Artifact, store: Store, tree: t.Any
+) -> None:
     artifact(path=tree())
     assert entries(store) == []
     noted = artifact(path=tree(), inputs=FIRST)
@@ -66,7 +68,9 @@ def test_what_is_left_out_decides_what_is_published(artifact: Artifact, store: S
     assert StoreBuilds(store).of_inputs("shop", FIRST) is None
     assert StoreBuilds(store, ["*.js"]).of_inputs("shop", FIRST) is None
     assert StoreBuilds(store, ["m1.beam", "*.js"]).of_inputs("shop", FIRST) is not None
-    assert inputs_of(FIRST) == FIRST and inputs_of(FIRST, ["a", "b"]) == inputs_of(FIRST, ["b", "a"]) != inputs_of(FIRST, ["a b"])
+    assert inputs_of(FIRST) == FIRST and inputs_of(FIRST, ["a", "b"]) == inputs_of(FIRST, ["b", "a"]) != inputs_of(
+        FIRST, ["a b"]
+    )
 
 
 def test_a_tree_with_changes_is_of_no_commit(artifact: Artifact, store: Store, tree: t.Any) -> None:
@@ -76,8 +80,13 @@ def test_a_tree_with_changes_is_of_no_commit(artifact: Artifact, store: Store, t
     assert found is not None and found.git_sha == ""
 
 
-@pytest.mark.parametrize("damage", ["gone", "other digest", "no version", "no manifest", "broken manifest", "corrupt", "copied", "huge", "newer"])
-def test_an_entry_that_nothing_confirms_is_no_answer(damage: str, artifact: Artifact, store: Store, tree: t.Any) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    ["gone", "other digest", "no version", "no manifest", "broken manifest", "corrupt", "copied", "huge", "newer"],
+)
+def test_an_entry_that_nothing_confirms_is_no_answer(
+    damage: str, artifact: Artifact, store: Store, tree: t.Any
+) -> None:
     digest = artifact(path=tree(), inputs=FIRST)["digest"]
     key = build_key("shop", FIRST)
     whole = store.get(key, 10_000).data
@@ -105,7 +114,9 @@ def test_an_entry_that_nothing_confirms_is_no_answer(damage: str, artifact: Arti
     assert StoreBuilds(store).of_inputs("shop", FIRST) is None
 
 
-def test_a_store_that_can_not_be_asked_is_an_error(artifact: Artifact, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_can_not_be_asked_is_an_error(
+    artifact: Artifact, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Or a deploy would build for minutes, to learn at its end that the store is out of reach."""
     artifact(path=tree(), inputs=FIRST)
 
@@ -113,21 +124,30 @@ def test_a_store_that_can_not_be_asked_is_an_error(artifact: Artifact, store: St
         raise BeamError("store_unreachable", key)
 
     monkeypatch.setattr(store, "get", fail)
-    for ask in (lambda: StoreBuilds(store).of_inputs("shop", FIRST), lambda: StoreBuilds(store).of_version("shop", "1.0.0")):
+    for ask in (
+        lambda: StoreBuilds(store).of_inputs("shop", FIRST),
+        lambda: StoreBuilds(store).of_version("shop", "1.0.0"),
+    ):
         with pytest.raises(BeamError) as caught:
             ask()
         assert caught.value.code == "store_unreachable"
 
 
-def test_the_entry_is_written_last(artifact: Artifact, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_entry_is_written_last(
+    artifact: Artifact, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
     real = type(store).put_if_absent
-    monkeypatch.setattr(type(store), "put_if_absent", lambda self, key, data, size: (order.append(key), real(self, key, data, size))[1])
+    monkeypatch.setattr(
+        type(store), "put_if_absent", lambda self, key, data, size: (order.append(key), real(self, key, data, size))[1]
+    )
     artifact(path=tree(), inputs=FIRST)
     assert [key.split("/")[1] for key in order if key.startswith("shop/")][-3:] == ["manifests", "versions", "builds"]
 
 
-def test_a_store_that_refuses_the_entry_has_the_release(artifact: Artifact, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_refuses_the_entry_has_the_release(
+    artifact: Artifact, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a policy from before there were entries does."""
     real = type(store).put_if_absent
 
@@ -138,15 +158,23 @@ def test_a_store_that_refuses_the_entry_has_the_release(artifact: Artifact, stor
 
     monkeypatch.setattr(type(store), "put_if_absent", refuse)
     result = artifact(path=tree(), inputs=FIRST)
-    assert result["changed"] and "access is denied" in result["warnings"][0] and "build it again" in result["warnings"][0]
+    assert (
+        result["changed"] and "access is denied" in result["warnings"][0] and "build it again" in result["warnings"][0]
+    )
     assert StoreBuilds(store).of_version("shop", "1.0.0") is not None
 
 
 @pytest.mark.parametrize(
     ("version", "digest", "said"),
-    [("1.0.0", None, "takes 1.0.0"), ("0.9.0", "0" * 64, "0.9.0 for these inputs, which is gone"), ("1.0.0", "0" * 64, "is gone")],
+    [
+        ("1.0.0", None, "takes 1.0.0"),
+        ("0.9.0", "0" * 64, "0.9.0 for these inputs, which is gone"),
+        ("1.0.0", "0" * 64, "is gone"),
+    ],
 )
-def test_inputs_that_are_taken(version: str, digest: str | None, said: str, artifact: Artifact, store: Store, tree: t.Any) -> None:
+def test_inputs_that_are_taken(
+    version: str, digest: str | None, said: str, artifact: Artifact, store: Store, tree: t.Any
+) -> None:
     """A version that is made of the time, say: the first one of the same inputs stays the one that is found."""
     first = artifact(path=tree(), inputs=SECOND)["digest"]
     put(store, build_key("shop", FIRST), builds.BuildEntry("shop", FIRST, version, digest or first).to_bytes())
@@ -182,7 +210,11 @@ def test_pruning_removes_what_points_to_nothing(artifact: Artifact, store: Store
 
 
 def test_an_entry_of_a_version_that_stays_after_all_is_kept(
-    artifact: Artifact, channel: t.Any, store: Store, tree: t.Any, monkeypatch: pytest.MonkeyPatch,
+    artifact: Artifact,
+    channel: t.Any,
+    store: Store,
+    tree: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     artifact(path=tree(), inputs=FIRST)
     plan = retention.plan_remove(store, "shop", "1.0.0", 0)

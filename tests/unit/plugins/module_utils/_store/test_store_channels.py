@@ -12,7 +12,12 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict, NotFound
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target, promote
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
-from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import apply_channel, make_stamp, plan_channel, run_channel_info
+from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import (
+    apply_channel,
+    make_stamp,
+    plan_channel,
+    run_channel_info,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import Version, read_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import version_key
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
@@ -38,14 +43,25 @@ def stable(result: dict[str, t.Any]) -> str:
     return str(result["channel"]["stable"]["version"])
 
 
-def test_the_life_of_a_channel(channel: Channel, published: t.Any, store: Store, store_params: dict[str, t.Any]) -> None:
+def test_the_life_of_a_channel(
+    channel: Channel, published: t.Any, store: Store, store_params: dict[str, t.Any]
+) -> None:
     published("1.0.0", "1.1.0", "1.2.0")
     planned = channel(check=True, version="1.0.0")
     assert planned["changed"] and read_channel(store, "shop", "production")[0].serial == 0
     first = channel(version="1.0.0")
-    assert (first["changed"], first["channel"]["serial"], stable(first), first["channel"]["by"]) == (True, 1, "1.0.0", "tester@here")
+    assert (first["changed"], first["channel"]["serial"], stable(first), first["channel"]["by"]) == (
+        True,
+        1,
+        "1.0.0",
+        "tester@here",
+    )
     again = channel(version="1.0.0")
-    assert not again["changed"] and again["channel"] == first["channel"] and again["diff"]["before"] == again["diff"]["after"]
+    assert (
+        not again["changed"]
+        and again["channel"] == first["channel"]
+        and again["diff"]["before"] == again["diff"]["after"]
+    )
     channel(state="proposed", version="1.1.0")
     second = channel(version="1.1.0")
     assert second["channel"]["previous"]["version"] == "1.0.0" and second["channel"]["candidate"] is None
@@ -96,7 +112,13 @@ def test_there_and_back_is_noticed(channel: Channel, published: t.Any, store: St
     """1.0 -> 2.0 -> 1.0 has the same release again, and other bytes: a stale writer does not pass."""
     published("1.0.0", "2.0.0", "3.0.0")
     channel(version="1.0.0")
-    stale = plan_channel(store, "shop", "production", lambda c, s: promote(c, Target("3.0.0", digest_of("3.0.0")), s), make_stamp("stale"))
+    stale = plan_channel(
+        store,
+        "shop",
+        "production",
+        lambda c, s: promote(c, Target("3.0.0", digest_of("3.0.0")), s),
+        make_stamp("stale"),
+    )
     channel(version="2.0.0")
     channel(version="1.0.0", by="ben@ci")
     with pytest.raises(Conflict) as caught:
@@ -113,7 +135,13 @@ def test_sixteen_promotes_at_once(store_params: dict[str, t.Any], published: t.A
     stores = [open_store(store_params) for _index in names]
     for turn in range(3):
         plans = [
-            plan_channel(store, "shop", "production", lambda c, s, v=v: promote(c, Target(v, digest_of(v)), s), make_stamp("writer-%s" % v))
+            plan_channel(
+                store,
+                "shop",
+                "production",
+                lambda c, s, v=v: promote(c, Target(v, digest_of(v)), s),
+                make_stamp("writer-%s" % v),
+            )
             for v in names
         ]
         plans = [plan for plan in plans if plan.changed]
@@ -138,7 +166,9 @@ def test_sixteen_promotes_at_once(store_params: dict[str, t.Any], published: t.A
 def test_a_release_removed_at_the_same_moment(published: t.Any, store: Store, channel: Channel) -> None:
     published("1.0.0", "1.1.0")
     channel(version="1.0.0")
-    plan = plan_channel(store, "shop", "production", lambda c, s: promote(c, Target("1.1.0", digest_of("1.1.0")), s), make_stamp("x"))
+    plan = plan_channel(
+        store, "shop", "production", lambda c, s: promote(c, Target("1.1.0", digest_of("1.1.0")), s), make_stamp("x")
+    )
     store.delete(version_key("shop", "1.1.0"))
     with pytest.raises(Conflict) as caught:
         apply_channel(store, plan)
@@ -147,7 +177,9 @@ def test_a_release_removed_at_the_same_moment(published: t.Any, store: Store, ch
     assert now.stable is not None and now.stable.version == "1.0.0" and now.serial == 3
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"not json", b'{"schema": 1}', b'{"schema": 1, "serial": 99999999999999999999}'])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b"not json", b'{"schema": 1}', b'{"schema": 1, "serial": 99999999999999999999}']
+)
 def test_a_broken_channel_is_said_to_be_broken(data: bytes, store: Store, channel: Channel, published: t.Any) -> None:
     published("1.0.0")
     store.put_if_absent("shop/channels/production.json", data, len(data))

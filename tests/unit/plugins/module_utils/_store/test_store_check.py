@@ -19,7 +19,18 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.directory im
 def test_both_kinds_keep_them(store: Store, store_params: dict[str, t.Any]) -> None:
     result = check.run_check(store_params)
     assert [c["name"] for c in result["checks"]] == [
-        "write", "read", "lengths", "hashes", "create_once", "create_race", "replace_matching", "replace_race", "etags", "list", "presigned", "delete",
+        "write",
+        "read",
+        "lengths",
+        "hashes",
+        "create_once",
+        "create_race",
+        "replace_matching",
+        "replace_race",
+        "etags",
+        "list",
+        "presigned",
+        "delete",
     ]
     assert all(c["ok"] and c["detail"] for c in result["checks"]) and not result["changed"]
     assert list(store.list("")) == []
@@ -52,9 +63,15 @@ class Liar(DirectoryStore):
         return super().replace(key, data, etag)
 
 
-@pytest.mark.parametrize(("create", "replace", "failed"), [
-    (True, False, {"create_once"}), (False, True, {"replace_matching"}), (True, True, {"create_once", "replace_matching"}), (False, False, set()),
-])
+@pytest.mark.parametrize(
+    ("create", "replace", "failed"),
+    [
+        (True, False, {"create_once"}),
+        (False, True, {"replace_matching"}),
+        (True, True, {"create_once", "replace_matching"}),
+        (False, False, set()),
+    ],
+)
 def test_liars(create: bool, replace: bool, failed: set[str], tmp_path: pathlib.Path) -> None:
     store = Liar(str(tmp_path), create, replace)
     found = {c.name for c in check.check_store(store) if not c.ok}

@@ -30,13 +30,24 @@ def test_inputs_that_are_none(inputs: str, artifact: Artifact, store: Store, tre
 @pytest.mark.parametrize(
     ("commit", "record", "code"),
     [
-        (SHA, SHA, ""), (SHA[:7], SHA, ""), (SHA.upper(), SHA, ""), ("b" * 40, SHA, "other_commit"), (SHA, "", "other_commit"),
-        ("v1.0.0", SHA, "invalid_commit"), ("aaa", SHA, "invalid_commit"),
+        (SHA, SHA, ""),
+        (SHA[:7], SHA, ""),
+        (SHA.upper(), SHA, ""),
+        ("b" * 40, SHA, "other_commit"),
+        (SHA, "", "other_commit"),
+        ("v1.0.0", SHA, "invalid_commit"),
+        ("aaa", SHA, "invalid_commit"),
     ],
 )
 @pytest.mark.parametrize("check", [False, True])
 def test_only_the_commit_that_was_asked_for_is_published(
-    commit: str, record: str, code: str, check: bool, artifact: Artifact, store: Store, tree: t.Any,
+    commit: str,
+    record: str,
+    code: str,
+    check: bool,
+    artifact: Artifact,
+    store: Store,
+    tree: t.Any,
 ) -> None:
     if not code:
         assert artifact(check=check, path=tree(sha=record), commit=commit)["changed"]
@@ -48,7 +59,9 @@ def test_only_the_commit_that_was_asked_for_is_published(
         assert (SHA[:12] if record else "no build record") in caught.value.message
 
 
-def test_a_tree_without_a_record_is_of_no_known_commit(artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path) -> None:
+def test_a_tree_without_a_record_is_of_no_known_commit(
+    artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path
+) -> None:
     with pytest.raises(BeamError) as caught:
         artifact(path=str(trees.make_tree(tmp_path / "bare", modules=2)), commit=SHA)
     assert caught.value.code == "other_commit"

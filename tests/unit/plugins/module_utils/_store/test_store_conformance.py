@@ -147,7 +147,9 @@ def test_one_of_many_swappers_wins(store: Store, store_params: dict[str, t.Any])
     etag = store.replace(key, b"start", None)
     stores = [open_store(store_params) for _index in range(16)]
     for turn in range(3):
-        results = race(16, lambda i, turn=turn, etag=etag: stores[i].replace(key, b"turn %d writer %d" % (turn, i), etag))
+        results = race(
+            16, lambda i, turn=turn, etag=etag: stores[i].replace(key, b"turn %d writer %d" % (turn, i), etag)
+        )
         winners = [i for i, r in enumerate(results) if isinstance(r, str)]
         assert len(winners) == 1
         assert all(isinstance(r, Conflict) for i, r in enumerate(results) if i != winners[0])

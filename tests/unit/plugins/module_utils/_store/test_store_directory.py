@@ -55,7 +55,11 @@ def as_nobody(above: pathlib.Path, work: t.Callable[[], None]) -> None:
 
 def test_a_missing_directory_is_not_made(tmp_path: pathlib.Path) -> None:
     store = DirectoryStore(str(tmp_path / "none"))
-    for work in (lambda: store.put_if_absent("a/b", b"x", 1), lambda: store.get("a/b", 1), lambda: list(store.list("a/"))):
+    for work in (
+        lambda: store.put_if_absent("a/b", b"x", 1),
+        lambda: store.get("a/b", 1),
+        lambda: list(store.list("a/")),
+    ):
         with pytest.raises(BeamError) as caught:
             work()
         assert caught.value.code == "store_missing" and "mkdir" in caught.value.hint
@@ -92,10 +96,20 @@ def test_modes_are_its_own_whatever_the_umask(value: int, root: pathlib.Path) ->
     assert [mode(path) for path in root.rglob(".lock")] == [0o600]
 
 
-@pytest.mark.parametrize(("above", "directory", "lock"), [
-    (0o700, 0o755, 0o600), (0o750, 0o755, 0o600), (0o777, 0o755, 0o600), (0o1777, 0o755, 0o600), (0o775, 0o775, 0o660), (0o2775, 0o2775, 0o660),
-])
-def test_a_store_is_shared_with_the_group_of_its_root(above: int, directory: int, lock: int, root: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("above", "directory", "lock"),
+    [
+        (0o700, 0o755, 0o600),
+        (0o750, 0o755, 0o600),
+        (0o777, 0o755, 0o600),
+        (0o1777, 0o755, 0o600),
+        (0o775, 0o775, 0o660),
+        (0o2775, 0o2775, 0o660),
+    ],
+)
+def test_a_store_is_shared_with_the_group_of_its_root(
+    above: int, directory: int, lock: int, root: pathlib.Path
+) -> None:
     root.chmod(above)
     with umask(0o077):
         DirectoryStore(str(root)).replace("shop/channels/production.json", b"x", None)
@@ -111,7 +125,10 @@ def test_what_former_versions_left_is_put_right(root: pathlib.Path) -> None:
     (root / "shop/channels").chmod(0o700)
     (root / "shop/channels/production.json").chmod(0o666)
     store.replace("shop/channels/production.json", b"y", etag)
-    assert [mode(root / place) for place in ("shop", "shop/channels", "shop/channels/.lock", "shop/channels/production.json")] == [0o755, 0o755, 0o600, 0o644]
+    assert [
+        mode(root / place)
+        for place in ("shop", "shop/channels", "shop/channels/.lock", "shop/channels/production.json")
+    ] == [0o755, 0o755, 0o600, 0o644]
     # A store that is closed to others as a whole is left as it is.
     root.chmod(0o700)
     (root / "shop").chmod(0o700)
@@ -133,12 +150,16 @@ def test_a_reader_of_an_old_lock_file_is_named(root: pathlib.Path, monkeypatch: 
     store = DirectoryStore(str(root))
     store.replace("shop/channels/x", b"x", None)
     script = "import fcntl, os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(fd, fcntl.LOCK_SH); print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", script, str(root / "shop/channels/.lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(root / "shop/channels/.lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
         assert reader.stdout is not None and reader.stdout.readline() == b"held\n"
         for state in ("running", "stopped"):
             if state == "stopped":
                 os.kill(reader.pid, signal.SIGSTOP)
-                while b"T" not in pathlib.Path("/proc/%d/stat" % reader.pid).read_bytes().rpartition(b")")[2].split()[0]:
+                while (
+                    b"T" not in pathlib.Path("/proc/%d/stat" % reader.pid).read_bytes().rpartition(b")")[2].split()[0]
+                ):
                     time.sleep(0.01)
             with pytest.raises(BeamError) as caught:
                 store.replace("shop/channels/y", b"y", None)
@@ -170,7 +191,9 @@ def test_links_inside_a_store_are_not_followed(place: str, root: pathlib.Path, t
     (outside / "layers" / "x").write_text("secret")
     link = root / place
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(outside if place == "shop" else outside / "layers" if place == "shop/layers" else outside / "layers/x")
+    link.symlink_to(
+        outside if place == "shop" else outside / "layers" if place == "shop/layers" else outside / "layers/x"
+    )
     store = DirectoryStore(str(root))
     with pytest.raises(BeamError) as caught:
         store.get("shop/layers/x", 100)
@@ -192,19 +215,32 @@ def test_a_fifo_does_not_hang(root: pathlib.Path) -> None:
         DirectoryStore(str(root)).get("a/x", 10)
 
 
-@pytest.mark.parametrize(("number", "code"), [
-    (errno.ENOSPC, "store_full"), (errno.EDQUOT, "store_full"), (errno.EROFS, "store_read_only"), (errno.EACCES, "store_denied"),
-    (errno.EIO, "store_io"), (errno.ENAMETOOLONG, "store_io"),
-])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "store_full"),
+        (errno.EDQUOT, "store_full"),
+        (errno.EROFS, "store_read_only"),
+        (errno.EACCES, "store_denied"),
+        (errno.EIO, "store_io"),
+        (errno.ENAMETOOLONG, "store_io"),
+    ],
+)
 @pytest.mark.parametrize("call", ["open", "mkdir", "link", "fsync", "rename"])
 def test_every_error_has_its_name_and_leaves_nothing(
-    number: int, code: str, call: str, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: str,
+    call: str,
+    root: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = DirectoryStore(str(root))
     real_open = os.open
 
     def fails(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        if call == "open" and not args[1] & os.O_EXCL and args[1] & os.O_TMPFILE != os.O_TMPFILE:  # reading and locking go on
+        if (
+            call == "open" and not args[1] & os.O_EXCL and args[1] & os.O_TMPFILE != os.O_TMPFILE
+        ):  # reading and locking go on
             return real_open(*args, **kwargs)
         raise OSError(number, os.strerror(number))
 
@@ -235,7 +271,9 @@ def test_no_hard_links_on_this_file_system(root: pathlib.Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR])
-def test_no_files_without_a_name_on_this_file_system(number: int, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_files_without_a_name_on_this_file_system(
+    number: int, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real_open = os.open
 
     def fails(*args: t.Any, **kwargs: t.Any) -> int:
@@ -267,7 +305,9 @@ def _has_unnamed(place: pathlib.Path) -> bool:
 
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["creates", "replaces"])
-def test_a_writer_that_is_killed_leaves_nothing_that_the_next_one_does_not_take_away(replaces: bool, tmp_path: pathlib.Path) -> None:
+def test_a_writer_that_is_killed_leaves_nothing_that_the_next_one_does_not_take_away(
+    replaces: bool, tmp_path: pathlib.Path
+) -> None:
     kill_at = load_support("kill_at")
     why = kill_at.lacking() or ("" if _has_unnamed(tmp_path) else "the file system has no files without a name")
     if why:
@@ -319,7 +359,10 @@ def test_somebody_without_rights(root: pathlib.Path) -> None:
     def read_and_write() -> None:
         store = DirectoryStore("/store")
         assert store.get("a/x", 1).data == b"1"
-        for work in (lambda: store.put_if_absent("a/y", b"1", 1), lambda: store.replace("a/x", b"2", store.get("a/x", 1).etag)):
+        for work in (
+            lambda: store.put_if_absent("a/y", b"1", 1),
+            lambda: store.replace("a/x", b"2", store.get("a/x", 1).etag),
+        ):
             with pytest.raises(BeamError) as caught:
                 work()
             assert caught.value.code == "store_denied"
@@ -342,5 +385,7 @@ def test_a_write_that_ends_half_way(root: pathlib.Path) -> None:
             print(exc.code)
     """)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run([sys.executable, "-c", script, str(root)], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(root)], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "store_full" and files(root) == []

@@ -48,8 +48,16 @@ def put(store: Store, key: str, data: bytes) -> bool:
 
 def publish(params: dict[str, t.Any], tree: pathlib.Path, **options: t.Any) -> dict[str, t.Any]:
     defaults = {
-        "state": "present", "name": "shop", "version": None, "path": str(tree), "exclude": [], "pinned": None, "dest": None,
-        "keep": 10, "keep_days": 0, "min_layer_age": 24,
+        "state": "present",
+        "name": "shop",
+        "version": None,
+        "path": str(tree),
+        "exclude": [],
+        "pinned": None,
+        "dest": None,
+        "keep": 10,
+        "keep_days": 0,
+        "min_layer_age": 24,
     }
     return run_artifact({**params, **defaults, **options}, False)
 
@@ -60,7 +68,10 @@ def keys(store: Store) -> list[str]:
 
 # Writing.
 
-def test_the_answer_to_a_creation_is_lost(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store) -> None:
+
+def test_the_answer_to_a_creation_is_lost(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store
+) -> None:
     store = open_store(params)
     rule = fault_proxy.add(faults.drop_answer(), "PUT", times=1)
     assert put(store, "shop/x", b"mine") and rule.applied == 1
@@ -70,7 +81,9 @@ def test_the_answer_to_a_creation_is_lost(params: dict[str, t.Any], fault_proxy:
     assert direct.get("shop/y", 10).data == b"theirs"
 
 
-def test_the_answer_to_a_replacement_is_lost(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store) -> None:
+def test_the_answer_to_a_replacement_is_lost(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store
+) -> None:
     store = open_store(params)
     first = store.replace("shop/c", b"token 1", None)
     fault_proxy.add(faults.drop_answer(), "PUT", times=1)
@@ -80,18 +93,31 @@ def test_the_answer_to_a_replacement_is_lost(params: dict[str, t.Any], fault_pro
 
 
 def test_a_promotion_whose_answer_is_lost_is_made_once(
-    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path,
+    params: dict[str, t.Any],
+    fault_proxy: t.Any,
+    faults: t.Any,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
 ) -> None:
     publish(params, trees.make_tree(tmp_path / "1", modules=2, dependencies=1))
     for turn, state in enumerate(("promoted", "ghosted")):
         fault_proxy.add(faults.drop_answer(), "PUT", "/channels/", times=1)
-        result = run_channel({
-            **params, "name": "shop", "channel": "p%d" % turn, "state": state, "version": "1.0.0",
-        }, False)
+        result = run_channel(
+            {
+                **params,
+                "name": "shop",
+                "channel": "p%d" % turn,
+                "state": state,
+                "version": "1.0.0",
+            },
+            False,
+        )
         assert result["changed"] and result["channel"]["serial"] == 1
 
 
-def test_an_upload_that_is_cut_is_sent_again(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path) -> None:
+def test_an_upload_that_is_cut_is_sent_again(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path
+) -> None:
     rule = fault_proxy.add(faults.drop_request(), "PUT", times=5)
     assert publish(params, trees.make_tree(tmp_path / "1", modules=4))["changed"]
     assert rule.applied == 5
@@ -99,7 +125,12 @@ def test_an_upload_that_is_cut_is_sent_again(params: dict[str, t.Any], fault_pro
 
 
 def test_a_publish_that_is_killed_is_taken_up(
-    s3_params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store, trees: t.Any, tmp_path: pathlib.Path,
+    s3_params: dict[str, t.Any],
+    fault_proxy: t.Any,
+    faults: t.Any,
+    direct: Store,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
 ) -> None:
     tree = trees.make_tree(tmp_path / "1")
     params = {**s3_params, "endpoint_url": fault_proxy.endpoint}
@@ -113,7 +144,9 @@ def test_a_publish_that_is_killed_is_taken_up(
 
     options = {**params, "state": "present", "name": "shop", "path": str(tree), "exclude": []}
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
     assert process.stdin is not None
     process.stdin.write(json.dumps(options).encode())
@@ -130,7 +163,9 @@ def test_a_publish_that_is_killed_is_taken_up(
     assert again["changed"] and again["layers"]["sent"] == 0 and again["layers"]["total"] == len(left)
 
 
-def test_a_byte_flips_on_the_way_there(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store) -> None:
+def test_a_byte_flips_on_the_way_there(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store
+) -> None:
     store = open_store(params)
     rule = fault_proxy.add(faults.flip_upload(3), "PUT", times=2)
     assert put(store, "shop/x", b"0123456789") and rule.applied == 2
@@ -151,9 +186,14 @@ def test_conflicting_writers_are_told_to_try_again(params: dict[str, t.Any], fau
 
 # Overload, silence, absence.
 
-def test_a_burst_of_503(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path) -> None:
+
+def test_a_burst_of_503(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path
+) -> None:
     rule = fault_proxy.add(faults.answer(503, "SlowDown"), times=6)
-    assert publish({**params, "store_timeout": 120}, trees.make_tree(tmp_path / "1", modules=2, dependencies=1))["changed"]
+    assert publish({**params, "store_timeout": 120}, trees.make_tree(tmp_path / "1", modules=2, dependencies=1))[
+        "changed"
+    ]
     assert rule.applied == 6
 
 
@@ -166,7 +206,9 @@ def test_503_for_ever_ends_at_the_deadline(params: dict[str, t.Any], fault_proxy
 
 
 @pytest.mark.parametrize("after", [None, 10])
-def test_silence_ends_at_the_deadline(after: int | None, params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store) -> None:
+def test_silence_ends_at_the_deadline(
+    after: int | None, params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store
+) -> None:
     put(direct, "shop/x", b"x" * 1000)
     rule = fault_proxy.add(faults.stall(after), "GET")
     begun = time.monotonic()
@@ -195,7 +237,10 @@ def test_nobody_listens(params: dict[str, t.Any]) -> None:
 
 # Reading.
 
-def test_a_download_that_is_cut_goes_on_where_it_was(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store) -> None:
+
+def test_a_download_that_is_cut_goes_on_where_it_was(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store
+) -> None:
     data = os.urandom(300_000)
     put(direct, "shop/x", data)
     store = open_store(params)
@@ -207,7 +252,9 @@ def test_a_download_that_is_cut_goes_on_where_it_was(params: dict[str, t.Any], f
     assert store.get("shop/x", 300_000).data == data
 
 
-def test_an_object_that_changes_while_it_is_read(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store) -> None:
+def test_an_object_that_changes_while_it_is_read(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store
+) -> None:
     put(direct, "shop/x", b"a" * 300_000)
     fault_proxy.add(faults.cut_download(100_000), "GET", times=1)
     with open_store(params).open("shop/x") as stream:
@@ -221,16 +268,35 @@ def test_an_object_that_changes_while_it_is_read(params: dict[str, t.Any], fault
     assert caught.value.code == "store_conflict"
 
 
-def test_no_wrong_byte_gets_through(params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path) -> None:
+def test_no_wrong_byte_gets_through(
+    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, trees: t.Any, tmp_path: pathlib.Path
+) -> None:
     """Flipped, truncated with and without Content-Length, appended: layers and manifests."""
     publish(params, trees.make_tree(tmp_path / "1", modules=3, dependencies=1))
     dest = tmp_path / "out.tar.gz"
     for path in ("/layers/", "/manifests/", "/versions/"):
-        for fault in (faults.flip(0), faults.flip(-1), faults.flip(20), faults.truncate(30, True), faults.truncate(30, False), faults.append(b"x")):
+        for fault in (
+            faults.flip(0),
+            faults.flip(-1),
+            faults.flip(20),
+            faults.truncate(30, True),
+            faults.truncate(30, False),
+            faults.append(b"x"),
+        ):
             rule = fault_proxy.add(fault, "GET", path)
             with pytest.raises(BeamError) as caught:
-                publish({**params, "store_timeout": 3}, tmp_path, state="exported", path=None, version="1.0.0", dest=str(dest))
-            assert caught.value.code in ("release_corrupt", "manifest_corrupt", "version_invalid", "store_cut"), (path, caught.value.code)
+                publish(
+                    {**params, "store_timeout": 3},
+                    tmp_path,
+                    state="exported",
+                    path=None,
+                    version="1.0.0",
+                    dest=str(dest),
+                )
+            assert caught.value.code in ("release_corrupt", "manifest_corrupt", "version_invalid", "store_cut"), (
+                path,
+                caught.value.code,
+            )
             assert rule.applied and not dest.exists()
             fault_proxy.clear()
     assert publish(params, tmp_path, state="exported", path=None, version="1.0.0", dest=str(dest))["changed"]
@@ -238,8 +304,15 @@ def test_no_wrong_byte_gets_through(params: dict[str, t.Any], fault_proxy: t.Any
 
 # Wrong places and wrong people.
 
+
 def test_an_endpoint_that_ignores_conditions(
-    params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any, direct: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    params: dict[str, t.Any],
+    fault_proxy: t.Any,
+    faults: t.Any,
+    direct: Store,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tree = trees.make_tree(tmp_path / "1", modules=2, dependencies=1)
     publish(params, tree)
@@ -260,15 +333,25 @@ def test_an_endpoint_that_ignores_conditions(
     assert keys(direct) == before
 
 
-@pytest.mark.parametrize(("status", "code", "extra", "headers", "wanted"), [
-    (301, "PermanentRedirect", "", {"x-amz-bucket-region": "eu-west-1"}, "eu-west-1"),
-    (400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>", {}, "eu-west-1"),
-    (403, "AccessDenied", "", {}, "missing or the access is denied"),
-    (403, "RequestTimeTooSkewed", "", {}, "clock"),
-    (400, "ExpiredToken", "", {}, "expired"),
-])
+@pytest.mark.parametrize(
+    ("status", "code", "extra", "headers", "wanted"),
+    [
+        (301, "PermanentRedirect", "", {"x-amz-bucket-region": "eu-west-1"}, "eu-west-1"),
+        (400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>", {}, "eu-west-1"),
+        (403, "AccessDenied", "", {}, "missing or the access is denied"),
+        (403, "RequestTimeTooSkewed", "", {}, "clock"),
+        (400, "ExpiredToken", "", {}, "expired"),
+    ],
+)
 def test_refusals_are_explained(
-    status: int, code: str, extra: str, headers: dict[str, str], wanted: str, params: dict[str, t.Any], fault_proxy: t.Any, faults: t.Any,
+    status: int,
+    code: str,
+    extra: str,
+    headers: dict[str, str],
+    wanted: str,
+    params: dict[str, t.Any],
+    fault_proxy: t.Any,
+    faults: t.Any,
 ) -> None:
     store = open_store(params)
     store.put_if_absent("shop/x", b"x", 1)

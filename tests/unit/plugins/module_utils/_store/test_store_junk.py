@@ -22,16 +22,41 @@ Call = t.Callable[..., dict[str, t.Any]]
 SHA = "0" * 64
 DEEP = b"[" * 50_000
 JUNK = [
-    "manifests/README", "manifests/x.json.gz", "manifests/%s.json.gz" % SHA, "manifests/sub/%s.json.gz" % SHA,
-    "versions/README", "versions/a b.json", "versions/-.json", "versions/sub/1.0.0.json", "channels/README", "channels/A B.json", "channels/sub/x.json",
-    "pins/-.json", "pins/README", "journal/UPPER.json", "journal/README", "locks/README", "layers/README", "layers/x.tar.gz", "layers/sub/%s.tar.gz" % SHA,
-    "builds/README", "builds/x.json", "history/production/README", "boots/production/README", "other/README",
+    "manifests/README",
+    "manifests/x.json.gz",
+    "manifests/%s.json.gz" % SHA,
+    "manifests/sub/%s.json.gz" % SHA,
+    "versions/README",
+    "versions/a b.json",
+    "versions/-.json",
+    "versions/sub/1.0.0.json",
+    "channels/README",
+    "channels/A B.json",
+    "channels/sub/x.json",
+    "pins/-.json",
+    "pins/README",
+    "journal/UPPER.json",
+    "journal/README",
+    "locks/README",
+    "layers/README",
+    "layers/x.tar.gz",
+    "layers/sub/%s.tar.gz" % SHA,
+    "builds/README",
+    "builds/x.json",
+    "history/production/README",
+    "boots/production/README",
+    "other/README",
 ]
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", DEEP, b"\xff\xfe"], ids=["empty", "junk", "deep", "binary"])
 def test_junk_anywhere_stops_nobody(
-    data: bytes, artifact: Call, channel: Call, store: Store, store_params: dict[str, t.Any], tree: t.Callable[..., str],
+    data: bytes,
+    artifact: Call,
+    channel: Call,
+    store: Store,
+    store_params: dict[str, t.Any],
+    tree: t.Callable[..., str],
 ) -> None:
     artifact(path=tree())
     channel(version="1.0.0")
@@ -49,9 +74,15 @@ def test_junk_anywhere_stops_nobody(
     artifact(path=tree("1.2.0"))
     pruned = artifact(state="pruned", keep=1, min_layer_age=0)
     assert pruned["removed"] == [] or pruned["changed"]
-    assert any("shop/channels/A B.json" in line for line in pruned["warnings"]) and any("shop/layers/README" in line for line in pruned["warnings"])
+    assert any("shop/channels/A B.json" in line for line in pruned["warnings"]) and any(
+        "shop/layers/README" in line for line in pruned["warnings"]
+    )
     left = {s.key for s in store.list("shop/")}
-    gone = {"builds/README", "builds/x.json", "manifests/%s.json.gz" % SHA}  # entries that point to nothing, and a manifest that no version points to
+    gone = {
+        "builds/README",
+        "builds/x.json",
+        "manifests/%s.json.gz" % SHA,
+    }  # entries that point to nothing, and a manifest that no version points to
     assert {"shop/" + key for key in JUNK if key not in gone} <= left
     artifact(state="verified")
 
@@ -65,18 +96,28 @@ def test_what_a_version_needs_is_never_passed_over(artifact: Call, store: Store,
     store.replace(key, b"junk", found.etag if found else None)
     with pytest.raises(BeamError) as caught:
         artifact(state="pruned", keep=1, min_layer_age=0, keep_days=3650)
-    assert caught.value.code == "manifest_corrupt" and key in caught.value.message and store.location in caught.value.message
+    assert (
+        caught.value.code == "manifest_corrupt"
+        and key in caught.value.message
+        and store.location in caught.value.message
+    )
 
 
-@pytest.mark.parametrize("kind", ["channels/production", "journal/production", "versions/1.0.0", "pins/1.0.0", "locks/production"])
+@pytest.mark.parametrize(
+    "kind", ["channels/production", "journal/production", "versions/1.0.0", "pins/1.0.0", "locks/production"]
+)
 @pytest.mark.parametrize("data", [b"junk", DEEP, b"{}", b"[]", b"null"], ids=["junk", "deep", "empty", "list", "null"])
-def test_each_error_names_the_document_and_the_store(kind: str, data: bytes, artifact: Call, channel: Call, store: Store, tree: t.Callable[..., str]) -> None:
+def test_each_error_names_the_document_and_the_store(
+    kind: str, data: bytes, artifact: Call, channel: Call, store: Store, tree: t.Callable[..., str]
+) -> None:
     artifact(path=tree())
     key = "shop/%s.json" % kind
     found = store.stat(key)
     store.replace(key, data, found.etag if found else None)
     calls: dict[str, t.Callable[[], t.Any]] = {
-        "channels": lambda: channel(version="1.0.0"), "journal": lambda: retention.roots(store, "shop"), "versions": lambda: artifact(path=tree()),
+        "channels": lambda: channel(version="1.0.0"),
+        "journal": lambda: retention.roots(store, "shop"),
+        "versions": lambda: artifact(path=tree()),
         "pins": lambda: artifact(version="1.0.0", pinned=True),
     }
     call = calls.get(kind.partition("/")[0])
@@ -89,7 +130,9 @@ def test_each_error_names_the_document_and_the_store(kind: str, data: bytes, art
         assert artifact(version="1.0.0", pinned=False)["changed"] and artifact(version="1.0.0", pinned=True)["changed"]
 
 
-def test_a_manifest_that_a_killed_prune_left_goes(artifact: Call, store: Store, tree: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_that_a_killed_prune_left_goes(
+    artifact: Call, store: Store, tree: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = artifact(path=tree())
     artifact(path=tree("1.1.0", changed=(1,)))
     real = store.delete
@@ -105,11 +148,13 @@ def test_a_manifest_that_a_killed_prune_left_goes(artifact: Call, store: Store, 
 
 
 @pytest.mark.parametrize("state", ["pruned", "absent"])
-def test_what_killed_writers_left_goes_with_any_prune(state: str, artifact: Call, store: Store, tree: t.Callable[..., str]) -> None:
+def test_what_killed_writers_left_goes_with_any_prune(
+    state: str, artifact: Call, store: Store, tree: t.Callable[..., str]
+) -> None:
     if store.needs_proof:
         pytest.skip("a bucket has no temporary files")
     artifact(path=tree())
-    root = pathlib.Path(store.location[len("file://"):])
+    root = pathlib.Path(store.location[len("file://") :])
     for kind, age in (("layers", 5), ("channels", 5), ("versions", 0)):
         (root / "shop" / kind).mkdir(exist_ok=True)
         path = root / "shop" / kind / ".tmp-0123456789abcdef"

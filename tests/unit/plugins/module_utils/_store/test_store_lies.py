@@ -29,7 +29,13 @@ AT = "2026-11-26T12:00:00Z"
 
 def page(inner: str = "", truncated: str = "false", token: str = "", root: str = "ListBucketResult") -> str:
     following = "<NextContinuationToken>%s</NextContinuationToken>" % token if token else ""
-    return "<?xml version='1.0'?><%s><Name>b</Name><IsTruncated>%s</IsTruncated>%s%s</%s>" % (root, truncated, following, inner, root)
+    return "<?xml version='1.0'?><%s><Name>b</Name><IsTruncated>%s</IsTruncated>%s%s</%s>" % (
+        root,
+        truncated,
+        following,
+        inner,
+        root,
+    )
 
 
 def row(key: str = "x/a/b", size: str = "2", at: str = AT) -> str:
@@ -46,31 +52,59 @@ class Lie(t.NamedTuple):
         if self.raw:
             return self.raw
         headers = {**GOOD, "Content-Length": str(len(self.body)), **self.headers}
-        lines = ["HTTP/1.1 " + self.status, *("%s: %s" % item for item in headers.items() if item[1] is not None), "Connection: close", "", self.body]
+        lines = [
+            "HTTP/1.1 " + self.status,
+            *("%s: %s" % item for item in headers.items() if item[1] is not None),
+            "Connection: close",
+            "",
+            self.body,
+        ]
         return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 HEADERS = {
-    "no etag": {"ETag": None}, "an empty etag": {"ETag": ""}, "no date": {"Last-Modified": None}, "a date that is none": {"Last-Modified": "yesterday"},
-    "a date beyond time": {"Last-Modified": "Thu, 26 Nov 99999 12:00:00 GMT"}, "a date of numbers": {"Last-Modified": "-1"},
+    "no etag": {"ETag": None},
+    "an empty etag": {"ETag": ""},
+    "no date": {"Last-Modified": None},
+    "a date that is none": {"Last-Modified": "yesterday"},
+    "a date beyond time": {"Last-Modified": "Thu, 26 Nov 99999 12:00:00 GMT"},
+    "a date of numbers": {"Last-Modified": "-1"},
     "a date of 20 digits": {"Last-Modified": "9" * 20},
-    "a length of letters": {"Content-Length": "two"}, "a negative length": {"Content-Length": "-2"}, "no length": {"Content-Length": None},
-    "a huge length": {"Content-Length": "9" * 40}, "too long a length": {"Content-Length": "5"}, "two lengths": {"Content-Length": "2\r\nContent-Length: 7"},
-    "an empty length": {"Content-Length": ""}, "chunks that are none": {"Transfer-Encoding": "chunked", "Content-Length": None},
-    "no checksum": {"x-amz-checksum-sha256": "!"}, "a checksum of parts": {"x-amz-checksum-sha256": "YWJj-2"}, "a strange type": {"Content-Type": "\x00"},
+    "a length of letters": {"Content-Length": "two"},
+    "a negative length": {"Content-Length": "-2"},
+    "no length": {"Content-Length": None},
+    "a huge length": {"Content-Length": "9" * 40},
+    "too long a length": {"Content-Length": "5"},
+    "two lengths": {"Content-Length": "2\r\nContent-Length: 7"},
+    "an empty length": {"Content-Length": ""},
+    "chunks that are none": {"Transfer-Encoding": "chunked", "Content-Length": None},
+    "no checksum": {"x-amz-checksum-sha256": "!"},
+    "a checksum of parts": {"x-amz-checksum-sha256": "YWJj-2"},
+    "a strange type": {"Content-Type": "\x00"},
     "a region": {"x-amz-bucket-region": "mars"},
-}  # fmt: skip
+}
 BODIES = {
-    "nothing": "", "html": "<html><body>Sign in</body></html>", "half of xml": "<ListBucketResult><Cont", "json": '{"a": [1]}', "zeros": "\x00" * 20,
-    "an error with 200": "<Error><Code>InternalError</Code><Message>m</Message></Error>", "a wrong root": page(root="Other"),
-    "a row without a key": page("<Contents><Size>2</Size></Contents>"), "a row without a size": page("<Contents><Key>x/a</Key></Contents>"),
-    "a row of letters": page(row(size="two")), "a negative size": page(row(size="-2")), "a row without a time": page(row(at="")),
-    "a time that is none": page(row(at="soon")), "a key of others": page(row(key="../../etc/passwd")), "more without a token": page(row(), "true"),
+    "nothing": "",
+    "html": "<html><body>Sign in</body></html>",
+    "half of xml": "<ListBucketResult><Cont",
+    "json": '{"a": [1]}',
+    "zeros": "\x00" * 20,
+    "an error with 200": "<Error><Code>InternalError</Code><Message>m</Message></Error>",
+    "a wrong root": page(root="Other"),
+    "a row without a key": page("<Contents><Size>2</Size></Contents>"),
+    "a row without a size": page("<Contents><Key>x/a</Key></Contents>"),
+    "a row of letters": page(row(size="two")),
+    "a negative size": page(row(size="-2")),
+    "a row without a time": page(row(at="")),
+    "a time that is none": page(row(at="soon")),
+    "a key of others": page(row(key="../../etc/passwd")),
+    "more without a token": page(row(), "true"),
     "a key twice": page(row() + row("x/a/c") + row()),
-    "a circle": page(row(), "true", "again"), "truncated by letters": page(row(), "perhaps"),
+    "a circle": page(row(), "true", "again"),
+    "truncated by letters": page(row(), "perhaps"),
     "deep xml": "<a>" * 3000 + "</a>" * 3000,
     "a bomb": '<!DOCTYPE a [<!ENTITY b "' + "c" * 50 + '">]><a>&b;</a>',
-}  # fmt: skip
+}
 STATUSES = (
     "204 No Content",
     "206 Partial Content",
@@ -86,8 +120,13 @@ STATUSES = (
     "999 What",
 )
 LOCATIONS = ("http://[::1", "//[bad", "", "ftp://x/", "http://other.test/a", "http://127.0.0.1:99999/")
-RAW = {"no http": b"SSH-2.0-x\r\n\r\n", "a bad status": b"HTTP/1.1 OK 200\r\n\r\n", "an endless header": b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n",
-       "many headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "closed": b"\r\n"}  # fmt: skip
+RAW = {
+    "no http": b"SSH-2.0-x\r\n\r\n",
+    "a bad status": b"HTTP/1.1 OK 200\r\n\r\n",
+    "an endless header": b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+    "closed": b"\r\n",
+}
 LIES: dict[str, Lie] = {
     **{name: Lie(headers=headers) for name, headers in HEADERS.items()},
     **{name: Lie(body=body) for name, body in BODIES.items()},
@@ -103,8 +142,22 @@ def stream(store: Store) -> bytes:
 
 
 # Of these an S3 client believes that they may pass, and asks until its time is over.
-SLOW = ("html", "half of xml", "json", "zeros", "deep xml", *RAW, "too long a length", "chunks that are none", "two lengths", "409 Conflict",
-        "999 What", "a bomb", "301 Moved", *("to " + name for name in LOCATIONS))  # fmt: skip
+SLOW = (
+    "html",
+    "half of xml",
+    "json",
+    "zeros",
+    "deep xml",
+    *RAW,
+    "too long a length",
+    "chunks that are none",
+    "two lengths",
+    "409 Conflict",
+    "999 What",
+    "a bomb",
+    "301 Moved",
+    *("to " + name for name in LOCATIONS),
+)
 OPERATIONS: dict[str, t.Callable[[Store], t.Any]] = {
     "get": lambda store: store.get("a", 1000).data,
     "stream": stream,
@@ -161,7 +214,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def store(liar: Liar) -> Store:
     keys = {"region": "us-east-1", "access_key": "a", "secret_key": "b"}
-    made = open_store({"store": "s3://bucket/x", "endpoint_url": "http://127.0.0.1:%d" % liar.port, "store_timeout": 1, **keys})
+    made = open_store(
+        {"store": "s3://bucket/x", "endpoint_url": "http://127.0.0.1:%d" % liar.port, "store_timeout": 1, **keys}
+    )
     assert isinstance(made, s3.S3Store)
     made.options = replace(made.options, timeout=SECONDS)
     return made
@@ -190,21 +245,32 @@ def test_s3(name: str, liar: Liar, store: Store) -> None:
 def test_http(name: str, liar: Liar) -> None:
     liar.lie = LIES[name]
     for operation in ("get", "stream", "stat"):
-        ends(lambda operation=operation: OPERATIONS[operation](HttpStore("http://127.0.0.1:%d/s" % liar.port, timeout=SECONDS)))
+        ends(
+            lambda operation=operation: OPERATIONS[operation](
+                HttpStore("http://127.0.0.1:%d/s" % liar.port, timeout=SECONDS)
+            )
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "operation", "said"),
     [
-        ("no etag", "get", "it has no ETag"), ("no etag", "stat", "it has no ETag"), ("a length of letters", "stat", "can't be parsed"),
-        ("a negative length", "stat", "its size is -2"), ("a date that is none", "stat", "can't be parsed"),
-        ("no date", "stat", "no time of its last change"), ("a date of 20 digits", "stat", "can't be parsed"), ("a key twice", "list", "it lists a/b twice"),
-        ("html", "list", "it is no list of a bucket"), ("a row without a key", "list", "an object without a key"),
+        ("no etag", "get", "it has no ETag"),
+        ("no etag", "stat", "it has no ETag"),
+        ("a length of letters", "stat", "can't be parsed"),
+        ("a negative length", "stat", "its size is -2"),
+        ("a date that is none", "stat", "can't be parsed"),
+        ("no date", "stat", "no time of its last change"),
+        ("a date of 20 digits", "stat", "can't be parsed"),
+        ("a key twice", "list", "it lists a/b twice"),
+        ("html", "list", "it is no list of a bucket"),
+        ("a row without a key", "list", "an object without a key"),
         ("a negative size", "list", "of x/a/b: its size is -2"),
-        ("a key of others", "list", "which was not asked for"), ("more without a token", "list", "does not say how to ask for it"),
+        ("a key of others", "list", "which was not asked for"),
+        ("more without a token", "list", "does not say how to ask for it"),
         ("a circle", "list", "round in a circle"),
     ],
-)  # fmt: skip
+)
 def test_a_lie_is_told(name: str, operation: str, said: str, liar: Liar, store: Store) -> None:
     liar.lie = LIES[name]
     store.start_clock()

@@ -17,12 +17,20 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict, NotFound
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Provenance
-from ansible_collections.alchemist.beam.plugins.module_utils._release.record import BuildRecord, dump_record, record_path
+from ansible_collections.alchemist.beam.plugins.module_utils._release.record import (
+    BuildRecord,
+    dump_record,
+    record_path,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._release.tree import scan_tree
 from ansible_collections.alchemist.beam.plugins.module_utils._store import publish, send
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact_info
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
-from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import pack_manifest, read_manifest, unpack_manifest
+from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import (
+    pack_manifest,
+    read_manifest,
+    unpack_manifest,
+)
 
 Artifact = t.Callable[..., dict[str, t.Any]]
 
@@ -61,17 +69,25 @@ def test_a_second_version_sends_only_what_changed(artifact: Artifact, trees: t.A
 
 
 def test_a_layer_is_used_again_though_another_zlib_packed_it(
-    artifact: Artifact, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    artifact: Artifact,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     artifact(path=str(trees.make_tree(tmp_path / "1", "1.0.0")))
     real = send.pack.__globals__["open_tar"]
     monkeypatch.setitem(send.pack.__globals__, "open_tar", lambda out: real(out, level=1))
     second = artifact(path=str(trees.make_tree(tmp_path / "2", "1.1.0", changed=(3,))))
     assert second["layers"]["sent"] == 2
-    assert artifact(state="verified")["verified"] == ["1.1.0", "1.0.0"] or artifact(state="verified")["verified"] == ["1.0.0", "1.1.0"]
+    assert artifact(state="verified")["verified"] == ["1.1.0", "1.0.0"] or artifact(state="verified")["verified"] == [
+        "1.0.0",
+        "1.1.0",
+    ]
 
 
-def test_the_same_version_with_other_content(artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path) -> None:
+def test_the_same_version_with_other_content(
+    artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path
+) -> None:
     tree = trees.make_tree(tmp_path / "1")
     artifact(path=str(tree))
     before = keys(store)
@@ -83,7 +99,10 @@ def test_the_same_version_with_other_content(artifact: Artifact, store: Store, t
         artifact(path=str(tree))
     assert caught.value.code == "version_exists"
     assert caught.value.details["differing"] == [
-        "~ bin/shop", "~ lib/shop-1.0.0/ebin/Elixir.Shop.M3.beam", "- lib/shop-1.0.0/ebin/Elixir.Shop.M4.beam", "+ lib/shop-1.0.0/ebin/New.beam",
+        "~ bin/shop",
+        "~ lib/shop-1.0.0/ebin/Elixir.Shop.M3.beam",
+        "- lib/shop-1.0.0/ebin/Elixir.Shop.M4.beam",
+        "+ lib/shop-1.0.0/ebin/New.beam",
     ]
     assert keys(store) == before
 
@@ -99,7 +118,9 @@ def test_another_provenance_is_no_other_content(artifact: Artifact, trees: t.Any
     assert digests[0] == digests[1] and result["writes"] == 0 and not result["changed"]
 
 
-def test_where_and_when_a_tree_was_built_does_not_matter(artifact: Artifact, trees: t.Any, tmp_path: pathlib.Path) -> None:
+def test_where_and_when_a_tree_was_built_does_not_matter(
+    artifact: Artifact, trees: t.Any, tmp_path: pathlib.Path
+) -> None:
     digest = artifact(path=str(trees.make_tree(tmp_path / "one" / "tree")))["digest"]
     other = trees.make_tree(tmp_path / "another" / "place")
     for path in other.rglob("*"):
@@ -111,7 +132,13 @@ def test_where_and_when_a_tree_was_built_does_not_matter(artifact: Artifact, tre
 
 @pytest.mark.parametrize(("same", "winners"), [(True, 4), (False, 1)])
 def test_publishers_at_once(
-    same: bool, winners: int, store_params: dict[str, t.Any], store: Store, artifact: Artifact, trees: t.Any, tmp_path: pathlib.Path,
+    same: bool,
+    winners: int,
+    store_params: dict[str, t.Any],
+    store: Store,
+    artifact: Artifact,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
 ) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -136,7 +163,9 @@ def test_publishers_at_once(
     assert artifact(state="verified")["verified"] == ["1.0.0"]
 
 
-def test_a_publish_that_died_is_taken_up(artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publish_that_died_is_taken_up(
+    artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree = trees.make_tree(tmp_path / "1")
 
     def dies(*_args: t.Any) -> t.NoReturn:
@@ -153,7 +182,11 @@ def test_a_publish_that_died_is_taken_up(artifact: Artifact, store: Store, trees
 
 
 def test_a_layer_that_disappears_meanwhile_is_sent_again(
-    artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    artifact: Artifact,
+    store: Store,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     artifact(path=str(trees.make_tree(tmp_path / "1")))
     victim = next(key for key in keys(store) if "/layers/" in key)
@@ -169,7 +202,11 @@ def test_a_layer_that_disappears_meanwhile_is_sent_again(
 
 
 def test_a_tree_that_changes_while_it_is_published(
-    artifact: Artifact, store: Store, trees: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    artifact: Artifact,
+    store: Store,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tree = trees.make_tree(tmp_path / "1")
     real = publish.prove_conditions
@@ -241,8 +278,11 @@ def test_verify_finds_every_damage(artifact: Artifact, store: Store, trees: t.An
     flipped = bytearray(good[layers[0]])
     flipped[len(flipped) // 2] ^= 1
     for data, why in (
-        (bytes(flipped), "sha256"), (good[layers[0]][:-5], "bytes, the manifest says"), (good[layers[0]] + b"x", "more than"),
-        (good[layers[1]], ""), (None, "missing"),
+        (bytes(flipped), "sha256"),
+        (good[layers[0]][:-5], "bytes, the manifest says"),
+        (good[layers[0]] + b"x", "more than"),
+        (good[layers[1]], ""),
+        (None, "missing"),
     ):
         damage(store, layers[0], data)
         with pytest.raises(BeamError) as caught:
@@ -270,7 +310,14 @@ def test_a_manifest_that_is_a_bomb() -> None:
     assert "more than" in caught.value.message
 
 
-def test_info(artifact: Artifact, channel: t.Any, store_params: dict[str, t.Any], store: Store, trees: t.Any, tmp_path: pathlib.Path) -> None:
+def test_info(
+    artifact: Artifact,
+    channel: t.Any,
+    store_params: dict[str, t.Any],
+    store: Store,
+    trees: t.Any,
+    tmp_path: pathlib.Path,
+) -> None:
     def info(**options: t.Any) -> dict[str, t.Any]:
         return run_artifact_info({**store_params, "name": "shop", **options})
 
@@ -286,13 +333,20 @@ def test_info(artifact: Artifact, channel: t.Any, store_params: dict[str, t.Any]
     assert info(channel="none")["releases"] == [] and "objects" not in info()
     made_of = info(version="1.1.0")["objects"]
     assert {key for key in made_of if "/layers/" not in key} == set(made_of[-2:]) == {
-        "shop/manifests/%s.json.gz" % one[0]["digest"], "shop/versions/1.1.0.json",
+        "shop/manifests/%s.json.gz" % one[0]["digest"],
+        "shop/versions/1.1.0.json",
     } and set(made_of) <= set(keys(store))
-    assert {key for key in made_of if "/layers/" in key} == {key for key in keys(store) if "/layers/" in key} - set(_unshared(store, one[0]["digest"]))
+    assert {key for key in made_of if "/layers/" in key} == {key for key in keys(store) if "/layers/" in key} - set(
+        _unshared(store, one[0]["digest"])
+    )
     if store.needs_proof:
         urls = info(channel="production", presign=60)["presigned"]
-        assert set(urls) == {key for key in keys(store) if "/layers/" in key} - set(_unshared(store, one[0]["digest"])) | {
-            "shop/manifests/%s.json.gz" % one[0]["digest"], "shop/versions/1.1.0.json", "shop/channels/production.json",
+        assert set(urls) == {key for key in keys(store) if "/layers/" in key} - set(
+            _unshared(store, one[0]["digest"])
+        ) | {
+            "shop/manifests/%s.json.gz" % one[0]["digest"],
+            "shop/versions/1.1.0.json",
+            "shop/channels/production.json",
         }
         import urllib.request
 

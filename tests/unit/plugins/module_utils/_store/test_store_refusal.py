@@ -16,7 +16,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Conf
 from ansible_collections.alchemist.beam.plugins.module_utils._release.abi import Abi
 from ansible_collections.alchemist.beam.plugins.module_utils._release.beam_paths import absolute_paths, contents, places
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Provenance
-from ansible_collections.alchemist.beam.plugins.module_utils._release.record import BuildRecord, dump_record, record_path
+from ansible_collections.alchemist.beam.plugins.module_utils._release.record import (
+    BuildRecord,
+    dump_record,
+    record_path,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 
 Artifact = t.Callable[..., dict[str, t.Any]]
@@ -37,7 +41,8 @@ def beam(literals: bytes = b"", line: bytes = b"", packed: bool = True) -> bytes
 @pytest.mark.parametrize(
     "data",
     [
-        beam(b"x/srv/b/deps/cowlib/src/cow.erly\0"), beam(b"\0/srv/b/deps/cowlib/src/cow.erl\0", packed=False),
+        beam(b"x/srv/b/deps/cowlib/src/cow.erly\0"),
+        beam(b"\0/srv/b/deps/cowlib/src/cow.erl\0", packed=False),
         beam(line=b"\2/srv/b/deps/cowlib/src/cow.erl\0"),
         gzip.compress(beam(line=b"\2/srv/b/deps/cowlib/src/cow.erl\0")),
     ],
@@ -47,7 +52,10 @@ def test_a_module_tells_where_it_was_built(data: bytes) -> None:
     assert [path for path in absolute_paths(data) if path.startswith("/srv/b/deps/cowlib/src/cow.erl")]
 
 
-@pytest.mark.parametrize("data", [b"", b"FOR1", beam()[:-3], b"FOR1\0\0\0\0BEAMLitT\xff\xff\xff\xff", b"\x1f\x8bbroken", beam(b"lib/shop.ex /tmp")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"FOR1", beam()[:-3], b"FOR1\0\0\0\0BEAMLitT\xff\xff\xff\xff", b"\x1f\x8bbroken", beam(b"lib/shop.ex /tmp")],
+)
 def test_what_holds_no_path(data: bytes) -> None:
     assert absolute_paths(data) == set() and contents(data).startswith(data)
 
@@ -87,7 +95,11 @@ class Line:
     def refused(self, files: t.Mapping[str, bytes | None], **origin: t.Any) -> Conflict:
         with pytest.raises(Conflict) as caught:
             self.publish(files, **origin)
-        assert caught.value.code == "version_exists" and caught.value.details["published_from"] == BASE["git_sha"] or origin.get("git_dirty") is not None
+        assert (
+            caught.value.code == "version_exists"
+            and caught.value.details["published_from"] == BASE["git_sha"]
+            or origin.get("git_dirty") is not None
+        )
         assert len(caught.value.message) < 1500
         return caught.value
 
@@ -112,9 +124,13 @@ def test_another_commit(check: bool, line: Line) -> None:
 def test_changes_that_were_not_committed(line: Line) -> None:
     line.publish({}, git_dirty=True)
     theirs = line.refused({"bin/new": b"1"}, git_dirty=False)
-    assert "that version was published from changes that were not committed" in theirs.why and theirs.hint.startswith("Bump")
+    assert "that version was published from changes that were not committed" in theirs.why and theirs.hint.startswith(
+        "Bump"
+    )
     mine = line.refused({"bin/new": b"1"}, git_dirty=True)
-    assert "this tree was built from changes that were not committed" in mine.why and mine.hint.startswith("Commit them")
+    assert "this tree was built from changes that were not committed" in mine.why and mine.hint.startswith(
+        "Commit them"
+    )
 
 
 def test_nobody_knows_the_commit(line: Line) -> None:
@@ -126,7 +142,10 @@ def test_nobody_knows_the_commit(line: Line) -> None:
 def test_this_commit_built_with_something_else(line: Line) -> None:
     line.publish({})
     error = line.refused({"bin/new": b"1"}, fingerprint="e" * 64, elixir="1.18.1")
-    assert "from this very commit, aaaaaaaaaaaa, built with other options, another environment or another toolchain (Elixir 1.17.3, now 1.18.1)" in error.why
+    assert (
+        "from this very commit, aaaaaaaaaaaa, built with other options, another environment or another toolchain (Elixir 1.17.3, now 1.18.1)"
+        in error.why
+    )
     assert "Erlang" not in error.why and "beam_version: 1.0.0" in error.hint
     assert "toolchain. 1 file differs" in line.refused({"bin/new": b"1"}, fingerprint="e" * 64).why
 
@@ -146,22 +165,32 @@ def test_the_path_of_the_build(line: Line) -> None:
     def modules(base: bytes) -> dict[str, bytes]:
         return {
             "lib/cowlib-1/ebin/a.beam": beam(line=base + b"/deps/cowlib/src/a.erl"),
-            "lib/cowlib-1/ebin/b.beam": beam(b"\0" + base + b"/deps/cowlib/include/b.hrl\0/usr/lib/erlang/lib/stdlib/src/x.erl"),
+            "lib/cowlib-1/ebin/b.beam": beam(
+                b"\0" + base + b"/deps/cowlib/include/b.hrl\0/usr/lib/erlang/lib/stdlib/src/x.erl"
+            ),
             "lib/cowlib-1/ebin/same.beam": beam(line=b"/usr/lib/erlang/lib/stdlib/src/x.erl"),
         }
 
     line.publish({**modules(b"/opt/ci/shop"), "lib/cowlib-1/ebin/c.beam": beam(b"1")})
     error = line.refused({**modules(b"/var/lib/alchemist/shop"), "lib/cowlib-1/ebin/c.beam": beam(b"2")})
-    assert error.details["causes"] == {"path": ["lib/cowlib-1/ebin/a.beam", "lib/cowlib-1/ebin/b.beam"], "other": ["lib/cowlib-1/ebin/c.beam"]}
+    assert error.details["causes"] == {
+        "path": ["lib/cowlib-1/ebin/a.beam", "lib/cowlib-1/ebin/b.beam"],
+        "other": ["lib/cowlib-1/ebin/c.beam"],
+    }
     assert "2 modules hold the path that they were built at (such as lib/cowlib-1/ebin/a.beam): " in error.why
     assert "/var/lib/alchemist here, /opt/ci in the published one" in error.why
-    assert "1 file is not reproducible: it reads the time, the environment or random data when it is built (lib/cowlib-1/ebin/c.beam)" in error.why
+    assert (
+        "1 file is not reproducible: it reads the time, the environment or random data when it is built (lib/cowlib-1/ebin/c.beam)"
+        in error.why
+    )
 
 
 def test_a_path_that_is_the_same_is_no_cause(line: Line) -> None:
     path = "lib/cowlib-1/ebin/a.beam"
     line.publish({path: beam(b"1", b"/usr/lib/erlang/lib/stdlib/src/x.erl")})
-    assert line.refused({path: beam(b"2", b"/usr/lib/erlang/lib/stdlib/src/x.erl")}).details["causes"] == {"other": [path]}
+    assert line.refused({path: beam(b"2", b"/usr/lib/erlang/lib/stdlib/src/x.erl")}).details["causes"] == {
+        "other": [path]
+    }
 
 
 def test_the_published_module_can_not_be_read(line: Line, store: Store) -> None:
@@ -177,10 +206,15 @@ def test_the_published_module_can_not_be_read(line: Line, store: Store) -> None:
 def test_all_other_kinds(line: Line) -> None:
     line.publish({"priv/old-1.css": b"1", "priv/seed": b"1"})
     (line.place / "2" / "lib" / "empty").mkdir(parents=True)
-    error = line.refused({"priv/new-1.css": b"1", "priv/new-2.css": b"1", "priv/seed": b"2", "bin/shop": b"#!/bin/sh\nexit 0\n"})
+    error = line.refused(
+        {"priv/new-1.css": b"1", "priv/new-2.css": b"1", "priv/seed": b"2", "bin/shop": b"#!/bin/sh\nexit 0\n"}
+    )
     assert error.details["causes"] == {
-        "only_here": ["priv/new-1.css", "priv/new-2.css"], "only_published": ["priv/old-1.css"], "directory": ["lib/empty/ (empty directory)"],
-        "mode": ["bin/shop"], "other": ["priv/seed"],
+        "only_here": ["priv/new-1.css", "priv/new-2.css"],
+        "only_published": ["priv/old-1.css"],
+        "directory": ["lib/empty/ (empty directory)"],
+        "mode": ["bin/shop"],
+        "other": ["priv/seed"],
     }
     assert "2 files are in this tree alone" in error.why and "1 file is in the published one alone" in error.why
     assert "1 empty directory is" in error.why and "1 file has other permissions" in error.why

@@ -37,18 +37,31 @@ def flipped(data: bytes) -> bytes:
 
 
 KINDS: dict[str, t.Callable[[bytes], bytes | None]] = {
-    "flipped": flipped, "truncated": lambda data: data[:-7], "longer": lambda data: data + b"x", "empty": lambda _data: b"", "missing": lambda _data: None,
+    "flipped": flipped,
+    "truncated": lambda data: data[:-7],
+    "longer": lambda data: data + b"x",
+    "empty": lambda _data: b"",
+    "missing": lambda _data: None,
 }
 
 
 def shared_layer(store: Store, digest: str) -> str:
     """A layer that the next version uses, too."""
-    return max((layer for layer in read_manifest(store, "shop", digest).layers if "dep" in layer.prefix or layer.prefix == "lib"), key=lambda x: x.size).sha256
+    return max(
+        (
+            layer
+            for layer in read_manifest(store, "shop", digest).layers
+            if "dep" in layer.prefix or layer.prefix == "lib"
+        ),
+        key=lambda x: x.size,
+    ).sha256
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("again", ["1.0.0", "1.1.0"])
-def test_a_layer_that_is_wrong_is_written_again(artifact: Artifact, store: Store, tree: t.Callable[..., str], kind: str, again: str) -> None:
+def test_a_layer_that_is_wrong_is_written_again(
+    artifact: Artifact, store: Store, tree: t.Callable[..., str], kind: str, again: str
+) -> None:
     """By the same version once more, and by the next one that would use it."""
     first = artifact(path=tree())
     key = "shop/layers/%s.tar.gz" % shared_layer(store, first["digest"])
@@ -61,14 +74,20 @@ def test_a_layer_that_is_wrong_is_written_again(artifact: Artifact, store: Store
     assert second["changed"] and store.get(key, MAX).data == right
     if again == "1.0.0" or kind != "missing":  # what is missing in the store is no more than to be sent
         assert second["layers"]["repaired"] == 1
-        assert len(second["warnings"]) == 1 and key[12:24] in second["warnings"][0] and store.location in second["warnings"][0]
+        assert (
+            len(second["warnings"]) == 1
+            and key[12:24] in second["warnings"][0]
+            and store.location in second["warnings"][0]
+        )
     artifact(state="verified")
     third = artifact(path=path)
     assert not third["changed"] and third["writes"] == 0 and "warnings" not in third
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_manifest_that_is_wrong_is_written_again(artifact: Artifact, store: Store, tree: t.Callable[..., str], kind: str) -> None:
+def test_a_manifest_that_is_wrong_is_written_again(
+    artifact: Artifact, store: Store, tree: t.Callable[..., str], kind: str
+) -> None:
     first = artifact(path=tree())
     key = "shop/manifests/%s.json.gz" % first["digest"]
     right = store.get(key, MAX).data
@@ -79,18 +98,27 @@ def test_a_manifest_that_is_wrong_is_written_again(artifact: Artifact, store: St
     assert not artifact(path=tree())["changed"]
 
 
-def test_a_manifest_is_not_repaired_from_another_tree(artifact: Artifact, store: Store, tree: t.Callable[..., str]) -> None:
+def test_a_manifest_is_not_repaired_from_another_tree(
+    artifact: Artifact, store: Store, tree: t.Callable[..., str]
+) -> None:
     first = artifact(path=tree())
     key = "shop/manifests/%s.json.gz" % first["digest"]
     swap(store, key, None)
     with pytest.raises(BeamError) as caught:
         artifact(path=tree(sha="b" * 40, changed=(1,)))
-    assert caught.value.code == "manifest_corrupt" and first["digest"][:12] in caught.value.message and store.location in caught.value.message
+    assert (
+        caught.value.code == "manifest_corrupt"
+        and first["digest"][:12] in caught.value.message
+        and store.location in caught.value.message
+    )
     assert store.stat(key) is None
 
 
 def test_bytes_that_this_machine_cant_make_are_said(
-    artifact: Artifact, store: Store, tree: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch,
+    artifact: Artifact,
+    store: Store,
+    tree: t.Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = artifact(path=tree())
     key = "shop/layers/%s.tar.gz" % shared_layer(store, first["digest"])
@@ -99,7 +127,9 @@ def test_bytes_that_this_machine_cant_make_are_said(
     monkeypatch.setitem(real, "open_tar", lambda out, opened=real["open_tar"]: opened(out, level=1))
     with pytest.raises(BeamError) as caught:
         artifact(path=tree())
-    assert caught.value.code == "layer_corrupt" and "zlib" in caught.value.message and key[12:24] in caught.value.message
+    assert (
+        caught.value.code == "layer_corrupt" and "zlib" in caught.value.message and key[12:24] in caught.value.message
+    )
     # Another version is not kept from being published: it uses bytes of its own.
     second = artifact(path=tree("1.1.0"))
     assert second["changed"] and any(key[12:24] in line for line in second["warnings"])
@@ -138,17 +168,25 @@ def server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.mark.parametrize("kind", ["layers", "manifests", "versions"])
-def test_a_server_that_stores_nothing_is_named(artifact: Artifact, server: Server, tree: t.Callable[..., str], kind: str) -> None:
+def test_a_server_that_stores_nothing_is_named(
+    artifact: Artifact, server: Server, tree: t.Callable[..., str], kind: str
+) -> None:
     server.lose = lambda key: "/%s/" % kind in key  # type: ignore[method-assign]
     with pytest.raises(BeamError) as caught:
         artifact(path=tree())
-    assert caught.value.code == "store_lost_write" and "shop/%s/" % kind in caught.value.message and server.location in caught.value.message
+    assert (
+        caught.value.code == "store_lost_write"
+        and "shop/%s/" % kind in caught.value.message
+        and server.location in caught.value.message
+    )
     server.lose = lambda _key: False  # type: ignore[method-assign]
     assert artifact(path=tree())["changed"]
     artifact(state="verified")
 
 
-def test_a_server_that_stores_no_channel_is_named(artifact: Artifact, channel: t.Callable[..., dict[str, t.Any]], server: Server, tree: t.Any) -> None:
+def test_a_server_that_stores_no_channel_is_named(
+    artifact: Artifact, channel: t.Callable[..., dict[str, t.Any]], server: Server, tree: t.Any
+) -> None:
     artifact(path=tree())
     for serial in (1, 2):
         server.lose = lambda key: "/channels/" in key  # type: ignore[method-assign]
@@ -159,14 +197,18 @@ def test_a_server_that_stores_no_channel_is_named(artifact: Artifact, channel: t
         assert channel(version="1.0.0")["channel"]["serial"] == 1
 
 
-def test_a_server_that_stores_nothing_at_all_is_not_called_unconditional(artifact: Artifact, server: Server, tree: t.Any) -> None:
+def test_a_server_that_stores_nothing_at_all_is_not_called_unconditional(
+    artifact: Artifact, server: Server, tree: t.Any
+) -> None:
     server.lose = lambda _key: True  # type: ignore[method-assign]
     with pytest.raises(BeamError) as caught:
         artifact(path=tree())
     assert caught.value.code == "store_lost_write"
 
 
-def test_verify_reads_what_the_server_only_noted(artifact: Artifact, server: Server, tree: t.Callable[..., str]) -> None:
+def test_verify_reads_what_the_server_only_noted(
+    artifact: Artifact, server: Server, tree: t.Callable[..., str]
+) -> None:
     """Rot below a server that goes on to tell the sha256 of what it was once sent."""
     first = artifact(path=tree())
     sha256 = shared_layer(server, first["digest"])

@@ -67,7 +67,9 @@ def test_a_young_layer_may_belong_to_a_publish_in_flight(artifact: Artifact, sto
 
 
 @pytest.mark.parametrize("role", ["stable", "previous", "candidate", "pinned"])
-def test_what_is_protected_is_not_removed(role: str, artifact: Artifact, channel: Channel, store: Store, published: t.Any) -> None:
+def test_what_is_protected_is_not_removed(
+    role: str, artifact: Artifact, channel: Channel, store: Store, published: t.Any
+) -> None:
     published("1.0.0", "1.1.0")
     if role == "stable":
         channel(version="1.0.0")
@@ -133,7 +135,11 @@ def test_what_a_publish_that_died_left_is_collected(artifact: Artifact, store: S
 
 
 def test_a_promotion_at_the_same_moment_is_seen(
-    artifact: Artifact, channel: Channel, store: Store, published: t.Any, monkeypatch: pytest.MonkeyPatch,
+    artifact: Artifact,
+    channel: Channel,
+    store: Store,
+    published: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     published("1.0.0")
     plan = retention.plan_remove(store, "shop", "1.0.0", 0)
@@ -144,7 +150,9 @@ def test_a_promotion_at_the_same_moment_is_seen(
     assert artifact(state="verified")["verified"] == ["1.0.0"]
 
 
-def test_a_release_published_since_the_plan_keeps_its_layers(artifact: Artifact, store: Store, published: t.Any) -> None:
+def test_a_release_published_since_the_plan_keeps_its_layers(
+    artifact: Artifact, store: Store, published: t.Any
+) -> None:
     published("1.0.0")
     plan = retention.plan_remove(store, "shop", "1.0.0", 0)
     assert plan.layers
@@ -153,7 +161,9 @@ def test_a_release_published_since_the_plan_keeps_its_layers(artifact: Artifact,
     assert artifact(state="verified")["verified"] == ["1.1.0"]
 
 
-def test_a_layer_written_again_since_the_plan_is_not_collected(artifact: Artifact, store: Store, published: t.Any) -> None:
+def test_a_layer_written_again_since_the_plan_is_not_collected(
+    artifact: Artifact, store: Store, published: t.Any
+) -> None:
     published("1.0.0")
     plan = retention.plan_remove(store, "shop", "1.0.0", 0)
     hour = dataclasses.replace(plan, min_layer_age=3600)
@@ -161,7 +171,9 @@ def test_a_layer_written_again_since_the_plan_is_not_collected(artifact: Artifac
     assert len(list(store.list("shop/layers/"))) == len(plan.layers)
 
 
-def test_nothing_is_collected_while_a_manifest_can_not_be_read(artifact: Artifact, store: Store, published: t.Any) -> None:
+def test_nothing_is_collected_while_a_manifest_can_not_be_read(
+    artifact: Artifact, store: Store, published: t.Any
+) -> None:
     published("1.0.0", "1.1.0")
     digest = read_version(store, "shop", "1.1.0").digest  # type: ignore[union-attr]
     key = "shop/manifests/%s.json.gz" % digest

@@ -33,8 +33,11 @@ def test_no_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("version", ["1.29.27", "1.35.99", "0.99.0"])
 def test_old_boto3(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     parts: dict[str, dict[str, t.Any]] = {
-        "botocore": {"__version__": version}, "botocore.session": {}, "botocore.config": {"Config": dict}, "botocore.exceptions": {"BotoCoreError": OSError},
-    }  # fmt: skip
+        "botocore": {"__version__": version},
+        "botocore.session": {},
+        "botocore.config": {"Config": dict},
+        "botocore.exceptions": {"BotoCoreError": OSError},
+    }
     for name, content in parts.items():
         module = types.ModuleType(name)
         vars(module).update(content)

@@ -22,7 +22,10 @@ class ClientError(Exception):
         super().__init__(code)
         self.response = {
             "Error": {"Code": code, **({"Region": region} if region else {})},
-            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {"x-amz-bucket-region": header} if header else {}},
+            "ResponseMetadata": {
+                "HTTPStatusCode": status,
+                "HTTPHeaders": {"x-amz-bucket-region": header} if header else {},
+            },
         }
 
 
@@ -46,7 +49,12 @@ TABLE = [
     (ClientError(403, "RequestTimeTooSkewed"), "store_clock", "clock", False),
     (ClientError(301, "PermanentRedirect", header="eu-west-1"), "store_region", "another region, eu-west-1", False),
     (ClientError(307, "TemporaryRedirect", header="eu-west-2"), "store_region", "another region, eu-west-2", False),
-    (ClientError(400, "AuthorizationHeaderMalformed", region="eu-west-3"), "store_region", "another region, eu-west-3", False),
+    (
+        ClientError(400, "AuthorizationHeaderMalformed", region="eu-west-3"),
+        "store_region",
+        "another region, eu-west-3",
+        False,
+    ),
     (ClientError(301, "301"), "store_region", "another region", False),
     (ClientError(503, "SlowDown"), "store_busy", "overloaded", True),
     (ClientError(500, "InternalError"), "store_busy", "overloaded", True),
@@ -56,7 +64,12 @@ TABLE = [
     (ClientError(400, "KMS.DisabledException"), "store_kms", "KMS", False),
     (ClientError(418, "Teapot"), "store_refused", "418 Teapot", False),
     (named("NoCredentialsError", "BotoCoreError"), "store_credentials", "no credentials", False),
-    (named("ConnectTimeoutError", "ConnectionError", "HTTPClientError"), "store_unreachable", "can't be connected", True),
+    (
+        named("ConnectTimeoutError", "ConnectionError", "HTTPClientError"),
+        "store_unreachable",
+        "can't be connected",
+        True,
+    ),
     (named("EndpointConnectionError", "ConnectionError"), "store_unreachable", "can't be connected", True),
     (named("ReadTimeoutError", "HTTPClientError"), "store_timeout", "stopped answering", True),
     (named("SSLError", "ConnectionError", "HTTPClientError"), "store_tls", "TLS", False),
@@ -66,7 +79,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("exc", "code", "words", "retry"), TABLE, ids=[row[1] + "-" + str(i) for i, row in enumerate(TABLE)])
+@pytest.mark.parametrize(
+    ("exc", "code", "words", "retry"), TABLE, ids=[row[1] + "-" + str(i) for i, row in enumerate(TABLE)]
+)
 def test_every_answer_has_a_meaning(exc: Exception, code: str, words: str, retry: bool) -> None:
     error = s3_errors.translate(exc, "x of the store s3://b can't be read")
     assert error is not None
@@ -99,13 +114,20 @@ class Narrow:
         if not self.may_list:
             raise ClientError(403, "AccessDenied")
         now = datetime.datetime.now(datetime.timezone.utc)
-        return {"Name": "b", "Contents": [{"Key": key, "Size": 1, "LastModified": now} for key in self.listed if key.startswith(request["Prefix"])]}
+        return {
+            "Name": "b",
+            "Contents": [
+                {"Key": key, "Size": 1, "LastModified": now} for key in self.listed if key.startswith(request["Prefix"])
+            ],
+        }
 
 
 @pytest.mark.parametrize(
     ("client", "code"),
     [
-        (Narrow([]), "store_key_missing"), (Narrow(["p/shop/x.json.gz", "p/shop/y"]), "store_key_missing"), (Narrow(["p/shop/x"]), "store_denied"),
+        (Narrow([]), "store_key_missing"),
+        (Narrow(["p/shop/x.json.gz", "p/shop/y"]), "store_key_missing"),
+        (Narrow(["p/shop/x"]), "store_denied"),
         (Narrow([], may_list=False), "store_denied"),
     ],
 )

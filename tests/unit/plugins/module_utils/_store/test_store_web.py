@@ -66,16 +66,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = BODY[start:]
         headers = {"ETag": '"two"' if fault == "replaced" else faults.etag}
         if wanted and fault != "no ranges":
-            headers["Content-Range"] = "bytes %d-%d/%d" % (start + (1 if fault == "other range" else 0), len(BODY) - 1, len(BODY))
+            headers["Content-Range"] = "bytes %d-%d/%d" % (
+                start + (1 if fault == "other range" else 0),
+                len(BODY) - 1,
+                len(BODY),
+            )
         if fault == "chunked":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
             return None
-        return self.answer(206 if "Content-Range" in headers else 200, data, headers, cut=len(data) // 2 if fault == "cut" else None)
+        return self.answer(
+            206 if "Content-Range" in headers else 200, data, headers, cut=len(data) // 2 if fault == "cut" else None
+        )
 
-    def answer(self, status: int, data: bytes, headers: t.Mapping[str, str] | None = None, cut: int | None = None) -> None:
+    def answer(
+        self, status: int, data: bytes, headers: t.Mapping[str, str] | None = None, cut: int | None = None
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         for key, value in (headers or {}).items():
@@ -148,10 +156,21 @@ def test_a_body_that_was_not_read_to_its_end_does_not_spoil_the_next(faults: Fau
     assert read(store) == BODY
 
 
-@pytest.mark.parametrize("plan", [
-    ["500"], ["503"] * 6, ["429"], ["drop"], ["hang"], ["cut"], ["cut", "cut", "503", "drop"], ["cut", "no ranges"], ["chunked"],
-    ["redirect /store/elsewhere"],
-])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ["500"],
+        ["503"] * 6,
+        ["429"],
+        ["drop"],
+        ["hang"],
+        ["cut"],
+        ["cut", "cut", "503", "drop"],
+        ["cut", "no ranges"],
+        ["chunked"],
+        ["redirect /store/elsewhere"],
+    ],
+)
 def test_what_passes_is_read_whole(plan: list[str], faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     if "hang" in plan:
         monkeypatch.setattr(store_web, "READ_SECONDS", 0.5)
@@ -166,18 +185,21 @@ def test_a_cut_body_is_resumed_where_it_was_cut(faults: Faults) -> None:
     assert [ranges for _path, ranges in faults.seen] == [None, "bytes=%d-" % (len(BODY) // 2)]
 
 
-@pytest.mark.parametrize("plan, code", [
-    (["drop"] * 5, "store_unavailable"),
-    (["403"], "store_denied"),
-    (["401"], "store_denied"),
-    (["404"], "store_missing"),
-    (["418"], "store_failed"),
-    (["cut", "replaced"], "store_changed"),
-    (["cut", "other range"], "store_range"),
-    (["redirect http://127.0.0.2:1/evil?token=s3cr3t"], "store_redirected"),
-    (["redirect https://127.0.0.1/evil"], "store_redirected"),
-    (["redirect /store/demo/a"] * 5, "store_redirected"),
-])
+@pytest.mark.parametrize(
+    "plan, code",
+    [
+        (["drop"] * 5, "store_unavailable"),
+        (["403"], "store_denied"),
+        (["401"], "store_denied"),
+        (["404"], "store_missing"),
+        (["418"], "store_failed"),
+        (["cut", "replaced"], "store_changed"),
+        (["cut", "other range"], "store_range"),
+        (["redirect http://127.0.0.2:1/evil?token=s3cr3t"], "store_redirected"),
+        (["redirect https://127.0.0.1/evil"], "store_redirected"),
+        (["redirect /store/demo/a"] * 5, "store_redirected"),
+    ],
+)
 def test_what_does_not_pass_has_its_own_name(plan: list[str], code: str, faults: Faults) -> None:
     faults.plan = list(plan)
     assert failure(lambda: read(presigned(faults))).code == code
@@ -245,16 +267,33 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host/x", "http://", "http:///x", "http://h/a b", "http://h/\nx", "http://h:99999/x", "http://h:x/", "http://[::1/x", "file:///x"]
+    "url",
+    [
+        "ftp://host/x",
+        "http://",
+        "http:///x",
+        "http://h/a b",
+        "http://h/\nx",
+        "http://h:99999/x",
+        "http://h:x/",
+        "http://[::1/x",
+        "file:///x",
+    ],
 )
 def test_a_bad_url_is_refused(url: str) -> None:
-    assert failure(lambda: HttpStore(presigned={"demo/a": url + "?" + SECRET}).get("demo/a", 10)).code == "store_url_invalid"
+    assert (
+        failure(lambda: HttpStore(presigned={"demo/a": url + "?" + SECRET}).get("demo/a", 10)).code
+        == "store_url_invalid"
+    )
 
 
 def test_it_can_only_be_read(faults: Faults) -> None:
     store = HttpStore(faults.base)
     for work in (
-        lambda: store.put_if_absent("k", io.BytesIO(b""), 0), lambda: store.replace("k", b"", None), lambda: store.list("k"), lambda: store.delete("k"),
+        lambda: store.put_if_absent("k", io.BytesIO(b""), 0),
+        lambda: store.replace("k", b"", None),
+        lambda: store.list("k"),
+        lambda: store.delete("k"),
     ):
         assert failure(work).code == "store_read_only"
     assert not faults.seen
@@ -282,7 +321,13 @@ def test_many_threads_share_a_store(faults: Faults) -> None:
 
 
 def test_open_http_takes_the_options_of_a_module(faults: Faults) -> None:
-    params = {"store": faults.base, "presigned": None, "store_timeout": 7, "validate_certs": True, "aws_ca_bundle": None}
+    params = {
+        "store": faults.base,
+        "presigned": None,
+        "store_timeout": 7,
+        "validate_certs": True,
+        "aws_ca_bundle": None,
+    }
     assert open_http(params).get("demo/a", len(BODY)).data == BODY
     assert open_http({**params, "presigned": {}}).location == "the presigned URLs"
 
@@ -294,8 +339,28 @@ def test_an_untrusted_certificate_is_refused(tmp_path: t.Any) -> None:
 
     assert shutil.which("openssl"), "openssl makes the certificate of this test"
     key, cert = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "1",
-                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+            "-days",
+            "1",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     faults = Faults()
     server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"faults": faults}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
