@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from ansible_collections.alchemist.beam.plugins.modules import balancer_member
-from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
+from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
 
 
-class ActionModule(Here):
+class ActionModule(InProcess):
     """The module of the same name."""
 
     module = balancer_member

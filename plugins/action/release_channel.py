@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from ansible_collections.alchemist.beam.plugins.modules import release_channel
-from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
+from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
 
 
-class ActionModule(Here):
+class ActionModule(InProcess):
     """The module of the same name."""
 
     module = release_channel

@@ -15,7 +15,7 @@ from ansible_collections.alchemist.beam.plugins.modules import (
 )
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
-from ansible_collections.alchemist.beam.plugins.plugin_utils._here import Here
+from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
 
 # The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.
 IN_PROCESS = {
@@ -26,7 +26,7 @@ IN_PROCESS = {
 }
 
 
-class ActionModule(Here):
+class ActionModule(InProcess):
     """The module of the same name: it needs the variables of the role, which only the controller has."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:

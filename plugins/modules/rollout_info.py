@@ -102,7 +102,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_info
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_journal import run_info
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 

@@ -166,7 +166,7 @@ holder:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import run_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_lock import run_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
 

@@ -37,10 +37,10 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.channel im
     withdraw,
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.fences import raise_fences
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import hold
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Lease, Want, give_back, renew
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock_store import Lease, Want, give_back, renew
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import identify
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_journal import run_journal
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_lock import hold
 from ansible_collections.alchemist.beam.plugins.module_utils._store import flock
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import (

@@ -29,7 +29,7 @@ def support(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], t.Any]:
 @pytest.mark.parametrize(
     ("changed", "first", "others"),
     [
-        (UTILS + "_rollout/lease.py", "_rollout/test_rollout_lease.py", "_rollout/test_rollout_keeper.py"),
+        (UTILS + "_rollout/lock_store.py", "_rollout/test_rollout_lock_store.py", "_rollout/test_rollout_keeper.py"),
         (UTILS + "_build/project_script.py", "_build/test_build_project.py", "_build/test_build_steps.py"),
         ("plugins/plugin_utils/_plan.py", "tests/unit/plugins/plugin_utils/test_plugin_plan.py", "test_repo_"),
         (TESTS + "_store/conftest.py", "_store/test_store_channels.py", "_store/test_store_web.py"),

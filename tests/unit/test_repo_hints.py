@@ -28,9 +28,9 @@ MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
 WRITTEN_BY_HAND = (
     "_autoscaling/refresh.py",
     "_autoscaling/provision.py",
-    "_rollout/records.py",
+    "_rollout/run_journal.py",
     "_rollout/journal.py",
-    "_rollout/hold.py",
+    "_rollout/run_lock.py",
     "_store/builds.py",
 )
 # Names of options that are no words of English: with an underscore, or followed by a value.

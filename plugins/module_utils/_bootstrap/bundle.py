@@ -28,8 +28,8 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from .first_boot import unpack
-from .kit import Kit, apply_setup, kit_of, parse_kit, plan_setup
 from .main import main as _entry  # brings all of it along, wherever this goes
+from .server_setup import Kit, apply_setup, kit_of, parse_kit, plan_setup
 
 PACKAGE = "alchemist_beam"
 _TOP = __name__.rpartition(".")[0].rpartition(".")[0]

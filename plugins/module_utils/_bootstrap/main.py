@@ -57,7 +57,7 @@ def main(argv: t.Sequence[str]) -> int:
     report = Report(posixpath.basename(path).rsplit(".", 1)[0])
     try:
         if command == "setup":
-            from .kit import run_setup
+            from .server_setup import run_setup
 
             return run_setup(path, report)
         config = load_config(path)
@@ -94,7 +94,7 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
     from .notes import read_notes
     from .protocol import bring_up
     from .secrets import known_secrets
-    from .world import Host
+    from .server_steps import Host
 
     report.hide(known_secrets(config))
     deadline = Deadline(config.deadline)
@@ -214,7 +214,7 @@ def run_watch(config: Config, report: Report) -> int:
 
 
 def run_status(config: Config, report: Report) -> int:
-    from .look import status
+    from .status import status
 
     report.result(status(config))
     return DONE

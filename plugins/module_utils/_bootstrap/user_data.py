@@ -16,7 +16,7 @@ from .._store.keys import bundle_key
 from .bundle import Bundle, source_of
 from .config import Config, Hooks, parse_config
 from .identify import MARK
-from .kit import config_path
+from .server_setup import config_path
 
 MAX_BYTES = 16384  # EC2 takes no more, before base64
 _HEADER = """\

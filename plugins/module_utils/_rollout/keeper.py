@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from .._errors import BeamError, Conflict
 from .._json import parse_json
 from .._store.base import Store
-from .lease import Lease, iso_now, renew, write_lock
 from .lock import Lock, beat, held_by, parse_lock
+from .lock_store import Lease, iso_now, renew, write_lock
 from .process import Process, carry, identify
 
 BEATS = 3  # of them fit into one ttl

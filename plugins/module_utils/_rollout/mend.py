@@ -21,7 +21,7 @@ from .._store.documents import read_channel, read_channel_anyhow
 from .._store.keys import channel_key, journal_key
 from .fences import persist, raise_on_channel, raise_on_journal, read_journal
 from .journal import MAX_JOURNAL_BYTES, Journal, parse_journal
-from .lease import seconds_now
+from .lock_store import seconds_now
 
 T = t.TypeVar("T")
 

@@ -25,12 +25,12 @@ from .base import Store
 from .builds import inputs_of, note_build
 from .channels import make_stamp
 from .documents import Pin, Version, need_version, read_manifest, read_pin, resolve
+from .export import export, exported_already, verify
 from .keys import channel_key, layer_key, manifest_key, pin_key, version_key
 from .location import open_store
 from .parallel import parallel
 from .publish import Published, apply_publish, plan_publish
 from .retention import RemovalPlan, apply_remove, list_versions, plan_prune, plan_remove, roots
-from .whole import export, exported_already, verify
 
 HOUR = 3600
 BAD_PIN = ("pin_invalid", "store_object_too_large")

@@ -15,7 +15,7 @@ from .._release.beam_paths import absolute_paths, contents, places
 from .._release.manifest import File, Manifest, Provenance
 from .._release.tree import Tree
 from .base import Store
-from .whole import read_one
+from .export import read_one
 
 # Files that are known to hold the time at which they were made.
 TIMED = ("cache_manifest.json",)

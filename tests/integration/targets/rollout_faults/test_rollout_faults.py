@@ -25,8 +25,8 @@ import bad_releases
 import kills
 import rollout_site
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import FILE, mark_leaving
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import Want, acquire, give_back
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_journal
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock_store import Want, acquire, give_back
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_journal import run_journal
 from ansible_collections.alchemist.beam.plugins.module_utils._store.channels import run_channel
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
 

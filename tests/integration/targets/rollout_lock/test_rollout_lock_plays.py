@@ -17,7 +17,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_info
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_journal import run_info
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "support"))

@@ -19,7 +19,7 @@ from ansible_collections.alchemist.beam.plugins.modules import (
     release_install,
     rollout_host,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
+from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import call
 
 READY = {"kind": "file", "path": "/nowhere"}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config import load_config
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.kit import parse_kit
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.notes import Notes, read_notes
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.server_setup import parse_kit
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._host.claim import Claim, Wanted
 from ansible_collections.alchemist.beam.plugins.module_utils._host.state import parse_state

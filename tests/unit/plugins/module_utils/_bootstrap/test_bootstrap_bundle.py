@@ -20,7 +20,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import bundle, first_boot, kit, user_data
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import (
+    bundle,
+    first_boot,
+    server_setup,
+    user_data,
+)
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
@@ -49,7 +54,7 @@ def document(where: str = "", config: t.Any = None, **changes: t.Any) -> dict[st
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(kit, "DIRECTORY", "%s/etc/beam-bootstrap" % tmp_path)
+    monkeypatch.setattr(server_setup, "DIRECTORY", "%s/etc/beam-bootstrap" % tmp_path)
     return str(tmp_path)
 
 
@@ -65,14 +70,14 @@ def snapshot(root: str) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def setup(root: str, **changes: t.Any) -> kit.Plan:
-    plan = kit.plan_setup(kit.kit_of(document(root, **changes), "kit.json"))
-    kit.apply_setup(plan)
+def setup(root: str, **changes: t.Any) -> server_setup.Plan:
+    plan = server_setup.plan_setup(server_setup.kit_of(document(root, **changes), "kit.json"))
+    server_setup.apply_setup(plan)
     return plan
 
 
 def test_setup_makes_what_is_not_there_and_a_second_one_writes_nothing(root: str) -> None:
-    assert kit.plan_setup(kit.kit_of(document(root), "kit.json")).changed and os.listdir(root) == []
+    assert server_setup.plan_setup(server_setup.kit_of(document(root), "kit.json")).changed and os.listdir(root) == []
     assert len(setup(root).changes) == 3
     before = snapshot(root)
     assert not setup(root).changed and snapshot(root) == before
@@ -99,7 +104,7 @@ def test_accounts_and_units_that_are_missing_are_made_by_the_tools_of_the_system
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[list[str]] = []
-    monkeypatch.setattr(kit, "_command", ran.append)
+    monkeypatch.setattr(server_setup, "_command", ran.append)
     users = [{"name": "no-such-user", "group": "no-such-group", "home": "/var/lib/shop"}]
     setup(root, users=users, enable=["beam-bootstrap@shop.service"], disable=["shop.service"])
     assert (
@@ -111,7 +116,7 @@ def test_accounts_and_units_that_are_missing_are_made_by_the_tools_of_the_system
 def test_what_is_on_the_server_and_not_the_kit_s_is_refused_before_anything_is_made(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kit, "_command", lambda words: pytest.fail(words[0]))
+    monkeypatch.setattr(server_setup, "_command", lambda words: pytest.fail(words[0]))
     Path(root, "etc/shop").mkdir(parents=True)
     Path(root, "etc/shop/env").write_text("theirs")
     before = snapshot(root)
@@ -181,7 +186,7 @@ def test_the_bundle_is_deterministic_and_all_of_its_modules_can_be_imported(tmp_
         modules = [
             name[:-3].replace("/", ".") for name in inner.namelist() if name.endswith(".py") and "__" not in name
         ]
-    assert "alchemist_beam._store.s3" in modules and "alchemist_beam._bootstrap.kit" in modules
+    assert "alchemist_beam._store.s3" in modules and "alchemist_beam._bootstrap.server_setup" in modules
     assert not [name for name in modules if "_rollout." in name or "_build." in name]
     code = """
 import importlib, sys

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import boots, retry, secrets
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.brake import hold_back
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config import (
     Brake,
     Hooks,
@@ -24,6 +23,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config i
     load_config,
     parse_config,
 )
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.launch_backoff import hold_back
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node import envfile

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import lifecycle, main, retry, world
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import lifecycle, main, retry, server_steps
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.config import Config
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.metadata import Metadata
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
@@ -36,11 +36,11 @@ class Server:
         self.proven: list[str] = []
         self.output = ""
         self.slept = 0.0
-        monkeypatch.setattr(world.Host, "_run", lambda host, target: self.run_node(target))
+        monkeypatch.setattr(server_steps.Host, "_run", lambda host, target: self.run_node(target))
         monkeypatch.setattr(lifecycle, "Client", lambda *_words, **_more: self.group.client())
-        monkeypatch.setattr(world, "COMPLETE_SECONDS", 1)
+        monkeypatch.setattr(server_steps, "COMPLETE_SECONDS", 1)
         monkeypatch.setattr(retry, "COMING_SECONDS", 0)
-        monkeypatch.setattr(world.Host, "pause", lambda host, seconds: self.pause(seconds))
+        monkeypatch.setattr(server_steps.Host, "pause", lambda host, seconds: self.pause(seconds))
 
     def pause(self, seconds: float) -> None:
         self.slept += seconds
@@ -261,12 +261,12 @@ def test_a_release_for_another_abi(server: Server, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_nobody_foresaw_is_told_to_the_group_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import world
+    from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import server_steps
 
     def broken(*_words: t.Any) -> t.NoReturn:
         raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(world, "install", broken)
+    monkeypatch.setattr(server_steps, "install", broken)
     assert server.start() == main.GIVEN_UP
     assert (server.told, server.codes(), server.running) == (["ABANDON"], ["internal"], "")
     assert re.search(r"FAILED \(internal\) .*OSError: .*Invalid argument \(test_bootstrap_run.py:\d+\)", server.output)
@@ -464,7 +464,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
 
 
 def test_status_tells_what_is_the_same(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.look import status
+    from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.status import status
 
     config = server.shelf.config()
     before = status(config)

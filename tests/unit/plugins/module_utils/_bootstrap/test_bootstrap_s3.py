@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import aws, main, retry, world
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import aws, main, retry, server_steps
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 
 from .conftest import Shelf
@@ -111,7 +111,7 @@ def server(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Server]:
         if hasattr(botocore.auth, key):
             monkeypatch.setattr(botocore.auth, key, getattr(botocore.auth, key))
     monkeypatch.setattr(aws, "_shift", datetime.timedelta())
-    monkeypatch.setattr(world.Host, "_run", lambda host, target: None)
+    monkeypatch.setattr(server_steps.Host, "_run", lambda host, target: None)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKTEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     shelf.publish("1.0.0")

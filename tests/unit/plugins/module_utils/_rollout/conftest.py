@@ -13,9 +13,9 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout import hold, lease
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import run_lock
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.records import run_info, run_journal
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout import lock_store
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_journal import run_info, run_journal
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_lock import run_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.documents import Version
 from ansible_collections.alchemist.beam.plugins.module_utils._store.keys import version_key
@@ -43,7 +43,7 @@ def store_params(tmp_path: pathlib.Path) -> dict[str, t.Any]:
 @pytest.fixture(autouse=True)
 def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a store serials need no clock. Without one they are numbers that a test can name."""
-    monkeypatch.setattr(lease, "seconds_now", lambda: 0)
+    monkeypatch.setattr(lock_store, "seconds_now", lambda: 0)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ JOURNAL = {
 @pytest.fixture
 def lock(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Call]:
     """rollout_lock with these options, on the store of the test. Keepers that are left end with the test."""
-    monkeypatch.setattr(hold, "MIN_TTL", 0.1)
+    monkeypatch.setattr("ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_lock.MIN_TTL", 0.1)
     yield lambda check=False, **options: run_lock({**store_params, **LOCK, **options}, check)
     run_lock({**store_params, **LOCK, "state": "broken"}, False)
 

@@ -13,8 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout import hold, lease
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import run_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout import lock_store, run_lock
 
 TESTS = Path(__file__).resolve().parents[4]
 S3 = "S3_ENDPOINT" in os.environ
@@ -45,7 +44,7 @@ def test_races(store_params: dict[str, t.Any]) -> None:
 
 def test_two_holders_would_be_seen(store_params: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, and nobody cares whether the lock is free."""
-    monkeypatch.setattr(lease, "free", lambda lock: True)
+    monkeypatch.setattr(lock_store, "free", lambda lock: True)
     assert locks.race(store_params, races=4, wide=4, pause=0.3)["double"]
 
 
@@ -70,7 +69,7 @@ def test_a_stale_write_would_be_seen(store_params: dict[str, t.Any], monkeypatch
     """The same, and nobody raises the fences."""
     monkeypatch.setattr(locks.flock, "LOCK_SECONDS", 2)
     monkeypatch.setattr(
-        hold, "raise_fences", lambda store, name, channel, stamp: hold.read_fenced(store, name, channel)
+        run_lock, "raise_fences", lambda store, name, channel, stamp: run_lock.read_fenced(store, name, channel)
     )
     result = locks.steal(store_params, 1)
     assert result["stale"] and result["not_refused"]
@@ -90,5 +89,5 @@ def test_a_lost_answer_to_the_last_write(state: str, lock: t.Any, store_params: 
             "by": "x",
             "endpoint_url": proxy.endpoint,
         }
-        assert run_lock({**store_params, **options}, False)["changed"] and rule.applied == 1
+        assert run_lock.run_lock({**store_params, **options}, False)["changed"] and rule.applied == 1
     assert lock()["lock"]["serial"] == (2 if state == "released" else 3)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import Conflict
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import read_lock, write_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import Holder
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock_store import read_lock, write_lock
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process, identify
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
 
@@ -172,7 +172,7 @@ def test_it_survives_a_store_that_is_away_for_a_while(
 
 PROGRAM = """
 import json, os, sys, tempfile
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.hold import run_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.run_lock import run_lock
 extra = open(tempfile.gettempdir() + "/x%d" % os.getpid(), "w")
 print(json.dumps(run_lock(json.loads(sys.argv[1]), False)["lock"]))
 """

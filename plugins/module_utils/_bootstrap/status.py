@@ -18,7 +18,7 @@ from .._node.target import resolve
 from .config import Config
 from .identify import for_this_instance, who
 from .metadata import Metadata
-from .world import read_pointer
+from .server_steps import read_pointer
 
 STORE_SECONDS = 10
 

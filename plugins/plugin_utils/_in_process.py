@@ -32,7 +32,7 @@ with contextlib.suppress(ImportError):
 _PROFILE = "legacy"  # what Ansible calls the way in which modules of collections are talked to
 
 
-class Here(Normal):
+class InProcess(Normal):
     """To be subclassed by an action with the name of a module."""
 
     module: types.ModuleType

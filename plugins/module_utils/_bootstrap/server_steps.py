@@ -28,9 +28,9 @@ from .._node.target import Target, resolve
 from .._store.base import Store
 from .._store.documents import read_channel
 from .boots import failed_on, make_boot, write_boot
-from .brake import hold_back
 from .config import Config
 from .identify import Identity
+from .launch_backoff import hold_back
 from .lifecycle import Lifecycle
 from .notes import Notes, read_notes, write_notes
 from .protocol import ABANDON, CONTINUE, Pointer

@@ -23,11 +23,11 @@ from .._store.documents import read_channel
 from .._store.location import open_store
 from .fences import both, persist, read_journal, write_journal
 from .history import read_history, write_report
-from .hold import journal_dict, keep_again, lock_dict
 from .journal import KINDS, STEPS, Journal, Opening, Step, check_host, close, open_journal, record
 from .keeper import needed
-from .lease import Lease, read_lock, renew
 from .lock import Lock, held_by, lost
+from .lock_store import Lease, read_lock, renew
+from .run_lock import journal_dict, keep_again, lock_dict
 
 Transition = t.Callable[[Journal, Stamp], Journal]
 

@@ -18,8 +18,8 @@ from .._store.location import open_store
 from .fences import Fenced, highest, raise_fences, read_fenced, read_journal
 from .journal import Journal
 from .keeper import Keeper, end_keeper, fork_keeper
-from .lease import Lease, Want, acquire, give_back, read_lock, renew, take_away
 from .lock import Lock, free
+from .lock_store import Lease, Want, acquire, give_back, read_lock, renew, take_away
 from .mend import channel_before, fence_channel, fence_journal, tolerant
 from .process import Process, controller
 

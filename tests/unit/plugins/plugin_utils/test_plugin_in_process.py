@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.alchemist.beam.plugins.modules import release_channel, rollout_info
-from ansible_collections.alchemist.beam.plugins.plugin_utils._here import call
+from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import call
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,9 @@ import typing as t
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout import fences, hold, lease
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease import (
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout import fences, lock_store, run_lock
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import Holder, take
+from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock_store import (
     Want,
     acquire,
     give_back,
@@ -31,7 +32,6 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lease impo
     take_away,
     write_lock,
 )
-from ansible_collections.alchemist.beam.plugins.module_utils._rollout.lock import Holder, take
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.process import Process
 from ansible_collections.alchemist.beam.plugins.module_utils._store import retention
 from ansible_collections.alchemist.beam.plugins.module_utils._store.base import Store
@@ -56,13 +56,13 @@ def test_a_lock_that_is_taken_later_has_a_higher_serial_in_whatever_store(
     other = open_store({"store": "file://%s" % (tmp_path / "other")})
     serials = []
     for clock, where in ((1000, store), (1000, store), (1002, other), (1005, store), (900, store), (1007, other)):
-        monkeypatch.setattr(lease, "seconds_now", lambda clock=clock: clock)
+        monkeypatch.setattr(lock_store, "seconds_now", lambda clock=clock: clock)
         taken = acquire(where, WANT)
         give_back(where, "shop", "production", taken.lock.token)
         serials.append(taken.lock.serial)
     # A clock that goes back does not matter within a store.
     assert serials == [1000, 1001, 1002, 1005, 1006, 1007]
-    monkeypatch.setattr(lease, "seconds_now", lambda: 2000)
+    monkeypatch.setattr(lock_store, "seconds_now", lambda: 2000)
     acquire(store, WANT)
     assert take_away(store, "shop", "production", 0, False)[0].serial == 2001
 
@@ -213,7 +213,7 @@ def test_a_clock_that_is_off_costs_nobody_his_lock(ago: float, lock: Call, store
     stop = threading.Event()
 
     def beat() -> None:
-        kept = lease.Lease(value, etag or "")
+        kept = lock_store.Lease(value, etag or "")
         while not stop.wait(0.2):
             kept = renew(store, kept.lock, kept.etag, renewed=value.holder.renewed)  # type: ignore[union-attr]
 
@@ -245,7 +245,7 @@ def test_a_lock_whose_keeper_saw_its_controller_die_is_free(lock: Call, store: S
 
 def _die_between(store_params: dict[str, t.Any], at: str) -> None:
     store = open_store(store_params)
-    original = getattr(hold, at)
+    original = getattr(run_lock, at)
 
     def die(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
         if at == "renew":
@@ -253,8 +253,8 @@ def _die_between(store_params: dict[str, t.Any], at: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
-    setattr(hold, at, die)
-    hold.hold(store, Want("shop", "production", "ben@ci"), None, None)
+    setattr(run_lock, at, die)
+    run_lock.hold(store, Want("shop", "production", "ben@ci"), None, None)
 
 
 @pytest.mark.parametrize("at", ["raise_fences", "renew"])
@@ -277,7 +277,7 @@ def test_a_failure_within_an_acquisition_gives_the_lock_back(
     def fail(*_arguments: t.Any) -> t.NoReturn:
         raise BeamError("store_full", "x", "y")
 
-    monkeypatch.setattr(hold, "raise_fences", fail)
+    monkeypatch.setattr(run_lock, "raise_fences", fail)
     with pytest.raises(BeamError) as caught:
         lock()
     assert caught.value.code == "store_full" and read_lock(store, "shop", "production")[0].holder is None
@@ -336,9 +336,9 @@ def test_a_write_that_was_under_way_when_the_lock_was_taken(
         write = fences.write_journal
         taken: list[t.Any] = []
 
-        from ansible_collections.alchemist.beam.plugins.module_utils._rollout import records
+        from ansible_collections.alchemist.beam.plugins.module_utils._rollout import run_journal
 
-        monkeypatch.setattr(records, "write_journal", functools.partial(late, write, taken))
+        monkeypatch.setattr(run_journal, "write_journal", functools.partial(late, write, taken))
         with pytest.raises(Conflict) as caught:
             journal(
                 former, **({"state": "recorded", "hosts": {"a": {"step": "moving"}}} if opened else {"state": "opened"})
