@@ -19,7 +19,7 @@ import typing as t
 
 from .._deadline import Limit, http_connection, http_parts
 from .._errors import BeamError
-from .base import IN, OUT, MemberState, beam_option
+from .base import IN, OUT, MemberState, Unavailable, beam_option
 
 SECONDS = 3.0
 
@@ -30,6 +30,7 @@ def status_of(url: str, timeout: float = SECONDS) -> tuple[int, str]:
     context = ssl.create_default_context() if parts.scheme == "https" else None
     conn = http_connection(parts.scheme, str(parts.hostname), parts.port, None, context)
     limit = Limit(timeout)
+    own = limit.end
     try:
         with limit:
             conn.request(
@@ -37,6 +38,13 @@ def status_of(url: str, timeout: float = SECONDS) -> tuple[int, str]:
             )
             return conn.getresponse().status, ""
     except (OSError, http.client.HTTPException, ValueError) as exc:
+        if limit.cut and limit.end < own:  # it had less time than a server may take: that says nothing about the server
+            raise Unavailable(
+                "balancer_unreachable",
+                "%s did not answer in time" % url,
+                limit.why,
+                "Look at the server, or raise timeout",
+            ) from exc
         return 0, limit.why if limit.cut else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
     finally:
         conn.close()

@@ -26,6 +26,8 @@ PATIENCE = 15.0  # seconds of failing without a break after which a place is giv
 UNDO = 30.0  # seconds for putting back
 GOOD_LOOKS = 2
 LAST_LOOK = 0.5  # seconds that a look is given, however late it is
+CLOSING = 0.9  # seconds after the deadline, in which a drain is brought to its end
+NEVER = float("inf")
 # What a balancer says of a member that it could not even connect to.
 _UNREACHED = re.compile(r"refused|time(?:d )?out|unreachable|\bL4", re.IGNORECASE)
 
@@ -95,23 +97,33 @@ class Mover:
             0.01, timing.interval if timing.interval is not None else max([place.pace for place in places] or [0.2])
         )
         self._failing: dict[str, float] = {}  # place -> since when
+        self._end = NEVER  # of what is done now: no question goes on after it
         self.looks: dict[str, Look] = {}
+
+    def _given_up(self) -> float:
+        """When the first of the places that fail has failed for too long. It holds for all: they are asked one after the other."""
+        return min(self._failing.values(), default=self._clock()) + self._timing.patience
 
     def _try(self, label: str, work: t.Callable[[], t.Any]) -> bool:
         """False: not now. A place that fails for too long, or for good, ends it."""
         begun = self._failing.get(label, self._clock())
+        end = min(self._given_up() + LAST_LOOK, self._end)
         try:
-            with Limit(max(LAST_LOOK, begun + self._timing.patience - self._clock())):
+            with Limit(end - self._clock()):
                 work()
         except Unavailable as exc:
             since = self._failing.setdefault(label, begun)
-            if self._clock() - since >= self._timing.patience:
-                raise BeamError(
-                    exc.code, exc.what, "%s (for %d s)" % (exc.why, self._clock() - since), exc.hint
-                ) from None
+            now = self._clock()
+            if now >= min(since + self._timing.patience, self._end):
+                raise BeamError(exc.code, exc.what, "%s (for %d s)" % (exc.why, now - since), exc.hint) from None
             return False
         self._failing.pop(label, None)
         return True
+
+    def _pause(self, end: float = NEVER) -> None:
+        """Until the next look, which comes no later than the last moment that counts."""
+        last = min(end, self._end, self._given_up() if self._failing else NEVER)
+        self._sleep(min(self._interval, max(0.01, last - self._clock())))
 
     def _look(self, label: str) -> bool:
         def work() -> None:
@@ -126,7 +138,7 @@ class Mover:
             waiting = [label for label in waiting if not self._look(label)]
             if not waiting:
                 return dict(self.looks)
-            self._sleep(self._interval)
+            self._pause()
 
     def until(self, good: t.Callable[[t.Mapping[str, Look]], bool], seconds: float) -> dict[str, Look]:
         """Look again for a while: a place may not have noticed yet who is back."""
@@ -135,7 +147,7 @@ class Mover:
             looks = self.look()
             if good(looks) or self._clock() >= end:
                 return looks
-            self._sleep(self._interval)
+            self._pause(end)
 
     def drain(self, plan: Plan) -> dict[str, Row]:
         names = sorted({name for _label, name in plan.pairs})
@@ -145,10 +157,14 @@ class Mover:
             self._drain(plan, rows, told)
         except BeamError as exc:
             raise self._undone(exc, rows, told) from exc
+        finally:
+            self._end = NEVER
         return rows
 
     def _drain(self, plan: Plan, rows: dict[str, Row], told: set[Pair]) -> None:
         start, timing = self._clock(), self._timing
+        deadline = start + timing.timeout
+        self._end = deadline + LAST_LOOK
         calm_since: dict[str, float] = {}
         totals: dict[Pair, int] = {}
         while True:
@@ -171,10 +187,11 @@ class Mover:
                         row.seconds = max(0.001, now - start)
             if all(row.seconds for row in rows.values()):
                 break
-            if now - start >= timing.timeout:
+            if now >= deadline:
                 self._at_deadline(rows)
                 break
-            self._sleep(min(self._interval, max(0.01, start + timing.timeout - now)))
+            self._pause(deadline)
+        self._end = deadline + CLOSING
         for label, name in plan.pairs:
             if (label, name) in told:
                 self._insist(label, lambda label=label, name=name: self.places[label].shut(name))  # type: ignore[misc]
@@ -227,7 +244,7 @@ class Mover:
 
     def _insist(self, label: str, work: t.Callable[[], t.Any]) -> None:
         while not self._try(label, work):
-            self._sleep(self._interval)
+            self._pause()
 
     def _undone(self, exc: BeamError, rows: t.Mapping[str, Row], told: set[Pair]) -> BeamError:
         undo, end = Undo(self.places, told), self._clock() + self._timing.undo
@@ -236,7 +253,7 @@ class Mover:
                 done = undo.attempt()
             if done or self._clock() >= end:
                 break
-            self._sleep(self._interval)
+            self._sleep(min(self._interval, max(0.01, end - self._clock())))
         self.looks.update(undo.looks)
         left = {name: rotation_of(states_of(self.looks, name).values()) for name in rows}
         return undo.error(exc, {name: row.before for name, row in rows.items()}, left)
@@ -245,6 +262,8 @@ class Mover:
         names = sorted({name for _label, name in plan.pairs})
         rows = {name: self._row(plan, name) for name in names}
         start, timing = self._clock(), self._timing
+        deadline = start + timing.timeout
+        self._end = deadline + LAST_LOOK
         good: dict[str, int] = dict.fromkeys(names, 0)
         touched = set(plan.steps)
         try:
@@ -264,9 +283,9 @@ class Mover:
                         row.seconds = (row.seconds or max(0.001, now - start)) if good[name] >= GOOD_LOOKS else 0.0
                 if all(row.seconds for row in rows.values()):
                     break
-                if now - start >= timing.timeout:
+                if now >= deadline:
                     raise self._not_joined(plan, rows)
-                self._sleep(min(self._interval, max(0.01, start + timing.timeout - now)))
+                self._pause(deadline)
         except BeamError as exc:
             left = {}
             for name, row in rows.items():
@@ -281,6 +300,8 @@ class Mover:
             raise BeamError(
                 exc.code, exc.what, exc.why, exc.hint, **{**exc.details, "changed": bool(touched), "members": left}
             ) from exc
+        finally:
+            self._end = NEVER
         for name, row in rows.items():
             row.states = states_of(self.looks, name)
             row.after = rotation_of(row.states.values())

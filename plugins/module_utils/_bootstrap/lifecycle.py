@@ -13,6 +13,7 @@ terminate  Terminating -> Terminating:Wait (the hook) -> Terminating:Proceed -> 
 from __future__ import annotations
 
 import threading
+import time
 import typing as t
 
 from .._errors import BeamError
@@ -24,6 +25,7 @@ LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_
 RIGHTS = "autoscaling:DescribeAutoScalingInstances, DescribeLifecycleHooks, CompleteLifecycleAction, RecordLifecycleActionHeartbeat"
 # From Pending, where an instance can be up already, to Pending:Wait. A balancer may drain for long between Terminating and Terminating:Wait.
 WAIT_SECONDS = {"Pending": 60.0, "Terminating": 600.0}
+PAUSE = 1.0
 
 Tried = t.Callable[[t.Callable[[], t.Any]], t.Any]
 
@@ -58,7 +60,10 @@ class GroupLifecycle(Lifecycle):
         heartbeat: float,
         say: t.Callable[[str], None],
         terminating: bool = False,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
+        self._clock, self._sleep = clock, sleep
         self.client, self.instance, self.group, self.hook, self.say = client, instance, group, hook, say
         self.state = state
         self.kind = "Terminating" if terminating or "Terminating" in state else "Pending"
@@ -90,12 +95,12 @@ class GroupLifecycle(Lifecycle):
         if not self.hook:
             return
         self._stop.set()
-        begun = _Wait(WAIT_SECONDS[self.kind])
+        wait = _Wait(WAIT_SECONDS[self.kind], self._clock, self._sleep)
 
         def work() -> bool:
             state = state_of(self.client, self.instance)
             if not waits(state, self.kind):
-                if self._comes(state) and not begun.over():
+                if self._comes(state) and not wait.over():
                     return False
                 self._completed(state, result)
                 return True
@@ -114,14 +119,14 @@ class GroupLifecycle(Lifecycle):
                 state = state_of(self.client, self.instance)
                 if not waits(state, self.kind):
                     self._completed(state, result)
-                elif not begun.over():
+                elif not wait.over():
                     return False  # it was completed, perhaps by a call of ours whose answer was lost, and moves on in a moment
                 return True
             self.say("Told the group %s: %s" % (self.group, result))
             return True
 
         while not tried(work):
-            begun.pause()
+            wait.pause()
         self.launching = False
 
     def close(self) -> None:
@@ -198,16 +203,17 @@ class GroupLifecycle(Lifecycle):
 
 
 class _Wait:
-    def __init__(self, seconds: float) -> None:
-        self._left = seconds
-        self._event = threading.Event()
+    """For a state that comes: seconds of the clock, which counts the calls between two pauses as well."""
+
+    def __init__(self, seconds: float, clock: t.Callable[[], float], sleep: t.Callable[[float], None]) -> None:
+        self._end = clock() + seconds
+        self._clock, self._sleep = clock, sleep
 
     def over(self) -> bool:
-        return self._left <= 0
+        return self._clock() >= self._end
 
     def pause(self) -> None:
-        self._left -= 1
-        self._event.wait(1)
+        self._sleep(min(PAUSE, max(0.0, self._end - self._clock())))
 
 
 def is_pending(state: str) -> bool:

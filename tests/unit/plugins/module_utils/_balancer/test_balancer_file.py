@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import Unavailable
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.file import ReadinessFile
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move import Mover, Timing
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.plan import plan_drain, plan_join
+from ansible_collections.alchemist.beam.plugins.module_utils._deadline import Limit
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 
 
@@ -92,3 +95,10 @@ def test_something_else_at_its_path_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BeamError):
         ReadinessFile(str(tmp_path / "no" / "ready"), None, "me").join("me")
     assert (tmp_path / "other").read_text() == "precious"
+
+
+def test_a_server_that_was_given_less_time_than_it_may_take_is_not_called_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = ReadinessFile(str(tmp_path / "ready"), "http://127.0.0.1:%d/" % silent.getsockname()[1], "me")
+        with Limit(0.05), pytest.raises(Unavailable, match="the 0.1 seconds are over"):
+            place.look()

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 from dataclasses import replace
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils import _deadline
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer import move
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.base import IN, OUT
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.move import Mover, Row, Timing
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.plan import plan_drain, plan_join
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.undo import Undo
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.tests.unit.plugins.module_utils._balancer.fake_balancer import (
     Clock,
@@ -305,3 +309,70 @@ def test_looking_again_until_the_others_are_back() -> None:
     world.place.look = look  # type: ignore[method-assign]
     looks = world.mover().until(lambda seen: seen["fake"]["b"].healthy, 3.0)
     assert looks["fake"]["b"].healthy and 1 < world.clock() - start < 3
+
+
+class Hanging(World):
+    """From a moment on, no place answers before the limit that it is asked under."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *labels: str, after: float = 0.0, verbs: str = "look shut") -> None:
+        super().__init__(*labels)
+        patch.setattr(_deadline, "time", types.SimpleNamespace(monotonic=self.clock))
+        self.start, self.after, self.hanging = self.clock(), after, verbs.split()
+        self.given_up = 0.0  # when it began to put back
+        for place in self.places:
+            place.fail = self.hang
+            place.sessions = {"a": [self.start + 500]}
+
+        def undo(*args: t.Any) -> Undo:
+            self.given_up = self.spent
+            return Undo(*args)
+
+        patch.setattr(move, "Undo", undo)
+
+    def hang(self, verb: str, _name: str) -> t.Optional[BeamError]:
+        if self.spent < self.after or verb not in self.hanging:
+            return None
+        limit = _deadline.current()
+        assert limit is not None
+        self.clock.now += max(0.0, limit.left())
+        return busy("balancer_unreachable")
+
+    @property
+    def spent(self) -> float:
+        return self.clock() - self.start
+
+
+@pytest.mark.parametrize("after", [20.0, 29.0, 29.9, 30.0])
+@pytest.mark.parametrize("labels", [("one",), ("one", "two", "three")])
+def test_a_drain_ends_in_time_when_the_balancer_stops_answering_at_its_end(
+    labels: tuple[str, ...], after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Hanging(monkeypatch, *labels, after=after)
+    fails(world.drain, "balancer_unreachable")
+    assert after <= world.given_up <= 31
+    assert world.spent <= world.given_up + 31  # the time for putting back
+
+
+def test_a_command_that_hangs_at_the_end_of_a_drain_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Hanging(monkeypatch, verbs="shut")
+    error = fails(world.drain, "balancer_unreachable")
+    assert 30 <= world.given_up <= 31 and "put back: a" in error.why
+
+
+@pytest.mark.parametrize("labels", [("one",), ("one", "two", "three")])
+def test_a_join_ends_in_time_when_the_balancer_stops_answering_at_its_end(
+    labels: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Hanging(monkeypatch, *labels, after=29.9)
+    for place in world.places:
+        place.healthy["a"] = False
+    fails(world.join, "balancer_unreachable")
+    assert world.spent <= 31
+
+
+@pytest.mark.parametrize("labels", [("one",), ("one", "two", "three")])
+def test_places_that_fail_are_waited_for_together(labels: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for as long as one may fail, one after the other."""
+    world = Hanging(monkeypatch, *labels)
+    fails(lambda: world.mover(interval=4.0).look(), "balancer_unreachable")
+    assert 15 <= world.spent <= 16

@@ -206,9 +206,31 @@ def test_a_completion_whose_answer_was_lost(shelf: Shelf, monkeypatch: pytest.Mo
     # Another hook holds it longer than we look: our part is done.
     group.state = "Pending:Wait"
     held = found(shelf, group)
-    monkeypatch.setattr(lifecycle._Wait, "pause", lambda self: setattr(self, "_left", 0))
+    monkeypatch.setattr(lifecycle._Wait, "pause", lambda self: setattr(self, "_end", 0.0))
     held.complete("CONTINUE", once)
     assert not held.launching
+
+
+def test_the_time_of_the_calls_counts_as_waiting() -> None:
+    """A group that answers slowly, and a state that never comes."""
+    group, now = Group("Pending"), [0.0]
+    real = group.describe_auto_scaling_instances
+
+    def slow(**words: t.Any) -> t.Any:
+        now[0] += 9.0
+        return real(**words)
+
+    group.describe_auto_scaling_instances = slow  # type: ignore[method-assign]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    held = GroupLifecycle(
+        group.client(), INSTANCE, "shop", "launch", group.state, 600, print, clock=lambda: now[0], sleep=sleep
+    )
+    with pytest.raises(BeamError):
+        held.complete("CONTINUE", once)
+    assert lifecycle.WAIT_SECONDS["Pending"] <= now[0] <= lifecycle.WAIT_SECONDS["Pending"] + 9
 
 
 def test_an_end_that_the_metadata_tell_before_the_group_does(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
