@@ -33,7 +33,7 @@ class _Level:
     left: list[str]  # directories in it that are still to be removed
 
 
-def remove_tree(path: str) -> None:
+def remove_tree(path: str, removal: t.Optional[_Removal] = None) -> None:
     """Remove path and all below it: never through a symlink, never what is mounted there. What is not there is removed already.
 
     One directory is open at a time: the way back is "..", which must lead to where we came from.
@@ -48,68 +48,118 @@ def remove_tree(path: str) -> None:
         return
     parent = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _remove(os.path.basename(path), parent, path)
+        (removal or _Removal(path)).remove(os.path.basename(path), parent)
     finally:
         os.close(parent)
 
 
-def remove_quietly(path: str) -> None:
-    """What can't be removed stays: somebody else's business, or the next run's."""
-    with contextlib.suppress(OSError, BeamError):
-        remove_tree(path)
-
-
-def _remove(top: str, parent: int, label: str) -> None:
-    handle = _open_to_empty(top, parent)
+def remove_quietly(path: str) -> list[str]:
+    """Removes what it can, and says what it could not, and why: somebody else's business, or the next run's."""
+    removal = _Quietly(path)
     try:
-        mount = _mount_of(parent)
-        if _mount_of(handle) != mount:
-            raise _mounted(label, top)
-        levels = [_Level(top, _identity(handle), _empty(handle, label))]
-        while levels:
-            level = levels[-1]
-            if level.left:
-                name = level.left.pop()
-                try:
-                    handle = _instead(handle, _open_to_empty(name, handle))
-                except (
-                    NotADirectoryError,
-                    FileNotFoundError,
-                ):  # somebody has put something else there meanwhile, such as a link
-                    _unlink(name, handle, label)
+        remove_tree(path, removal)
+    except (OSError, BeamError) as exc:
+        removal.refused(os.path.basename(path.rstrip("/")), exc)
+    return removal.left
+
+
+class _Removal:
+    """Of one tree: it ends at the first thing that can't be removed."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.levels: list[_Level] = []
+        self.handle = -1
+
+    def refused(self, _name: str, exc: Exception) -> None:
+        raise exc
+
+    def remove(self, top: str, parent: int) -> None:
+        self.handle = _open_to_empty(top, parent)  # the directory that is worked on
+        try:
+            mount = _mount_of(parent)
+            if _mount_of(self.handle) != mount:
+                raise _mounted(self.label, top)
+            self._enter(top)
+            while self.levels:
+                level = self.levels[-1]
+                if level.left:
+                    self._into(level.left.pop(), mount)
                     continue
-                if _mount_of(handle) != mount:
-                    raise _mounted(label, name)
-                levels.append(_Level(name, _identity(handle), _empty(handle, label)))
-                continue
-            levels.pop()
-            if levels:
-                handle = _instead(handle, os.open("..", _DIRECTORY, dir_fd=handle))
-                if _identity(handle) != levels[-1].identity:
-                    raise BeamError(
-                        "tree_moved",
-                        "%s can't be removed" % label,
-                        "somebody moves directories in it meanwhile",
-                        "End what works there, and run it again",
-                    )
-            _rmdir(level.name, handle if levels else parent, label)
-    finally:
-        os.close(handle)
+                self.levels.pop()
+                if self.levels:
+                    self._back()
+                self._try(_rmdir, level.name, self.handle if self.levels else parent)
+        finally:
+            os.close(self.handle)
+
+    def _enter(self, name: str) -> None:
+        self.levels.append(_Level(name, _identity(self.handle), []))
+        self.levels[-1].left = self._empty()
+
+    def _into(self, name: str, mount: t.Any) -> None:
+        """It is left out where it can't be entered."""
+        try:
+            below = _open_to_empty(name, self.handle)
+        except (NotADirectoryError, FileNotFoundError):
+            # Somebody has put something else there meanwhile, such as a link.
+            return self._try(_unlink, name, self.handle)
+        except OSError as exc:
+            return self.refused(name, exc)
+        if _mount_of(below) != mount:
+            os.close(below)
+            return self.refused(name, _mounted(self.label, name))
+        self.handle = _instead(self.handle, below)
+        return self._enter(name)
+
+    def _back(self) -> None:
+        self.handle = _instead(self.handle, os.open("..", _DIRECTORY, dir_fd=self.handle))
+        if _identity(self.handle) != self.levels[-1].identity:
+            raise BeamError(
+                "tree_moved",
+                "%s can't be removed" % self.label,
+                "somebody moves directories in it meanwhile",
+                "End what works there, and run it again",
+            )
+
+    def _empty(self) -> list[str]:
+        """Removes all but the directories, and names these."""
+        try:
+            with os.scandir(self.handle) as entries:
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError as exc:
+            self.refused("", exc)
+            return []
+        for name, is_directory in found:
+            if not is_directory:
+                self._try(_unlink, name, self.handle)
+        return [name for name, is_directory in found if is_directory]
+
+    def _try(self, remove: t.Callable[[str, int, str], None], name: str, directory: int) -> None:
+        try:
+            remove(name, directory, self.label)
+        except (OSError, BeamError) as exc:
+            self.refused(name, exc)
+
+
+class _Quietly(_Removal):
+    """The same, which goes on with the next."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.left: list[str] = []
+
+    def refused(self, name: str, exc: Exception) -> None:
+        if isinstance(exc, OSError) and exc.errno == errno.ENOTEMPTY and self.left:
+            return  # what is left in it was said
+        place = "/".join([os.path.dirname(self.label.rstrip("/")), *(level.name for level in self.levels), name])
+        why = exc.why if isinstance(exc, BeamError) else getattr(exc, "strerror", None) or str(exc)
+        self.left.append("%.*s (%s)" % (_PATH_MAX, place, why or type(exc).__name__))
 
 
 def _instead(handle: int, other: int) -> int:
     os.close(handle)
     return other
-
-
-def _empty(directory: int, label: str) -> list[str]:
-    """Removes all but the directories, and names these."""
-    with os.scandir(directory) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_directory in found:
-        if not is_directory:
-            _unlink(name, directory, label)
-    return [name for name, is_directory in found if is_directory]
 
 
 def _unlink(name: str, directory: int, label: str) -> None:

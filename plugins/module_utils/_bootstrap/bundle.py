@@ -27,6 +27,7 @@ import zipfile
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._host.files import refuse_foreign_root
 from .first_boot import unpack
 from .main import main as _entry  # brings all of it along, wherever this goes
 from .server_setup import Kit, apply_setup, kit_of, parse_kit, plan_setup
@@ -227,6 +228,7 @@ def install_bundle(data: bytes, root: str, check_mode: bool) -> Installed:
     folder = "%s.%s" % (kit.name, sha256[:16])
     link = os.path.join(root, kit.name)
     there = os.path.islink(link) and os.readlink(link) == folder and os.path.isdir(os.path.join(root, folder))
+    refuse_foreign_root(root)
     plan = plan_setup(kit)
     if not check_mode:
         try:

@@ -97,8 +97,7 @@ class Products:
         """Takes away what was made, brings back what was changed, and names both."""
         after = self.look()
         place = os.path.join(self.build_dir, "products")
-        remove_quietly(place)
-        told = []
+        told = remove_quietly(place)
         for index, (root, before) in enumerate(self.before.items()):
             now = after[root]
             changed = sorted(path for path, seen in before.items() if now.get(path) != seen)

@@ -15,7 +15,7 @@ import stat
 import typing as t
 
 from .._errors import BeamError
-from .._ours import foreign
+from .._ours import Foreign, foreign
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -112,15 +112,25 @@ def refuse_foreign_base(base: str) -> None:
 
     base: as it was given, with its links. The base itself is looked at where it is opened.
     """
-    found = foreign(base, but=(os.path.realpath(base),))
-    if found is not None:
-        raise BeamError(
-            "base_foreign",
-            "%s can't be used as a base: on the way to it is %s" % (base, found.place),
-            "%s, so all that is installed could be replaced" % found.why,
-            "Say `%s`, or choose a base below directories of root" % found.mend,
-            place=found.place,
-        )
+    _refuse(foreign(base, but=(os.path.realpath(base),)), base, "a base")
+
+
+def refuse_foreign_root(root: str) -> None:
+    """The same, of a directory whose programs are run, and that nobody opens before they are put into it."""
+    _refuse(foreign(root), root, "the root of a bundle")
+
+
+def _refuse(found: Foreign | None, path: str, what: str) -> None:
+    if found is None:
+        return
+    where = "it" if found.place == path else "on the way to it is %s" % found.place
+    raise BeamError(
+        "base_foreign",
+        "%s can't be used as %s%s" % (path, what, "" if found.place == path else ": " + where),
+        "%s, so all that is installed could be replaced" % found.why,
+        "Say `%s`, or choose a place below directories of root" % found.mend,
+        place=found.place,
+    )
 
 
 def sync_directory(path: str) -> None:

@@ -25,7 +25,7 @@ from .files import named_errors, plain_umask, refuse_foreign_base
 from .layout import Layout
 from .lock import exclusive, settled
 from .plan import Plan, plan_deactivation, plan_install, plan_removal
-from .present import check_directories, has_leftovers, is_noted, read_state, utc
+from .present import check_directories, has_leftovers, look_at_state, read_state, utc
 from .resolve import Resolved, Wanted, refuse_replay, resolve
 from .search import Search, search_of
 from .state import State
@@ -61,19 +61,19 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
         refuse_foreign_base(request.base)
         check_directories(layout)
         try:
-            state, resolved, plan = _look(request, layout, store)
+            noted, resolved, plan = _look(request, layout, store)
         except BeamError as exc:
             if exc.code != "release_unknown":
                 raise
             # A release that another run is just putting there looks like a stranger until that run has noted it.
             with settled(layout.lock, request.lock_timeout):
-                state, resolved, plan = _look(request, layout, store)
+                noted, resolved, plan = _look(request, layout, store)
         warnings: list[str] = []
         if plan.stage or plan.activate:
             warnings = _require(request, plan, t.cast(Resolved, resolved).manifest, search)
         applied = Applied()
         resolving = time.monotonic() - begun
-        if not check_mode and (plan.changed or not is_noted(layout, plan.after) or has_leftovers(layout)):
+        if not check_mode and (plan.changed or noted != plan.after or has_leftovers(layout)):
             with plain_umask():
                 check_directories(layout, create=True)
                 with exclusive(layout.lock, request.lock_timeout):
@@ -156,10 +156,11 @@ def _check(request: Request) -> Layout:
 
 
 def _look(request: Request, layout: Layout, store: t.Callable[[], Store]) -> tuple[State, Resolved | None, Plan]:
-    state = read_state(layout, request.wanted.name)
+    """The state is that of the file, which the plan's may differ from."""
+    noted, state = look_at_state(layout, request.wanted.name)
     refuse_older(layout.base, state, request.fence)
     resolved = None if request.state in ("absent", "inactive") else resolve(request.wanted, store, layout, state)
-    return state, resolved, _plan(request, layout, state, resolved)
+    return noted, resolved, _plan(request, layout, state, resolved)
 
 
 def _plan(request: Request, layout: Layout, state: State, resolved: Resolved | None) -> Plan:

@@ -130,14 +130,18 @@ def has_leftovers(layout: Layout) -> bool:
 
 
 def read_state(layout: Layout, name: str) -> State:
-    """The state file, put right by what is on the disk: what everybody goes by who asks what is installed here.
+    return look_at_state(layout, name)[1]
+
+
+def look_at_state(layout: Layout, name: str) -> tuple[State, State]:
+    """What the state file says; and what is: the state file, put right by what is on the disk: what everybody goes by who asks what is installed here.
 
     A run that died between the rename of a release and its note in the state left a whole release and its manifest: they
     are found again, also when the state file itself is gone. One that died in a removal left notes of what is gone, and one
     that died after the switch left a note of the one before.
     """
     with named_errors("%s can't be read" % layout.state):
-        state = load_state(layout.state, name)
+        noted = state = load_state(layout.state, name)
         present = versions_on_disk(layout)
         state = state.without(set(state.installed) - present)
         digests = {release.digest for release in state.installed.values()}
@@ -151,7 +155,7 @@ def read_state(layout: Layout, name: str) -> State:
             current = read_current(Layout(layout.base))
             state = state.activated(current, state.current) if current is not None else state
         current, previous = (version if version in present else None for version in (state.current, state.previous))
-        return replace(state, current=current, previous=previous)
+        return noted, replace(state, current=current, previous=previous)
 
 
 def is_noted(layout: Layout, state: State) -> bool:

@@ -39,6 +39,7 @@ from .vm_settings import read_text
 
 KEEP = 20  # logs
 _NOTES = 200  # of what was run
+LEFT = "The migration's own directory may hold secrets, and could not be removed: %s. Remove it by hand"
 GRACE = 5.0  # seconds between SIGTERM, which lets it close its connections, and SIGKILL
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -237,6 +238,7 @@ def _run(
     }
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     begun = time.monotonic()
+    left: list[str] = []
     try:
         log = os.open(name, flags, 0o600, dir_fd=directory)
         try:
@@ -269,7 +271,7 @@ def _run(
         seconds = round(time.monotonic() - begun, 3)
         output = _mask(places, directory, name, around.mask, request.lines)
     finally:
-        remove_quietly(temporary)
+        left += remove_quietly(temporary)
     places.prune(directory)
     result = {
         "rc": code if code is not None else -signal.SIGKILL,
@@ -277,6 +279,7 @@ def _run(
         "output": output,
         "log_file": os.path.join(places.path, name),
         "seconds": seconds,
+        **({"warnings": [LEFT % "; ".join(left[:5])]} if left else {}),
     }
     if code != 0:
         if code is None:

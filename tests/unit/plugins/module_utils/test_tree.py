@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import errno
 import functools
 import os
 import resource
@@ -207,14 +208,14 @@ def test_a_directory_that_is_moved_meanwhile_leads_nowhere_else(place: Path, mon
     for path in (other / "below", root / "in" / "below"):
         path.mkdir(parents=True)
 
-    def move(directory: int, label: str) -> list[str]:
-        names = real(directory, label)
+    def move(removal: t.Any) -> list[str]:
+        names = real(removal)
         if not names:
             os.rename(root / "in" / "below", other / "moved")
         return names
 
-    real = _tree._empty
-    monkeypatch.setattr(_tree, "_empty", move)
+    real = _tree._Removal._empty
+    monkeypatch.setattr(_tree._Removal, "_empty", move)
     with pytest.raises(BeamError) as caught:
         remove_tree(str(root))
     assert caught.value.code == "tree_moved" and sorted(os.listdir(other)) == ["below", "moved"]
@@ -228,9 +229,48 @@ def test_quietly(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(_tree, "_rmdir", refuse)
-        remove_quietly(str(place / "root"))
-    remove_quietly(str(place / "root"))
+        assert remove_quietly(str(place / "root")) == [
+            "%s/%s (PermissionError)" % (place, path) for path in ("root/in", "root")
+        ]
+    assert remove_quietly(str(place / "root")) == []
     assert not (place / "root").exists()
+
+
+def test_quietly_removes_all_that_can_be_removed_and_names_the_rest(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = place / "root"
+    for path in ("a/stuck", "a/free", "b/closed/in", "b/open/in", "c"):
+        (root / path).mkdir(parents=True)
+        for name in ("secret", "stuck-file"):
+            (root / path / name).write_text("x")
+    unlink, enter = _tree._unlink, _tree._open_to_empty
+
+    def refuse(work: t.Callable[..., t.Any], names: set[str]) -> t.Callable[..., t.Any]:
+        def run(name: str, *args: t.Any) -> t.Any:
+            if name in names:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return work(name, *args)
+
+        return run
+
+    monkeypatch.setattr(_tree, "_unlink", refuse(unlink, {"stuck-file"}))
+    monkeypatch.setattr(_tree, "_open_to_empty", refuse(enter, {"closed"}))
+    left = remove_quietly(str(root) + "/")
+    assert {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()} == {
+        "a/stuck/stuck-file",
+        "a/free/stuck-file",
+        "b/open/in/stuck-file",
+        "c/stuck-file",
+        *("b/closed/in/%s" % name for name in ("secret", "stuck-file")),
+    }
+    assert {one.rpartition(" (P")[0] for one in left} == {
+        str(root / path)
+        for path in ("a/stuck/stuck-file", "a/free/stuck-file", "b/open/in/stuck-file", "c/stuck-file", "b/closed")
+    }
+    assert all(one.endswith("(Permission denied)") for one in left)
+    monkeypatch.undo()
+    assert remove_quietly(str(root)) == [] and not root.exists()
 
 
 def test_walk_is_that_of_the_library(place: Path) -> None:

@@ -247,6 +247,18 @@ def test_an_image_has_it_compiled_and_a_second_time_changes_nothing(root: str) -
         assert done.returncode == 2 and done.stderr.startswith("usage: "), done.stderr
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_root_that_others_may_replace_is_refused_before_anything_is_made(root: str, check_mode: bool) -> None:
+    above = Path(root, "above")
+    above.mkdir()
+    above.chmod(0o777)
+    data = bundle.make_bundle(document(root), False).data
+    with pytest.raises(BeamError) as caught:
+        bundle.install_bundle(data, str(above / "lib"), check_mode)
+    assert caught.value.code == "base_foreign" and str(above) in caught.value.what
+    assert os.listdir(above) == []
+
+
 def test_a_bundle_that_leads_out_of_its_place_is_refused_and_a_new_one_takes_its_place_at_once(tmp_path: Path) -> None:
     def packed(**files: str) -> bytes:
         buffer = io.BytesIO()

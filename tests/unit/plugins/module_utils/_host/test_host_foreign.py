@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils import _ours
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import main
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._host.files import refuse_foreign_root
 
 from .conftest import Shelf, listing
 
@@ -111,3 +112,14 @@ def test_the_bootstrap_begins_nothing(above: Path) -> None:
 
     refused(work)
     assert not (above / "new").exists()
+
+
+@pytest.mark.parametrize("part", ["", "lib"])
+def test_the_root_of_a_bundle_is_looked_at_with_its_way(part: str, tmp_path: Path) -> None:
+    root = tmp_path / "above" / "lib"
+    root.mkdir(parents=True)
+    refuse_foreign_root(str(root))
+    place = tmp_path / "above" / part
+    place.chmod(0o777)
+    error = refused(lambda: refuse_foreign_root(str(root)))
+    assert error.details["place"] == str(place) and "`chmod go-w %s`" % place in error.hint

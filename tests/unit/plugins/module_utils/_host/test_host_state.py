@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._host import present
 from ansible_collections.alchemist.beam.plugins.module_utils._host.state import Installed, Seen, State, parse_state
+
+from .conftest import Shelf
 
 FULL = State(
     "demo",
@@ -49,3 +54,16 @@ def test_what_is_removed_can_not_be_gone_back_to() -> None:
     assert FULL.without(["1.0.0"]).previous is None
     assert sorted(FULL.without(["1.0.0"]).installed) == ["1.1.0"]
     assert FULL.without([]) == FULL
+
+
+def test_a_run_with_nothing_to_do_reads_the_state_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.publish("1.0.0")
+    shelf.install(version="1.0.0", state="active")
+    real, read = present.load_state, []
+
+    def load(path: str, name: str) -> t.Any:
+        read.append(path)
+        return real(path, name)
+
+    monkeypatch.setattr(present, "load_state", load)
+    assert not shelf.install(version="1.0.0", state="active")["changed"] and len(read) == 1

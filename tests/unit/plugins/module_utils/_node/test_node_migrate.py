@@ -122,6 +122,15 @@ def test_it_sees_the_environment_of_the_service_and_neither_cookie_nor_distribut
     assert lines[-2:] == [str(host.shared / "run" / "shop"), "0077"]
 
 
+def test_what_could_not_be_removed_of_its_directory_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sys.modules[migrate.__module__], "remove_quietly", lambda path: [path + "/x (Permission denied)"]
+    )
+    (said,) = host.run("true")["warnings"]
+    assert "may hold secrets" in said and "/x (Permission denied)" in said
+    assert host.fails("migration_failed", "exit 4").details["warnings"]
+
+
 def test_secrets_are_neither_in_the_result_nor_in_the_log(host: Host) -> None:
     done = host.run("echo url=$DATABASE_URL; echo $DATABASE_URL >&2")
     error = host.fails("migration_failed", "echo $DATABASE_URL; exit 4")
