@@ -55,6 +55,7 @@ def _module(path: str) -> str:
     return PACKAGE + path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
+@functools.cache
 def _imports(root: Path, path: str) -> set[str]:
     """Names of modules, among them some that are none: of `from a import b` both a and a.b."""
     try:

@@ -2,56 +2,77 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""make unit: pytest on the controller's Python, on the oldest Python of a server, and with a second ansible-core."""
+"""make unit: pytest, each test where it can say something that it has not said yet.
+
+What runs on servers knows no Ansible: it runs on the oldest Python of a server and on the newest one, and between these nothing comes and goes.
+What asks Ansible runs with both ansible-cores. What judges the repository's files, and models that try thousands of states of the same lines, run once.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 
-from run_steps import BIN, CACHE, ROOT, Step, pytest_step, run_part, setup
+from run_steps import CACHE, ROOT, Step, pytest_step, run_part, setup
 
+UNITS = ROOT / "tests" / "unit"
 # What runs on servers: these must import and work on Python 3.9, without ansible-core.
 SERVER_SIDE = "tests/unit/plugins/module_utils"
+# Thousands of states of a protocol, and a fault at each system call of an install: a Python that runs their lines, as the tests beside them do, runs them so.
+MODELS = (SERVER_SIDE + "/_bootstrap/test_protocol_model.py", SERVER_SIDE + "/_host/test_host_faults.py")
+# Of SERVER_SIDE what asks ansible-core, and is skipped where there is none.
+ASKS_ANSIBLE = (SERVER_SIDE + "/test_ansible.py",)
 # Half of a test's time is waiting, for a limit or for a process that is ended: four at a time keep two cores busy, more make limits be missed.
 SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
+
+
+def step(name: str, venv: str, *paths: str, without: tuple[str, ...] = ()) -> Step:
+    options = [*SIDE_BY_SIDE, *("--ignore=" + path for path in without)]
+    return pytest_step(name, CACHE / venv / "bin" / "python", [*paths], timeout=900, options=options)
+
+
+def of_the_repository() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in UNITS.glob("test_repo_*.py"))
+
+
+def asks_ansible(path: str) -> bool:
+    """Whether it imports Ansible, or plays something with it."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return bool(
+        re.search(
+            r"^ *(from|import) ansible[. ]|^pytest.importorskip\(.ansible.\)|\bansible\.cli\b", text, re.MULTILINE
+        )
+    )
+
+
+def steps(oldest: bool, newest: bool) -> list[Step]:
+    """oldest, newest: whether there is a Python 3.9, and an ansible-core 2.21. What one of them would run, 2.19 does where it is not there."""
+    repository = of_the_repository()
+    found = [step("ansible-core 2.19", "venv", "tests/unit")]
+    if oldest and newest:
+        plugins = sorted(str(path.relative_to(ROOT)) for path in (UNITS / "plugins").iterdir() if path.name[0] != "_")
+        rest = [path for path in plugins if path != SERVER_SIDE]
+        found = [step("ansible-core 2.19", "venv", *MODELS, *rest, *ASKS_ANSIBLE, *repository)]
+    if oldest:
+        found.append(step("Python 3.9", "venv39", SERVER_SIDE, without=(*MODELS, *ASKS_ANSIBLE)))
+    if newest:
+        asking = filter(asks_ansible, repository)
+        found.append(step("ansible-core 2.21", "venv221", "tests/unit/plugins", *asking, without=MODELS))
+    return found
 
 
 def main() -> int:
     setup("venv")
     setup("live")
     notes = []
-    steps: list[Step] = [
-        pytest_step("ansible-core 2.19", BIN / "python", ["tests/unit"], timeout=900, options=SIDE_BY_SIDE)
-    ]
-    if setup("venv39") == 0:
-        if (ROOT / SERVER_SIDE).exists():
-            steps.append(
-                pytest_step(
-                    "Python 3.9", CACHE / "venv39" / "bin" / "python", [SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE
-                )
-            )
-    else:
+    oldest, newest = setup("venv39") == 0, setup("venv221") == 0
+    if not oldest:
         notes.append(
             "NOT TESTED: no Python 3.9 on this machine: what runs on servers was not tried on the oldest Python that it supports"
         )
-    if setup("venv221") == 0:
-        # The third of three long steps would be alone at the end, so it is two.
-        newest = CACHE / "venv221" / "bin" / "python"
-        steps.append(
-            pytest_step("ansible-core 2.21, servers' part", newest, [SERVER_SIDE], timeout=900, options=SIDE_BY_SIDE)
-        )
-        steps.append(
-            pytest_step(
-                "ansible-core 2.21, the rest",
-                newest,
-                ["tests/unit", "--ignore=" + SERVER_SIDE],
-                timeout=900,
-                options=SIDE_BY_SIDE,
-            )
-        )
-    else:
+    if not newest:
         notes.append("NOT TESTED: ansible-core 2.21 needs Python 3.12 or newer, and none is on this machine")
-    return run_part("unit", steps, notes=notes)
+    return run_part("unit", steps(oldest, newest), notes=notes)
 
 
 if __name__ == "__main__":

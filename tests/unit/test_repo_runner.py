@@ -177,6 +177,33 @@ def test_every_module_is_tried_on_real_parts_by_make_test(support: t.Callable[[s
     assert modules and [module for module in modules if not re.search(r"\b%s\b" % module, text)] == []
 
 
+def files_of(argv: t.Sequence[str]) -> set[str]:
+    """Of pytest's words the test files, without those that are left out."""
+    words = argv[argv.index("pytest") + 1 :]
+    paths = [SUPPORT.parents[1] / word for word in words if word.startswith("tests/")]
+    found = [file for path in paths for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
+    left = {word.removeprefix("--ignore=") for word in words if word.startswith("--ignore=")}
+    return {str(file.relative_to(SUPPORT.parents[1])) for file in found} - left
+
+
+@pytest.mark.parametrize(("oldest", "newest"), [(True, True), (True, False), (False, True), (False, False)])
+def test_no_unit_test_is_dropped_between_the_pythons(
+    support: t.Callable[[str], t.Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, oldest: bool, newest: bool
+) -> None:
+    unit = support("run_unit")
+    there = {str(path.relative_to(SUPPORT.parents[1])) for path in (SUPPORT.parent / "unit").rglob("test_*.py")}
+    monkeypatch.setattr(support("run_steps"), "CACHE", tmp_path)
+    run = {step.name: files_of(step.argv) for step in unit.steps(oldest, newest)}
+    assert set().union(*run.values()) == there
+    server = {name for name in there if name.startswith(unit.SERVER_SIDE)} - {*unit.MODELS, *unit.ASKS_ANSIBLE}
+    assert server and set(unit.MODELS) | set(unit.ASKS_ANSIBLE) < there
+    assert sum(server <= files for files in run.values()) >= 1 + (oldest or newest)
+    # Both ansible-cores have what asks for one.
+    asks = {name for name in there if unit.asks_ansible(name) and name not in server}
+    assert {"tests/unit/test_repo_service.py", *unit.ASKS_ANSIBLE} <= asks - set(unit.MODELS)
+    assert sum(asks <= files for files in run.values()) == 1 + newest
+
+
 def test_a_name_that_is_no_test_is_named(support: t.Callable[[str], t.Any]) -> None:
     with pytest.raises(SystemExit, match="there is no nonsense; there are autoscaling, "):
         support("run_choice").choose("integration", ["nonsense", "rollout"])
