@@ -23,7 +23,9 @@ setup: ## packages, tools, the collection at an importable path
 
 tools:
 	@$(SETUP) venv && $(SETUP) live
-.PHONY: tools
+packages:
+	@$(SETUP) packages
+.PHONY: tools packages
 
 errors: tools ## writes docs/errors.md, the catalogue of error codes, from the source
 	@PYTHONPATH=.cache/live $(PYTHON) tests/support/error_codes.py > docs/errors.md
@@ -36,10 +38,10 @@ demo: ## the whole line on this machine, three nodes (STORE=file or s3, KEEP=1 l
 demo-stop: tools ## end the nodes that `make demo KEEP=1` left running
 	@$(PYTHON) examples/demo/demo.py --stop
 
-test: tools ## the cheapest first: lint, sanity, units, each module on real parts, one journey on a fleet (FLEET=required|auto|off)
+test: packages tools ## the cheapest first: lint, sanity, units, each module on real parts, one journey on a fleet (FLEET=required|auto|off)
 	@$(PYTHON) tests/support/run_test.py test
 
-test-fleet: tools ## all the rest: the long targets of the integration, every other file of the fleet
+test-fleet: packages tools ## all the rest: the long targets of the integration, every other file of the fleet
 	@$(PYTHON) tests/support/run_test.py test-fleet
 
 check: tools ## before each commit, within a minute: lint, ansible-test and units of what changed (BASE=COMMIT; by default since origin's main)

@@ -46,11 +46,12 @@ packages() {
     esac
 }
 
-# A name in PATH can be a version manager's shim that does not run: ask it to run, and take the real file that answers.
+# A distribution builds its Python with profiles (a third faster here), a version manager mostly not: the distribution's first. A name in PATH can be a
+# version manager's shim that does not run: ask it to run, and take the real file that answers.
 real_python() {
     local version=$1 candidate
-    for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version"*/bin/"python$version" \
-        /usr/bin/"python$version" /usr/local/bin/"python$version"; do
+    for candidate in /usr/bin/"python$version" "python$version" \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version"*/bin/"python$version" /usr/local/bin/"python$version"; do
         "$candidate" -c "import ensurepip, os, ssl, sys, venv; assert '%d.%d' % sys.version_info[:2] == '$version'; print(os.path.realpath(sys.executable))" 2>/dev/null && return 0
     done
     return 1
