@@ -8,6 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.alchemist.beam.plugins.modules import (
+    autoscaling_info,
     balancer_member,
     release_channel,
     rollout_info,
@@ -19,6 +20,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import 
 
 # The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.
 IN_PROCESS = {
+    "autoscaling_info": autoscaling_info,
     "balancer_member": balancer_member,
     "release_channel": release_channel,
     "rollout_info": rollout_info,

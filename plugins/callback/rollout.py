@@ -65,12 +65,11 @@ seealso:
 import functools
 import os
 import re
-import tempfile
 import typing as t
 
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import render_files, stem
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import keep, render_files, stem
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import Progress, find_report, summary
 
 Method = t.TypeVar("Method", bound=t.Callable[..., None])
@@ -145,15 +144,7 @@ class CallbackModule(CallbackBase):
         written = []
         for suffix, data in render_files(report).items():
             path = os.path.join(directory, name + suffix)
-            handle, temporary = tempfile.mkstemp(prefix="." + name[:40], dir=directory)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    os.fchmod(file.fileno(), 0o640)
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            keep(path, data)
             written.append(path)
         return written
 

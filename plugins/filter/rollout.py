@@ -15,7 +15,6 @@ from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHIN
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch
-from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 
 Vars = t.Mapping[str, t.Any]
 
@@ -45,6 +44,5 @@ class FilterModule:
             "rollout_members": members_of,
             "rollout_urls": rollout_urls,
             "rollout_canary": judge,
-            "rollout_summary": summarize,
         }
         return {name: _told(work) for name, work in found.items()}

@@ -14,7 +14,7 @@ description:
 author: alchemist.beam contributors (@alchemist-beam)
 options:
   _input:
-    description: The report, as P(alchemist.beam.rollout_summary#filter) makes it.
+    description: The report of a rollout, as C(beam_report), the history of the store and the callback P(alchemist.beam.rollout#callback) keep it.
     type: dict
     required: true
 seealso:

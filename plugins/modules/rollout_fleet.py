@@ -31,17 +31,24 @@ attributes:
 options:
   step:
     description:
+      - V(members) tells who is in the auto scaling group and not in the inventory, V(check_members) that the playbook is for all of those who were added.
       - V(read) reads the channel and the journal. V(draft) tells what to roll out, by what was asked for and read.
       - V(foresee) and V(foresee_again) tell whether the floor can hold, V(plan) makes the plan, from what each server was seen to run.
       - V(wait) takes the lock before there is a plan, and reads what the rollout before left. V(roll_back) takes it, and rolls the channel back.
       - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
-      - V(propose) names the candidate on the channel, V(promote) makes it stable.
+      - V(propose) names the candidate on the channel. V(judge) tells whether all servers run it, and V(promote) makes it stable then.
       - What begins with C(note_) writes the journal. V(rejoin), V(clear), V(leave) and V(join) are what the balancers do for a batch, with C(back_) on its way
         back. Who takes part is told by the strategy. V(give_way) puts back what was taken out when another deployer had taken over already.
-      - V(newcomers) tells who came into the inventory since the plan was made.
+      - V(arrivals) is V(members) after the promotion, when nobody is on the way in. V(newcomers) tells who came into the inventory since the plan was made,
+        and plans for them.
+      - V(count) tells what the verdict is about, with the newcomers, and what the balancers counted.
       - V(verdict) makes a ghost of the candidate or withdraws it where the rollout failed, closes the journal with the report, and gives the lock back.
+      - V(unlock), V(check_quiet), V(check_serves), V(bring_in) and V(status) are for the playbooks of these names and C(join). V(check_serves) is about the
+        server of its task.
     type: str
     choices:
+      - members
+      - check_members
       - read
       - wait
       - draft
@@ -64,13 +71,21 @@ options:
       - note_returned
       - give_way
       - propose
+      - judge
       - promote
+      - arrivals
       - newcomers
+      - count
       - verdict
+      - unlock
+      - check_quiet
+      - check_serves
+      - bring_in
+      - status
     required: true
   hosts:
     description:
-      - With O(step=draft) and O(step=newcomers), all servers that the playbook is meant for.
+      - All servers that the playbook is meant for, also those that C(--limit) leaves out. Needed by V(draft), V(newcomers) and what is about members.
     type: list
     elements: str
 """
@@ -91,7 +106,32 @@ machinery:
 held:
   description: The lock, as the role remembers it.
   type: dict
-  returned: O(step=wait), O(step=roll_back) and O(step=begin)
+  returned: O(step=wait), O(step=draft), O(step=roll_back) and O(step=begin)
+waits:
+  description: Whether another rollout goes on, which is waited for.
+  type: bool
+  returned: O(step=read)
+line:
+  description: Why there is no plan, in words.
+  type: str
+  returned: O(step=draft) in check mode, for a release that is not published yet
+missing:
+  description: Members of the auto scaling group that are not in the inventory.
+  type: list
+  elements: dict
+  returned: O(step=members) and O(step=arrivals)
+into:
+  description: The group of the inventory that they are added to.
+  type: str
+  returned: O(step=members) and O(step=arrivals)
+promotes:
+  description: Whether all servers are proven to run the candidate.
+  type: bool
+  returned: O(step=judge)
+color:
+  description: The node that migrates, V(current) where there is one.
+  type: str
+  returned: O(step=begin)
 migrates:
   description: Whether this rollout migrates before anything restarts.
   type: bool
@@ -107,7 +147,11 @@ channel:
 plan:
   description: The plan, or its draft.
   type: dict
-  returned: O(step=draft) and O(step=plan)
+  returned: O(step=draft), O(step=plan), O(step=newcomers) and O(step=count)
+main:
+  description: The plan before there were newcomers.
+  type: dict
+  returned: O(step=newcomers)
 again:
   description: Whether a later look may see more.
   type: bool
@@ -129,20 +173,28 @@ hosts:
   type: list
   elements: str
   returned: O(step=newcomers)
-arriving:
-  description: Instances that are still on their way into the auto scaling group.
+outside:
+  description: Servers that C(--limit) left out.
   type: list
   elements: str
-  returned: O(step=newcomers)
+  returned: O(step=count)
+balanced:
+  description: What the balancers counted, as M(alchemist.beam.balancer_member) returns it.
+  type: dict
+  returned: O(step=count)
+failure:
+  description: Why the rollout fails, in words; empty where it does not.
+  type: str
+  returned: O(step=verdict)
 rollout_result:
   description: The report.
   type: dict
   returned: O(step=verdict)
 lines:
-  description: The plan or the report as lines to be shown.
+  description: The plan, the report or the table as lines to be shown.
   type: list
   elements: str
-  returned: O(step=plan) and O(step=verdict)
+  returned: O(step=plan), O(step=verdict), O(step=unlock) and O(step=status)
 unwritten:
   description: What could not be written in the end, and why.
   type: list
@@ -153,6 +205,8 @@ unwritten:
 from ansible.module_utils.basic import AnsibleModule
 
 STEPS = [
+    "members",
+    "check_members",
     "read",
     "wait",
     "draft",
@@ -175,9 +229,17 @@ STEPS = [
     "note_returned",
     "give_way",
     "propose",
+    "judge",
     "promote",
+    "arrivals",
     "newcomers",
+    "count",
     "verdict",
+    "unlock",
+    "check_quiet",
+    "check_serves",
+    "bring_in",
+    "status",
 ]
 
 

@@ -22,32 +22,66 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import
     parse_known,
     proposal,
     target_of,
+    unpublished,
+    waits,
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars, lock, unlock
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import (
+    NO_LOCK,
+    SKIPPED,
+    Fleet,
+    Result,
+    Vars,
+    lock,
+    unlock,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
 
 
+def _rehearsed(fleet: Fleet) -> Vars:
+    """What would have been published in this run; empty where something is in the store."""
+    return (fleet.known("distribute_rehearsed") or {}) if fleet.check_mode else {}
+
+
 def read(fleet: Fleet) -> Result:
-    """The channel, and whether an earlier rollout was interrupted."""
-    return fleet.run("rollout_info", history=0)
+    """The channel, and whether an earlier rollout was interrupted. waits: whether another one goes on, which is waited for."""
+    if _rehearsed(fleet):
+        return dict(SKIPPED)
+    found = fleet.run("rollout_info", history=0)
+    seconds = int(fleet.ask("rollout_wait") or 0)
+    return {**found, "waits": waits(found.get("lock"), seconds, fleet.check_mode, bool(fleet.rolled_back))}
+
+
+def _asked(fleet: Fleet) -> Asked:
+    """After a rollback it is what is stable now."""
+    digest = fleet.rolled_back["stable"]["digest"] if fleet.rolled_back else fleet.ask("rollout_digest") or ""
+    return Asked(fleet.ask("rollout_version") or "", digest, fleet.ask("rollout_resume"))
 
 
 def wait(fleet: Fleet) -> Result:
     """Whoever waits for another rollout plans from what that leaves, under the lock."""
-    digest = fleet.ask("rollout_digest") or ""
-    what = fleet.ask("rollout_version") or digest[:12] or "what is stable"
+    asked = _asked(fleet)
+    what = asked.version or asked.digest[:12] or "what is stable"
     locked, held = lock(fleet, "%s of %s" % (fleet.ask("rollout_kind"), what))
     return {**(locked if failed(locked) else fleet.run("rollout_info", history=0)), "held": held}
 
 
 def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """What was asked for and what the store says, before any server is looked at. hosts: all servers that the playbook is meant for."""
-    said = fleet.told("rollout_known")
-    asked = Asked(fleet.ask("rollout_version") or "", fleet.ask("rollout_digest") or "", fleet.ask("rollout_resume"))
-    known = parse_known(said)
+    rehearsed = _rehearsed(fleet)
+    if rehearsed:
+        return {
+            "changed": False,
+            "held": dict(NO_LOCK),
+            "plan": _no_plan(fleet),
+            "line": unpublished(fleet.ask("rollout_name"), rehearsed),
+        }
+    waited = fleet.told("rollout_waited")
+    held = waited.get("held") or {**NO_LOCK, **fleet.held}
+    said = waited if "channel" in waited else fleet.told("rollout_known")
+    asked, known = _asked(fleet), parse_known(said)
     try:
         aimed = aim(known, asked)
         check_aim(asked, aimed, fleet.ask("rollout_channel"))
@@ -63,14 +97,22 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
             return proposed
         target = target_of(proposed["channel"]["candidate"])
     # What was named is what is stable, or the store has told it.
-    return {"changed": False, "plan": _draft(fleet, said, known, aimed.why, t.cast("Target", target), list(hosts))}
+    plan = _draft(fleet, said, known, aimed.why, t.cast("Target", target), list(hosts))
+    others = {} if held.get("mine") else said.get("lock") or {}
+    return {"changed": False, "plan": {**plan, "lock": others}, "held": held}
+
+
+def _no_plan(fleet: Fleet) -> Result:
+    hosts = list(fleet.ask("ansible_play_hosts_all"))
+    return {"digest": "", "batches": [1], "order": hosts, "judges": hosts, "idle": True}
 
 
 def _draft(fleet: Fleet, said: Vars, known: Known, why: str, target: Target, everyone: list[str]) -> Result:
     hosts, channel = list(fleet.ask("ansible_play_hosts_all")), said["channel"]
-    settings = ("name", "channel", "kind", "strategy", "colors", "min_healthy")
+    settings = ("name", "channel", "strategy", "colors", "min_healthy")
     return {
         **{key: fleet.ask("rollout_" + key) for key in settings},
+        "kind": "rollback" if fleet.rolled_back else fleet.ask("rollout_kind"),
         "version": target.version,
         "digest": target.digest,
         "why": why,
@@ -78,8 +120,6 @@ def _draft(fleet: Fleet, said: Vars, known: Known, why: str, target: Target, eve
         "stable": channel["stable"],
         "candidate": channel["candidate"],
         "ghosts": channel.get("ghosts") or [],
-        # Of somebody else: a rollback holds it already.
-        "lock": {} if fleet.held.get("mine") else said.get("lock") or {},
         "interrupted": left_behind(known, hosts),
         # What has to be the same once the lock is taken, or others have rolled out meanwhile.
         "journal": decisions.journal_key(known.journal),
@@ -125,19 +165,21 @@ def begin(fleet: Fleet) -> Result:
     held, now, plan = dict(fleet.held), None, fleet.plan
     if not held.get("mine"):
         now, held = lock(fleet, "%s of %s" % (plan["kind"], plan["version"]))
-    elif "channel" not in fleet.told("rollout_rolled_back"):
+    elif not fleet.rolled_back:
         now = fleet.run("rollout_info", history=0)
     refused = now if now and failed(now) else _other_rollout(fleet, now) if now and held["mine"] else None
     opened = {} if refused or fleet.check_mode else _open(fleet, held)
     kept = {"held": held, **({"channel": now["channel"]} if now and "channel" in now else {})}
     if refused or failed(opened):
         return {**(refused or opened), **kept}
-    migrates = decisions.migrates(parse_plan(plan), fleet.ask("rollout_migrate") or "")
+    parsed = parse_plan(plan)
+    host = fleet.ask("rollout_migrate_host") or fleet.ask("inventory_hostname")
     return {
         "changed": not fleet.check_mode,
         "machinery": True,
         **kept,
-        "migrates": migrates,
+        "migrates": decisions.migrates(parsed, fleet.ask("rollout_migrate") or ""),
+        "color": decisions.migration_node(parsed, host),
         **({"journal": opened["journal"]} if opened else {}),
     }
 
@@ -160,5 +202,7 @@ def _open(fleet: Fleet, held: Vars) -> Result:
 
 
 def propose(fleet: Fleet) -> Result:
-    """The candidate is named on the channel."""
+    """The candidate is named on the channel. What is stable already needs none."""
+    if fleet.plan["homecoming"]:
+        return dict(SKIPPED)
     return fleet.move("proposed", digest=fleet.plan["digest"], force=fleet.ask("rollout_force"))

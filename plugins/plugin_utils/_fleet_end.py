@@ -9,39 +9,66 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import decisions
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet import newcomers as born
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import LOCK_LOST
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, unlock
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result, Vars, unlock
+from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import code
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import keep_report
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import masked_page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import COLUMNS, disclaim, summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._scaling import hosts_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
 
+def judge(fleet: Fleet) -> Result:
+    """Whether the candidate is promoted: every host of the plan is proven to run it, or would be."""
+    plan = fleet.plan
+    promotes = not plan["idle"] and bool(summarize(fleet.hostvars, plan, fleet.check_mode)["succeeded"])
+    return {"changed": False, "promotes": promotes}
+
+
 def promote(fleet: Fleet) -> Result:
     """The candidate becomes stable. Whoever moved the channel meanwhile wins: the fleet follows with the next rollout."""
+    if not judge(fleet)["promotes"]:
+        return dict(SKIPPED)
     seen = (fleet.told(name).get("channel") for name in ("rollout_candidate", "rollout_rolled_back", "rollout_opened"))
     serial = decisions.promotion_serial(fleet.check_mode, *seen)
     return fleet.move("promoted", digest=fleet.plan["digest"], force=fleet.ask("rollout_force"), serial=serial)
 
 
 def newcomers(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
-    """Who is in the inventory now and was not when the plan was made. hosts: all servers that the playbook is meant for."""
-    if not decisions.sweeps("channel" in fleet.told("rollout_promoted"), fleet.check_mode):
-        return {"changed": False, "hosts": [], "arriving": []}
-    members = fleet.told("rollout_scaling").get("members") or ()
-    late = [member for member in members if decisions.is_on_its_way(member["lifecycle_state"])]
-    found = decisions.newcomers(fleet.plan["everyone"], hosts, hosts_of(late, fleet.hostvars, hosts))
-    return {"changed": False, "hosts": found, "arriving": [member["instance_id"] for member in late]}
+    """Who is in the inventory now and was not when the plan was made, and the plan for them. hosts: all servers that the playbook is meant for."""
+    if not born.sweeps("channel" in fleet.told("rollout_promoted"), fleet.check_mode):
+        return dict(SKIPPED)
+    plan, members = fleet.plan, fleet.told("rollout_scaling").get("members") or ()
+    late = [member for member in members if born.is_on_its_way(member["lifecycle_state"])]
+    found = born.newcomers(plan["everyone"], hosts, hosts_of(late, fleet.hostvars, hosts))
+    main = {**plan, "arriving": [member["instance_id"] for member in late]}
+    return {"changed": False, "hosts": found, "plan": born.sweep(main, found) if found else main, "main": main}
+
+
+def count(fleet: Fleet) -> Result:
+    """What the verdict is about: the plan, with the newcomers, whom it left out, and what the balancers counted since it was made."""
+    main = fleet.known("rollout_main")
+    plan = born.counted(main, fleet.plan) if main and fleet.known("rollout_born") else fleet.plan
+    balancers: Vars = {}
+    if fleet.ask("rollout_balancers") and not plan["idle"]:
+        members = members_of(fleet.hostvars, plan["order"], (), fleet.ask("rollout_colors") or ())
+        balancers = fleet.call("balancer_member", {"balancers": fleet.ask("rollout_balancers"), "members": members})
+    return {"changed": False, "plan": plan, "outside": born.outside(plan), "balanced": balancers}
 
 
 def verdict(fleet: Fleet) -> Result:
     """What is said in the end: the fate of the candidate, the journal with its report, the lock. Each is tried, and the verdict is told in any case."""
-    report, promoted = _report(fleet), fleet.told("rollout_promoted")
+    plan = fleet.told("rollout_counted")["plan"]
+    report, promoted = _report(fleet, plan), fleet.told("rollout_promoted")
     fate = decisions.candidate_fate(
-        parse_plan(fleet.plan),
+        parse_plan(plan),
         report["succeeded"],
         report["blame"],
         fenced=bool(fleet.known("rollout_fenced")),
@@ -50,7 +77,7 @@ def verdict(fleet: Fleet) -> Result:
     )
     said = []
     if fate == decisions.GHOST:
-        said.append(fleet.move("ghosted", digest=fleet.plan["digest"], reason=report["reason"]))
+        said.append(fleet.move("ghosted", digest=plan["digest"], reason=report["reason"]))
     elif fate == decisions.WITHDRAW:
         said.append(fleet.move("withdrawn"))
     if fleet.held.get("mine") and "journal" in fleet.told("rollout_opened"):
@@ -61,25 +88,43 @@ def verdict(fleet: Fleet) -> Result:
             report = disclaim(report, closed["msg"])
     if fleet.held.get("mine"):
         said.append(unlock(fleet, fleet.held))
+    unwritten = [one["msg"] for one in said if "error" in one or one.get("unreachable")]
+    lost = _keep(fleet, report)
     diffs = [one["diff"] for one in said if "diff" in one]
-    lines = [*render(report["rows"], COLUMNS), *report["notes"], report["verdict"]]
     return {
         "changed": any(one.get("changed") for one in said),
         "machinery": fate == decisions.STAY,
         "rollout_result": report,
-        "lines": lines,
-        "unwritten": [one["msg"] for one in said if "error" in one or one.get("unreachable")],
+        "lines": [*render(report["rows"], COLUMNS), *report["notes"], *unwritten, *lost, report["verdict"]],
+        "unwritten": [*unwritten, *lost],
+        "failure": ""
+        if report["succeeded"] and not lost
+        else " ".join(lost)
+        if report["succeeded"]
+        else report["verdict"],
         **({"diff": diffs} if diffs else {}),
     }
 
 
-def _report(fleet: Fleet) -> Result:
+def _keep(fleet: Fleet, report: Vars) -> list[str]:
+    """The report, where it was asked for. Why it could not be written, if so: the fleet is where it is, but what was asked for is not there."""
+    path = fleet.ask("rollout_report")
+    if not path or fleet.check_mode:
+        return []
+    try:
+        keep_report(path, report)
+    except BeamError as exc:
+        return [NOTHING_NAMED.text(exc.message)]
+    return []
+
+
+def _report(fleet: Fleet, plan: Vars) -> Result:
     return summarize(
         fleet.hostvars,
-        fleet.plan,
+        plan,
         fleet.check_mode,
         outside=fleet.told("rollout_outside").get("results") or (),
         refused=fleet.known("rollout_refused") or {},
         closing=fleet.told("rollout_promoted"),
-        balanced=fleet.told("rollout_balanced_after"),
+        balanced=fleet.told("rollout_counted").get("balanced"),
     )

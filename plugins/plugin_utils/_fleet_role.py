@@ -28,6 +28,7 @@ class Fleet:
     call: t.Callable[..., Result]
     check_mode: bool = False
     now: t.Callable[[], float] = time.time
+    sleep: t.Callable[[float], None] = time.sleep
 
     def known(self, name: str) -> t.Any:
         """What is remembered for the whole rollout."""
@@ -46,13 +47,14 @@ class Fleet:
     def held(self) -> Vars:
         return self.known("rollout_held") or {}
 
+    @property
+    def rolled_back(self) -> Vars:
+        """The channel, where this run has rolled it back before; empty where it has not."""
+        return self.told("rollout_rolled_back").get("channel") or {}
+
     def run(self, module: str, rehearse: bool = False, **options: t.Any) -> Result:
         """A module that works in the store, on the channel. An option that is None is left to its default."""
-        where = {
-            "store": self.ask("rollout_store"),
-            "name": self.ask("rollout_name"),
-            "channel": self.ask("rollout_channel"),
-        }
+        where = {key: self.ask("rollout_" + key) for key in ("store", "name", "channel")}
         given = {**(self.ask("rollout_store_options") or {}), **where, **options}
         return self.call(module, {key: value for key, value in given.items() if value is not None}, rehearse)
 

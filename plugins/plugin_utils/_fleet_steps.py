@@ -21,7 +21,15 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_begin import
     roll_back,
     wait,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_end import newcomers, promote, verdict
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_by_hand import (
+    bring_in,
+    check_quiet,
+    check_serves,
+    status,
+    unlock,
+)
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_end import count, judge, newcomers, promote, verdict
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_members import arrivals, check_members, members
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import foresee, foresee_again, make_plan
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Result
 
@@ -40,7 +48,17 @@ STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     **{name: functools.partial(note, name=name) for name in NOTES},
     **{name: functools.partial(balance, name=name) for name in BALANCES},
     "give_way": give_way,
+    "judge": judge,
     "promote": promote,
+    "members": members,
+    "arrivals": arrivals,
+    "check_members": check_members,
     "newcomers": newcomers,
+    "count": count,
     "verdict": verdict,
+    "unlock": unlock,
+    "check_quiet": check_quiet,
+    "check_serves": check_serves,
+    "bring_in": bring_in,
+    "status": status,
 }

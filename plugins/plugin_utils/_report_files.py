@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The files that a report is kept in: their names and their bytes. Pure."""
+"""The files that a report is kept in: their names, their bytes, and how they get there."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_values import line, plain
@@ -30,3 +33,29 @@ def render_files(report: t.Mapping[str, t.Any]) -> dict[str, bytes]:
     """By suffix."""
     clean = NOTHING_NAMED.data(plain(report))
     return {".json": (json.dumps(clean, indent=2, sort_keys=True) + "\n").encode(), ".html": page(clean).encode()}
+
+
+def keep(path: str, data: bytes) -> None:
+    """Whole or not at all, readable by its owner and its group."""
+    handle, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path)[:40], dir=os.path.dirname(path) or ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), 0o640)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def keep_report(path: str, report: t.Mapping[str, t.Any]) -> None:
+    """Where beam_report says, on the controller."""
+    try:
+        keep(os.path.expanduser(path), (json.dumps(report, indent=4, sort_keys=True) + "\n").encode())
+    except OSError as exc:
+        raise BeamError(
+            "report_unwritable",
+            "The report was not written to %s" % path,
+            exc.strerror or str(exc),
+            "Let beam_report name a file in a directory of this machine that you may write to",
+        ) from exc

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The members of an auto scaling group beside the hosts of an inventory: who of them is missing there."""
+"""The members of an auto scaling group beside the hosts of an inventory: who of them is missing there, and how they get in."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.decisions import is_on_its_way
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.newcomers import is_on_its_way
 
 Vars = t.Mapping[str, t.Any]
 # What AWS knows a machine by, and where an inventory may have it: amazon.aws.aws_ec2 sets the first ones.
@@ -54,3 +56,20 @@ def hosts_of(members: t.Iterable[Vars], hostvars: Vars, hosts: t.Iterable[str]) 
     """The hosts that stand for some members."""
     wanted = set().union(*(known_by(member) for member in members))
     return [host for host in hosts if wanted & names_of(host, hostvars.get(host) or {})]
+
+
+def group_for(pattern: str, groups: t.Mapping[str, t.Collection[str]]) -> str:
+    """The group of the inventory that members are added to: the pattern of the playbook where it can be one. Into any other pattern nobody can be put."""
+    named = re.fullmatch(r"[A-Za-z0-9_.-]+", pattern) and pattern not in groups.get("all", ())
+    return pattern if pattern in groups or named else "beam"
+
+
+def check_matched(left: t.Sequence[Vars], group: str, pattern: str) -> None:
+    """left: members that are missing still, after they were added."""
+    if left:
+        raise BeamError(
+            "members_unmatched",
+            "%s of the auto scaling group %s can't be brought in" % (" ".join(m["instance_id"] for m in left), group),
+            "beam_hosts (%s) does not match them" % pattern,
+            "Let beam_hosts be the name of one group, which new members are added to",
+        )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reports of rollouts that never happened, as the filter rollout_summary makes them: for tests of whatever shows them.
+"""Reports of rollouts that never happened, as the verdict makes them: for tests of whatever shows them.
 
 python rollout_reports.py DIRECTORY writes the pages of all of them, to look at in a browser.
 """

@@ -145,10 +145,8 @@ def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
 
 # A task that is skipped overwrites its register, so that two tasks of one name forget what the first one said. These may, because:
 TWICE = {
-    "rollout_known": "who waited for the lock reads again what it plans from",
     "rollout_seen": "a host has one node or two, and a file that is not included registers nothing",
-    "rollout_said": "a step of the fleet that is never skipped, and that the tasks after it read before the next one",
-    "rollout_documents": "newcomers have not heard of the URLs of the first ones",
+    "rollout_said": "a step of the fleet that the tasks after it read before the next one",
     "rollout_lacking": "a release is pushed or fetched by URLs, and each is read before the next",
 }
 # A batch has either strategy. What the playbooks status and join do is no part of a rollout.

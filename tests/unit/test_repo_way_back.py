@@ -39,6 +39,7 @@ MODULES = (
     "rollout_host",
     "release_install",
     "beam_restart",
+    "autoscaling_info",
     "balancer_member",
     "rollout_journal",
     "rollout_info",

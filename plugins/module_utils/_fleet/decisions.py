@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .nodes import CURRENT
 from .plan import Plan
 from .record import HostRecord
 
@@ -45,6 +46,11 @@ def migrates(plan: Plan, expression: str) -> bool:
     return bool(expression) and plan.draft.kind == "rollout" and not plan.draft.homecoming
 
 
+def migration_node(plan: Plan, host: str) -> str:
+    """With which node of a host the release is asked to migrate: of two, the one that is to serve."""
+    return (plan.sides[host].to if host in plan.sides else "") or CURRENT
+
+
 def promotion_serial(check_mode: bool, *channels: Doc | None) -> int | None:
     """The serial that the channel has to have still, so that whoever moved it meanwhile wins. channels: as this run saw it, the newest first: where the
     candidate was named, rolled back, locked, looked at again. None: a rehearsal has named nothing.
@@ -61,18 +67,3 @@ def candidate_fate(plan: Plan, success: bool, blame: bool, *, fenced: bool, prom
     if blame:
         return GHOST
     return WITHDRAW if named else STAY
-
-
-def sweeps(promoted: bool, check_mode: bool) -> bool:
-    """Whether newcomers are looked for: only a promotion has left them behind."""
-    return promoted and not check_mode
-
-
-def newcomers(everyone: t.Container[str], inventory: t.Iterable[str], on_their_way: t.Container[str]) -> list[str]:
-    """Who came into the inventory since the plan was made, and is not on its way into a group: that one looks at the channel itself before it serves."""
-    return [host for host in inventory if host not in everyone and host not in on_their_way]
-
-
-def is_on_its_way(lifecycle_state: str) -> bool:
-    """Whether a member of an auto scaling group is not in service yet. Pending:Proceed has looked at the channel for the last time."""
-    return lifecycle_state.startswith("Pending") and lifecycle_state != "Pending:Proceed"

@@ -115,3 +115,27 @@ def homecoming(known: Known, target: Target) -> bool:
 def left_behind(known: Known, hosts: t.Iterable[str]) -> Doc:
     """The journal that this rollout has to deal with: of one that was interrupted, or ended and could not put one of these back, because it was away."""
     return known.journal if known.unfinished or known.left.intersection(hosts) else {}
+
+
+def waits(lock: Doc | None, seconds: int, check_mode: bool, rolled_back: bool) -> bool:
+    """Whether to wait for another rollout before there is a plan. lock: as rollout_info tells it. Who rolled the channel back holds it already."""
+    return bool((lock or {}).get("held")) and seconds > 0 and not check_mode and not rolled_back
+
+
+def unpublished(name: str, rehearsed: Doc) -> str:
+    """The end of the rehearsal of a release that is not in the store yet. rehearsed: version, commit and layers, as far as they can be told."""
+    version, commit, layers = (rehearsed.get(key) for key in ("version", "commit", "layers"))
+    what = "%s %s%s" % (
+        name,
+        version or "(its version can not be told before it is checked out)",
+        " (commit %s)" % commit[:12] if commit else "",
+    )
+    first = (
+        "It is built, and would be published: %d of its %d layers would be sent." % (layers["sent"], layers["total"])
+        if layers
+        else "It would be built and published first, so its layers can not be told."
+    )
+    return (
+        "%s is not in the store yet. %s Its bytes, and what it would move on each server, can't be told before it is published. "
+        "Publish it (alchemist.beam.build and alchemist.beam.distribute), then rehearse the rollout." % (what, first)
+    )

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES, steps
@@ -85,13 +88,24 @@ class World:
             "rollout_drain_timeout": 60,
             "rollout_drain_quiet": 2,
             "rollout_join_timeout": 40,
+            "rollout_report": "",
+            "inventory_hostname": "h1",
+            "rollout_members_serving": None,
+            "beam_hosts": None,
+            "rollout_autoscaling_group": "shop",
+            "rollout_autoscaling_options": {"region": "here"},
+            "rollout_autoscaling_wait": 10,
+            "groups": {"all": ["h1"], "beam": ["h1"]},
             **registers,
         }
         hosts = {host: here if host == "h1" and here else {} for host in role["ansible_play_batch"]}
-        self.fleet = Fleet(role.get, {"localhost": known, **hosts}, self.call, check)
+        self.slept: list[float] = []
+        self.role = role
+        self.fleet = Fleet(role.get, {"localhost": known, **hosts}, self.call, check, sleep=self.slept.append)
 
     def call(self, name: str, options: Vars, rehearse: bool = False) -> Vars:
-        assert name == "balancer_member" or {key: options[key] for key in WHERE} == WHERE
+        if name not in ("balancer_member", "autoscaling_info"):
+            assert {key: options[key] for key in WHERE} == WHERE
         own = {key: value for key, value in options.items() if key not in WHERE}
         self.done.append((" ".join(filter(None, ("rehearse" if rehearse else "", name, own.pop("state", "")))), own))
         return dict(
@@ -100,6 +114,12 @@ class World:
 
     def step(self, step: str, **given: t.Any) -> Vars:
         return STEPS[step](self.fleet, **given)
+
+    def verdict(self) -> Vars:
+        """As the role comes to it."""
+        self.role["rollout_counted"] = self.step("count")
+        self.done.clear()
+        return self.step("verdict")
 
     @property
     def names(self) -> list[str]:
@@ -115,6 +135,7 @@ def test_it_begins_under_a_lock_of_its_own() -> None:
         "channel": {"serial": 2, "stable": STABLE},
         "journal": {"id": "new", "by": "me"},
         "migrates": True,
+        "color": "current",
     }
     opened = {
         "kind": "rollout",
@@ -221,31 +242,126 @@ def test_the_candidate_is_named_under_the_fence_of_the_lock() -> None:
     ],
 )
 def test_a_promotion_loses_to_who_moved_the_channel_meanwhile(check: bool, registers: Vars, serial: int | None) -> None:
-    world = World(held={"mine": False} if check else HELD, check=check, **registers)
+    world = World(held={"mine": False} if check else HELD, check=check, here=MOVED, **registers)
     world.step("promote")
     own = {"digest": "d2", "force": False, **({} if check else {"serial": serial, "fence": 7})}
     assert world.done == [("release_channel promoted", own)]
 
 
+@pytest.mark.parametrize(("here", "idle"), [({}, False), (FAILED, False), (MOVED, True)])
+def test_only_what_runs_everywhere_is_promoted(here: Vars, idle: bool) -> None:
+    world = World(held=HELD, here=here, plan={"idle": idle})
+    assert world.step("judge") == {"changed": False, "promotes": False}
+    assert world.step("promote")["skipped"] and not world.done
+    assert World(held=HELD, here=MOVED).step("judge")["promotes"]
+
+
+def member(name: str, state: str = "InService") -> Vars:
+    addresses = {"private_ip": "", "public_ip": "", "private_dns": ""}
+    return {"instance_id": name, "lifecycle_state": state, "stays": True, "state": "running", **addresses}
+
+
 def test_who_of_the_group_came_meanwhile() -> None:
-    scaling = {
-        "members": [
-            {"lifecycle_state": "Pending", "instance_id": "i-1"},
-            {"lifecycle_state": "Pending:Proceed", "instance_id": "i-2"},
-        ]
-    }
+    scaling = {"members": [member("i-1", "Pending"), member("i-2", "Pending:Proceed")]}
     world = World(rollout_promoted={"channel": {}}, rollout_scaling=scaling)
-    assert world.step("newcomers", hosts=["h1", "i-1", "i-2"]) == {
-        "changed": False,
-        "hosts": ["i-2"],
-        "arriving": ["i-1"],
-    }
+    found = world.step("newcomers", hosts=["h1", "i-1", "i-2"])
+    assert (found["hosts"], found["main"]) == (["i-2"], {**PLAN, "arriving": ["i-1"]})
+    assert (found["plan"]["order"], found["plan"]["why"], found["plan"]["arriving"]) == (["i-2"], "swept", ["i-1"])
+    nobody = world.step("newcomers", hosts=["h1"])
+    assert nobody["hosts"] == [] and nobody["plan"] == nobody["main"]
     # Nothing was promoted, or nothing is planned at all: what was seen of the group before is of no interest.
     for other in (
         World(rollout_scaling=scaling),
         World(plan={"everyone": None}, check=True, rollout_scaling=scaling, rollout_promoted={"channel": {}}),
     ):
-        assert other.step("newcomers", hosts=["h1", "i-2"]) == {"changed": False, "hosts": [], "arriving": []}
+        assert other.step("newcomers", hosts=["h1", "i-2"])["skipped"]
+        assert other.step("arrivals", hosts=["h1", "i-2"])["skipped"] and not other.done
+
+
+def test_members_that_the_inventory_does_not_have() -> None:
+    world = World()
+    world.answers["autoscaling_info"] = {
+        "changed": False,
+        "members": [member("h1"), member("i-2"), member("i-3", "Pending")],
+    }
+    found = world.step("members", hosts=["h1"])
+    assert world.done == [("autoscaling_info", {"groups": ["shop"]})] and not world.slept
+    assert ([one["instance_id"] for one in found["missing"]], found["into"]) == (["i-2"], "beam")
+    world.role["rollout_members_serving"] = False  # the status has also who is on its way in
+    assert [one["instance_id"] for one in world.step("members", hosts=["h1"])["missing"]] == ["i-2", "i-3"]
+    world.answers["autoscaling_info"] = {"failed": True, "msg": "denied"}
+    assert world.step("members", hosts=["h1"]) == {"failed": True, "msg": "denied"}
+
+
+@pytest.mark.parametrize(("pattern", "into"), [("shop", "shop"), ("beam:!old", "beam"), ("h1", "beam"), (None, "beam")])
+def test_where_members_are_added_and_that_they_are_matched_there(pattern: str | None, into: str) -> None:
+    world = World(beam_hosts=pattern, rollout_scaling={"members": [member("i-2")]})
+    world.answers["autoscaling_info"] = {"members": [member("i-2")]}
+    assert world.step("members", hosts=["h1"])["into"] == into
+    assert world.step("check_members", hosts=["h1", "i-2"]) == {"changed": False}
+    refused = world.step("check_members", hosts=["h1"])
+    assert refused["error"]["code"] == "members_unmatched"
+    assert refused["msg"].startswith(
+        "i-2 of the auto scaling group shop can't be brought in: beam_hosts (%s)" % (pattern or "beam")
+    )
+
+
+def test_who_is_on_the_way_in_is_waited_for() -> None:
+    world, looks = (
+        World(rollout_promoted={"channel": {}}),
+        [{"failed": True, "msg": "x"}, {"members": [member("i-2", "Pending:Proceed")]}],
+    )
+    later = {"members": [member("i-2")]}
+    calls = iter([*looks, later])
+    world.fleet = dataclasses.replace(world.fleet, call=lambda *_given: next(calls))
+    assert [one["instance_id"] for one in world.step("arrivals", hosts=["h1"])["missing"]] == ["i-2"]
+    assert world.slept == [5.0, 5.0]
+    # For as long as was allowed, no longer; then it is as it is.
+    calls = iter([looks[1]] * 3)
+    assert [one["instance_id"] for one in world.step("arrivals", hosts=["h1"])["missing"]] == ["i-2"]
+    calls = iter([looks[0]] * 3)
+    assert world.step("arrivals", hosts=["h1"]) == looks[0]
+
+
+@pytest.mark.parametrize("wait", [0, 4, 5])
+def test_who_comes_meanwhile_is_waited_for_once_at_least(wait: int) -> None:
+    world = World(rollout_promoted={"channel": {}}, rollout_autoscaling_wait=wait)
+    world.answers["autoscaling_info"] = {"members": [member("i-2", "Pending")]}
+    assert world.step("arrivals", hosts=["h1"])["missing"] == [] and world.slept == [5.0]
+
+
+def test_newcomers_count_in_the_verdict() -> None:
+    world = World(held=HELD, here=MOVED, plan={"everyone": ["h1", "z"]}, rollout_colors=[])
+    assert world.step("count")["outside"] == ["z"] and world.done[0][1]["members"] == {"h1": {}}
+    main = world.fleet.plan
+    t.cast("Vars", world.fleet.hostvars["localhost"]).update(
+        rollout_main=main,
+        rollout_born=["n1"],
+        rollout_plan={**main, "order": ["n1"], "members": [["n1"]], "rows": [{"host": "n1"}]},
+    )
+    found = world.verdict()
+    assert [row["host"] for row in found["rollout_result"]["rows"]] == ["h1", "n1"]
+    assert not found["rollout_result"]["succeeded"]  # n1 was lost
+    assert World(held=HELD, plan={"idle": True}).step("count")["balanced"] == {}
+
+
+@pytest.mark.parametrize(("check", "there"), [(False, True), (True, False)])
+def test_the_report_is_kept_where_it_was_asked_for(tmp_path: Path, check: bool, there: bool) -> None:
+    path = tmp_path / "report.json"
+    world = World(held=HELD, check=check, here=MOVED, rollout_report=str(path))
+    found = world.verdict()
+    assert path.exists() is there and not found["failure"]
+    if there:
+        assert json.loads(path.read_text(encoding="utf-8")) == found["rollout_result"]
+        assert path.stat().st_mode & 0o777 == 0o640 and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_report_that_can_not_be_kept_fails_the_run_and_nothing_else(tmp_path: Path) -> None:
+    world = World(held=HELD, here=MOVED, rollout_report=str(tmp_path / "no" / "report.json"))
+    found = world.verdict()
+    assert found["rollout_result"]["succeeded"] and "rollout_lock released" in world.names
+    assert "report.json: No such file or directory. Let beam_report name" in found["failure"]
+    assert found["unwritten"] == [found["failure"]] == [found["lines"][-2]]
 
 
 def test_the_verdict_of_a_success() -> None:
@@ -255,7 +371,7 @@ def test_the_verdict_of_a_success() -> None:
         rollout_opened={"journal": {"id": "new"}},
         rollout_promoted={"channel": {"stable": {"version": "2", "digest": "d2"}}},
     )
-    found = world.step("verdict")
+    found = world.verdict()
     assert world.names == ["rollout_journal closed", "rollout_lock released"] and found["unwritten"] == []
     report, (_name, closed), (_other, released) = found["rollout_result"], *world.done
     assert (
@@ -285,7 +401,7 @@ def test_the_verdict_of_a_failure(here: Vars, known: Vars, fate: list[str]) -> N
         held=HELD, here=here, rollout_opened={"journal": {"id": "new"}}, rollout_candidate={"channel": {"serial": 4}}
     )
     t.cast("Vars", world.fleet.hostvars["localhost"]).update(known)
-    found = world.step("verdict")
+    found = world.verdict()
     assert (
         world.names == [*fate, "rollout_journal closed", "rollout_lock released"]
         and not found["rollout_result"]["succeeded"]
@@ -302,7 +418,7 @@ def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
     world = World(held=HELD, here=FAILED, rollout_opened={"journal": {"id": "new"}})
     away = {"failed": True, "msg": "the store is away", "error": {"code": "store_away", "what": "x"}}
     world.answers.update({"release_channel": away, "rollout_lock released": {"unreachable": True, "msg": "no route"}})
-    found = world.step("verdict")
+    found = world.verdict()
     assert (
         found["unwritten"] == ["the store is away", "no route"]
         and "failed" not in found
@@ -313,7 +429,7 @@ def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
 def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
     world = World(held=HELD, here=MOVED, rollout_opened={"journal": {"id": "new"}}, rollout_promoted={"channel": {}})
     world.answers["rollout_journal closed"] = LOST
-    report = world.step("verdict")["rollout_result"]
+    report = world.verdict()["rollout_result"]
     assert not report["succeeded"] and report["reason"] == "the lock was taken"
     text = "runs on 1 of 1 hosts when this deployer last looked. Another one took over before that was written down: the lock was taken"
     assert report["verdict"].endswith(text)
@@ -323,7 +439,7 @@ def test_without_a_lock_nothing_is_written() -> None:
     world = World(
         held={"mine": False}, check=True, here={"rollout_restarted": {"changed": True, "after": {"version": "1"}}}
     )
-    assert world.step("verdict")["rollout_result"]["succeeded"] and world.names == []
+    assert world.verdict()["rollout_result"]["succeeded"] and world.names == []
 
 
 def test_who_waited_plans_from_what_the_other_one_left() -> None:
@@ -581,6 +697,94 @@ def test_what_is_stable_needs_no_candidate() -> None:
         {},
         False,
     ) and not world.done
+
+
+@pytest.mark.parametrize(
+    ("wait", "held", "waits"), [(60, True, True), ("60", True, True), (0, True, False), (60, False, False)]
+)
+def test_who_rolls_out_meanwhile_is_read_before_the_plan(wait: t.Any, held: bool, waits: bool) -> None:
+    world = World(rollout_wait=wait)
+    world.answers["rollout_info"] = {**KNOWN, "lock": {"held": held}}
+    assert world.step("read") == {**KNOWN, "lock": {"held": held}, "waits": waits}
+    world.answers["rollout_info"] = {"failed": True, "msg": "the store is away"}
+    assert world.step("read")["failed"]
+
+
+def test_who_waited_drafts_from_what_was_left_under_the_lock() -> None:
+    later = {**KNOWN, "channel": {"stable": {"version": "3", "digest": "d3"}, "candidate": None}, "held": HELD}
+    world = World(**{**GIVEN, "rollout_version": "", "rollout_waited": later})
+    found = world.step("draft", hosts=["h1"])
+    assert (found["plan"]["digest"], found["held"], found["plan"]["lock"]) == ("d3", HELD, {})
+    # Nobody was waited for: the lock comes later, and is somebody else's where there is one.
+    others = {**KNOWN, "lock": {"held": True, "owner": "anna"}}
+    alone = World(**{**GIVEN, "rollout_version": "", "rollout_known": others, "rollout_waited": {"skipped": True}})
+    found = alone.step("draft", hosts=["h1"])
+    assert (found["plan"]["digest"], found["held"]) == ("d1", {"mine": False})
+    assert found["plan"]["lock"]["owner"] == "anna"
+
+
+def test_after_a_rollback_it_is_what_is_stable_then() -> None:
+    back = {"channel": {"serial": 5, "stable": STABLE}}
+    world = World(held=HELD, **{**GIVEN, "rollout_version": "", "rollout_digest": "d9", "rollout_rolled_back": back})
+    found = world.step("draft", hosts=["h1"])
+    assert (found["plan"]["digest"], found["plan"]["kind"], found["held"]) == ("d1", "rollback", HELD)
+    assert world.step("read")["waits"] is False
+
+
+def test_the_rehearsal_of_what_is_not_published_plans_nothing() -> None:
+    world = World(check=True, **GIVEN)
+    t.cast("Vars", world.fleet.hostvars["localhost"])["distribute_rehearsed"] = {"version": "2"}
+    assert world.step("read")["skipped"]
+    found = world.step("draft", hosts=["h1"])
+    assert found["line"].startswith("shop 2 is not in the store yet.") and not world.done
+    assert found["plan"] == {"digest": "", "batches": [1], "order": ["h1"], "judges": ["h1"], "idle": True}
+    # Nothing is promoted of it, and nobody is swept.
+    world.fleet.hostvars["localhost"]["rollout_plan"] = found["plan"]
+    assert world.step("promote")["skipped"] and world.step("newcomers", hosts=["h1"])["skipped"]
+
+
+def test_what_is_stable_is_not_named_as_a_candidate() -> None:
+    world = World(held=HELD, plan={"homecoming": True})
+    assert world.step("propose")["skipped"] and not world.done
+
+
+def test_a_lock_is_broken_by_hand() -> None:
+    world = World()
+    world.answers["rollout_lock broken"] = {"changed": False, "broken": None}
+    assert world.step("unlock")["lines"] == ["Nobody held the lock."]
+    world.answers["rollout_lock broken"] = {"failed": True, "msg": "denied"}
+    assert world.step("unlock") == {"failed": True, "msg": "denied"}
+
+
+def test_servers_are_brought_in_by_hand() -> None:
+    world = World(ansible_play_hosts=["h1"], rollout_seen={"running": True, "health": {"passed": True}})
+    assert not world.step("check_quiet").get("failed") and world.step("check_serves") == {"changed": False}
+    world.step("bring_in")
+    joined = {"balancers": [{"kind": "none"}], "members": {"h1": {}}, "timeout": 40}
+    assert world.done[1:] == [("balancer_member joined", joined)]
+    assert World(rollout_balancers=[]).step("bring_in")["skipped"]
+    world.answers["rollout_info"] = {"lock": {"held": True, "owner": "anna"}}
+    assert world.step("check_quiet")["error"]["code"] == "rollout_goes_on"
+    away = {"failed": True, "msg": "the store is away"}
+    world.answers["rollout_info"] = away
+    assert world.step("check_quiet") == away
+    unfit = World(rollout_seen={"running": False}).step("check_serves")
+    assert unfit["failed"] and unfit["msg"].startswith("h1 stays out: no node runs there.")
+
+
+def test_the_status_of_a_fleet(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    known = {**KNOWN, "unfinished": False, "interrupted_hosts": []}
+    given = {"ansible_play_hosts_all": ["h1"], "rollout_channel_now": known, "rollout_report": str(path)}
+    info = {"rollout_info": {"running": True, "version": "1", "answers": True, "booted": True}}
+    world = World(here=info, **given)
+    world.answers["balancer_member"] = {"failed": True, "msg": "no answer"}
+    lines = world.step("status")["lines"]
+    assert lines[1].split()[:2] == ["h1", "1"] and "no answer" in lines[-1]
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert kept == {"table": lines, "lock": {"held": False}, "unfinished": False, "interrupted_hosts": []}
+    world.role["rollout_report"] = str(tmp_path / "no" / "status.json")
+    assert world.step("status")["error"]["code"] == "report_unwritable"
 
 
 def test_nothing_to_draft() -> None:

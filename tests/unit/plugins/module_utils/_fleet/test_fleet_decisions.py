@@ -87,19 +87,6 @@ def test_whether_it_migrates(expression: str, kind: str, homecoming: bool) -> No
     assert decisions.migrates(plan(kind=kind, homecoming=homecoming), expression) is wanted
 
 
-@pytest.mark.parametrize(
-    ("state", "late"),
-    [("InService", False), ("Pending", True), ("Pending:Wait", True), ("Pending:Proceed", False), ("Standby", False)],
-)
-def test_who_is_on_the_way_into_a_group(state: str, late: bool) -> None:
-    assert decisions.is_on_its_way(state) is late
-
-
-def test_who_came_meanwhile() -> None:
-    assert decisions.newcomers(["a"], ["a", "b", "c"], ["c"]) == ["b"]
-    assert [decisions.sweeps(promoted, check) for promoted, check in itertools.product(TRUTH, repeat=2)] == [
-        False,
-        False,
-        True,
-        False,
-    ]
+@pytest.mark.parametrize(("host", "node"), [("a", "green"), ("b", "current"), ("c", "current")])
+def test_with_which_node_a_host_migrates(host: str, node: str) -> None:
+    assert decisions.migration_node(plan(sides={"a": {"live": "blue", "to": "green"}, "b": {}}), host) == node

@@ -20,6 +20,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import
     parse_known,
     proposal,
     target_of,
+    unpublished,
+    waits,
 )
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
@@ -88,3 +90,39 @@ def test_what_the_store_is_asked_for(asked: Asked, target: t.Any, wanted: t.Any)
 def test_which_journal_is_dealt_with(unfinished: bool, left: list[str], dealt: bool) -> None:
     known = parse_known({"journal": RUNNING, "unfinished": unfinished, "interrupted_hosts": left, "channel": CHANNEL})
     assert left_behind(known, ["h1", "h2"]) == (RUNNING if dealt else {})
+
+
+HELD: dict[str, t.Any] = {"held": True, "owner": "anna"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "seconds", "check", "rolled_back", "waiting"),
+    [
+        (HELD, 60, False, False, True),
+        (None, 60, False, False, False),
+        ({"held": False}, 60, False, False, False),
+        (HELD, 0, False, False, False),
+        (HELD, 60, True, False, False),
+        (HELD, 60, False, True, False),
+    ],
+)
+def test_whether_another_rollout_is_waited_for(
+    lock: t.Any, seconds: int, check: bool, rolled_back: bool, waiting: bool
+) -> None:
+    assert waits(lock, seconds, check, rolled_back) is waiting
+
+
+@pytest.mark.parametrize(
+    ("rehearsed", "first"),
+    [
+        ({}, "shop (its version can not be told before it is checked out) is not in the store yet. It would be built"),
+        (
+            {"version": "2", "commit": "c" * 40, "layers": {"sent": 3, "total": 9}},
+            "shop 2 (commit cccccccccccc) is not in the store yet. It is built, and would be published: 3 of its 9 layers",
+        ),
+        ({"version": "2", "commit": "", "layers": None}, "shop 2 is not in the store yet. It would be built and"),
+    ],
+)
+def test_the_rehearsal_of_what_is_not_published(rehearsed: t.Any, first: str) -> None:
+    said = unpublished("shop", rehearsed)
+    assert said.startswith(first) and said.endswith("then rehearse the rollout.")

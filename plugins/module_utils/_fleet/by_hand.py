@@ -1,0 +1,47 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""What somebody does by hand outside of a rollout: bring servers back into their balancers, break a lock. What is refused, and what is told. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import BeamError
+
+Doc = t.Mapping[str, t.Any]
+
+
+def check_quiet(lock: Doc | None) -> None:
+    """A rollout that goes on brings back what it took out. lock: as rollout_info tells it. Of a holder that is dead, nobody waits for anything."""
+    if lock and lock.get("held") and not lock.get("dead"):
+        raise BeamError(
+            "rollout_goes_on",
+            "%s rolls out since %s (%s)"
+            % (lock.get("owner") or "somebody", lock.get("since") or "", lock.get("purpose") or ""),
+            "that rollout brings back what it takes out",
+            "Run it again when that has ended; alchemist.beam.status tells",
+        )
+
+
+def check_serves(host: str, seen: Doc) -> None:
+    """Who could not serve gets no requests. seen: what beam_info says of the node."""
+    health = seen.get("health") or {}
+    if seen.get("running") and health.get("passed", True):
+        return
+    why = health.get("reason") or "its node is not healthy" if seen.get("running") else "no node runs there"
+    raise BeamError(
+        "server_unfit",
+        "%s stays out" % host,
+        why,
+        "alchemist.beam.rollout starts nodes and proves them; --limit leaves this server out",
+    )
+
+
+def broken(lock: Doc | None) -> str:
+    """Whose lock was broken."""
+    if not lock:
+        return "Nobody held the lock."
+    return "The lock of %s (%s, since %s) was broken." % (lock["owner"], lock["purpose"], lock["since"])

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""Hosts that came into the inventory while a rollout ran: who they are, the plan that brings them home, and how they count in the end. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+Doc = t.Mapping[str, t.Any]
+_WHOLE = ("order", "members", "rows")  # of a plan, in the order of its batches
+
+
+def sweeps(promoted: bool, check_mode: bool) -> bool:
+    """Whether newcomers are looked for: only a promotion has left them behind."""
+    return promoted and not check_mode
+
+
+def newcomers(everyone: t.Container[str], inventory: t.Iterable[str], on_their_way: t.Container[str]) -> list[str]:
+    """Who came into the inventory since the plan was made, and is not on its way into a group: that one looks at the channel itself before it serves."""
+    return [host for host in inventory if host not in everyone and host not in on_their_way]
+
+
+def is_on_its_way(lifecycle_state: str) -> bool:
+    """Whether a member of an auto scaling group is not in service yet. Pending:Proceed has looked at the channel for the last time."""
+    return lifecycle_state.startswith("Pending") and lifecycle_state != "Pending:Proceed"
+
+
+def all_arrived(lifecycle_states: t.Iterable[str]) -> bool:
+    """Whether nobody is on the way in. Who is only told so may have looked at the channel already, so Pending:Proceed is waited for, too."""
+    return not any(state.startswith("Pending") for state in lifecycle_states)
+
+
+def sweep(plan: Doc, hosts: t.Sequence[str]) -> dict[str, t.Any]:
+    """The draft that brings newcomers home. They were born on what was stable then, so that nothing is proposed, nor held against the release."""
+    return {
+        **plan,
+        "hosts": list(hosts),
+        "order": list(hosts),
+        "why": "swept",
+        "strategy": "blue_green" if plan["strategy"] == "blue_green" else "rolling",
+        "homecoming": True,
+        "candidate": None,
+        "interrupted": {},
+        "min_healthy": 0,
+        **{key: [] for key in ("members", "rows", "moves", "leaves")},
+    }
+
+
+def counted(plan: Doc, swept: Doc | None) -> dict[str, t.Any]:
+    """The plan that the verdict is about: with the newcomers where some were swept. swept: their plan, or what it was drafted from."""
+    if not swept:
+        return dict(plan)
+    return {**plan, **{key: [*plan[key], *swept[key]] for key in _WHOLE}, "born": list(swept["order"])}
+
+
+def outside(plan: Doc) -> list[str]:
+    """Whom the playbook is meant for and --limit left out, in the order of the inventory."""
+    return [host for host in plan.get("everyone") or () if host not in plan["order"]]
