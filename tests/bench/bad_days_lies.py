@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lies of a store, over S3 and http: every one is an error that names the server, or does no harm. `bad_days.py lies`
+"""Lies of a store, over S3 and http, and of what is near (bad_days_lies_near.py). `bad_days.py lies`
+
+Every one is an error that names the server, or does no harm.
 
 A case is an operation and a lie. Right is a BeamError, or the result that is true; a traceback is any other exception, wrong is any other result.
 """
@@ -308,6 +310,7 @@ def _whole(answer: bytes, result: bytes) -> bool:
 
 
 def main(arguments: list[str]) -> int:
+    import bad_days_lies_near as near
     from figures import record
 
     mine = threading.local()
@@ -319,10 +322,17 @@ def main(arguments: list[str]) -> int:
         return (case, *judge(case, mine.liar, mine.ways))
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(one, cases()))
+        found: list[tuple[t.Any, str, str]] = list(pool.map(one, cases()))
     for case, kind, said in found:
         if kind not in ("right", "refused") or "-v" in arguments:
             print("%-9s %-4s %-8s %-36s %s" % (kind, *case[:3], said[:200]))
+    liar = Liar()
+    for case in (*near.haproxy_cases(), *near.metadata_cases(HEADS, http)):
+        kind, said = near.judge(case, liar)
+        found.append((case, kind, said))
+        if kind not in ("right", "refused") or "-v" in arguments:
+            print("%-9s %-7s %-8s %-36s %s" % (kind, *case[:3], said[:200]))
+    liar.close()
     count = collections.Counter(kind for _case, kind, _said in found)
     print("%d cases: %s" % (len(found), dict(count)))
     ways = collections.Counter(case[0] for case, _kind, _said in found)
@@ -330,6 +340,8 @@ def main(arguments: list[str]) -> int:
         "bad_days",
         lying_s3_cases=ways["s3"],
         lying_http_cases=ways["http"],
+        lying_haproxy_cases=ways["haproxy"],
+        lying_imds_cases=ways["imds"],
         lies_refused=count["refused"],
         tracebacks=count["traceback"],
         wrong=count["wrong"],

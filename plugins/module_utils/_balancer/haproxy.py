@@ -11,6 +11,7 @@ goes through `drain` again, because a server that comes out of maintenance count
 
 from __future__ import annotations
 
+import collections
 import csv
 import re
 import socket
@@ -22,6 +23,8 @@ from .base import DRAINING, IN, OUT, UNKNOWN, Counters, MemberState, Unavailable
 
 MOST_BYTES = 64 * 1024 * 1024  # of an answer: a row of 1 KiB for each of 60,000 servers
 SECONDS = 5.0  # for one command and all of its answer
+MOST_SHOWN = 100  # letters of an answer, in a message
+_NUMBER = re.compile(r"[0-9]{1,20}")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")  # HAProxy's own rule, and nothing that would end a command
 
 # srv_admin_state of `show servers state`
@@ -100,7 +103,7 @@ class Runtime:
 
     def tell(self, command: str) -> None:
         """A command that answers nothing when it is obeyed."""
-        said = self.ask(command).strip()
+        said = self.ask(command).strip()[: 10 * MOST_SHOWN]
         if not said:
             return
         what = "HAProxy at %s refuses `%s`" % (self.address, command)
@@ -122,46 +125,71 @@ def parse_stat(text: str) -> dict[tuple[str, str], dict[str, str]]:
     if not lines or not lines[0].startswith("#"):
         raise _unreadable(text)
     lines[0] = lines[0].lstrip("# ")
-    return {(row["pxname"], row["svname"]): row for row in csv.DictReader(lines)}
+    try:
+        rows = list(csv.DictReader(lines))
+    except csv.Error:
+        raise _unreadable(text) from None
+    return _by_name(text, rows, "pxname", "svname")
 
 
 def parse_states(text: str) -> dict[tuple[str, str], dict[str, str]]:
     """`show servers state`: its first line is the format's version, its second names the columns."""
     lines = [line for line in text.splitlines() if line.strip()]
     names: list[str] = []
-    found = {}
+    rows: list[dict[str, str]] = []
     for line in lines[1:]:
         if line.startswith("#"):
             names = line.lstrip("# ").split()
         elif names:
-            row = dict(zip(names, line.split()))
-            found[row["be_name"], row["srv_name"]] = row
+            values = line.split()
+            if len(values) != len(names):  # a value is never empty: all after one that is missing would be another's
+                raise _unreadable(text, "it has a server with %d of %d columns" % (len(values), len(names)))
+            rows.append(dict(zip(names, values)))
     if not names:
         raise _unreadable(text)
-    return found
+    return _by_name(text, rows, "be_name", "srv_name")
 
 
-def _unreadable(text: str) -> BeamError:
+def _by_name(
+    text: str, rows: t.Sequence[dict[str, str]], proxy: str, server: str
+) -> dict[tuple[str, str], dict[str, str]]:
+    """One that is there twice is not there: nobody knows which of the two a command would mean."""
+    whole = all(row.get(proxy) and row.get(server) and None not in (*row, *row.values()) for row in rows)
+    if not text.endswith("\n") or not whole:
+        raise _unreadable(text, "it ends in the middle of a line, or has lines of another length than the first")
+    keys = collections.Counter((row[proxy], row[server]) for row in rows)
+    return {(row[proxy], row[server]): row for row in rows if keys[row[proxy], row[server]] == 1}
+
+
+def _unreadable(text: str, why: str = "") -> BeamError:
     line = text.strip().splitlines()[0] if text.strip() else "nothing"
     if "denied" in line.lower():
         return BeamError(
             "balancer_denied",
             "HAProxy does not show its servers",
-            line,
+            line[:MOST_SHOWN],
             "Give this socket `level admin` in its configuration",
         )
     # A process that is being replaced may close before it has answered.
     return Unavailable(
         "balancer_answer",
         "HAProxy's answer can't be read",
-        "it says %s" % line[:100],
+        why or "it says %s" % line[:MOST_SHOWN],
         "Check that the address is HAProxy's runtime API",
     )
 
 
 def _number(row: t.Mapping[str, str], key: str) -> int:
-    value = row.get(key) or "0"
-    return int(value) if value.isdigit() else 0
+    """Of a counter, which a proxy of this mode or version may not have."""
+    return _needed(row, key) if row.get(key) else 0
+
+
+def _needed(row: t.Mapping[str, str], key: str) -> int:
+    """What is no number is not taken for 0: a server would be called drained by it."""
+    value = row.get(key) or ""
+    if not _NUMBER.fullmatch(value):
+        raise _unreadable("", "its %s of a server is no number: %s" % (key, repr(value[:MOST_SHOWN])))
+    return int(value)
 
 
 def counters_of(row: t.Mapping[str, str]) -> Counters:
@@ -173,7 +201,7 @@ def counters_of(row: t.Mapping[str, str]) -> Counters:
         else _number(row, "stot")
     )
     return Counters(
-        total=_number(row, "stot"),
+        total=_needed(row, "stot"),
         requests=answered,
         responses_1xx=_number(row, "hrsp_1xx"),
         responses_2xx=_number(row, "hrsp_2xx"),
@@ -189,17 +217,17 @@ def counters_of(row: t.Mapping[str, str]) -> Counters:
 
 
 def state_of(stat: t.Mapping[str, str], server: t.Mapping[str, str]) -> MemberState:
-    admin, status = _number(server, "srv_admin_state"), stat.get("status", "")
-    sessions = _number(stat, "scur") + _number(stat, "qcur")
-    checked = _number(server, "srv_check_state") & _CHECKED == _CHECKED
-    healthy = _number(server, "srv_op_state") in (1, 2)  # starting (slow start) or running
+    admin, status = _needed(server, "srv_admin_state"), stat.get("status") or ""
+    sessions = _needed(stat, "scur") + _needed(stat, "qcur")
+    checked = _needed(server, "srv_check_state") & _CHECKED == _CHECKED
+    healthy = _needed(server, "srv_op_state") in (1, 2)  # starting (slow start) or running
     if checked and healthy:
         # Up until `fall` checks failed, and at once after maintenance: the last check has to have passed.
-        full = _number(stat, "check_rise") + _number(stat, "check_fall") - 1
-        healthy = _number(server, "srv_check_health") >= full and _number(server, "srv_check_result") != _FAILED
+        full = _needed(stat, "check_rise") + _needed(stat, "check_fall") - 1
+        healthy = _needed(server, "srv_check_health") >= full and _needed(server, "srv_check_result") != _FAILED
     check = " ".join(stat[key] for key in ("check_code", "last_chk") if stat.get(key))
     note = "%s, %s" % (status, check) if checked and check else status
-    weightless = _number(server, "srv_uweight") == 0
+    weightless = _needed(server, "srv_uweight") == 0
     note += "; its weight is 0" if weightless else ""
     if admin & _MAINT:
         rotation = OUT
@@ -239,8 +267,8 @@ class HAProxy:
                 # A server of no host asked about goes by its own name, but never by that of a host that is called otherwise here.
                 host = self._hosts.get(server) or ("%s/%s" % (backend, server) if server in self._servers else server)
                 found[host] = state_of(stats[backend, server], row)
-                checked = _number(row, "srv_check_state") & _CHECKED == _CHECKED
-                self._seen[host] = _number(row, "srv_admin_state"), found[host].healthy, checked
+                checked = _needed(row, "srv_check_state") & _CHECKED == _CHECKED
+                self._seen[host] = _needed(row, "srv_admin_state"), found[host].healthy, checked
         for host, server in self._servers.items():
             if host not in found:
                 known = any(backend == self._backend for backend, _server in states)

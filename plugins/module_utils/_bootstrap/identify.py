@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from .._json import parse_json
-from .._release.names import check_instance
 from .config import Config
 from .metadata import Metadata
 
@@ -37,9 +36,7 @@ def needs_metadata(config: Config) -> bool:
 def who(config: Config, metadata: Metadata) -> Identity:
     if not needs_metadata(config):
         return Identity(host_name(), config.aws.region)
-    instance = check_instance(metadata.text("meta-data/instance-id"))
-    region = config.aws.region or metadata.text("meta-data/placement/region") or None
-    return Identity(instance, region)
+    return Identity(metadata.instance(), config.aws.region or metadata.region() or None)
 
 
 def for_this_instance(config: Config, metadata: Metadata) -> Config:

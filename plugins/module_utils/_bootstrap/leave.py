@@ -87,11 +87,18 @@ def wait_for_end(metadata: Metadata, report: Report, sleep: Sleep) -> Reason:
 def look(metadata: Metadata) -> Reason | None:
     if metadata.text("meta-data/autoscaling/target-lifecycle-state") == "Terminated":
         return Reason("its auto scaling group terminates it")
-    text = metadata.text("meta-data/spot/instance-action")
+    path = "meta-data/spot/instance-action"
+    text = metadata.text(path)
     if not text:
         return None
     try:
         action = parse_json(text)
+        if action["action"] not in ("terminate", "stop", "hibernate"):
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        # A page of a proxy, for example, ends no instance.
+        raise metadata.nonsense(path, text, "the notice of an interruption") from None
+    try:
         end = datetime.datetime.strptime(action["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
         return Reason("spot interruption: %s at %s" % (action["action"], action["time"]), end)
     except (ValueError, KeyError, TypeError):

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 import typing as t
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,8 @@ from .._errors import BeamError
 TOKEN_SECONDS = 21600
 MAX_BYTES = 1024 * 1024
 TIMEOUT = 2.0
+_INSTANCE = re.compile(r"m?i-[0-9a-f]{8,17}")
+_REGION = re.compile(r"[a-z]{2,12}(-[a-z0-9]{1,12}){1,4}")
 
 
 class Metadata:
@@ -48,6 +51,28 @@ class Metadata:
     def text(self, path: str) -> str:
         """'' where there is no such thing."""
         return (self.get(path) or b"").decode("utf-8", "replace").strip()
+
+    def instance(self) -> str:
+        """The id of this instance."""
+        return self._known("meta-data/instance-id", _INSTANCE, "the id of an instance")
+
+    def region(self) -> str:
+        """'' where it tells none."""
+        return self._known("meta-data/placement/region", _REGION, "a region")
+
+    def _known(self, path: str, form: re.Pattern[str], what: str) -> str:
+        """Whatever answers there may be no metadata service, or only half of one."""
+        text = self.text(path)
+        if not form.fullmatch(text) and (text or form is _INSTANCE):
+            raise self.nonsense(path, text, what)
+        return text
+
+    def nonsense(self, path: str, text: str, what: str) -> BeamError:
+        return self._error(
+            "metadata_answer",
+            "it says %r for %s, which is not %s" % (text[:100], path, what),
+            "Check metadata_url (bootstrap_aws): it must be the service of the cloud",
+        )
 
     def _current_token(self) -> str:
         if self._token and time.monotonic() < self._expires:
@@ -86,7 +111,12 @@ class Metadata:
                     headers={**headers, "Content-Length": "0"} if method == "PUT" else dict(headers),
                 )
                 answer = connection.getresponse()
-                return answer.status, answer.read(MAX_BYTES)
+                body = answer.read(MAX_BYTES + 1)
+                if len(body) > MAX_BYTES:
+                    raise ValueError("its answer has more than %d bytes" % MAX_BYTES)
+                if answer.length:
+                    raise ValueError("its answer ends %d bytes before its end" % answer.length)
+                return answer.status, body
         except TIMEOUTS as exc:
             if token and connected:
                 hint = "Raise HttpPutResponseHopLimit of the launch template to 2, or run on the instance itself and not in a container"

@@ -31,6 +31,7 @@ PASSING = frozenset(
         "aws_unreachable",
         "aws_busy",
         "metadata_unreachable",
+        "metadata_answer",
         "install_locked",
     )
 )

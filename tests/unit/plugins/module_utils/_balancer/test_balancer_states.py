@@ -15,7 +15,7 @@ STATES = """1
 # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status \
 srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl \
 srv_check_port srv_check_addr srv_agent_addr srv_agent_port
-3 app 1 a 127.0.0.1 %s 0 0 0 - 9191 - 0 0 - - 0
+3 app 1 a 127.0.0.1 %s 0 0 - 9191 - 0 0 - - 0
 
 """
 STAT = "# pxname,svname,qcur,scur,stot,econ,eresp,status,check_rise,check_fall,hrsp_5xx,req_tot,cli_abrt,rtime,ttime,mode,\n\n"

@@ -156,10 +156,10 @@ def test_a_loop_of_launches_is_braked_and_a_rollback_ends_the_wait(server: Serve
     server.sick["1.0.0"] = "boom"
     for number in range(4):
         server.group.state = "Pending:Wait"
-        server.imds.values["meta-data/instance-id"] = "i-%d" % number
+        server.imds.values["meta-data/instance-id"] = "i-%08d" % number
         assert server.start(brake={"failures": 3, "within": 3600, "longest": 45}) == main.GIVEN_UP
     assert server.slept == 30 + 45 and len(server.codes()) == 4
-    server.group.state, server.imds.values["meta-data/instance-id"] = "Pending:Wait", "i-5"
+    server.group.state, server.imds.values["meta-data/instance-id"] = "Pending:Wait", "i-00000005"
     server.pause = lambda seconds: server.shelf.promote("2.0.0")  # type: ignore[method-assign]
     assert server.start() == main.DONE
     assert server.told == ["ABANDON"] * 4 + ["CONTINUE"] and server.running == "2.0.0"
@@ -285,7 +285,7 @@ def test_a_store_that_is_away_at_a_reboot(server: Server) -> None:
     assert server.start() == main.FAILED and server.running == ""
     assert server.start(offline="current") == main.OFFLINE and server.running == "1.0.0"
     # What another instance had in service, of which this one's image was made, is not started.
-    server.running, server.imds.values["meta-data/instance-id"] = "", "i-other"
+    server.running, server.imds.values["meta-data/instance-id"] = "", "i-0123456789abcdef1"
     assert server.start(offline="current") == main.FAILED and server.running == ""
 
 
