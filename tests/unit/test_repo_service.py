@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._node.envfile import parse_of_unit
 
-# One worker of pytest-xdist takes all of them: two would both run Ansible for what `made` has.
-pytestmark = pytest.mark.xdist_group("service")
 ROOT = Path(__file__).resolve().parents[2]
 PEM = "-----BEGIN KEY-----\nMIIE=\n-----END KEY-----\n"
 
