@@ -149,6 +149,7 @@ class Story:
     strategy: str
     options: Options
     batches: t.Sequence[t.Any]
+    then: str = ""  # the version that the next run is told; what it finds decides where it is told none
     overtaken: bool = False
     # A note that could not be written does not stop the way back. Until the next one, the journal does not know who is out.
     blind: bool = False
@@ -305,9 +306,10 @@ class Story:
         if (key, alone) in self.search.homes:
             return
         self.search.homes.add((key, alone))
-        for _run in range(RUNS):
+        for run in range(RUNS):
             self.overtaken = False
-            now = self.run(planned(self.world, self.strategy, "", batches=self.batches), flawless=True)
+            named = "" if run else self.then
+            now = self.run(planned(self.world, self.strategy, named, batches=self.batches), flawless=True)
             if now.plan.idle:
                 break
         world = self.world
@@ -327,6 +329,7 @@ def explore(
     lb: bool = True,
     hooks: t.Iterable[str] = (),
     on_failure: str = "revert",
+    then: str = "",
 ) -> int:
     search, names = Search(most), "abcd"[:hosts]
     colored = strategy == "blue_green"
@@ -341,7 +344,7 @@ def explore(
 
         world = World({name: server() for name in names}, colored, lb, frozenset([NEW] if sick else []))
         world.inside = {world.members(name)[0] for name in names} if lb else set()
-        Story(one, world, strategy, Options(on_failure, hooks=frozenset(hooks)), batches).tell()
+        Story(one, world, strategy, Options(on_failure, hooks=frozenset(hooks)), batches, then).tell()
 
     return search.all(story)
 
@@ -391,6 +394,13 @@ def test_without_a_balancer(strategy: str) -> None:
 @pytest.mark.parametrize("strategy", ALL)
 def test_what_moved_stays_where_that_is_wanted(strategy: str) -> None:
     assert explore(strategy, 2, on_failure="halt") > 40
+
+
+@pytest.mark.parametrize("then", [OLD, NEW], ids=["back", "on"])
+@pytest.mark.parametrize("strategy", ALL)
+def test_the_next_run_is_told_where_to_go(strategy: str, then: str) -> None:
+    """On to the version that was interrupted, or back to the one before: wherever the controller was killed."""
+    assert explore(strategy, 2, then=then) > 40
 
 
 # The model can see what it is there to see.
