@@ -154,21 +154,6 @@ def test_colours_come_to_a_host_that_has_one_node(server: Server) -> None:
     assert [server.unit(color, "UnitFileState") for color in ("", *COLORS)] == ["enabled", "disabled", "disabled"]
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"service_colors": ["current", "blue"]},
-        {"service_colors": ["blue", "blue"]},
-        {"service_colors": COLORS, "service_color_dist_ports": {"blue": 4372}},
-        {"service_colors": COLORS, "service_color_env": {"red": {}}},
-        {"service_colors": COLORS, "service_color_env": {"blue": {"RELEASE_NODE": "x"}}},
-        {"service_colors": COLORS, "service_distribution": "cluster"},
-    ],
-)
-def test_colours_that_would_clash_are_refused(server: Server, wrong: dict[str, t.Any]) -> None:
-    assert "Check service_colors" in server.role("--check", **wrong)
-
-
 def test_a_migration_runs_as_the_service_does(server: Server) -> None:
     server.install("staged", version="0.2.0")
     said = 'IO.puts(elem(System.cmd("id", ["-un"]), 0)); IO.inspect({System.get_env("PORT"), Node.alive?(), File.cwd!()}); '

@@ -59,13 +59,27 @@ REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
         "Name in beam_cookie_source (bootstrap_cookie) where each server reads it.",
     ),
 }
+# Nodes beside each other that would clash: of a role that a play sets a server up with.
+COLORED = {"service_colors": ["blue", "green"]}
+CLASHES: dict[str, dict[str, t.Any]] = {
+    "current": {"service_colors": ["current", "blue"]},
+    "twice": {"service_colors": ["blue", "blue"]},
+    "port": {**COLORED, "service_color_dist_ports": {"blue": 4372}},
+    "stranger": {**COLORED, "service_color_env": {"red": {}}},
+    "node": {**COLORED, "service_color_env": {"blue": {"RELEASE_NODE": "x"}}},
+    "clustered": {**COLORED, "service_distribution": "cluster"},
+}
+
+
+KIT = {"name": "alchemist.beam.service", "tasks_from": "kit"}
+REHEARSAL = {"name": "alchemist.beam.service", "apply": {"check_mode": True}}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
     """All of them in one run of Ansible: name -> the kit, or why not."""
     where = tmp_path_factory.mktemp("kits")
-    every = {**SETTINGS, **{name: variables for name, (variables, _said) in REFUSED.items()}}
+    every = {**SETTINGS, **{name: variables for name, (variables, _said) in REFUSED.items()}, **CLASHES}
     plays = [
         {
             "hosts": "localhost",
@@ -74,7 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
             "tasks": [
                 {
                     "block": [
-                        {"ansible.builtin.include_role": {"name": "alchemist.beam.service", "tasks_from": "kit"}},
+                        {"ansible.builtin.include_role": REHEARSAL if name in CLASHES else KIT},
                         {
                             "ansible.builtin.copy": {
                                 "content": "{{ service_kit | to_json }}",
@@ -86,7 +100,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
                     "rescue": [
                         {
                             "ansible.builtin.copy": {
-                                "content": "{{ ansible_failed_result.msg | to_json }}",
+                                "content": "{{ (ansible_failed_result.results | default([ansible_failed_result]))[-1].msg | to_json }}",
                                 "dest": str(where / name),
                                 "mode": "0600",
                             }
@@ -212,3 +226,8 @@ def test_further_options_of_the_unit(made: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_is_named(made: dict[str, t.Any], name: str) -> None:
     assert REFUSED[name][1] in made[name], made[name]
+
+
+@pytest.mark.parametrize("name", CLASHES)
+def test_colours_that_would_clash_are_refused(made: dict[str, t.Any], name: str) -> None:
+    assert made[name].startswith("Check service_colors"), made[name]
