@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import OWN, strays, told
-from ansible_collections.alchemist.beam.plugins.plugin_utils._settings import problems
+from ansible_collections.alchemist.beam.plugins.plugin_utils._settings import asked, problems
 from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import strange_in
 
 Vars = t.Mapping[str, t.Any]
@@ -47,12 +47,13 @@ class ActionModule(ActionBase):
                 "The pattern %s matches no host. Put the servers into the group `beam` of the inventory, or say beam_hosts."
                 % pattern
             )
-        if given.get("rollout") is not None:
+        if given.get("of_rollout"):
+            rollout = {name: self._templar.template((task_vars or {})["rollout_" + name]) for name in asked()}
             everyone = (task_vars or {}).get("ansible_play_hosts_all") or []
             groups = ((task_vars or {}).get("groups") or {}).get("all") or []
             told_already = {said.rpartition(" (of ")[0] for said in wrong}
             more = problems(
-                {**given["rollout"], "inventory": [*groups, "localhost"]},
+                {**rollout, "inventory": [*groups, "localhost"]},
                 list(everyone),
                 list(servers or ()),
                 self._file,

@@ -37,10 +37,11 @@ options:
       - What O(servers) was made of, for the message.
     type: str
     default: beam
-  rollout:
+  of_rollout:
     description:
-      - Options of the role P(alchemist.beam.rollout#role) without their prefix, to be checked as they are.
-    type: dict
+      - Whether to check the options of the role P(alchemist.beam.rollout#role), too, as they are where the task runs. Then it is a task of that role.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -67,7 +68,7 @@ def main() -> None:
         argument_spec={
             "servers": {"type": "list", "elements": "str"},
             "pattern": {"type": "str", "default": "beam"},
-            "rollout": {"type": "dict"},
+            "of_rollout": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -45,6 +45,19 @@ LEAST: t.Mapping[str, float] = {
     "autoscaling_wait": 0,
     "keep": 1,
 }
+# What is read of a server, or a name in the inventory that Ansible looks for itself.
+UNASKED = (
+    "abi_ignore",
+    "autoscaling_group",
+    "autoscaling_host",
+    "balancer_host",
+    "base",
+    "digest",
+    "migrate",
+    "push_to",
+    "store_host",
+    "unit",
+)
 CHECKED = ("health", "balancers", "canary", "ready", "store_options", "autoscaling_options")
 
 
@@ -82,6 +95,11 @@ def _options() -> dict[str, t.Any]:
     for name, option in yaml.safe_load(text)["argument_specs"]["plan"]["options"].items():
         found[name.partition("_")[2]] = {key: option[key] for key in ("type", "elements", "choices") if key in option}
     return found
+
+
+def asked() -> list[str]:
+    """The options that can be known to be wrong before anything is asked of a server, without their prefix."""
+    return [name for name in _options() if name not in UNASKED]
 
 
 def _types(given: Vars) -> list[str]:

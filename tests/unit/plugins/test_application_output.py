@@ -44,6 +44,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils import _outcome
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import render_files
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import Progress
 from ansible_collections.alchemist.beam.plugins.plugin_utils._screen import Screen
+from ansible_collections.alchemist.beam.plugins.plugin_utils._settings import asked
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 TOKEN, PASSWORD, COOKIE = "Zq9kfw27ab", "Pz7mq3xx9", "monster-cookie"
@@ -186,10 +187,11 @@ def settings(_at: Path, patch: pytest.MonkeyPatch) -> t.Any:
     patch.setattr(ActionBase, "run", lambda *_given: {})
     action = settings_check.ActionModule.__new__(settings_check.ActionModule)
     action._task = SimpleNamespace(
-        args={"rollout": {"health": {"http": {"url": "http://shop:%s/@127.0.0.1/h" % PASSWORD}}}}
+        args={"of_rollout": True},
     )
     action._templar = SimpleNamespace(template=lambda value: value)
-    said = action.run(None, {})
+    wrong = {"rollout_health": {"http": {"url": "http://shop:%s/@127.0.0.1/h" % PASSWORD}}}
+    said = action.run(None, {**{"rollout_" + name: "" for name in asked()}, **wrong})
     assert said["failed"]
     return said
 

@@ -22,7 +22,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._known import (
     strays,
     told,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._settings import problems
+from ansible_collections.alchemist.beam.plugins.plugin_utils._settings import UNASKED, asked, problems
 from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import SHAPES, shape_of, strange_in
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -291,3 +291,10 @@ def test_credentials_in_an_url_are_refused_and_not_repeated(given: dict) -> None
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     assert len(problems({**GIVEN, "batches": "x", "min_healthy": "y", "bake": -1, "health": {"x": 1}}, HOSTS)) == 4
+
+
+def test_what_is_checked_is_what_the_role_documents() -> None:
+    text = (ROOT / "roles" / "rollout" / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    options = {name[len("rollout_") :] for name in yaml.safe_load(text)["argument_specs"]["plan"]["options"]}
+    assert {*asked(), *UNASKED} == options and not {*asked()} & {*UNASKED}
+    assert {*GIVEN} <= {*options, "inventory"}
