@@ -18,7 +18,7 @@ import typing as t
 
 from ._errors import BeamError
 from ._mask_forms import base64_cores, forms, pieces
-from ._mask_shapes import shapeless
+from ._mask_shapes import bare, shapeless, shown
 
 HIDDEN = "********"
 LONGEST = 2000  # letters of a line that is shown
@@ -62,6 +62,15 @@ class Mask:
         return self._made
 
     def text(self, text: str) -> str:
+        """Colours and other signs for a terminal stay, unless they hide something by standing in the middle of it."""
+        text = shown(text)
+        masked, plain = self._masked(text), bare(text)
+        if plain == text:
+            return masked
+        of_plain = self._masked(plain)
+        return masked if bare(masked) == of_plain else of_plain
+
+    def _masked(self, text: str) -> str:
         found = self._forms
         if found.pieces:
             text = found.out_of(text)
@@ -140,7 +149,7 @@ class _Forms:
         if any(sign > 255 for sign in signs):
             return False
         for coding in ("utf-8", "latin-1"):
-            said = bytes(signs).decode(coding, "ignore")
+            said = bare(bytes(signs).decode(coding, "ignore"))
             # What was cut off may end with half a number.
             if self.out_of(said) != said or any(self.cut_off(one) != one for one in (said, said[:-1])):
                 return True

@@ -58,6 +58,30 @@ _COOKIE = re.compile(
 )
 
 
+# What a terminal obeys and does not show: what follows ESC, and other control signs but tabs and ends of lines.
+_UNSEEN = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[ -/]+[0-~]?|[0-~])?"
+    r"|\x9b[0-?]*[ -/]*[@-~]?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)
+# ESC as a program prints it in a string.
+_PRINTED = re.compile(r"(?:\\e|\\u001[bB]|\\[ux]\{1[bB]\}|\\x1[bB]|\\033)\[[0-?]*[ -/]*[@-~]")
+
+
+# Titles, links and commands: a text that no terminal shows.
+_STRINGS = re.compile(r"\x1b[\]PX^_][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?")
+
+
+def shown(text: str) -> str:
+    return _STRINGS.sub("", text)
+
+
+def bare(text: str) -> str:
+    """As a terminal shows it."""
+    if "\\" in text:
+        text = _PRINTED.sub("", text)
+    return _UNSEEN.sub("", shown(text))
+
+
 def shapeless(text: str, hidden: str) -> str:
     """The text without them."""
     low = text.lower()

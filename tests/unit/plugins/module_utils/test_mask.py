@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, Conflict
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import HIDDEN, NOTHING_NAMED, Mask
 from ansible_collections.alchemist.beam.plugins.module_utils._mask_forms import says_secret
-from ansible_collections.alchemist.beam.plugins.module_utils._mask_shapes import credentials_of
+from ansible_collections.alchemist.beam.plugins.module_utils._mask_shapes import bare, credentials_of
 from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest import Layer
 from ansible_collections.alchemist.beam.plugins.module_utils._release.unpack import ArchiveRefused
 
@@ -327,3 +327,65 @@ def test_large_logs() -> None:
     begun = time.process_time()
     assert many.text(log) == log
     assert time.process_time() - begun < 5  # a megabyte; 0.5 s on the machine that this was written on
+
+
+ESCAPES = [
+    "\x1b[31m",
+    "\x1b[0m\x1b[1;38;5;200m",
+    "\x1b[K",
+    "\x1b]8;;http://x/\x1b\\",
+    "\x1b]0;a title\x07",
+    "\x1b(B",
+    "\x1b7",
+    "\x1bPq\x1b\\",
+    "\x9b1m",
+    "\x07",
+    "\x00",
+    "\x0e",
+    "\x7f",
+    "\\e[31m",
+    "\\u001b[1m",
+    "\\x1B[0;1m",
+    "\\x{1b}[1m",
+    "\\033[22m",
+]
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+@pytest.mark.parametrize(
+    "secret", [KEY, "Zk9x@y4", "swordf", base64.b64encode(KEY.encode()).decode(), quote(KEY, safe="")]
+)
+def test_a_secret_that_a_terminal_would_show_in_one_piece(secret: str, escape: str) -> None:
+    for at in range(1, len(secret)):
+        text = "said: %s%s%s and more" % (secret[:at], escape, secret[at:])
+        assert MASK.text(text) == "said: ******** and more", text
+        assert MASK.lines([text]) == ["said: ******** and more"] and MASK.text(MASK.text(text)) == MASK.text(text)
+    every = escape.join(secret)
+    assert MASK.text("said: %s" % every) == "said: ********", every
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgres://u:hunter|22@h/x", "postgres://u:********@h/x"),
+        ("Authorization|: Bear|er abcdef123456", "Authorization: Bearer ********"),
+        ("ghp_|0123456789abcdef01", "********"),
+        ("MY_API_|TOKEN=abcd|efgh", "MY_API_TOKEN=********"),
+    ],
+)
+def test_what_nobody_named_in_colours(text: str, shown: str, escape: str) -> None:
+    assert bare(NOTHING_NAMED.text(text.replace("|", escape))) == shown
+
+
+def test_a_secret_in_what_a_terminal_does_not_show() -> None:
+    for text in ("\x1b]0;%s\x07title", "\x1b]8;;https://h/%s\x1b\\link\x1b]8;;\x1b\\", "\x1bP%s\x1b\\x"):
+        assert KEY not in MASK.text(text % KEY) and "swordf" not in MASK.text(text % "swordf")
+
+
+def test_colours_of_what_is_no_secret_stay() -> None:
+    text = "\x1b[31merror\x1b[0m at %s\r\n\tport 4000"
+    assert MASK.text(text % "once") == text % "once"
+    assert MASK.text(text % ("\x1b[1m%s\x1b[0m" % KEY)) == text % ("\x1b[1m%s\x1b[0m" % HIDDEN)
+    assert numbers("\x1b[1msecret-of-\x1b[0mnobody") in MASK.text(numbers("\x1b[1msecret-of-\x1b[0mnobody"))
+    assert MASK.text(numbers(KEY[:20] + "\x1b[1m" + KEY[20:])) == HIDDEN
