@@ -258,75 +258,12 @@ crash_dumps:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
-from ansible_collections.alchemist.beam.plugins.module_utils._node.colors import survey
-from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ending
-from ansible_collections.alchemist.beam.plugins.module_utils._node.explain import why_down
-from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
-from ansible_collections.alchemist.beam.plugins.module_utils._node.probes import ask_once
-from ansible_collections.alchemist.beam.plugins.module_utils._node.restart import foresee
-from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import (
-    HEALTH_SPEC,
-    NODE_SPEC,
-    health_of,
-    manager_of,
-    managers_of,
-)
+from ansible_collections.alchemist.beam.plugins.module_utils._modules import info
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **NODE_SPEC,
-            "colors": {"type": "list", "elements": "str", "default": []},
-            "expect_version": {"type": "str"},
-            "crash_dumps": {"type": "list", "elements": "path", "default": []},
-            "timeout": {"type": "float", "default": 2.0},
-            "health": HEALTH_SPEC,
-        },
-        supports_check_mode=True,
-    )
-    options = module.params
-
-    def work() -> dict[str, object]:
-        health = health_of(options["health"])
-        colors: dict[str, object] = {"live": None, "idle": None, "colors": {}, "plain": {}}
-        manager = manager_of(options)
-        if options["colors"]:
-            managers = managers_of(options)
-            colors, serving = survey(options["base"], options["colors"], managers)
-            manager = managers[serving]
-        status = manager.status()
-        mask = manager.mask()
-        facts = gather(
-            options["base"],
-            options["name"],
-            status,
-            options["crash_dumps"],
-            options["timeout"],
-            options["pointer"],
-            mask,
-        )
-        answer = ask_once(health, status.process, mask) if status.process and options["health"] else None
-        well = status.process is not None and (answer is None or answer["passed"])
-        end = None if well else ending(options["base"])
-        restart = (
-            foresee(options["base"], options["name"], options["expect_version"], status)
-            if options["expect_version"]
-            else None
-        )
-        reason = why_down(manager, status)
-        why = {"why": reason.text if reason else None, "misconfigured": reason is not None and reason.setting}
-        return {
-            "changed": False,
-            **facts,
-            **colors,
-            "health": answer,
-            **why,
-            "restart": restart,
-            "ending": end and end.why,
-        }
-
-    run(module, work)
+    module = AnsibleModule(argument_spec=info.OPTIONS, supports_check_mode=True)
+    run(module, lambda: info.work(module.params))
 
 
 if __name__ == "__main__":

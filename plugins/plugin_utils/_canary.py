@@ -14,7 +14,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import host_ended
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, looked, result
 
 Vars = t.Mapping[str, t.Any]
 MEMORY_RATIO = 2.0  # a canary may take that many times what the host's node took before, and what the others take
@@ -103,7 +103,7 @@ def _refusal(code: str, host: str, why: str) -> dict[str, t.Any]:
 
 def _memory(hostvars: Vars, host: str, plan: Vars, seen: Vars, ratio: float) -> list[str]:
     own = seen.get("rss")
-    others = [result(hostvars.get(h) or {}, "rollout_seen").get("rss") for h in plan["order"]]
+    others = [looked(hostvars.get(h) or {}, "seen").get("rss") for h in plan["order"]]
     known = sorted(int(x) for x in others if x)
     if not own or not known:
         return []

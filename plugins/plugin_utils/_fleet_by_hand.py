@@ -15,7 +15,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet import by_ha
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import LOOK, failed, looked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import keep_report
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 
@@ -51,7 +51,7 @@ def check_quiet(fleet: Fleet) -> Result:
 @_refusing
 def check_serves(fleet: Fleet) -> Result:
     """That this server could serve."""
-    by_hand.check_serves(fleet.ask("inventory_hostname"), fleet.told("rollout_seen"))
+    by_hand.check_serves(fleet.ask("inventory_hostname"), looked({LOOK: fleet.told(LOOK)}, "seen"))
     return {"changed": False}
 
 

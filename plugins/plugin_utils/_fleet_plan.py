@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, looked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import planned, preview_lines
 
 
@@ -31,21 +31,28 @@ def foresee(fleet: Fleet) -> Result:
     balanced = _in_service(fleet)
     if failed(balanced):
         return balanced
-    told = _ahead(fleet, balanced) if balanced else {"refused": "", "unsettled": False}
-    return {"changed": False, "balanced": balanced, "blind": not balanced or bool(told["refused"]), **told}
+    # Whatever an earlier rollout of this run saw is not looked at: all of them are taken to move.
+    blind = not balanced or bool(_ahead(fleet, balanced, {})["refused"])
+    return {"changed": False, "balanced": balanced, "blind": blind}
 
 
 def foresee_again(fleet: Fleet) -> Result:
     """The same, where it was seen what each of them would do. One that could not be asked fails when all is looked at, with its reason."""
-    seen = [result(fleet.hostvars.get(host) or {}, "rollout_seen") for host in fleet.ask("ansible_play_hosts_all")]
+    seen = [looked(fleet.hostvars.get(host) or {}, "seen") for host in fleet.ask("ansible_play_hosts_all")]
     if not all("running" in one for one in seen):
-        return {"changed": False, "refused": "", "unsettled": False}
-    return {"changed": False, **_ahead(fleet, fleet.told("rollout_ahead").get("balanced") or {})}
+        return {"changed": False}
+    plan = _ahead(fleet, fleet.told("rollout_ahead").get("balanced") or {}, fleet.hostvars)
+    # What an interrupted rollout has taken out may come back meanwhile, by its own hand: that is looked at later, for a while.
+    return {"changed": False} if plan["unsettled"] else _refused(plan) or {"changed": False}
 
 
-def _ahead(fleet: Fleet, balanced: Vars) -> Result:
-    found = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
-    return {key: found[key] for key in ("refused", "unsettled")}
+def _ahead(fleet: Fleet, balanced: Vars, hostvars: Vars) -> Result:
+    return planned({**fleet.plan, "balanced": balanced}, hostvars)
+
+
+def _refused(plan: Vars) -> Result:
+    """The failure that a plan is which makes no sense, or would take too many servers away."""
+    return {"failed": True, "msg": plan["refused"]} if plan["refused"] else {}
 
 
 def make_plan(fleet: Fleet) -> Result:
@@ -55,7 +62,8 @@ def make_plan(fleet: Fleet) -> Result:
         return balanced
     plan = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
     again = plan["unsettled"] and fleet.known("rollout_looks") < fleet.ask("rollout_most_looks")
-    return {
+    refused = {} if again else _refused(plan)
+    return refused or {
         "changed": False,
         "plan": plan,
         "again": bool(again),

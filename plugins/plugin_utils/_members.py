@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import live_of, nodes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT, member_name
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import member_of, result, sight
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import looked, member_of, result, sight
 
 Vars = t.Mapping[str, t.Any]
 
@@ -23,7 +23,7 @@ def members_of(
     out = set(left)
     if colors:
         if live:
-            hosts = {host: [live_of(result(hostvars.get(host) or {}, "rollout_live")) or CURRENT] for host in hosts}
+            hosts = {host: [live_of(looked(hostvars.get(host) or {}, "seen")) or CURRENT] for host in hosts}
         return _nodes(hostvars, hosts, out, colors)
     return {host: _member(hostvars.get(host) or {}, host, host in out) for host in hosts}
 
@@ -53,6 +53,6 @@ def _nodes(hostvars: Vars, hosts: t.Any, left: t.Container[str], colors: t.Seque
                 else {**{key: value for key, value in common.items() if key != "server"}, **(given.get(color) or {})}
             )
             # A node that does not serve has been taken out by us, now or with an earlier version.
-            out = host in left or color != live_of(result(of, "rollout_live"))
+            out = host in left or color != live_of(looked(of, "seen"))
             found[member_name(host, color)] = {**own, **({"left": True} if out else {})}
     return found

@@ -59,6 +59,9 @@ FIRST = {"rollout_restarted": "activate", "rollout_returned": "back_point"}
 # Texts that the role keeps of a hook that failed.
 HOOKS = {"rollout_hook_error": "hook", "rollout_back_hook_error": "back_hook"}
 REGISTERS = (*STEPS, *HOOKS)
+# What the look at a server registers, and the parts of its answer in the order in which they are asked for.
+LOOK = "rollout_look"
+PARTS = ("staged", "seen", "foreseen", "ready")
 
 
 def record(hostvars: Vars) -> HostRecord:
@@ -181,9 +184,17 @@ def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[s
 
 def sight(hostvars: Vars) -> Sight:
     """What the tasks of the role saw of a host before anything moved."""
-    return Sight(
-        *(result(hostvars, name) for name in ("rollout_staged", "rollout_seen", "rollout_live", "rollout_foreseen"))
-    )
+    return Sight(**{part: looked(hostvars, part) for part in ("staged", "seen", "foreseen")})
+
+
+def looked(hostvars: Vars, part: str) -> Vars:
+    """One part of what a server said when it was looked at. A look that failed is the answer to the part after the last one that is there."""
+    found = _registered(hostvars, LOOK)
+    said = found.get(part)
+    if isinstance(said, t.Mapping):
+        return said
+    last = max((number for number, name in enumerate(PARTS) if name in found), default=-1)
+    return found if failed(found) and (part,) == PARTS[last + 1 : last + 2] else {}
 
 
 def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import bake_report
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
     error,
+    looked,
     member_of,
     next_step,
     record,
@@ -51,7 +52,7 @@ Vars = t.Mapping[str, t.Any]
 
 def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
     """What became of a host, and the process that it runs now as far as anybody has seen."""
-    seen = result(of, "rollout_seen")
+    seen = looked(of, "seen")
     before = {"version": seen.get("version"), "pid": seen.get("pid")} if seen.get("running") else {}
     if not of:
         return "lost", {}
@@ -74,7 +75,7 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
 def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     planned: Vars = next((r for r in plan.get("rows") or () if r["host"] == host), {})
     outcome, after = _outcome(of, plan, planned)
-    staged, moved, left = (result(of, "rollout_" + name) for name in ("staged", "restarted", "left"))
+    staged, moved, left = looked(of, "staged"), result(of, "rollout_restarted"), result(of, "rollout_left")
     side = (plan.get("sides") or {}).get(host) or {}
     member = member_of(left, host, *former(side))
     joined = member_of(result(of, "rollout_joined"), host, side.get("to"))

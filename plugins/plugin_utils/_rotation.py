@@ -19,6 +19,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
     batch,
     error,
     failed,
+    looked,
     member_of,
     record,
     result,
@@ -43,8 +44,7 @@ def told(member: Vars) -> str:
 
 def unready(of: Vars) -> bool:
     """Whether the readiness file of a server is missing."""
-    members = result(of, "rollout_ready_now").get("members") or {}
-    return any(member.get("before") in ASIDE for member in members.values())
+    return looked(of, "ready").get("rotation") in ASIDE
 
 
 def notes(aside: t.Mapping[str, t.Sequence[str]], hidden: t.Sequence[str] = ()) -> list[str]:
@@ -105,9 +105,8 @@ def command(hosts: t.Sequence[str]) -> str:
 def column(hostvars: Vars, host: str, balanced: Vars) -> tuple[str, str]:
     """What the balancers, and the readiness file, say of a host. A host with two nodes is what its serving node is."""
     of = hostvars.get(host) or {}
-    member = member_of(balanced, host, (of.get("rollout_info") or {}).get("live"))
-    ready = result(of, "rollout_ready_now")
-    return told(member), "" if not ready.get("members") else "no" if unready(of) else "yes"
+    member = member_of(balanced, host, looked(of, "seen").get("live"))
+    return told(member), "" if not looked(of, "ready").get("rotation") else "no" if unready(of) else "yes"
 
 
 def standing(hostvars: Vars, hosts: t.Sequence[str], known: Vars, balanced: Vars) -> list[str]:
@@ -121,7 +120,7 @@ def standing(hostvars: Vars, hosts: t.Sequence[str], known: Vars, balanced: Vars
     hidden, ours, strangers = [], [], []
     for host in hosts:
         of = hostvars.get(host) or {}
-        member = member_of(balanced, host, (of.get("rollout_info") or {}).get("live"))
+        member = member_of(balanced, host, looked(of, "seen").get("live"))
         out, mine = member.get("before") in ASIDE, bool((journal.get(host) or {}).get("out"))
         if mine and (out or unready(of) or member.get("before") == "unknown"):
             ours.append(host)

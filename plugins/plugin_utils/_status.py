@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import LOOK, looked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import column, standing
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
 
@@ -75,6 +76,11 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
     }
 
 
+def _told(of: Vars) -> Vars:
+    """What a server said; or that it could not be asked."""
+    return looked(of, "seen") or of.get(LOOK) or {}
+
+
 def fleet_status(
     hostvars: Vars,
     hosts: t.Sequence[str],
@@ -87,7 +93,7 @@ def fleet_status(
     rows = []
     for host in hosts:
         of = hostvars.get(host) or {}
-        row, added = _row(host, of.get("rollout_info") or {}, stable), of.get("rollout_added")
+        row, added = _row(host, _told(of), stable), of.get("rollout_added")
         row["balancer"], row["ready"] = column(hostvars, host, balanced or {})
         if added:
             row["note"] = "; ".join(

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, member_of, parts, pointed, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
+    failed,
+    looked,
+    member_of,
+    parts,
+    pointed,
+    result,
+)
 
 Vars = t.Mapping[str, t.Any]
 
@@ -57,7 +64,7 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
         one = stopped(done)
         add("stop", one.get("began"), seconds(one, "stop"), not failed(one))
 
-    staged = result(of, "rollout_staged")
+    staged = looked(of, "staged")
     add("stage", staged.get("began"), seconds(staged, "total"), not failed(staged))
     if not side:
         member("rollout_left", "drain")

@@ -43,7 +43,7 @@ MAY_USE = {
     "_autoscaling": set(),
     "_fleet": {"_release", "_node", "_rollout"},
     "_bootstrap": {"_release", "_store", "_host", "_node"},
-    "_modules": {"_release", "_store", "_host", "_node"},
+    "_modules": {"_release", "_store", "_host", "_node", "_balancer"},
 }
 
 

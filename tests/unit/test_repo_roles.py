@@ -145,7 +145,7 @@ def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
 
 # A task that is skipped overwrites its register, so that two tasks of one name forget what the first one said. These may, because:
 TWICE = {
-    "rollout_seen": "a host has one node or two, and a file that is not included registers nothing",
+    "rollout_look": "what is seen before anything is staged is seen again, and that look is never skipped",
     "rollout_said": "a step of the fleet that the tasks after it read before the next one",
     "rollout_lacking": "a release is pushed or fetched by URLs, and each is read before the next",
 }

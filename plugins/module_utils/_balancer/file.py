@@ -135,3 +135,9 @@ def places(options: t.Mapping[str, t.Any], hosts: t.Collection[str]) -> list[Rea
             "Run the task on each server, with that server as its only member",
         )
     return [ReadinessFile(path, url, next(iter(hosts)))]
+
+
+def readiness(options: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Whether this server asks for requests, as `rotation`. options: path and url."""
+    host = "localhost"
+    return {"rotation": places(options, [host])[0].look()[host].rotation}

@@ -61,7 +61,7 @@ def live_of(seen: Doc) -> str:
 
 def kept(sight: Sight) -> Doc:
     """What would be done to the one that serves, if it stayed the one; empty where none runs. It is never started anew."""
-    return (sight.live.get("restart") or {}) if sight.live.get("running") else {}
+    return (sight.seen.get("restart") or {}) if sight.seen.get("running") else {}
 
 
 def side(host: str, sight: Sight, past: Past, colors: t.Sequence[str], kind: str) -> Side:
@@ -102,7 +102,7 @@ def side(host: str, sight: Sight, past: Past, colors: t.Sequence[str], kind: str
 
 def nodes(sight: Sight, colors: t.Sequence[str]) -> list[str]:
     """All nodes of a host that a balancer may know."""
-    return [*([CURRENT] if (sight.live.get("plain") or {}).get("running") else []), *colors]
+    return [*([CURRENT] if (sight.seen.get("plain") or {}).get("running") else []), *colors]
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,11 @@ def _nothing() -> Doc:
 class Sight:
     """What was said of a host before anything moved; each empty where it was not asked, or could not answer.
 
-    staged: by release_install. seen: by beam_info, with its health. live: by beam_info, of two nodes. foreseen: by beam_restart, of what it would do.
+    staged: by release_install. seen: by beam_info, with its health. foreseen: by beam_restart, of what it would do to the node that does not serve.
     """
 
     staged: Doc = field(default_factory=_nothing)
     seen: Doc = field(default_factory=_nothing)
-    live: Doc = field(default_factory=_nothing)
     foreseen: Doc = field(default_factory=_nothing)
 
     @property

@@ -306,12 +306,10 @@ def hostvars(world: World, plan_version: str) -> dict[str, dict[str, t.Any]]:
                 for c in COLORS
             }
             seen.update(live=live, idle=idle, colors=colors, plain={})
-        of = {"rollout_seen": seen, "rollout_staged": {"current": server.current or None}}
-        if world.colored:
-            of["rollout_live"] = seen
-            if action != "none":
-                of["rollout_foreseen"] = {"action": "none" if server.nodes.get(idle) == plan_version else "start"}
-        found[host] = of
+        look = {"seen": seen, "staged": {"current": server.current or None}}
+        if world.colored and action != "none":
+            look["foreseen"] = {"action": "none" if server.nodes.get(idle) == plan_version else "start"}
+        found[host] = {"rollout_look": look}
     return found
 
 

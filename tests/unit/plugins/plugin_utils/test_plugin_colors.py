@@ -64,10 +64,10 @@ def host(
         "plain": {"running": plain, "enabled": plain},
         "restart": {"action": kept if version else "start"},
     }
-    found = {"rollout_live": seen, "rollout_seen": seen, "rollout_staged": {"current": current}}
+    look = {"seen": seen, "staged": {"current": current}}
     if kept != "none" or not version:
-        found["rollout_foreseen"] = {"action": foreseen, "reason": "it does not run"}
-    return found
+        look["foreseen"] = {"action": foreseen, "reason": "it does not run"}
+    return {"rollout_look": look}
 
 
 JOURNAL = {"id": "j", "version": "0.2.0", "hosts": {"a": {"step": "moved", "from": "0.1.0", "out": True}}}
@@ -126,7 +126,7 @@ def test_who_serves_and_who_shall(
 
 def test_a_restart_switches_to_the_same_version() -> None:
     seen = host("green", {"green": "0.2.0"}, kept="none")
-    seen["rollout_foreseen"] = {"action": "start"}
+    seen["rollout_look"]["foreseen"] = {"action": "start"}
     side = make({**DRAFT, "kind": "restart"}, {"a": seen})["sides"]["a"]
     assert (side["to"], side["back"], side["from"], side["action"]) == ("blue", "green", "0.2.0", "switch")
 
@@ -289,6 +289,6 @@ def test_the_timeline_takes_no_switch_for_a_clock_that_is_wrong() -> None:
 
 
 def test_status_names_the_colour_and_what_runs_beside_it() -> None:
-    seen = host("blue", {"blue": "0.1.0", "green": "0.2.0"})["rollout_seen"]
-    table = fleet_status({"a": {"rollout_info": seen}}, ["a"], {"stable": OLD})
+    seen = host("blue", {"blue": "0.1.0", "green": "0.2.0"})
+    table = fleet_status({"a": seen}, ["a"], {"stable": OLD})
     assert table[1].split()[:3] == ["a", "blue", "0.1.0"] and "green runs beside it" in table[1]

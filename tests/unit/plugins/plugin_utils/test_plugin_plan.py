@@ -32,12 +32,14 @@ def seen(
     version: str | None = "0.1.0", action: str = "restart", healthy: bool = True, current: str | None = "0.1.0"
 ) -> dict[str, t.Any]:
     return {
-        "rollout_staged": {"current": current, "changed": current != "0.2.0", "bytes": {"fetched": 5}},
-        "rollout_seen": {
-            "running": version is not None,
-            "version": version,
-            "health": {"passed": healthy},
-            "restart": {"action": action, "reason": "it runs another version"},
+        "rollout_look": {
+            "staged": {"current": current, "changed": current != "0.2.0", "bytes": {"fetched": 5}},
+            "seen": {
+                "running": version is not None,
+                "version": version,
+                "health": {"passed": healthy},
+                "restart": {"action": action, "reason": "it runs another version"},
+            },
         },
     }
 
@@ -112,14 +114,13 @@ def test_a_floor_that_who_serves_now_can_not_hold_is_known_before_anything_is_st
     """By what the balancer says alone, all servers move. Those that run it already do not, which they tell themselves."""
     members = {host: {"before": "in" if host in "ab" else "out", "healthy": True} for host in "abcd"}
     draft = {**DRAFT, "balanced": {"members": members}, "batch_sizes": [1]}
-    nobody: dict[str, t.Any] = {host: {"rollout_staged": {}, "rollout_seen": {}} for host in "abcd"}
+    nobody: dict[str, t.Any] = {host: {} for host in "abcd"}
     with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave, and 2 have to stay"):
         make(draft, nobody)
     make({**draft, "min_healthy": 1}, nobody)
     there = {
         host: {
-            "rollout_staged": {},
-            "rollout_seen": {**seen("0.2.0", "none")["rollout_seen"], "current": {"version": "0.2.0"}},
+            "rollout_look": {"seen": {**seen("0.2.0", "none")["rollout_look"]["seen"], "current": {"version": "0.2.0"}}}
         }
         for host in "ab"
     }
@@ -127,7 +128,7 @@ def test_a_floor_that_who_serves_now_can_not_hold_is_known_before_anything_is_st
     with pytest.raises(BeamError, match="would leave"):
         make(draft, {**nobody, "a": there["a"]})
     # Without a balancer it is who runs and is healthy. Where none does, there is nothing to hold.
-    runs = {host: {"rollout_seen": seen()["rollout_seen"]} for host in "ab"}
+    runs = {host: {"rollout_look": {"seen": seen()["rollout_look"]["seen"]}} for host in "ab"}
     with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave"):
         make({**DRAFT, "batch_sizes": [1], "strategy": "canary"}, {**nobody, **runs})
     make({**DRAFT, "batch_sizes": [4]}, nobody)

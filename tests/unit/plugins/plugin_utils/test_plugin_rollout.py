@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BLAMING
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ENDINGS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, record, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, looked, record, steps
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
@@ -54,7 +54,8 @@ def host(**registers: t.Any) -> dict[str, t.Any]:
     seen = {"running": True, "version": "0.1.0", "pid": 7}
     if "pointed" in registers:  # is a part of what the call that returns says
         registers["returned"] = {**registers.get("returned", {}), "pointed": registers.pop("pointed")}
-    return {"rollout_seen": seen, **{"rollout_" + name: value for name, value in registers.items()}}
+    look = {"seen": seen, **{part: registers.pop(part) for part in ("staged",) if part in registers}}
+    return {"rollout_look": look, **{"rollout_" + name: value for name, value in registers.items()}}
 
 
 MOVED = host(activated={"changed": True}, restarted=ok())
@@ -193,10 +194,12 @@ def test_check_mode_may_say_would() -> None:
 
 
 def test_where_there_is_nothing_to_do_what_was_seen_is_the_proof() -> None:
-    home = {"rollout_seen": {"running": True, "version": "0.2.0"}}
+    home = {"rollout_look": {"seen": {"running": True, "version": "0.2.0"}}}
     plan = {**PLAN, "idle": True, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": True}]}
     assert summarize({"a": home, "b": home}, plan)["succeeded"]
-    assert not summarize({"a": home, "b": {"rollout_seen": {"running": True, "version": "0.1.0"}}}, plan)["succeeded"]
+    assert not summarize({"a": home, "b": {"rollout_look": {"seen": {"running": True, "version": "0.1.0"}}}}, plan)[
+        "succeeded"
+    ]
     assert not summarize(
         {"a": home, "b": home}, {**plan, "rows": [{"host": "a", "healthy": True}, {"host": "b", "healthy": False}]}
     )["succeeded"]
@@ -211,7 +214,7 @@ def test_a_host_that_was_born_right_needs_nothing() -> None:
         "rows": [*PLAN["rows"], born],
         "born": ["c"],
     }
-    right = {"rollout_seen": {"running": True, "version": "0.2.0"}}
+    right = {"rollout_look": {"seen": {"running": True, "version": "0.2.0"}}}
     assert summarize({"a": MOVED, "b": MOVED, "c": right}, plan)["succeeded"]
     assert not summarize({"a": MOVED, "b": MOVED, "c": host()}, plan)["succeeded"]
     assert not summarize({"a": MOVED, "b": MOVED, "c": right}, {**plan, "born": []})["succeeded"]
@@ -355,8 +358,8 @@ def test_what_limit_left_out_is_drift() -> None:
 def test_who_takes_no_lock_says_who_has_it() -> None:
     held = {"held": True, "owner": "deploy@build1", "since": "12:00", "purpose": "rollout of 0.3.0", "renewed": "12:01"}
     home = {
-        "a": {"rollout_seen": {"running": True, "version": "0.2.0"}},
-        "b": {"rollout_seen": {"running": True, "version": "0.2.0"}},
+        "a": {"rollout_look": {"seen": {"running": True, "version": "0.2.0"}}},
+        "b": {"rollout_look": {"seen": {"running": True, "version": "0.2.0"}}},
     }
     rows = [{"host": name, "healthy": True, "from": "0.2.0"} for name in home]
     plan = {**PLAN, "rows": rows, "idle": True, "lock": held}
@@ -490,7 +493,7 @@ def test_a_canary_is_judged(canary: dict, why: str) -> None:
 def judge_canary(canary: dict, baked: dict | None = None, limits: dict | None = None) -> dict:
     of = {
         **host(restarted={**ok(), **BOOT}, canary_seen=canary, baked=baked or {}),
-        "rollout_seen": {"running": True, "rss": 100 * 1048576},
+        "rollout_look": {"seen": {"running": True, "rss": 100 * 1048576}},
     }
     return judge({"a": of}, "a", {**PLAN, "order": ["a"]}, limits)
 
@@ -698,7 +701,7 @@ CHANNEL = {"stable": {"version": "0.2.0"}}
     ],
 )
 def test_status_of_a_host(info: dict, health: str, note: str) -> None:
-    head, line = fleet_status({"a": {"rollout_info": info}}, ["a"], CHANNEL)
+    head, line = fleet_status({"a": {"rollout_look": {"seen": info} if "running" in info else info}}, ["a"], CHANNEL)
     assert health in line.split() and line.endswith(note)
     assert head.startswith("host")
 
@@ -720,3 +723,13 @@ def test_status_tells_who_rolls_out_and_what_was_interrupted() -> None:
     said = fleet_status({}, [], CHANNEL, {**held, "lock": {**lock, "dead": True}})
     assert "known to be gone" in said[1] and "j1 of 0.2.0 was interrupted; left half way: a." in said[2]
     assert fleet_status({}, [], CHANNEL, {"lock": None, "journal": None, "unfinished": False})[1:] == []
+
+
+def test_a_look_that_failed_is_the_answer_to_the_part_that_it_did_not_come_to() -> None:
+    staged, seen = {"current": "1"}, {"running": True}
+    lost = {**LOST, "staged": staged}
+    assert looked({"rollout_look": LOST}, "staged") == LOST and looked({"rollout_look": LOST}, "seen") == {}
+    assert looked({"rollout_look": lost}, "staged") == staged and looked({"rollout_look": lost}, "seen") == lost
+    whole = {"rollout_look": {"staged": staged, "seen": seen}}
+    assert [looked(whole, part) for part in ("staged", "seen", "foreseen", "ready")] == [staged, seen, {}, {}]
+    assert looked({"rollout_look": {"skipped": True}}, "seen") == looked({}, "seen") == {}

@@ -180,8 +180,10 @@ class World:
         draft["balanced"] = balanced(**dict.fromkeys(self.out, "out"))
         hostvars: dict[str, dict[str, t.Any]] = {
             host: {
-                "rollout_staged": {"current": self.runs[host]},
-                "rollout_seen": {"running": bool(self.runs[host]), "version": self.runs[host]},
+                "rollout_look": {
+                    "staged": {"current": self.runs[host]},
+                    "seen": {"running": bool(self.runs[host]), "version": self.runs[host]},
+                }
             }
             for host in everyone
         }
@@ -268,7 +270,7 @@ def test_a_rollout_that_ended_says_nothing_of_what_ran_on_others_before() -> Non
         "c": {"step": "returned", "from": "0.0.1", "out": True},
     }
     draft = {**DRAFT, "interrupted": {"id": "j", "state": "finished", "hosts": hosts}}
-    now = {"rollout_staged": {"current": "0.1.0"}}
+    now = {"rollout_look": {"staged": {"current": "0.1.0"}}}
     assert (
         came_from(sight(now), parse_past(draft), "b") == "0.1.0"
         and came_from(sight(now), parse_past(draft), "c") == "0.0.1"
@@ -281,15 +283,16 @@ def test_a_rollout_that_ended_says_nothing_of_what_ran_on_others_before() -> Non
 
 def home(host: str = "a") -> dict[str, t.Any]:
     return {
-        "rollout_staged": {"current": "0.2.0"},
-        "rollout_seen": {"running": True, "version": "0.2.0", "restart": {"action": "none"}},
-        "rollout_live": {},
+        "rollout_look": {
+            "staged": {"current": "0.2.0"},
+            "seen": {"running": True, "version": "0.2.0", "restart": {"action": "none"}},
+        }
     }
 
 
 def test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in() -> None:
     hostvars = {host: home() for host in HOSTS}
-    hostvars["c"]["rollout_ready_now"] = {"members": {"c": {"before": "out"}}}
+    hostvars["c"]["rollout_look"]["ready"] = {"rotation": "out"}
     draft = {
         **DRAFT,
         "homecoming": True,
@@ -336,7 +339,7 @@ def test_where_it_was_out_by_hand_before_it_is_left_out() -> None:
 
 
 def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
-    hostvars = {host: {"rollout_info": {"running": True, "version": "0.2.0"}} for host in HOSTS}
+    hostvars = {host: {"rollout_look": {"seen": {"running": True, "version": "0.2.0"}}} for host in HOSTS}
     known: dict[str, t.Any] = {
         "journal": {"id": "j1", "hosts": {"b": {"out": True}}},
         "lock": None,
@@ -363,8 +366,7 @@ def test_status_says_who_gets_requests_and_whose_doing_it_is() -> None:
 
 def test_of_a_host_with_two_nodes_the_one_that_serves_is_brought_in_and_looked_at() -> None:
     of = {
-        "rollout_live": {"live": "blue", "running": True},
-        "rollout_info": {"running": True, "version": "0.2.0", "live": "blue"},
+        "rollout_look": {"seen": {"running": True, "version": "0.2.0", "live": "blue"}},
     }
     of["beam_member"] = {"blue": {"server": "a1"}, "green": {"server": "a2"}}
     assert members_of({"a": of}, ["a"], [], ["blue", "green"], live=True) == {"a-blue": {"server": "a1"}}

@@ -94,7 +94,7 @@ def test_nobody_is_stood_for_without_members() -> None:
 def test_the_status_says_who_is_not_in_the_inventory() -> None:
     info = {"running": True, "version": "0.1.0", "current": {"version": "0.1.0"}}
     _head, line = fleet_status(
-        {"i-1": {"rollout_info": info, "rollout_added": member("Pending:Wait")}},
+        {"i-1": {"rollout_look": {"seen": info}, "rollout_added": member("Pending:Wait")}},
         ["i-1"],
         {"stable": {"version": "0.2.0"}},
     )

@@ -93,7 +93,7 @@ def test_no_value_is_evaluated() -> None:
 def test_what_our_own_tasks_register_is_known() -> None:
     for name in (
         "rollout_plan",
-        "rollout_seen",
+        "rollout_look",
         "rollout_held",
         "build_result",
         "distribute_published",
