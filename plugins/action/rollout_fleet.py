@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.alchemist.beam.plugins.modules import (
     autoscaling_info,
@@ -14,6 +15,7 @@ from ansible_collections.alchemist.beam.plugins.modules import (
     rollout_info,
     rollout_journal,
 )
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import SeenHosts, load
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
@@ -52,11 +54,15 @@ class ActionModule(InProcess):
                 told.setdefault(key, []).extend(found.pop(key, None) or ())
             return found
 
+        here = variables["hostvars"]["localhost"]
+        begun = str((here.get("rollout_plan") or {}).get("begun") or "")
+        memory = load(constants.DEFAULT_LOCAL_TMP, begun)
         fleet = Fleet(
             lambda name: self._templar.template(variables.get(name)),
-            variables["hostvars"],
+            SeenHosts(variables["hostvars"], memory),
             call,
             bool(self._task.check_mode),
+            memory=memory,
         )
         found = step(fleet, **given)
         return {**found, **{key: values for key, values in told.items() if values}}

@@ -6,41 +6,64 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import Server, calls
-
-MODULES = {"point": "alchemist.beam.release_install", "restart": "alchemist.beam.beam_restart"}
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES, Call, Server, calls
+from ansible_collections.alchemist.beam.plugins.plugin_utils._server_steps import Answers
 
 
 class ActionModule(ActionBase):
-    """The module of the same name. Its steps become the options of the modules that they call."""
+    """The module of the same name. In a rollout, the steps of a server's turn become calls of modules, one after the other until one fails."""
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        steps = arguments.get("steps")
-        if steps:
-            made = calls(steps, self._server(steps, task_vars or {}))
-            arguments.update({key: {**self._defaults(MODULES[key]), **options} for key, options in made.items()})
-        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        steps, variables = arguments.pop("steps", None), task_vars or {}
+        if not steps:
+            result.update(self._execute_module(module_args=arguments, task_vars=variables))
+            return result
+        turn = self._templar.template(variables["rollout_turn"])
+        answers = Answers(turn["turn"])
+        for call in calls(steps, self._server(turn, steps, variables)):
+            if not answers.take(call, self._call(call, variables)):
+                break
+        result.update(answers.result(steps))
         return result
 
-    def _server(self, steps: t.Sequence[str], of: t.Mapping[str, t.Any]) -> Server:
+    def _call(self, call: Call, variables: t.Any) -> dict[str, t.Any]:
+        pair = [call, *([call.then] if call.then else [])]
+        options: dict[str, t.Any] = {one.module: {**self._defaults(MODULES[one.module]), **one.options} for one in pair}
+        name = MODULES[call.module]
+        if call.module in ("point", "restart"):
+            name, given = "alchemist.beam.rollout_host", options
+        else:
+            given = options[call.module]
+        try:
+            return dict(self._execute_module(module_name=name, module_args=given, task_vars=variables))
+        except AnsibleConnectionFailure as exc:
+            return {"unreachable": True, "msg": str(exc)}
+        except AnsibleError as exc:
+            return {"failed": True, "msg": str(exc)}
+
+    def _server(self, turn: t.Mapping[str, t.Any], steps: t.Sequence[str], of: t.Mapping[str, t.Any]) -> Server:
         def value(name: str) -> t.Any:
             return self._templar.template(of["rollout_" + name])
 
-        here = of["hostvars"]["localhost"]
+        here, host = of["hostvars"]["localhost"], str(of["inventory_hostname"])
         plan, held = (self._templar.template(here[name]) for name in ("rollout_plan", "rollout_held"))
-        rehearsed = self._task.check_mode and "activate" in steps
+        # What was rehearsed has been staged nowhere.
+        reaches = self._task.check_mode and not {"activate", "switch"}.isdisjoint(steps)
         return Server(
             name=value("name"),
             base=value("base"),
             channel=value("channel"),
             digest=plan["digest"],
-            version=value("expected_version") or "",
-            color=value("color"),
+            version=turn["expected"].get(host) or "",
+            host=host,
+            color=turn["nodes"].get(host) or "current",
+            others=tuple(turn["others"].get(host) or ()),
             manager=value("manager"),
-            unit=value("color_unit"),
+            unit=value("unit"),
             keep=value("keep"),
             abi_ignore=value("abi_ignore"),
             allow_ghost=value("force"),
@@ -48,8 +71,13 @@ class ActionModule(ActionBase):
             stop_timeout=value("stop_timeout"),
             boot_timeout=value("boot_timeout"),
             health=value("gate"),
+            sight=value("health"),
+            ready=value("ready"),
+            drain_timeout=value("drain_timeout"),
+            drain_quiet=value("drain_quiet"),
+            join_timeout=value("join_timeout"),
             fence=held.get("fence") if held.get("mine") else None,
-            reach=value("reach") if rehearsed else {},
+            reach=value("reach") if reaches else {},
         )
 
     def _defaults(self, module: str) -> dict[str, t.Any]:

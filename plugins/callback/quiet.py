@@ -32,7 +32,7 @@ from pathlib import Path
 
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import Progress
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import NEXT, Progress
 from ansible_collections.alchemist.beam.plugins.plugin_utils._screen import Screen, is_noise
 
 Method = t.TypeVar("Method", bound=t.Callable[..., None])
@@ -107,7 +107,7 @@ class CallbackModule(Default):
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         step = task.get_vars().get("rollout_step")
         if isinstance(step, str) and REPORTER not in (constants.CALLBACKS_ENABLED or ()):
-            said = self._progress.begins(host.get_name(), step, bool(task.check_mode))
+            said = self._progress.begins(host.get_name(), self._progress.waits(step), bool(task.check_mode))
             self._show([said] if said else [], constants.COLOR_HIGHLIGHT)
         else:
             begun = self._screen.begins(
@@ -116,6 +116,7 @@ class CallbackModule(Default):
             self._show(begun, constants.COLOR_HIGHLIGHT)
 
     def _learn(self, result: t.Any) -> None:
+        self._progress.learn(result.result)
         facts = result.result.get("ansible_facts")
         if isinstance(facts, t.Mapping):
             if isinstance(facts.get("rollout_plan"), t.Mapping):
@@ -152,7 +153,10 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._settle()
         self._progress.failing = True
+        self._learn(result)
         self._warn(result)
+        # What fails in a turn of a batch is not ignored: it decides what comes next.
+        ignore_errors = ignore_errors and result.task.get_vars().get("rollout_step") != NEXT
         host, task = result.host.get_name(), result.task.get_name().strip()
         self._show(
             self._screen.failed(host, task, result.result, ignore_errors),

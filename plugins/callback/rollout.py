@@ -70,7 +70,12 @@ import typing as t
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import keep, render_files, stem
-from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import Progress, find_report, summary
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_progress import (
+    NEXT,
+    Progress,
+    find_report,
+    summary,
+)
 
 Method = t.TypeVar("Method", bound=t.Callable[..., None])
 
@@ -115,13 +120,14 @@ class CallbackModule(CallbackBase):
 
     @_harmless
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        step = self._step(task)
+        step = self._progress.waits(self._step(task))
         said = self._progress.begins(host.get_name(), step, bool(task.check_mode)) if step else None
         if said and self.get_option("progress"):
             self._display.display(said, color=constants.COLOR_HIGHLIGHT)
 
     def _learn(self, result: t.Any) -> None:
         found = result._result
+        self._progress.learn(found)
         facts = found.get("ansible_facts") or {}
         if isinstance(facts, t.Mapping):
             if isinstance(facts.get("rollout_plan"), t.Mapping):
@@ -149,7 +155,7 @@ class CallbackModule(CallbackBase):
         return written
 
     def _ended(self, result: t.Any) -> None:
-        step = self._step(result._task)
+        step = self._progress.waited(self._step(result._task), result._result)
         if step and self.get_option("progress"):
             said = self._progress.failed(result._host.get_name(), step, result._result, bool(result._task.run_once))
             self._display.display(said, color=constants.COLOR_ERROR)
@@ -160,9 +166,10 @@ class CallbackModule(CallbackBase):
 
     @_harmless
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        ended = self._ended if not ignore_errors or self._step(result._task) == NEXT else None
+        if ended:
+            ended(result)
         self._learn(result)
-        if not ignore_errors:
-            self._ended(result)
 
     @_harmless
     def v2_runner_on_unreachable(self, result: t.Any) -> None:

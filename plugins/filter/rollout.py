@@ -12,9 +12,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch
 
 Vars = t.Mapping[str, t.Any]
 
@@ -40,9 +38,7 @@ def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
         found: dict[str, t.Callable[..., t.Any]] = {
-            "rollout_batch": batch,
             "rollout_members": members_of,
             "rollout_urls": rollout_urls,
-            "rollout_canary": judge,
         }
         return {name: _told(work) for name, work in found.items()}

@@ -37,8 +37,9 @@ options:
       - V(wait) takes the lock before there is a plan, and reads what the rollout before left. V(roll_back) takes it, and rolls the channel back.
       - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
       - V(propose) names the candidate on the channel. V(judge) tells whether all servers run it, and V(promote) makes it stable then.
-      - What begins with C(note_) writes the journal. V(rejoin), V(clear), V(leave) and V(join) are what the balancers do for a batch, with C(back_) on its way
-        back. Who takes part is told by the strategy. V(give_way) puts back what was taken out when another deployer had taken over already.
+      - V(move), V(confirm) and V(take_back) begin a part of a batch, V(go_on) goes on with it after its servers or a hook had their turn.
+        Each does what is done once for the batch, such as to write the journal and to ask the balancers, as the table of the strategy says, until a server or
+        a hook is next.
       - V(arrivals) is V(members) after the promotion, when nobody is on the way in. V(newcomers) tells who came into the inventory since the plan was made,
         and plans for them.
       - V(count) tells what the verdict is about, with the newcomers, and what the balancers counted.
@@ -57,19 +58,10 @@ options:
       - plan
       - roll_back
       - begin
-      - note_leaving
-      - rejoin
-      - clear
-      - leave
-      - note_moved
-      - join
-      - note_joined
-      - note_returning
-      - back_clear
-      - back_leave
-      - back_join
-      - note_returned
-      - give_way
+      - move
+      - confirm
+      - take_back
+      - go_on
       - propose
       - judge
       - promote
@@ -164,10 +156,19 @@ blind:
   description: Whether that can't be told without a look at each server.
   type: bool
   returned: O(step=foresee)
-members:
-  description: The members, as M(alchemist.beam.balancer_member) returns them.
-  type: dict
-  returned: steps of balancers
+over:
+  description: Whether nobody has a turn any more in this part of the batch.
+  type: bool
+  returned: O(step=move), O(step=confirm), O(step=take_back) and O(step=go_on)
+halted:
+  description: Whether no further batch moves.
+  type: bool
+  returned: O(step=move), O(step=confirm), O(step=take_back) and O(step=go_on)
+steps:
+  description: What the servers do next, or the hook that is next.
+  type: list
+  elements: str
+  returned: when it is not over
 hosts:
   description: Servers that came into the inventory since the plan was made.
   type: list
@@ -215,19 +216,10 @@ STEPS = [
     "plan",
     "roll_back",
     "begin",
-    "note_leaving",
-    "rejoin",
-    "clear",
-    "leave",
-    "note_moved",
-    "join",
-    "note_joined",
-    "note_returning",
-    "back_clear",
-    "back_leave",
-    "back_join",
-    "note_returned",
-    "give_way",
+    "move",
+    "confirm",
+    "take_back",
+    "go_on",
     "propose",
     "judge",
     "promote",

@@ -42,7 +42,26 @@ options:
       - In a rollout, what to do. O(point) and O(restart) are made of it, from the plan and the variables of the role; it is not for use elsewhere.
     type: list
     elements: str
-    choices: [activate, restart, back_point, back_restart]
+    choices:
+      - hide
+      - activate
+      - restart
+      - show
+      - look
+      - switch
+      - enable
+      - disable
+      - stop
+      - confirm
+      - back_point
+      - back_restart
+      - back_show
+      - back_switch
+      - back_enable
+      - back_disable
+      - back_stop
+      - back_remove
+      - back_unlist
 seealso:
   - module: alchemist.beam.release_install
   - module: alchemist.beam.beam_restart
@@ -76,6 +95,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, suboptions
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import SERVER_STEPS
 from ansible_collections.alchemist.beam.plugins.module_utils._modules import install, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.in_turn import in_turn
 
@@ -88,7 +108,7 @@ def main() -> None:
             "steps": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["activate", "restart", "back_point", "back_restart"],
+                "choices": list(SERVER_STEPS),
             },
         },
         required_one_of=[("point", "restart")],

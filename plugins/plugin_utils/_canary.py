@@ -14,7 +14,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import host_ended
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, looked, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, looked, said_of
 
 Vars = t.Mapping[str, t.Any]
 MEMORY_RATIO = 2.0  # a canary may take that many times what the host's node took before, and what the others take
@@ -22,8 +22,8 @@ MEMORY_FLOOR = 64 * 1048576  # bytes that nobody quarrels about
 
 
 def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None) -> dict[str, t.Any]:
-    """The register of the bake, with the report of it as `bake`; and with `failed` and `error` where the canary is not fit."""
-    limits, baked, parsed = limits or {}, result(hostvars.get(host) or {}, "rollout_baked"), parse_plan(plan)
+    """What the balancer said, with the report of the bake as `bake`; and with `failed` and `error` where the canary is not fit."""
+    limits, baked, parsed = limits or {}, _found(hostvars.get(host) or {}, "watch"), parse_plan(plan)
     batch = next((hosts for hosts in parsed.batches if host in hosts), (host,))
     bake = bake_of(parsed, batch, baked, str(limits.get("on_no_traffic") or PASS))
     refusal = _unfit(hostvars, host, plan, limits)
@@ -35,11 +35,16 @@ def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None
     return {**baked, "bake": bake, **refusal}
 
 
+def _found(of: Vars, step: str) -> Vars:
+    """What a step found that fails nothing by itself."""
+    return t.cast("Vars", said_of(of, step).get("found") or {})
+
+
 def bake_report(hostvars: Vars, plan: Vars) -> tuple[dict[str, t.Any] | None, list[str]]:
     """The report of the bake, and what is to be noted of it; None where there was no canary."""
     found = [
         baked
-        for baked in (result(hostvars.get(host) or {}, "rollout_baked") for host in plan.get("order") or ())
+        for baked in (said_of(hostvars.get(host) or {}, "bake") for host in plan.get("order") or ())
         if baked.get("bake")
     ]
     if not found:
@@ -53,7 +58,7 @@ def bake_report(hostvars: Vars, plan: Vars) -> tuple[dict[str, t.Any] | None, li
 
 def _unfit(hostvars: Vars, host: str, plan: Vars, limits: Vars) -> dict[str, t.Any]:
     of = hostvars.get(host) or {}
-    baked, moved, seen = result(of, "rollout_baked"), result(of, "rollout_restarted"), result(of, "rollout_canary_seen")
+    baked, moved, seen = _found(of, "watch"), said_of(of, "restart"), _found(of, "look")
     lost = _lost(moved, seen)
     verdict = baked.get("error")
     if verdict or failed(baked):

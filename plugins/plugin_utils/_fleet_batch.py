@@ -3,99 +3,150 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What is done once for a batch: the notes in the journal, and what the balancers do. Who takes part is told by the table of the strategy."""
+"""A batch on its way through the table of its strategy: what is done once for it is done here, until a server or a hook has its turn."""
 
 from __future__ import annotations
 
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import turns
+import typing as t
+
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet import driver
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BACKWARD, LOCK_LOST
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import (
-    Options,
-    Progress,
-    Scene,
-    participants,
-)
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result, Vars
-from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, code, record, steps
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Options, Progress, Turn
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import BALANCER, HOOK, SERVER
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_turns import take
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import document, failed, record, step_result
 
-DRAINS = ("clear", "leave", "back_clear", "back_leave")
+ON_ITS_WAY = "rollout_turn"  # what the role remembers of the task before
+DONE = "rollout_done"  # what a server, or a hook on it, has said to its turn
 
 
-def _of_batch(fleet: Fleet, name: str) -> tuple[str, ...]:
-    """Who takes part in a step of the table of the strategy."""
-    hosts = tuple(fleet.ask("ansible_play_batch"))
-    now = Progress(
+def begin(fleet: Fleet, part: str) -> Result:
+    """part: move, confirm or take_back."""
+    memory, hosts = fleet.memory, list(fleet.ask("ansible_play_batch"))
+    memory.part, memory.batch, memory.answered = part, hosts, []
+    memory.begun = {host: document(record(fleet.hostvars.get(host) or {})) for host in hosts}
+    memory.halted = memory.halted or bool(fleet.known("rollout_halted"))
+    over = fleet.plan["idle"] or (part == "move" and memory.halted) or (part == "confirm" and fleet.check_mode)
+    if over:
+        return {"changed": False, "over": True, "halted": memory.halted, "fenced": memory.fenced}
+    return _go_on(fleet, _batch(fleet))
+
+
+def go_on(fleet: Fleet) -> Result:
+    """After the servers, or a hook, have had their turn."""
+    batch = _batch(fleet)
+    _hear(fleet, batch, fleet.told(ON_ITS_WAY))
+    return _go_on(fleet, batch)
+
+
+def _batch(fleet: Fleet) -> driver.Batch:
+    """Where it is, by what was answered."""
+    memory = fleet.memory
+    begun = Progress(
         parse_plan(fleet.plan),
-        Options(fleet.ask("rollout_on_failure")),
-        {host: record(fleet.hostvars.get(host) or {}) for host in hosts},
+        Options(
+            fleet.ask("rollout_on_failure"),
+            hooks=frozenset() if fleet.check_mode else frozenset(fleet.ask("rollout_hooks") or ()),
+            rehearsal=fleet.check_mode,
+        ),
+        {host: HostRecord(tuple(step_result(*said) for said in of.items())) for host, of in memory.begun.items()},
+        halted=memory.halted,
+        fenced=memory.fenced,
     )
-    back = fleet.ask("rollout_back") if name in BACKWARD or name == "note_returned" else None
-    # Who returns was kept: going back changes what it is read from.
-    return participants(
-        now, Scene(hosts, True, tuple(back["hosts"]), tuple(back.get("serving") or ())) if back else Scene(hosts), name
-    )
+    one_place = fleet.ask("rollout_store_host") == fleet.ask("rollout_balancer_host")
+    found = driver.Batch(begun, tuple(memory.batch), memory.part, one_place)
+    for answers in memory.answered:
+        turn = t.cast("Turn", found.turn)
+        found.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
+    return found
 
 
-def note(fleet: Fleet, name: str) -> Result:
-    """What the journal is told of a batch. A rehearsal writes none."""
-    hosts = () if fleet.check_mode else _of_batch(fleet, name)
-    if not hosts:
-        return dict(SKIPPED)
-    phase = name[len("note_") :]
-    back = phase in ("returning", "returned")
-    found = fleet.note("recorded", fleet.held, hosts=steps(fleet.hostvars, hosts, fleet.plan, phase), reverting=back)
-    # A store that is away for a while must not keep hosts out of service, nor from going back: the note is written with the next one. Who was overtaken
-    # stops; in the end the verdict tells it.
-    matters = phase == "leaving" or (code(found) == LOCK_LOST and phase != "returned")
-    return {"machinery": True, **found} if matters else {"machinery": True, **found, "failed": False}
+def _answer(fleet: Fleet, batch: driver.Batch, answers: Vars) -> None:
+    """Kept before anything else is done."""
+    memory, turn = fleet.memory, t.cast("Turn", batch.turn)
+    memory.answered.append(dict(answers))
+    batch.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
+    memory.records.update({host: document(of) for host, of in batch.now.records.items()})
+    memory.save()
 
 
-def balance(fleet: Fleet, name: str) -> Result:
-    """A batch leaves the balancers, or joins them, and that is waited for."""
-    hosts = _of_batch(fleet, name) if fleet.ask("rollout_balancers") else ()
-    if not hosts:
-        return dict(SKIPPED)
-    colors, plan = fleet.ask("rollout_colors") or (), fleet.plan
-    chosen = turns(parse_plan(plan), hosts, name) if colors else hosts
-    # Who leaves serves, unless an interrupted rollout took it out. Who joins was taken out by this one.
-    members = members_of(fleet.hostvars, chosen, plan["recovers"] if name == "leave" else chosen, colors)
-    if name in DRAINS:
-        everyone = (
-            members_of(fleet.hostvars, plan["order"], plan["order"], colors)
-            if colors
-            else members_of(fleet.hostvars, plan["fleet"])
-        )
-        # In a rehearsal the new nodes have not joined, so nobody would be left.
-        floor = 0 if colors and name == "leave" and fleet.check_mode else plan["floor"]
-        return _rotate(
-            fleet,
-            members,
-            "drained",
-            {"fleet": everyone, "min_healthy": floor, "quiet": fleet.ask("rollout_drain_quiet")},
-        )
-    return _rotate(fleet, members, "joined")
+def _hear(fleet: Fleet, batch: driver.Batch, due: Vars) -> None:
+    """What the servers, or a hook on them, have said to their turn."""
+    turn = batch.turn
+    if turn is None or turn.step.where not in (SERVER, HOOK):
+        return
+    said = {host: _said(fleet.hostvars.get(host) or {}, due) for host in turn.hosts}
+    for step in due["steps"]:
+        turn = batch.turn
+        if turn is None or turn.step.name != step:
+            return  # whoever failed takes no part in it
+        _answer(fleet, batch, {host: said[host][step] for host in turn.hosts if step in said[host]})
 
 
-def _rotate(fleet: Fleet, members: Vars, state: str, more: Vars | None = None) -> Result:
-    timeout = fleet.ask("rollout_drain_timeout" if state == "drained" else "rollout_join_timeout")
-    return fleet.call(
-        "balancer_member",
-        {
-            "balancers": fleet.ask("rollout_balancers"),
-            "members": members,
-            "state": state,
-            "timeout": timeout,
-            **(more or {}),
-        },
-    )
+def _said(of: Vars, due: Vars) -> dict[str, t.Any]:
+    """By step. A call that never came to an answer has failed with its first step: whether it came to the next is not known."""
+    done = of.get(DONE) or {}
+    if done.get("turn") == due["turn"]:
+        return dict(done["answers"])
+    return {due["steps"][0]: _plain(done)} if failed(done) else {}
 
 
-def give_way(fleet: Fleet) -> Result:
-    """What was taken out of a balancer when another deployer had taken over already is put back. Where that fails, the report says it."""
-    taken = batch(fleet.hostvars, fleet.ask("ansible_play_batch"))["taken"]
+def _plain(done: Vars) -> dict[str, t.Any]:
+    return {key: done[key] for key in ("failed", "unreachable", "msg", "error") if key in done}
+
+
+def _go_on(fleet: Fleet, batch: driver.Batch) -> Result:
+    """What is done once, until somebody else has his turn, or until there is something new to wait for, which is told before."""
+    said, where, waited = [], "", ""
+    while batch.turn is not None:
+        turn = batch.turn
+        place, waits = batch.place(turn), driver.WAITS.get(turn.step.name, "")
+        if place in (SERVER, HOOK) or place != (where or place) or (waits and waited):
+            break
+        where, waited = place, waits or waited
+        answers = take(fleet, batch, turn)
+        _answer(fleet, batch, answers)
+        said += [(waits, found) for found in answers.values()]
+    memory = fleet.memory
+    memory.halted, memory.fenced = batch.now.halted, batch.now.fenced
+    memory.save()
+    return {**_summed(said), **_next(fleet, batch), "halted": memory.halted, "fenced": memory.fenced}
+
+
+def _summed(said: t.Sequence[tuple[str, Vars]]) -> Result:
+    """What is shown of the steps that were done: the first that failed, as if it had been alone."""
+    bad: tuple[str, Vars] = next(((waits, found) for waits, found in said if failed(found)), ("", {}))
+    diffs = [found["diff"] for _waits, found in said if found.get("diff")]
     return {
-        **_rotate(fleet, members_of(fleet.hostvars, taken, taken, fleet.ask("rollout_colors") or ()), "joined"),
-        "failed": False,
+        "changed": any(found.get("changed") for _waits, found in said),
+        "machinery": all(found.get("machinery") for _waits, found in said),
+        **_plain(bad[1]),
+        **({"failed_while": bad[0]} if bad[1] else {}),
+        **({"diff": diffs} if diffs else {}),
+    }
+
+
+def _next(fleet: Fleet, batch: driver.Batch) -> Result:
+    """Who has his turn, as the tasks of the role read it."""
+    turn = batch.turn
+    if turn is None:
+        return {"over": True}
+    where = turn.step.where if turn.step.where in (SERVER, HOOK) else ""
+    waits = batch.waits()
+    at = batch.next_place() if where else batch.place(turn)
+    return {
+        "over": False,
+        "where": where,
+        "turn": len(fleet.memory.answered) + 1,
+        "steps": batch.server_steps() if where == SERVER else [turn.step.name],
+        "hosts": list(turn.hosts),
+        "back": turn.back,
+        "waits": waits,
+        "title": driver.TITLES[waits],
+        "at": fleet.ask("rollout_balancer_host" if at == BALANCER else "rollout_store_host"),
+        "expected": driver.expected(batch.now, turn),
+        "nodes": driver.nodes(batch.now, turn),
+        "others": driver.others(batch.now, turn),
     }

@@ -71,7 +71,7 @@ def verdict(fleet: Fleet) -> Result:
         parse_plan(plan),
         report["succeeded"],
         report["blame"],
-        fenced=bool(fleet.known("rollout_fenced")),
+        fenced=fleet.memory.fenced,
         promoted="channel" in promoted,
         named="channel" in fleet.told("rollout_candidate"),
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
 
 Vars = t.Mapping[str, t.Any]
@@ -21,7 +22,10 @@ NO_LOCK: Vars = {"mine": False}
 
 @dataclass(frozen=True)
 class Fleet:
-    """What the role knows. `ask` gives one of its variables, `call` runs a module with options, where the task runs; it rehearses it where told to."""
+    """What the role knows. `ask` gives one of its variables. `call` runs a module with options, where the task runs; it rehearses it where told to.
+
+    hostvars: with the record of each host, from the memory, beside its variables.
+    """
 
     ask: t.Callable[[str], t.Any]
     hostvars: Vars
@@ -29,6 +33,7 @@ class Fleet:
     check_mode: bool = False
     now: t.Callable[[], float] = time.time
     sleep: t.Callable[[float], None] = time.sleep
+    memory: Memory = field(default_factory=Memory)
 
     def known(self, name: str) -> t.Any:
         """What is remembered for the whole rollout."""

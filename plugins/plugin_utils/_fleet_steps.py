@@ -12,7 +12,9 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_batch import balance, give_way, note
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.driver import PARTS
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_batch import begin as begin_part
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_batch import go_on
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_begin import (
     begin,
     make_draft,
@@ -33,8 +35,6 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_members impo
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import foresee, foresee_again, make_plan
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Result
 
-NOTES = ("note_leaving", "note_moved", "note_joined", "note_returning", "note_returned")
-BALANCES = ("rejoin", "clear", "leave", "join", "back_clear", "back_leave", "back_join")
 STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "read": read,
     "wait": wait,
@@ -45,9 +45,8 @@ STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "roll_back": roll_back,
     "begin": begin,
     "propose": propose,
-    **{name: functools.partial(note, name=name) for name in NOTES},
-    **{name: functools.partial(balance, name=name) for name in BALANCES},
-    "give_way": give_way,
+    **{part: functools.partial(begin_part, part=part) for part in PARTS},
+    "go_on": go_on,
     "judge": judge,
     "promote": promote,
     "members": members,

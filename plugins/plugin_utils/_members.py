@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.colors import live_of, nodes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT, member_name
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import looked, member_of, result, sight
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import looked, member_of, said_of, sight
 
 Vars = t.Mapping[str, t.Any]
 
@@ -31,7 +31,7 @@ def members_of(
 def _member(of: Vars, host: str, left: bool) -> dict[str, t.Any]:
     found = {**(of.get("beam_member") or {}), **({"left": True} if left else {})}
     # Where it was out of some of its balancers before, and by no rollout, it comes back into the others.
-    first = member_of(result(of, "rollout_left"), host)
+    first = member_of(said_of(of, "leave"), host)
     return (
         {**found, "places": list(first["taken"])}
         if left and first.get("before") == "partly" and first.get("taken")

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The record of a host, read from what its tasks registered; and what is read from that. This is the only place that knows the registers of the role.
+"""What is known of a host in a rollout: what the looks before it registered, and the record of its steps, which the fleet's memory keeps.
 
-A host whose tasks say nothing is `skipped` while the rollout goes on, and `lost` at its end.
+A host whose steps say nothing is `skipped` while the rollout goes on, and `lost` at its end.
 """
 
 from __future__ import annotations
@@ -14,70 +14,28 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT, member_name
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import notes
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult, batch_state
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import Plan
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Sight
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Step
 
 Vars = t.Mapping[str, t.Any]
 
-# The registers of a rollout, and the steps that they are of; tasks/stage.yml of the role resets them before each.
-STEPS = {
-    "rollout_leaving": "note_leaving",
-    "rollout_rejoined": "rejoin",
-    "rollout_cleared": "clear",
-    "rollout_left": "leave",
-    "rollout_unready": "hide",
-    "rollout_activated": "activate",
-    "rollout_restarted": "restart",
-    "rollout_moved": "note_moved",
-    "rollout_ready_again": "show",
-    "rollout_joined": "join",
-    "rollout_baked": "bake",
-    "rollout_switched": "switch",
-    "rollout_enabled": "enable",
-    "rollout_disabled": "disable",
-    "rollout_stopped": "stop",
-    "rollout_in": "note_joined",
-    "rollout_confirmed": "confirm",
-    "rollout_returning": "note_returning",
-    "rollout_back_cleared": "back_clear",
-    "rollout_back_left": "back_leave",
-    "rollout_returned": "back_restart",
-    "rollout_back_joined": "back_join",
-    "rollout_back_ready": "back_show",
-    "rollout_back_switched": "back_switch",
-    "rollout_back_enabled": "back_enable",
-    "rollout_back_disabled": "back_disable",
-    "rollout_back_stopped": "back_stop",
-    "rollout_back_removed": "back_remove",
-    "rollout_back_unlisted": "back_unlist",
-}
-# The first of two steps that are one call, by the register of both; the call tells under `pointed` what the first one said.
-FIRST = {"rollout_restarted": "activate", "rollout_returned": "back_point"}
-# Texts that the role keeps of a hook that failed.
-HOOKS = {"rollout_hook_error": "hook", "rollout_back_hook_error": "back_hook"}
-REGISTERS = (*STEPS, *HOOKS)
+# Beside a host's variables: what each step of the rollout said of it, by its name.
+RECORD = "rollout_record"
 # What the look at a server registers, and the parts of its answer in the order in which they are asked for.
 LOOK = "rollout_look"
 PARTS = ("staged", "seen", "foreseen", "ready")
 
 
-def record(hostvars: Vars) -> HostRecord:
-    said = [(step, result(hostvars, name)) for name, step in STEPS.items()] + [
-        (step, pointed(hostvars, name)) for name, step in FIRST.items()
-    ]
-    found = [_step(step, told) for step, told in said if told]
-    hooks = [
-        StepResult(step, False, text=NOTHING_NAMED.text(str(hostvars[name])))
-        for name, step in HOOKS.items()
-        if hostvars.get(name)
-    ]
-    return HostRecord((*found, *hooks))
+def record(of: Vars) -> HostRecord:
+    """of: the variables of a host, with its record beside them."""
+    return HostRecord(tuple(step_result(step, found) for step, found in (of.get(RECORD) or {}).items() if found))
 
 
-def _step(step: str, found: Vars) -> StepResult:
+def step_result(step: str, found: Vars) -> StepResult:
+    """found: what the module said that did the step."""
     seconds = found.get("seconds")
     # The last look does not fail, so that all are asked.
     bad = failed(found) or bool(found.get("error")) or step == "confirm" and "running" not in found
@@ -94,24 +52,20 @@ def _step(step: str, found: Vars) -> StepResult:
     )
 
 
+def document(found: HostRecord) -> dict[str, t.Any]:
+    """As the memory keeps it. Of a hook that failed, only its text is known."""
+    return {
+        one.step: dict(one.facts) if one.facts or one.ok else {"failed": True, "msg": one.text} for one in found.results
+    }
+
+
+def said_of(of: Vars, step: str) -> Vars:
+    """What a step of the rollout said of a host; empty where it has not been."""
+    return (of.get(RECORD) or {}).get(step) or {}
+
+
 def result(hostvars: Vars, name: str) -> Vars:
-    """What a task registered; empty where it was skipped or never ran, or where the step before it in the same call failed."""
-    found = _registered(hostvars, name)
-    return {} if name in FIRST and failed(pointed(hostvars, name)) else found
-
-
-def pointed(hostvars: Vars, name: str) -> Vars:
-    """What the first step of a call said; empty where the call had one step only. A call that never came to an answer failed with its first step: whether
-    it came to the second one is not known.
-    """
-    found = _registered(hostvars, name)
-    if isinstance(found.get("pointed"), t.Mapping):
-        return t.cast("Vars", found["pointed"])
-    alone = FIRST[name] == "activate" and _registered(hostvars, "rollout_activated")
-    return found if failed(found) and not found.get("error") and not alone else {}
-
-
-def _registered(hostvars: Vars, name: str) -> Vars:
+    """What a task registered; empty where it was skipped or never ran."""
     found = hostvars.get(name)
     return found if isinstance(found, t.Mapping) and not found.get("skipped") else {}
 
@@ -156,23 +110,7 @@ def code(found: Vars) -> str:
     return str(said.get("code") or "") if isinstance(said, t.Mapping) else ""
 
 
-def batch(hostvars: Vars, hosts: t.Sequence[str]) -> dict[str, t.Any]:
-    """How a batch fared: `failed`, `fenced` (another deployer took over), and which of its hosts are `moved`, `unsettled`, `serving` and `healed`.
-
-    taken: of each host, the nodes that were taken out of a balancer and not put back.
-    """
-    found = batch_state({host: record(hostvars.get(host) or {}) for host in hosts}, hosts)
-    lists = {name: list(getattr(found, name)) for name in ("moved", "unsettled", "serving", "healed")}
-    return {
-        "failed": found.failed,
-        "fenced": found.fenced,
-        "states": dict(found.states),
-        "taken": _nodes(found.taken, hosts),
-        **lists,
-    }
-
-
-def _nodes(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[str]]:
+def by_host(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[str]]:
     """The nodes, by host, that a balancer's members are."""
     found: dict[str, list[str]] = {}
     for name in members:
@@ -189,7 +127,7 @@ def sight(hostvars: Vars) -> Sight:
 
 def looked(hostvars: Vars, part: str) -> Vars:
     """One part of what a server said when it was looked at. A look that failed is the answer to the part after the last one that is there."""
-    found = _registered(hostvars, LOOK)
+    found = result(hostvars, LOOK)
     said = found.get(part)
     if isinstance(said, t.Mapping):
         return said
@@ -204,10 +142,11 @@ def member_of(found: Vars, host: str, *colors: t.Any) -> Vars:
     return next((members[name] for name in names if name in members), {})
 
 
-def steps(hostvars: Vars, hosts: t.Sequence[str], plan: Vars, phase: str) -> dict[str, dict[str, t.Any]]:
+def steps(
+    records: t.Mapping[str, HostRecord], hosts: t.Sequence[str], plan: Plan, phase: str
+) -> dict[str, dict[str, t.Any]]:
     """What the journal is told of a batch. phase: leaving, moved, joined, returning or returned."""
-    found = notes({host: record(hostvars.get(host) or {}) for host in hosts}, hosts, parse_plan(plan), phase)
-    return {host: _row(step, phase) for host, step in found.items()}
+    return {host: _row(step, phase) for host, step in notes(records, hosts, plan, phase).items()}
 
 
 def _row(step: Step, phase: str) -> dict[str, t.Any]:

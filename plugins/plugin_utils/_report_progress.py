@@ -36,6 +36,8 @@ WAITS: t.Mapping[str, str] = {
 WHOLE = ("stage", "lock", "migrate", "sweep")
 # What found a batch on its way, and so may have to go back.
 FORWARD = ("drain", "activate", "restart")
+# What a task waits for that takes whichever turn of its batch is due: what the task before it has told.
+NEXT = "next"
 _SHOWN = 6
 COLUMNS = (
     "batch",
@@ -73,6 +75,7 @@ class Progress:
             [str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))
         ]
         self._said: set[tuple[t.Optional[int], str]] = set()
+        self._next, self._fresh = "", True
         self.halted = False
         self.failing = False
         self.moving = False
@@ -85,6 +88,24 @@ class Progress:
             self._plan = found._plan
             return self
         return found
+
+    def learn(self, result: Vars) -> None:
+        """result: of any task. One that took a turn of a batch tells what the next one waits for, unless that part of the batch is over."""
+        if "over" in result and "halted" in result:
+            self._next, self._fresh = str(result.get("waits") or ""), result["over"] is True
+            self.halted = self.halted or result["halted"] is True
+
+    def waits(self, step: str) -> str:
+        """What a task is about to wait for; empty where that is nothing."""
+        return step if step != NEXT else self._first() if self._fresh else self._next
+
+    def waited(self, step: str, result: Vars) -> str:
+        """What a task was waiting for that failed."""
+        return step if step != NEXT else str(result.get("failed_while") or self._next or "begin")
+
+    def _first(self) -> str:
+        """What the first task of a batch waits for: before that one nobody tells. Two nodes are in service by turns, so that none leaves before."""
+        return "" if self._plan.get("strategy") == "blue_green" or self.halted else "drain"
 
     def _batch(self, host: str) -> t.Optional[int]:
         return next((number for number, batch in enumerate(self._members, 1) if host in batch), None)

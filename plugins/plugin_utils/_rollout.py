@@ -21,6 +21,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
     next_step,
     record,
     result,
+    said_of,
     sentence,
 )
 from ansible_collections.alchemist.beam.plugins.plugin_utils._rotation import left_out, not_put_back
@@ -60,7 +61,7 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
     if plan.get("idle") or (swept and record(of).outcome == "skipped"):
         return ("unchanged" if row.get("healthy") and before.get("version") == plan["version"] else "unproven"), before
     found = record(of).outcome
-    moved, returned = result(of, "rollout_restarted"), result(of, "rollout_returned")
+    moved, returned = said_of(of, "restart"), said_of(of, "back_restart")
     if found in ("returned", "stranded"):
         return found, returned.get("after") or {}
     if found in ("skipped", "unreachable"):
@@ -75,12 +76,12 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
 def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     planned: Vars = next((r for r in plan.get("rows") or () if r["host"] == host), {})
     outcome, after = _outcome(of, plan, planned)
-    staged, moved, left = looked(of, "staged"), result(of, "rollout_restarted"), result(of, "rollout_left")
+    staged, moved, left = looked(of, "staged"), said_of(of, "restart"), said_of(of, "leave")
     side = (plan.get("sides") or {}).get(host) or {}
     member = member_of(left, host, *former(side))
-    joined = member_of(result(of, "rollout_joined"), host, side.get("to"))
+    joined = member_of(said_of(of, "join"), host, side.get("to"))
     size = staged.get("bytes") or {}
-    failure = next((r for r in (moved, result(of, "rollout_returned")) if r.get("log") and r.get("failed")), {})
+    failure = next((r for r in (moved, said_of(of, "back_restart")) if r.get("log") and r.get("failed")), {})
     batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
     colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
     if side:
@@ -88,8 +89,8 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
         now = side["back"] if again else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
         colors = {"color": now, "color_before": side["live"]}
         # The former one served until its successor did, and stopped after it had left the balancer.
-        stop = seconds(stopped(result(of, "rollout_stopped")), "stop")
-        outage = 0.0 if outcome == "moved" and side["live"] and result(of, "rollout_switched") else outage
+        stop = seconds(stopped(said_of(of, "stop")), "stop")
+        outage = 0.0 if outcome == "moved" and side["live"] and said_of(of, "switch") else outage
     return {
         "host": host,
         "batch": batch,
@@ -147,7 +148,7 @@ def _noted(hostvars: Vars, rows: t.Sequence[Vars]) -> list[str]:
     """What the restarts noticed, each once, with the hosts that it was seen on."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        for note in result(hostvars.get(row["host"]) or {}, "rollout_restarted").get("notes") or ():
+        for note in said_of(hostvars.get(row["host"]) or {}, "restart").get("notes") or ():
             found.setdefault(str(note), []).append(row["host"])
     return ["On %s: %s." % (", ".join(hosts), note.rstrip(".")) for note, hosts in found.items()]
 

@@ -15,14 +15,16 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import in_again
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import batch_state
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
-    batch,
+    by_host,
     error,
     failed,
     looked,
     member_of,
     record,
     result,
+    said_of,
 )
 
 Vars = t.Mapping[str, t.Any]
@@ -34,7 +36,7 @@ def places_out(member: Vars) -> list[str]:
     return [label for label, place in (member.get("places") or {}).items() if place.get("rotation") in ASIDE]
 
 
-def told(member: Vars) -> str:
+def in_words(member: Vars) -> str:
     """What the balancers make of a server, in a word or two."""
     before = str(member.get("before") or "")
     if before != "in":
@@ -70,12 +72,10 @@ def left_out(hostvars: Vars, plan: Vars) -> list[str]:
     found, parsed = [], parse_plan(plan)
     for host in parsed.order:
         of = hostvars.get(host) or {}
-        left = result(of, "rollout_left")
+        left = said_of(of, "leave")
         names = [host, *(member_name(host, color) for color in plan.get("colors") or ())]
         gone = (
-            not failed(left)
-            and any(name in (left.get("members") or {}) for name in names)
-            or bool(result(of, "rollout_unready"))
+            not failed(left) and any(name in (left.get("members") or {}) for name in names) or bool(said_of(of, "hide"))
         )
         if gone and record(of).outcome not in ("moved", "kept") and not in_again(record(of), host, parsed):
             found.append(host)
@@ -89,7 +89,9 @@ def not_put_back(hostvars: Vars, plan: Vars) -> list[str]:
     for host in plan.get("order") or ():
         of = hostvars.get(host) or {}
         gave = result(of, "rollout_gave_way")
-        if (gave.get("error") or failed(gave)) and host in batch({host: of}, [host])["taken"]:
+        if (gave.get("error") or failed(gave)) and host in by_host(
+            batch_state({host: record(of)}, [host]).taken, [host]
+        ):
             said.setdefault(error(gave), []).append(host)
     text = "Taken out of the balancer when another deployer had taken over already, and not put back: %s (%s). %s"
     return [text % (", ".join(hosts), why, command(hosts)) for why, hosts in said.items()]
@@ -106,7 +108,7 @@ def column(hostvars: Vars, host: str, balanced: Vars) -> tuple[str, str]:
     """What the balancers, and the readiness file, say of a host. A host with two nodes is what its serving node is."""
     of = hostvars.get(host) or {}
     member = member_of(balanced, host, looked(of, "seen").get("live"))
-    return told(member), "" if not looked(of, "ready").get("rotation") else "no" if unready(of) else "yes"
+    return in_words(member), "" if not looked(of, "ready").get("rotation") else "no" if unready(of) else "yes"
 
 
 def standing(hostvars: Vars, hosts: t.Sequence[str], known: Vars, balanced: Vars) -> list[str]:

@@ -9,14 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
-    failed,
-    looked,
-    member_of,
-    parts,
-    pointed,
-    result,
-)
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, looked, member_of, parts, said_of
 
 Vars = t.Mapping[str, t.Any]
 
@@ -37,13 +30,13 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
         if start is not None and length is not None:
             found.append({"step": step, "start": round(float(start), 3), "seconds": round(float(length), 3), "ok": ok})
 
-    def member(register: str, step: str, *colors: t.Any) -> None:
-        registered = result(of, register)
-        mine = member_of(registered, host, *colors)
-        add(step, mine.get("began") or registered.get("began"), mine.get("seconds"), not failed(registered))
+    def member(name: str, step: str, *colors: t.Any) -> None:
+        said = said_of(of, name)
+        mine = member_of(said, host, *colors)
+        add(step, mine.get("began") or said.get("began"), mine.get("seconds"), not failed(said))
 
-    def restart(register: str, label: str = "") -> None:
-        done = result(of, register)
+    def restart(name: str, label: str = "") -> None:
+        done = said_of(of, name)
         start = done.get("began")
         if start is None:
             return
@@ -67,26 +60,26 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
     staged = looked(of, "staged")
     add("stage", staged.get("began"), seconds(staged, "total"), not failed(staged))
     if not side:
-        member("rollout_left", "drain")
-    activated = result(of, "rollout_activated") or pointed(of, "rollout_restarted")
+        member("leave", "drain")
+    activated = said_of(of, "activate")
     add("activate", activated.get("began"), seconds(activated, "total"), not failed(activated))
-    restart("rollout_restarted")
-    member("rollout_joined", "join", side.get("to"))
-    baked = result(of, "rollout_baked")
+    restart("restart")
+    member("join", "join", side.get("to"))
+    baked = said_of(of, "bake")
     compared = baked.get("comparison") or {}
     add("bake", compared.get("began"), compared.get("seconds"), not failed(baked))
     if not side:
-        member("rollout_back_left", "drain")
-        restart("rollout_returned", "return")
-        member("rollout_back_joined", "join")
+        member("back_leave", "drain")
+        restart("back_restart", "return")
+        member("back_join", "join")
         return found
     # The other way round with two nodes: the one is in before the other one leaves, and stops last.
-    member("rollout_left", "drain", *former(side))
-    stop(result(of, "rollout_stopped"))
-    restart("rollout_returned", "return")
-    member("rollout_back_joined", "join", side.get("back"))
-    member("rollout_back_left", "drain", side.get("to"))
-    stop(result(of, "rollout_back_stopped"))
+    member("leave", "drain", *former(side))
+    stop(said_of(of, "stop"))
+    restart("back_restart", "return")
+    member("back_join", "join", side.get("back"))
+    member("back_leave", "drain", side.get("to"))
+    stop(said_of(of, "back_stop"))
     return found
 
 

@@ -89,7 +89,7 @@ def test_each_code_says_what_and_by_whom(codes: t.Any) -> None:
             "`rollout_fleet`",
             [],
         ),
-        ("canary_lost", "the canary … …", "Look at its log", "filter `rollout`", []),
+        ("canary_lost", "the canary … …", "Look at its log", "`rollout_fleet`", []),
         ("no_program", "the build of … failed in the step …", "", "`mix_release`", []),
     ],
 )

@@ -122,35 +122,20 @@ def test_there_are_roles() -> None:
     assert ROLES
 
 
-def test_a_rollout_forgets_all_that_an_outcome_is_read_from() -> None:
-    """Or the second rollout of a run would take the first one's results for its own."""
-    from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import REGISTERS
-
+def test_a_rollout_forgets_all_that_an_earlier_one_of_the_same_run_registered() -> None:
     tasks = load(next(role for role in ROLES if role.name == "rollout") / "tasks" / "stage.yml")
     forgotten = set(tasks[0]["ansible.builtin.set_fact"])
-    assert (
-        set(REGISTERS) <= forgotten
-        and {
-            "rollout_confirmed",
-            "rollout_hook_error",
-            "rollout_back_hook_error",
-            "rollout_gave_way",
-            "rollout_opened",
-            "rollout_candidate",
-            "rollout_promoted",
-        }
-        <= forgotten
-    )
+    assert {"rollout_turn", "rollout_done", "rollout_opened", "rollout_candidate", "rollout_promoted"} <= forgotten
 
 
 # A task that is skipped overwrites its register, so that two tasks of one name forget what the first one said. These may, because:
 TWICE = {
     "rollout_look": "what is seen before anything is staged is seen again, and that look is never skipped",
+    "rollout_turn": "each is the next turn of a batch",
     "rollout_said": "a step of the fleet that the tasks after it read before the next one",
     "rollout_lacking": "a release is pushed or fetched by URLs, and each is read before the next",
 }
-# A batch has either strategy. What the playbooks status and join do is no part of a rollout.
-EITHER = {"rolling.yml": {"green.yml", "green_back.yml"}, "green.yml": {"rolling.yml", "back.yml"}}
+# What the playbooks status and join do is no part of a rollout.
 ALONE = {"status.yml", "join.yml"}
 
 
@@ -161,13 +146,8 @@ def registers(tasks: t.Any) -> t.Iterator[str]:
             yield from registers(task.get(part) or [])
 
 
-@pytest.mark.parametrize("strategy", EITHER)
-def test_no_two_tasks_of_a_host_register_the_same(strategy: str) -> None:
-    files = [
-        path
-        for path in (ROOT / "roles" / "rollout" / "tasks").glob("*.yml")
-        if path.name not in EITHER[strategy] | ALONE
-    ]
+def test_no_two_tasks_of_a_host_register_the_same() -> None:
+    files = [path for path in (ROOT / "roles" / "rollout" / "tasks").glob("*.yml") if path.name not in ALONE]
     found: dict[str, list[str]] = {}
     for path in sorted(files):
         for name in registers(load(path)):

@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 STUB = """#!/usr/bin/python
 import json
 from ansible.module_utils.basic import AnsibleModule, _load_params
+def within(wanted, said):
+    if not isinstance(wanted, dict):
+        return wanted == said
+    return isinstance(said, dict) and all(within(value, said.get(key)) for key, value in wanted.items())
 def main():
     given = _load_params()
     module = AnsibleModule({key: {"type": "raw"} for key in given if not key.startswith("_")}, supports_check_mode=True)
@@ -27,18 +31,16 @@ def main():
     with open(%(log)r, "a") as log:
         log.write(json.dumps([%(name)r, said]) + "\\n")
     for name, wanted, answer in %(script)r:
-        if name == %(name)r and all(said.get(key) == value for key, value in wanted.items()):
+        if name == %(name)r and within(wanted, said):
             module.exit_json(**answer)
     version = (said.get("restart") or said).get("expect_version")
-    pointed = {"pointed": {"changed": True}} if said.get("point") else {}
+    pointed = {"pointed": {"changed": True}} if said.get("point") and said.get("restart") else {}
     module.exit_json(changed=True, after=version and {"version": version, "pid": 7}, members={name: {} for name in said.get("members") or {}}, **pointed)
 if __name__ == "__main__":
     main()
 """
 MODULES = (
     "rollout_host",
-    "release_install",
-    "beam_restart",
     "autoscaling_info",
     "balancer_member",
     "rollout_journal",
@@ -55,6 +57,7 @@ SIDE = {
     "action": "switch",
 }
 PLAN = {
+    "begun": 1.5,
     "name": "beacon",
     "channel": "production",
     "version": "0.2.0",
@@ -73,12 +76,6 @@ PLAN = {
     "idle": False,
     "balanced": {"members": {name: {"before": "in"} for name in ("h1-blue", "h2-blue", "h1-green", "h2-green")}},
 }
-DONE = {
-    "rollout_activated": {"changed": True},
-    "rollout_restarted": {"changed": True, "after": {"version": "0.2.0"}},
-    "rollout_joined": {"changed": True},
-    "rollout_disabled": {"failed": True, "msg": "blue is masked"},
-}
 PLAY = [
     {
         "hosts": "localhost",
@@ -87,8 +84,7 @@ PLAY = [
             {
                 "ansible.builtin.set_fact": {
                     "rollout_plan": PLAN,
-                    "rollout_halted": True,
-                    "rollout_fenced": False,
+                    "rollout_halted": False,
                     "rollout_held": {"mine": True, "fence": 3, "token": "t"},
                 }
             }
@@ -99,14 +95,12 @@ PLAY = [
         "gather_facts": False,
         "ignore_unreachable": True,
         "tasks": [
-            {"ansible.builtin.set_fact": DONE},
-            {"ansible.builtin.import_role": {"name": "alchemist.beam.rollout", "tasks_from": "return"}},
             {
-                "ansible.builtin.copy": {
-                    "dest": "{{ out }}",
-                    "content": "{{ {'fenced': hostvars['localhost'].rollout_fenced, 'batch': found} | to_json }}",
-                },
-                "vars": {"found": "{{ hostvars | alchemist.beam.rollout_batch(['h1', 'h2']) }}"},
+                "ansible.builtin.import_role": {"name": "alchemist.beam.rollout", "tasks_from": "batch"},
+                "vars": {"rollout_part": "move"},
+            },
+            {
+                "ansible.builtin.copy": {"dest": "{{ out }}", "content": "{{ rollout_turn | to_json }}"},
                 "run_once": True,
             },
         ],
@@ -173,16 +167,22 @@ def way_back(
     ]
 
 
-SWITCH = {"state": "active", "base": "/nowhere/h1", "version": "0.1.0"}
+MASKED = {"failed": True, "msg": "blue does not stop", "error": {"code": "stop_timeout", "what": "blue does not stop"}}
+STOP = {"restart": {"state": "stopped", "pointer": "blue"}}
+SWITCH = {"point": {"state": "active", "base": "/nowhere/h1", "version": "0.1.0", "pointer": "current"}}
 
 
 @pytest.mark.parametrize(("answer", "fenced"), [(FULL, False), (LOST, True)], ids=["disk full", "lock lost"])
 def test_a_pointer_that_could_not_be_put_back(tmp_path: Path, answer: dict[str, t.Any], fenced: bool) -> None:
-    found, done = way_back(tmp_path, ("release_install", {**SWITCH, "pointer": None}, answer))
-    assert found["batch"]["states"] == {"h1": "stranded", "h2": "returned"} and found["fenced"] is fenced
+    """The batch switches, the former node does not stop, and on the way back the pointer of one host can't be put back."""
+    turn, done = way_back(tmp_path, ("rollout_host", STOP, MASKED), ("rollout_host", SWITCH, answer))
+    assert turn["over"] and turn["halted"] and turn["fenced"] is fenced
     notes = [said["hosts"] for name, said in done if name == "rollout_journal"]
     assert {host: row["step"] for host, row in notes[-1].items()} == {"h1": "stranded", "h2": "returned"}
     assert "on the way back: current was not switched: %s" % answer["error"]["why"] in notes[-1]["h1"]["error"]
     # Overtaken, it waits for the other deployer, and puts back what it took out.
     joined = [sorted(said["members"]) for name, said in done if name == "balancer_member" and said["state"] == "joined"]
-    assert joined == [["h1-blue", "h2-blue"], *([["h1-green", "h2-green"]] if fenced else [])]
+    assert joined[-1 - fenced] == ["h1-blue", "h2-blue"] and (joined[-1] == ["h1-green", "h2-green"]) is fenced
+    # What begins on a server is in the journal before.
+    order = [name for name, _said in done]
+    assert order.index("rollout_journal") < order.index("rollout_host")

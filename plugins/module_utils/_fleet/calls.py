@@ -3,21 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The options of the modules that a step of a rollout calls on a server. They are written once, whichever the strategy. Pure."""
+"""The modules that a step of a rollout calls on a server, and their options. They are written once, whichever the strategy. Pure."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
+from .nodes import CURRENT
+
 Options = t.Mapping[str, t.Any]
+POINT, RESTART, INFO, MEMBER, SYSTEMD = "point", "restart", "info", "member", "systemd"
+# The first two, alone or both, are one call of rollout_host.
+MODULES: t.Mapping[str, str] = {
+    POINT: "alchemist.beam.release_install",
+    RESTART: "alchemist.beam.beam_restart",
+    INFO: "alchemist.beam.beam_info",
+    MEMBER: "alchemist.beam.balancer_member",
+    SYSTEMD: "ansible.builtin.systemd_service",
+}
 
 
 @dataclass(frozen=True)
 class Server:
     """What a server's steps are made of: the plan, and the role's variables as they are for this server and this task.
 
-    color: the node that the step is about; `current` where the server has one. version: which ought to run afterwards; empty where none ran before.
+    color: the node that the step is about; `current` where the server has one. others: the nodes that make room for it.
+    version: which ought to run afterwards; empty where none ran before. unit: of the node without a colour.
     """
 
     name: str
@@ -25,7 +38,9 @@ class Server:
     channel: str
     digest: str
     version: str
-    color: str = "current"
+    host: str = ""
+    color: str = CURRENT
+    others: tuple[str, ...] = ()
     manager: str = "systemd"
     unit: str = ""
     keep: int = 5
@@ -35,80 +50,152 @@ class Server:
     stop_timeout: float = 30
     boot_timeout: float = 60
     health: Options = field(default_factory=dict)
+    # Of a look, which watches no node that has just started.
+    sight: Options = field(default_factory=dict)
+    ready: Options = field(default_factory=dict)
+    drain_timeout: float = 60
+    drain_quiet: float = 2
+    join_timeout: float = 60
     # Of the lock: the fence is none where the lock is not ours, as in a rehearsal.
     fence: int | None = None
     # How it reaches the store, where the release is not staged yet: in a rehearsal.
     reach: Options = field(default_factory=dict)
 
+    def unit_of(self, color: str) -> str:
+        return self.unit if color == CURRENT else "%s-%s" % (self.unit, color)
 
-def calls(steps: t.Sequence[str], server: Server) -> dict[str, dict[str, t.Any]]:
-    """`point` and `restart` of the module rollout_host, for those of them that these steps need."""
-    found: dict[str, dict[str, t.Any]] = {}
+
+@dataclass(frozen=True)
+class Call:
+    """One module on one server."""
+
+    step: str
+    module: str
+    options: Options
+    then: Call | None = None  # of the same call: what comes after it if it succeeds
+
+
+def calls(steps: t.Sequence[str], server: Server) -> list[Call]:
+    """In their order. A node that is pointed and then restarted is one call."""
+    found: list[Call] = []
     for step in steps:
-        key, make = _CALLS[step]
-        found[key] = {
-            "name": server.name,
-            "base": server.base,
-            **_fence(server),
-            "pointer": server.color,
-            **make(server),
-        }
+        for module, options in _CALLS[step](server):
+            call = Call(step, module, options)
+            last = found[-1] if found else None
+            if last and _PAIRS.get(last.step) == step:
+                found[-1] = dataclasses.replace(last, then=call)
+            else:
+                found.append(call)
     return found
 
 
-def _fence(server: Server) -> dict[str, t.Any]:
-    return {} if server.fence is None else {"fence": server.fence, "fence_channel": server.channel}
+Made = t.Iterable[tuple[str, dict[str, t.Any]]]
 
 
-def _point(server: Server) -> dict[str, t.Any]:
-    return {
-        "state": "active",
-        "digest": server.digest,
-        "allow_ghost": server.allow_ghost,
-        **_kept(server),
-        **server.reach,
-    }
+def _base(server: Server) -> dict[str, t.Any]:
+    return {"name": server.name, "base": server.base}
 
 
-def _point_back(server: Server) -> dict[str, t.Any]:
-    """What ran here before is the best there is, whatever is said of it."""
-    where = {"state": "active", "version": server.version} if server.version else {"state": "inactive"}
-    return {**where, "allow_ghost": True, **_kept(server)}
+def _fenced(server: Server) -> dict[str, t.Any]:
+    fence = {} if server.fence is None else {"fence": server.fence, "fence_channel": server.channel}
+    return {**_base(server), **fence}
 
 
 def _kept(server: Server) -> dict[str, t.Any]:
     return {"keep": server.keep, "abi_ignore": server.abi_ignore}
 
 
-def _restart(server: Server) -> dict[str, t.Any]:
+def _point(server: Server, pointer: str = "") -> Made:
+    own = {"state": "active", "digest": server.digest, "allow_ghost": server.allow_ghost}
+    return [(POINT, {**_fenced(server), "pointer": pointer or server.color, **own, **_kept(server), **server.reach})]
+
+
+def _point_back(server: Server, pointer: str = "") -> Made:
+    """What ran here before is the best there is, whatever is said of it."""
+    where = {"state": "active", "version": server.version} if server.version else {"state": "inactive"}
+    own = {"pointer": pointer or server.color, **where, "allow_ghost": True, **_kept(server)}
+    return [(POINT, {**_fenced(server), **own})]
+
+
+def _node(server: Server, color: str = "") -> dict[str, t.Any]:
     return {
-        **_node(server),
-        "state": "restarted",
-        "force": server.force,
-        "expect_version": server.version,
-        "health": server.health,
-    }
-
-
-def _restart_back(server: Server) -> dict[str, t.Any]:
-    """A server that had nothing before ends as it began: nothing runs."""
-    if not server.version:
-        return {**_node(server), "state": "stopped"}
-    return {**_node(server), "state": "restarted", "expect_version": server.version, "health": server.health}
-
-
-def _node(server: Server) -> dict[str, t.Any]:
-    return {
+        **_fenced(server),
+        "pointer": color or server.color,
         "manager": server.manager,
-        "unit": server.unit,
+        "unit": server.unit_of(color or server.color),
         "stop_timeout": server.stop_timeout,
-        "boot_timeout": server.boot_timeout,
     }
 
 
-_CALLS: t.Mapping[str, tuple[str, t.Callable[[Server], dict[str, t.Any]]]] = {
-    "activate": ("point", _point),
-    "restart": ("restart", _restart),
-    "back_point": ("point", _point_back),
-    "back_restart": ("restart", _restart_back),
+def _started(server: Server) -> dict[str, t.Any]:
+    own = {"boot_timeout": server.boot_timeout, "expect_version": server.version, "health": server.health}
+    return {**_node(server), "state": "restarted", **own}
+
+
+def _restart(server: Server) -> Made:
+    return [(RESTART, {**_started(server), "force": server.force})]
+
+
+def _restart_back(server: Server) -> Made:
+    """A server that had nothing before ends as it began: nothing runs."""
+    stopped = {**_node(server), "boot_timeout": server.boot_timeout, "state": "stopped"}
+    return [(RESTART, _started(server) if server.version else stopped)]
+
+
+def _readiness(state: str) -> t.Callable[[Server], Made]:
+    def made(server: Server) -> Made:
+        waits: dict[str, t.Any] = {"timeout": server.join_timeout}
+        if state == "drained":
+            waits = {"timeout": server.drain_timeout, "quiet": server.drain_quiet}
+        file = {"kind": "file", **server.ready}
+        return [(MEMBER, {"balancers": [file], "members": {server.host: {}}, "state": state, **waits})]
+
+    return made
+
+
+def _look(server: Server) -> Made:
+    own = {"manager": server.manager, "unit": server.unit_of(server.color), "pointer": server.color}
+    return [(INFO, {**_base(server), **own, "health": server.sight})]
+
+
+def _boot(enabled: bool, own: bool) -> t.Callable[[Server], Made]:
+    """Whether systemd starts a node at boot: its own one, or the others."""
+
+    def made(server: Server) -> Made:
+        names = () if server.manager != "systemd" else (server.color,) if own else server.others
+        return [(SYSTEMD, {"name": server.unit_of(name) + ".service", "enabled": enabled}) for name in names]
+
+    return made
+
+
+def _stop(server: Server) -> Made:
+    return [(RESTART, {**_node(server, color), "state": "stopped"}) for color in server.others]
+
+
+def _remove(server: Server) -> Made:
+    return [(POINT, {**_fenced(server), "pointer": CURRENT, "state": "inactive"})]
+
+
+_PAIRS = {"activate": "restart", "back_point": "back_restart"}
+_CALLS: t.Mapping[str, t.Callable[[Server], Made]] = {
+    "hide": _readiness("drained"),
+    "activate": _point,
+    "restart": _restart,
+    "show": _readiness("joined"),
+    "look": _look,
+    "switch": lambda server: _point(server, CURRENT),
+    "enable": _boot(True, own=True),
+    "disable": _boot(False, own=False),
+    "stop": _stop,
+    "confirm": _look,
+    "back_point": _point_back,
+    "back_restart": _restart_back,
+    "back_show": _readiness("joined"),
+    "back_switch": lambda server: _point_back(server, CURRENT),
+    "back_enable": _boot(True, own=True),
+    "back_disable": _boot(False, own=False),
+    "back_stop": _stop,
+    "back_remove": _remove,
+    "back_unlist": _boot(False, own=True),
 }
+SERVER_STEPS = tuple(_CALLS)

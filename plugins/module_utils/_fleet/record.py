@@ -34,6 +34,8 @@ FORWARD = (
     "note_moved",
     "show",
     "join",
+    "watch",
+    "look",
     "bake",
     "switch",
     "enable",

@@ -17,10 +17,11 @@ from . import decisions
 from .nodes import nodes_at
 from .plan import Plan
 from .record import LOCK_LOST, HostRecord, StepResult, batch_state
-from .strategies import HOOK, JOURNAL, STRATEGIES, Group, Step
+from .strategies import BALANCER, HOOK, JOURNAL, SERVER, STRATEGIES, Group, Step
 
 # Steps of the whole rollout.
 STORE, FLEET = "store", "fleet"
+STAND_BY, GIVE_WAY = Step("stand_by", JOURNAL), Step("give_way", BALANCER)
 Answers = t.Mapping[str, StepResult]
 
 
@@ -29,6 +30,7 @@ class Options:
     on_failure: str = "revert"  # or halt
     migrate: str = ""
     hooks: frozenset[str] = frozenset()
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def _unharmed(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence
 
 
 def _canary(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
-    return _unharmed(now, scene, hosts) if scene.batch[0] == now.plan.canary else ()
+    bakes = now.plan.draft.strategy == "canary" and not now.options.rehearsal
+    return _unharmed(now, scene, hosts) if bakes and scene.batch[0] == now.plan.canary else ()
 
 
 def _nodes(step: str) -> Chooser:
@@ -131,16 +134,6 @@ def _walk(now: Progress, groups: t.Sequence[Group], scene: Scene) -> Turns:
                     out |= _taken(now, step, hosts, scene, answers)
 
 
-def participants(now: Progress, scene: Scene, name: str) -> tuple[str, ...]:
-    """Who takes part in a step that is done once for the batch."""
-    strategy = STRATEGIES[now.plan.draft.strategy]
-    for group in strategy.back if scene.back else strategy.forward:
-        for step in group.steps:
-            if step.name == name and step.once:  # there are hooks of the same name
-                return tuple(WHO[step.who](now, scene, list(WHO[group.who](now, scene, scene.batch))))
-    raise KeyError(name)
-
-
 def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answers: Answers) -> set[str]:
     """Keeps the answers; gives the hosts that failed."""
     out = set()
@@ -148,9 +141,9 @@ def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answ
         result = answers.get(
             "" if step.once else host, StepResult(step.name, False, text="%s said nothing" % step.name)
         )
-        if step.where != HOOK:
+        if step.where != HOOK and not result.facts.get("skipped"):
             now.take(host, result)
-        elif not result.ok:
+        elif step.where == HOOK and not result.ok:
             now.take(host, StepResult("back_hook" if scene.back else "hook", False, text=result.text))
         if not result.ok:
             out.add(host)
@@ -171,10 +164,11 @@ def backward(now: Progress, batch: tuple[str, ...]) -> Turns:
 
 
 def _give_way(now: Progress, batch: tuple[str, ...]) -> Turns:
-    """A balancer knows no fence. What was taken out of it just then is put back, once the other deployer is done."""
+    """A balancer knows no fence. What was taken out of it just then is put back, once the other deployer is done: who may serve meanwhile, he alone knows."""
     if batch_state(now.records, batch).taken:
-        answers = yield Turn(Step("give_way", FLEET), batch, batch)
-        now.fleet = now.fleet.with_result(answers.get("", StepResult("give_way", False)))
+        for step in STAND_BY, GIVE_WAY:
+            answers = yield Turn(step, batch, batch)
+            now.fleet = now.fleet.with_result(answers.get("", StepResult(step.name, False)))
 
 
 def _once(now: Progress, name: str, where: str = STORE) -> t.Generator[Turn, Answers, bool]:
@@ -205,32 +199,39 @@ def rollout(now: Progress) -> Turns:
     for batch in now.plan.batches:
         if now.halted:
             break
-        yield from forward(now, batch)
-        state = batch_state(now.records, batch)
-        if state.failed:
-            now.halted, now.fenced = True, state.fenced
-            if now.fenced:
-                yield from _give_way(now, batch)
-            elif now.options.on_failure == "revert":
-                yield from backward(now, batch)
-    yield from _confirm(now)
+        yield from move(now, batch)
+    yield from confirm(now)
     for batch in now.plan.batches:
-        if (
-            now.halted
-            and not now.fenced
-            and now.options.on_failure == "revert"
-            and batch_state(now.records, batch).unsettled
-        ):
-            yield from backward(now, batch)
+        yield from take_back(now, batch)
     yield from _end(now)
 
 
-def _confirm(now: Progress) -> Turns:
+def move(now: Progress, batch: tuple[str, ...]) -> Turns:
+    """A batch moves. Where one of its hosts fails, no further batch does, and this one goes back."""
+    yield from forward(now, batch)
+    state = batch_state(now.records, batch)
+    if not state.failed:
+        return
+    now.halted, now.fenced = True, state.fenced
+    if now.fenced:
+        yield from _give_way(now, batch)
+    elif now.options.on_failure == "revert":
+        yield from backward(now, batch)
+
+
+def take_back(now: Progress, batch: tuple[str, ...]) -> Turns:
+    """A batch that had moved goes back after the rollout failed elsewhere."""
+    wanted = now.halted and not now.fenced and now.options.on_failure == "revert"
+    if wanted and batch_state(now.records, batch).unsettled:
+        yield from backward(now, batch)
+
+
+def confirm(now: Progress, _batch: tuple[str, ...] = ()) -> Turns:
     """The last look, at all hosts at once: what was healthy in its batch may have died since."""
     moved = tuple(host for host in now.plan.order if "after" in now.of(host)["restart"].facts)
     if now.halted or not moved:
         return
-    answers = yield Turn(Step("confirm", FLEET), moved, now.plan.order)
+    answers = yield Turn(Step("confirm", SERVER), moved, now.plan.order)
     for host, result in answers.items():
         now.take(host, result)
     now.halted = batch_state(now.records, now.plan.order).failed

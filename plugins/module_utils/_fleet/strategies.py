@@ -15,12 +15,12 @@ import typing as t
 from dataclasses import dataclass
 
 # Where a step is done: once for a batch in the journal or at the balancers, or on each of its servers; a hook is a task file of the user's, for each.
-JOURNAL, BALANCER, SERVER, HOOK = "journal", "balancer", "server", "hook"
+JOURNAL, BALANCER, SERVER, HOOK, DECISION = "journal", "balancer", "server", "hook", "decision"
 
 
 @dataclass(frozen=True)
 class Step:
-    """name: as in record.py, or of a hook. who: of the hosts in the batch that take part, in turns.py."""
+    """name: as in record.py, or of a hook. where: whom it asks; a decision asks nobody. who: of the hosts in the batch that take part, in rollout.py."""
 
     name: str
     where: str
@@ -67,7 +67,10 @@ ROLLING = (
             Step("show", SERVER, "ready"),
             Step("join", BALANCER, "joiners"),
             Step("note_joined", JOURNAL, "settled"),
-            Step("bake", BALANCER, "canary"),
+            # What the balancer counts meanwhile, and how the server is after it, fail nothing; they are judged together.
+            Step("watch", BALANCER, "canary"),
+            Step("look", SERVER, "canary"),
+            Step("bake", DECISION, "canary"),
             _hook("after_batch"),
         )
     ),

@@ -214,7 +214,8 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     ),
     "beam-bootstrap: its journal and its records": bootstrap,
     "rollout: a hook that fails": lambda at, patch: [
-        one.text for one in _outcome.record({"rollout_hook_error": SHAPED, "rollout_left": HOOK}).results
+        one.text
+        for one in _outcome.record({_outcome.RECORD: {"hook": {"failed": True, "msg": SHAPED}, "leave": HOOK}}).results
     ],
     "rollout: why it was refused": lambda at, patch: _outcome.error(HOOK),
     "rollout: report and page": lambda at, patch: [data.decode() for data in render_files(REPORT).values()],

@@ -90,6 +90,8 @@ def faults(turn: Turn, host: str) -> list[str]:
     name, where = turn.step.name, turn.step.where
     if where == "hook":
         return ["", "other"]
+    if name in ("watch", "look", "stand_by"):
+        return [""]  # what they see fails nothing by itself
     found = ["", "other", "answer_lost"]
     if where == "server":
         found.append("lost")
@@ -185,7 +187,7 @@ class Story:
         return now
 
     def answers(self, one: Run, turn: Turn, flawless: bool) -> dict[str, StepResult]:
-        hosts = ("",) if turn.step.once or not turn.hosts or turn.step.name == "give_way" else turn.hosts
+        hosts = ("",) if turn.step.once or not turn.hosts else turn.hosts
         self.log.append(turn.step.name)
         if flawless:
             return {host: answer(one, turn, host, "") for host in hosts}
@@ -216,7 +218,7 @@ class Story:
         now, step = one.now, turn.step
         self.serving = self.world.serving()
         if now.fenced:
-            assert step.name in ("give_way", "close", "release"), "a fenced deployer does %s" % step.name
+            assert step.name in ("stand_by", "give_way", "close", "release"), "a fenced deployer does %s" % step.name
         if (
             self.world.balanced
             and step.name in ("restart", "back_restart")

@@ -12,11 +12,10 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import turns
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import timeline
-from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import members_of, summarize
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
@@ -236,12 +235,12 @@ def test_rows_tell_of_both_nodes() -> None:
     plan = make(DRAFT, {"a": before})
     done = {
         **before,
-        "rollout_activated": {"changed": True},
-        "rollout_restarted": process("0.2.0", "start", 8),
-        "rollout_switched": {"changed": True},
-        "rollout_joined": {"members": {"a-green": {"began": 8.0, "seconds": 0.5}}},
-        "rollout_left": {"members": {"a-blue": {"began": 9.0, "seconds": 2.0, "cut": 1}}},
-        "rollout_stopped": {"results": [{"began": 12.0, "seconds": {"stop": 0.7}}]},
+        "activate": {"changed": True},
+        "restart": process("0.2.0", "start", 8),
+        "switch": {"changed": True},
+        "join": {"members": {"a-green": {"began": 8.0, "seconds": 0.5}}},
+        "leave": {"members": {"a-blue": {"began": 9.0, "seconds": 2.0, "cut": 1}}},
+        "stop": {"results": [{"began": 12.0, "seconds": {"stop": 0.7}}]},
     }
     row = summarize({"a": done}, plan)["rows"][0]
     assert [
@@ -264,15 +263,15 @@ def test_rows_tell_of_both_nodes() -> None:
         "msg": "One or more items failed",
         "results": [{"failed": True, "error": {"code": "x", "what": "blue is masked"}}],
     }
-    kept = {**done, "rollout_disabled": bad}
+    kept = {**done, "disable": bad}
     assert (
         summarize({"a": kept}, plan)["rows"][0]["outcome"] == "failed"
         and "blue is masked" in summarize({"a": kept}, plan)["reason"]
     )
-    back = {**kept, "rollout_returned": {**process("0.1.0", "none", 7), "pointed": {"changed": False}}}
+    back = {**kept, "back_restart": {**process("0.1.0", "none", 7), "pointed": {"changed": False}}}
     row = summarize({"a": back}, plan)["rows"][0]
     assert [row[key] for key in ("outcome", "color", "now", "pid")] == ["returned", "blue", "0.1.0", 7]
-    both = {**back, "rollout_back_left": {"failed": True, "msg": "the balancer does not answer"}}
+    both = {**back, "back_leave": {"failed": True, "msg": "the balancer does not answer"}}
     assert summarize({"a": both}, plan)["rows"][0]["outcome"] == "kept"
 
 

@@ -12,10 +12,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES, steps
 from ansible_collections.alchemist.beam.plugins.modules import rollout_fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import of
 
 Vars = dict[str, t.Any]
 TOKEN = {"token": "t", "serial": 7}
@@ -42,10 +42,8 @@ PLAN = {
 }
 WHERE = {"store": "s3://b/p", "name": "shop", "channel": "production", "region": "here"}
 LOST = {"failed": True, "msg": "the lock was taken", "error": {"code": "lock_lost", "what": "x"}}
-MOVED = {"rollout_restarted": {"after": {"version": "2", "pid": 9}}, "rollout_activated": {"changed": True}}
-FAILED = {
-    "rollout_restarted": {"failed": True, "msg": "no", "error": {"code": "boot_timeout", "what": "it did not boot"}}
-}
+MOVED = {"restart": {"after": {"version": "2", "pid": 9}}, "activate": {"changed": True}}
+FAILED = {"restart": {"failed": True, "msg": "no", "error": {"code": "boot_timeout", "what": "it did not boot"}}}
 
 
 class World:
@@ -98,7 +96,7 @@ class World:
             "groups": {"all": ["h1"], "beam": ["h1"]},
             **registers,
         }
-        hosts = {host: here if host == "h1" and here else {} for host in role["ansible_play_batch"]}
+        hosts = {host: of(here) if host == "h1" and here else {} for host in role["ansible_play_batch"]}
         self.slept: list[float] = []
         self.role = role
         self.fleet = Fleet(role.get, {"localhost": known, **hosts}, self.call, check, sleep=self.slept.append)
@@ -392,7 +390,7 @@ def test_the_verdict_of_a_success() -> None:
     [
         (FAILED, {}, ["release_channel ghosted"]),
         ({}, {}, ["release_channel withdrawn"]),
-        (FAILED, {"rollout_fenced": True}, []),
+        (FAILED, {"fenced": True}, []),
         ({}, {"rollout_refused": {"failed": True, "msg": "a hook failed"}}, ["release_channel withdrawn"]),
     ],
 )
@@ -400,6 +398,7 @@ def test_the_verdict_of_a_failure(here: Vars, known: Vars, fate: list[str]) -> N
     world = World(
         held=HELD, here=here, rollout_opened={"journal": {"id": "new"}}, rollout_candidate={"channel": {"serial": 4}}
     )
+    world.fleet.memory.fenced = bool(known.pop("fenced", False))
     t.cast("Vars", world.fleet.hostvars["localhost"]).update(known)
     found = world.verdict()
     assert (
@@ -436,9 +435,7 @@ def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
 
 
 def test_without_a_lock_nothing_is_written() -> None:
-    world = World(
-        held={"mine": False}, check=True, here={"rollout_restarted": {"changed": True, "after": {"version": "1"}}}
-    )
+    world = World(held={"mine": False}, check=True, here={"restart": {"changed": True, "after": {"version": "1"}}})
     assert world.verdict()["rollout_result"]["succeeded"] and world.names == []
 
 
@@ -484,149 +481,8 @@ def test_the_channel_goes_back_under_the_lock_and_only_if_it_may() -> None:
     assert rehearsed.step("roll_back")["held"] == {"mine": False} and "fence" not in rehearsed.done[-1][1]
 
 
-BATCH = ["h1", "h2"]
-LINE = {
-    "order": ["h1", "h2", "h3"],
-    "fleet": ["h1", "h2", "h3", "h4"],
-    "floor": 1,
-    "leaves": BATCH,
-    "moves": BATCH,
-    "recovers": ["h2"],
-    "froms": {},
-}
-RETURNING = {"rollout_back": {"hosts": ["h2"], "serving": ["h2"]}}
-
-
-def of_batch(here: Vars | None = None, **more: t.Any) -> World:
-    rows = [{"host": host, "from": "1"} for host in LINE["order"]]
-    plan = {**LINE, "rows": rows, **more.pop("plan", {})}
-    return World(held=HELD, here=here, plan=plan, ansible_play_batch=BATCH, **more)
-
-
-@pytest.mark.parametrize(
-    ("here", "step", "hosts", "reverting"),
-    [
-        ({}, "note_leaving", {"h1": "leaving", "h2": "leaving"}, False),
-        (MOVED, "note_moved", {"h1": "moved", "h2": "skipped"}, False),
-        (MOVED, "note_joined", {"h1": "joined"}, False),
-        (FAILED, "note_joined", {}, False),
-        ({}, "note_returning", {"h2": "returning"}, True),
-        ({}, "note_returned", {"h2": "skipped"}, True),
-    ],
-)
-def test_what_the_journal_is_told_of_a_batch(here: Vars, step: str, hosts: dict[str, str], reverting: bool) -> None:
-    world = of_batch(here, **RETURNING)
-    found = world.step(step)
-    if not hosts:
-        assert found["skipped"] and not world.done
-        return
-    [(name, own)] = world.done
-    assert (name, own["fence"], own["token"], own["reverting"]) == ("rollout_journal recorded", 7, "t", reverting)
-    assert {host: row["step"] for host, row in own["hosts"].items()} == hosts
-    rehearsed = of_batch(here, check=True, **RETURNING)
-    assert rehearsed.step(step)["skipped"] and not rehearsed.done
-
-
-@pytest.mark.parametrize(
-    ("step", "away", "lost"),
-    [
-        ("note_leaving", True, True),
-        ("note_moved", False, True),
-        ("note_joined", False, True),
-        ("note_returning", False, True),
-        ("note_returned", False, False),
-    ],
-)
-def test_a_journal_that_is_not_written_stops_who_was_overtaken(step: str, away: bool, lost: bool) -> None:
-    for answer, fails in (({"failed": True, "msg": "x", "error": {"code": "store_away"}}, away), (LOST, lost)):
-        world = of_batch(MOVED, **RETURNING)
-        world.answers["rollout_journal recorded"] = answer
-        assert world.step(step) == {**answer, "failed": fails, "machinery": True}
-
-
-@pytest.mark.parametrize(
-    ("here", "step", "state", "members"),
-    [
-        ({}, "leave", "drained", {"h1": {}, "h2": {"left": True}}),
-        (MOVED, "join", "joined", {"h1": {"left": True}}),
-        (FAILED, "join", "", {}),
-        ({}, "back_leave", "drained", {"h2": {"left": True}}),
-        ({}, "back_join", "", {}),
-    ],
-)
-def test_a_batch_leaves_and_joins(here: Vars, step: str, state: str, members: Vars) -> None:
-    world = of_batch(here, **RETURNING)
-    found = world.step(step)
-    if not members:
-        assert found["skipped"] and not world.done
-        return
-    common = {"balancers": [{"kind": "none"}], "members": members, "timeout": 60 if state == "drained" else 40}
-    drains = {"fleet": {host: {} for host in LINE["fleet"]}, "min_healthy": 1, "quiet": 2} if state == "drained" else {}
-    assert world.done == [("balancer_member " + state, {**common, **drains})]
-    assert of_batch(here, rollout_balancers=[], **RETURNING).step(step)["skipped"]
-
-
-SIDE = {
-    "live": "blue",
-    "to": "green",
-    "back": "blue",
-    "from": "1",
-    "others": ["blue"],
-    "starts": True,
-    "action": "switch",
-}
-GREEN = {
-    "strategy": "blue_green",
-    "colors": ["blue", "green"],
-    "sides": dict.fromkeys(("h1", "h2", "h3"), SIDE),
-    "order": BATCH,
-    "balanced": {
-        "members": {"%s-%s" % (host, color): {"before": "in"} for host in BATCH for color in ("blue", "green")}
-    },
-}
-
-
-@pytest.mark.parametrize(
-    ("step", "check", "floor", "nodes"),
-    [
-        ("clear", False, 1, ["h1-green", "h2-green"]),
-        ("leave", False, 1, ["h1-blue", "h2-blue"]),
-        ("leave", True, 0, ["h1-blue", "h2-blue"]),
-        ("back_clear", False, 1, []),
-    ],
-)
-def test_nodes_leave_one_after_the_other(step: str, check: bool, floor: int, nodes: list[str]) -> None:
-    world = of_batch({}, plan=GREEN, check=check, rollout_colors=["blue", "green"], **RETURNING)
-    found = world.step(step)
-    if not nodes:
-        assert found["skipped"]
-        return
-    [(name, own)] = world.done
-    assert name == "balancer_member drained" and sorted(own["members"]) == nodes and own["min_healthy"] == floor
-    assert sorted(own["fleet"]) == ["h1-blue", "h1-green", "h2-blue", "h2-green"] and all(
-        member["left"] for member in own["fleet"].values()
-    )
-
-
-def test_what_was_taken_out_under_the_lock_of_another_one_is_put_back() -> None:
-    world = of_batch({"rollout_left": {"members": {"h1": {}}}})
-    world.answers["balancer_member joined"] = {"failed": True, "msg": "no answer", "error": {"code": "balancer_away"}}
-    assert world.step("give_way") == {"failed": False, "msg": "no answer", "error": {"code": "balancer_away"}}
-    assert world.done == [
-        ("balancer_member joined", {"balancers": [{"kind": "none"}], "members": {"h1": {"left": True}}, "timeout": 40})
-    ]
-
-
 def test_the_steps_are_those_of_the_module() -> None:
     assert sorted(STEPS) == sorted(rollout_fleet.STEPS)
-    once = {
-        step.name
-        for strategy in STRATEGIES.values()
-        for table in (strategy.forward, strategy.back)
-        for step in steps(table)
-        if step.once
-    }
-    assert once - {"bake"} <= set(STEPS)  # a canary is more than its balancers
 
 
 KNOWN = {

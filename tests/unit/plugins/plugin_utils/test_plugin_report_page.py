@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import step_seconds, timeline
-from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import summarize
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "rollout" / "report.json"
 KINDS = (
@@ -133,7 +133,7 @@ def test_page_of_what_the_role_sums_up() -> None:
         "seconds": {"stop": 1, "boot": 2, "total": 3},
         "began": 1795367105.0,
     }
-    seen = Seen(page(summarize({"a": {"rollout_restarted": moved}}, plan)))
+    seen = Seen(page(summarize({"a": {"restart": moved}}, plan)))
     assert not seen.open and not seen.wrong
     assert "4711" in seen.text and "✕ failed" in seen.text and "b\n" in seen.text and "lost" in seen.text
     assert [attrs["title"] for tag, attrs in seen.found if tag == "i" and "title" in attrs] == [

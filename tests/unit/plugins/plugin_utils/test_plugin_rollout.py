@@ -7,13 +7,18 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BLAMING
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import BLAMING, ORDER
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ending import ENDINGS
-from ansible_collections.alchemist.beam.plugins.plugin_utils._canary import judge
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import batch, looked, record, steps
-from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import looked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.plugins.plugin_utils._table import render
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import (
+    batch,
+    judge,
+    record,
+    steps,
+    summarize,
+)
 
 PLAN: dict[str, t.Any] = {
     "name": "beacon",
@@ -55,15 +60,18 @@ def host(**registers: t.Any) -> dict[str, t.Any]:
     if "pointed" in registers:  # is a part of what the call that returns says
         registers["returned"] = {**registers.get("returned", {}), "pointed": registers.pop("pointed")}
     look = {"seen": seen, **{part: registers.pop(part) for part in ("staged",) if part in registers}}
-    return {"rollout_look": look, **{"rollout_" + name: value for name, value in registers.items()}}
+    return {
+        "rollout_look": look,
+        **{name if name in ORDER else "rollout_" + name: value for name, value in registers.items()},
+    }
 
 
-MOVED = host(activated={"changed": True}, restarted=ok())
+MOVED = host(activate={"changed": True}, restart=ok())
 LOST = {"unreachable": True, "msg": "no route"}
 
 
 # It failed, and the version before serves again.
-HOME = {"activated": {"changed": True}, "restarted": bad(), "pointed": {"changed": True}, "returned": ok("0.1.0")}
+HOME = {"activate": {"changed": True}, "restart": bad(), "back_point": {"changed": True}, "back_restart": ok("0.1.0")}
 FULL = {
     "failed": True,
     "msg": "x",
@@ -84,100 +92,100 @@ def test_success_needs_every_host_on_the_version() -> None:
     [
         ({}, "lost"),
         (host(), "skipped"),
-        (host(activated=LOST), "unreachable"),
-        (host(activated={"changed": True}, restarted=LOST), "unreachable"),
-        (host(activated=bad("abi_mismatch")), "failed"),
-        (host(activated={"changed": True}, restarted=bad()), "failed"),
-        (host(activated={"changed": True}, restarted=ok(), joined=bad("not_joined")), "failed"),
-        (host(activated={"changed": True}, restarted=ok(), hook_error="Run the hook join: no"), "failed"),
-        (host(left=bad("capacity_floor")), "failed"),
+        (host(activate=LOST), "unreachable"),
+        (host(activate={"changed": True}, restart=LOST), "unreachable"),
+        (host(activate=bad("abi_mismatch")), "failed"),
+        (host(activate={"changed": True}, restart=bad()), "failed"),
+        (host(activate={"changed": True}, restart=ok(), join=bad("not_joined")), "failed"),
+        (host(activate={"changed": True}, restart=ok(), hook="Run the hook join: no"), "failed"),
+        (host(leave=bad("capacity_floor")), "failed"),
         # The last look at all of them, before anything is promoted.
         (
             host(
-                activated={},
-                restarted={**ok(), "after": {"version": "0.2.0", "pid": 9}},
-                confirmed={"running": True, "pid": 10},
+                activate={},
+                restart={**ok(), "after": {"version": "0.2.0", "pid": 9}},
+                confirm={"running": True, "pid": 10},
             ),
             "failed",
         ),
-        (host(activated={}, restarted=ok(), confirmed={"running": False}), "failed"),
+        (host(activate={}, restart=ok(), confirm={"running": False}), "failed"),
         (
             host(
-                activated={},
-                restarted=ok(),
-                confirmed={"running": True, "health": {"passed": False, "reason": "answers 503"}},
+                activate={},
+                restart=ok(),
+                confirm={"running": True, "health": {"passed": False, "reason": "answers 503"}},
             ),
             "failed",
         ),
-        (host(activated={}, restarted=ok(), confirmed=LOST), "unreachable"),
+        (host(activate={}, restart=ok(), confirm=LOST), "unreachable"),
         # It says that it moved, but what it says runs is something else.
-        (host(activated={}, restarted=ok("0.1.0", changed=False)), "unproven"),
-        (host(activated={}, restarted=ok(None)), "would move"),
+        (host(activate={}, restart=ok("0.1.0", changed=False)), "unproven"),
+        (host(activate={}, restart=ok(None)), "would move"),
         (
-            host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0")),
+            host(activate={"changed": True}, restart=bad(), back_point={"changed": True}, back_restart=ok("0.1.0")),
             "returned",
         ),
-        (host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=bad()), "stranded"),
-        (host(activated={"changed": True}, restarted=bad(), returned=LOST), "unreachable"),
+        (host(activate={"changed": True}, restart=bad(), back_point={"changed": True}, back_restart=bad()), "stranded"),
+        (host(activate={"changed": True}, restart=bad(), back_restart=LOST), "unreachable"),
         (
             host(
-                activated={"changed": True},
-                restarted=ok(),
-                returning={"changed": True},
-                back_left=bad("capacity_floor"),
+                activate={"changed": True},
+                restart=ok(),
+                note_returning={"changed": True},
+                back_leave=bad("capacity_floor"),
             ),
             "kept",
         ),
         (
             host(
-                activated={"changed": True},
-                restarted=bad(),
-                pointed={"changed": True},
-                returned=ok("0.1.0"),
-                back_joined=bad("not_joined"),
+                activate={"changed": True},
+                restart=bad(),
+                back_point={"changed": True},
+                back_restart=ok("0.1.0"),
+                back_join=bad("not_joined"),
             ),
             "stranded",
         ),
         # What runs is the version before, but the next boot would start the one that failed.
-        (host(**HOME, back_switched=FULL), "stranded"),
-        (host(**HOME, back_switched={"changed": True}, back_enabled=bad("")), "stranded"),
+        (host(**HOME, back_switch=FULL), "stranded"),
+        (host(**HOME, back_switch={"changed": True}, back_enable=bad("")), "stranded"),
         (
-            host(**HOME, back_disabled={"failed": True, "msg": "One or more items failed", "results": [bad("")]}),
+            host(**HOME, back_disable={"failed": True, "msg": "One or more items failed", "results": [bad("")]}),
             "stranded",
         ),
         (
-            host(**HOME, back_stopped={"failed": True, "msg": "One or more items failed", "results": [bad("")]}),
+            host(**HOME, back_stop={"failed": True, "msg": "One or more items failed", "results": [bad("")]}),
             "stranded",
         ),
-        (host(**{**HOME, "returned": ok(None)}, back_removed=FULL), "stranded"),
-        (host(**{**HOME, "returned": ok(None)}, back_removed={}, back_unlisted=bad("")), "stranded"),
-        (host(**HOME, back_switched=LOST), "unreachable"),
-        (host(**HOME, back_hook_error="Run the hook join: no"), "stranded"),
+        (host(**{**HOME, "back_restart": ok(None)}, back_remove=FULL), "stranded"),
+        (host(**{**HOME, "back_restart": ok(None)}, back_remove={}, back_unlist=bad("")), "stranded"),
+        (host(**HOME, back_switch=LOST), "unreachable"),
+        (host(**HOME, back_hook="Run the hook join: no"), "stranded"),
         # Nothing was taken back. Whether the new version serves is what the way forward says.
         (
             host(
-                activated={},
-                restarted=ok(),
-                left={"changed": True},
-                joined={"changed": True},
-                returning=bad("lock_lost"),
+                activate={},
+                restart=ok(),
+                leave={"changed": True},
+                join={"changed": True},
+                note_returning=bad("lock_lost"),
             ),
             "kept",
         ),
         (
             host(
-                activated={},
-                restarted=ok(),
-                joined={"changed": True},
-                baked=bad("canary_worse"),
-                back_left=bad("capacity_floor"),
+                activate={},
+                restart=ok(),
+                join={"changed": True},
+                bake=bad("canary_worse"),
+                back_leave=bad("capacity_floor"),
             ),
             "kept",
         ),
-        (host(activated={}, restarted=ok(), back_hook_error="Run the hook before_return: no"), "kept"),
-        (host(activated={}, restarted=ok(), left={"changed": True}, returning=bad("lock_lost")), "failed"),
-        (host(activated={}, restarted=bad(), cleared={"changed": True}, back_cleared=bad("balancer_denied")), "failed"),
-        (host(returning=bad("lock_lost")), "skipped"),
+        (host(activate={}, restart=ok(), back_hook="Run the hook before_return: no"), "kept"),
+        (host(activate={}, restart=ok(), leave={"changed": True}, note_returning=bad("lock_lost")), "failed"),
+        (host(activate={}, restart=bad(), clear={"changed": True}, back_clear=bad("balancer_denied")), "failed"),
+        (host(note_returning=bad("lock_lost")), "skipped"),
     ],
 )
 def test_one_host_that_is_not_proven_is_a_failure(b: dict, outcome: str) -> None:
@@ -188,7 +196,7 @@ def test_one_host_that_is_not_proven_is_a_failure(b: dict, outcome: str) -> None
 
 
 def test_check_mode_may_say_would() -> None:
-    would = host(activated={"changed": True}, restarted=ok(None))
+    would = host(activate={"changed": True}, restart=ok(None))
     summary = summarize({"a": would, "b": would}, PLAN, check_mode=True)
     assert summary["succeeded"] and "would run on 2 of 2" in summary["verdict"]
 
@@ -226,14 +234,14 @@ def test_no_hosts_is_no_success() -> None:
 
 
 def test_what_went_back_is_told() -> None:
-    returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
+    returned = host(activate={"changed": True}, restart=bad(), back_point={"changed": True}, back_restart=ok("0.1.0"))
     summary = summarize({"a": returned, "b": host()}, PLAN)
     assert summary["blame"] and summary["reason"] == "a: beacon 0.2.0 does not become healthy: answers 503"
     assert summary["verdict"].endswith("Now running: 0.1.0 on 2 hosts.")
 
 
 def test_a_pointer_that_could_not_be_put_back_is_told() -> None:
-    of = {"a": host(**HOME, back_switched=FULL), "b": host()}
+    of = {"a": host(**HOME, back_switch=FULL), "b": host()}
     summary = summarize(of, PLAN)
     assert summary["rows"][0]["error"].endswith(
         "answers 503 and then, on the way back: current was not switched: the disk is full"
@@ -245,12 +253,12 @@ def test_a_pointer_that_could_not_be_put_back_is_told() -> None:
     )
     assert steps(of, ["a"], PLAN, "returned")["a"]["step"] == "stranded"
     assert batch(of, ["a"])["healed"] == ["a"] and not batch(of, ["a"])["fenced"]
-    assert batch({"a": host(**HOME, back_switched=bad("lock_lost"))}, ["a"])["fenced"]
-    assert batch({"a": host(**HOME, back_stopped={"failed": True, "results": [{}, bad("lock_lost")]})}, ["a"])["fenced"]
+    assert batch({"a": host(**HOME, back_switch=bad("lock_lost"))}, ["a"])["fenced"]
+    assert batch({"a": host(**HOME, back_stop={"failed": True, "results": [{}, bad("lock_lost")]})}, ["a"])["fenced"]
 
 
 def test_a_hook_that_failed_on_the_way_back_is_told_and_keeps_nobody_out() -> None:
-    of = {"a": host(**HOME, back_hook_error="Run the hook after_return: no")}
+    of = {"a": host(**HOME, back_hook="Run the hook after_return: no")}
     assert summarize({**of, "b": host()}, PLAN)["reason"].endswith(
         "answers 503 and then, on the way back: Run the hook after_return: no"
     )
@@ -261,7 +269,7 @@ def test_a_setting_that_ended_a_node_later_makes_no_ghost() -> None:
     down = {"running": False, "why": "** (RuntimeError) environment variable A is missing"}
     for misconfigured in (False, True):
         found = summarize(
-            {"a": host(activated={}, restarted=ok(), confirmed={**down, "misconfigured": misconfigured}), "b": MOVED},
+            {"a": host(activate={}, restart=ok(), confirm={**down, "misconfigured": misconfigured}), "b": MOVED},
             PLAN,
         )
         assert (
@@ -273,7 +281,7 @@ def test_a_setting_that_ended_a_node_later_makes_no_ghost() -> None:
 def test_the_verdict_ends_in_the_next_step() -> None:
     found = bad("misconfigured", notes=["A.Endpoint does not listen."])
     found["error"]["next"] = "give A_URL in beam_env"
-    summary = summarize({"a": host(activated={}, restarted=found), "b": host()}, PLAN)
+    summary = summarize({"a": host(activate={}, restart=found), "b": host()}, PLAN)
     assert (
         not summary["blame"]
         and summary["next"] == "give A_URL in beam_env"
@@ -305,7 +313,7 @@ def test_the_verdict_ends_in_the_next_step() -> None:
     ],
 )
 def test_what_is_no_fault_of_the_release_makes_no_ghost(code: str) -> None:
-    assert not summarize({"a": MOVED, "b": host(activated={}, restarted=bad(code))}, PLAN)["blame"]
+    assert not summarize({"a": MOVED, "b": host(activate={}, restart=bad(code))}, PLAN)["blame"]
 
 
 DIED = {"running": True, "pid": 10}
@@ -340,7 +348,7 @@ BOOT = {"after": {"version": "0.2.0", "pid": 9}, "boot_id": "one"}
 def test_after_its_batch_a_release_is_blamed_for_its_node_and_not_for_its_server(
     confirmed: dict, blame: bool, words: str
 ) -> None:
-    summary = summarize({"a": MOVED, "b": host(activated={}, restarted={**ok(), **BOOT}, confirmed=confirmed)}, PLAN)
+    summary = summarize({"a": MOVED, "b": host(activate={}, restart={**ok(), **BOOT}, confirm=confirmed)}, PLAN)
     assert not summary["succeeded"] and summary["blame"] is blame and words in summary["reason"]
 
 
@@ -380,25 +388,25 @@ FULL = {
 @pytest.mark.parametrize(
     ("registers", "steps"),
     [
-        ({"rollout_restarted": {**ok(), "pointed": {"changed": True}}}, {"activate": True, "restart": True}),
-        ({"rollout_restarted": {**bad(), "pointed": {"changed": True}}}, {"activate": True, "restart": False}),
-        ({"rollout_restarted": {**FULL, "pointed": FULL}}, {"activate": False}),
+        ({"restart": {**ok(), "pointed": {"changed": True}}}, {"activate": True, "restart": True}),
+        ({"restart": {**bad(), "pointed": {"changed": True}}}, {"activate": True, "restart": False}),
+        ({"restart": {**FULL, "pointed": FULL}}, {"activate": False}),
         # Without an answer of the call nobody knows how far it came.
-        ({"rollout_restarted": LOST}, {"activate": False}),
-        ({"rollout_restarted": {"failed": True, "msg": "MODULE FAILURE"}}, {"activate": False}),
+        ({"restart": LOST}, {"activate": False}),
+        ({"restart": {"failed": True, "msg": "MODULE FAILURE"}}, {"activate": False}),
         # A hook between them makes two calls.
-        ({"rollout_activated": {"changed": True}, "rollout_restarted": bad()}, {"activate": True, "restart": False}),
-        ({"rollout_activated": {"changed": True}, "rollout_restarted": LOST}, {"activate": True, "restart": False}),
+        ({"activate": {"changed": True}, "restart": bad()}, {"activate": True, "restart": False}),
+        ({"activate": {"changed": True}, "restart": LOST}, {"activate": True, "restart": False}),
         (
-            {"rollout_activated": {"skipped": True}, "rollout_restarted": {**ok(), "pointed": {"changed": True}}},
+            {"activate": {"skipped": True}, "restart": {**ok(), "pointed": {"changed": True}}},
             {"activate": True, "restart": True},
         ),
         (
-            {"rollout_returned": {**ok("0.1.0"), "pointed": {"changed": True}}},
+            {"back_restart": {**ok("0.1.0"), "pointed": {"changed": True}}},
             {"back_point": True, "back_restart": True},
         ),
-        ({"rollout_returned": {**FULL, "pointed": FULL}}, {"back_point": False}),
-        ({"rollout_returned": LOST}, {"back_point": False}),
+        ({"back_restart": {**FULL, "pointed": FULL}}, {"back_point": False}),
+        ({"back_restart": LOST}, {"back_point": False}),
     ],
 )
 def test_two_steps_in_one_call_are_told_apart(registers: dict, steps: dict) -> None:
@@ -408,8 +416,8 @@ def test_two_steps_in_one_call_are_told_apart(registers: dict, steps: dict) -> N
 def test_a_batch_is_read_from_its_hosts() -> None:
     found = batch(
         {
-            "a": host(left={"changed": True}, activated={}, restarted=ok(), joined={"changed": True}),
-            "b": host(leaving=bad("lock_lost")),
+            "a": host(leave={"changed": True}, activate={}, restart=ok(), join={"changed": True}),
+            "b": host(note_leaving=bad("lock_lost")),
         },
         ["a", "b"],
     )
@@ -419,8 +427,10 @@ def test_a_batch_is_read_from_its_hosts() -> None:
         and found["unsettled"] == ["a"]
         and found["serving"] == found["moved"] == ["a"]
     )
-    returned = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok("0.1.0"))
-    nothing_before = host(activated={"changed": True}, restarted=bad(), pointed={"changed": True}, returned=ok(None))
+    returned = host(activate={"changed": True}, restart=bad(), back_point={"changed": True}, back_restart=ok("0.1.0"))
+    nothing_before = host(
+        activate={"changed": True}, restart=bad(), back_point={"changed": True}, back_restart=ok(None)
+    )
     found = batch({"a": returned, "b": nothing_before}, ["a", "b"])
     assert found["healed"] == ["a"] and found["unsettled"] == []
 
@@ -432,7 +442,7 @@ def test_what_the_journal_is_told() -> None:
         "a": {"step": "leaving", "from": "0.1.0", "out": True},
         "b": {"step": "leaving", "from": "0.1.0", "out": False},
     }
-    moved = steps({"a": MOVED, "b": host(activated={}, restarted=bad())}, both, PLAN, "moved")
+    moved = steps({"a": MOVED, "b": host(activate={}, restart=bad())}, both, PLAN, "moved")
     assert (moved["a"]["step"], moved["b"]["step"], moved["b"]["error"]) == (
         "moved",
         "failed",
@@ -444,9 +454,9 @@ def test_what_the_journal_is_told() -> None:
 def test_a_timeline_has_the_steps_in_their_order() -> None:
     moved = host(
         staged={"began": 1, "seconds": {"total": 2}, "bytes": {"fetched": 3}},
-        left={"members": {"a": {"began": 4, "seconds": 0.5}}},
-        activated={"began": 4.5, "seconds": {"total": 0.1}},
-        restarted={**ok(), "health": {"seconds": 0.5, "passed": True}},
+        leave={"members": {"a": {"began": 4, "seconds": 0.5}}},
+        activate={"began": 4.5, "seconds": {"total": 0.1}},
+        restart={**ok(), "health": {"seconds": 0.5, "passed": True}},
     )
     row = summarize({"a": moved, "b": MOVED}, PLAN)["rows"][0]
     assert [(s["step"], s["start"], s["seconds"]) for s in row["steps"]] == [
@@ -492,7 +502,7 @@ def test_a_canary_is_judged(canary: dict, why: str) -> None:
 
 def judge_canary(canary: dict, baked: dict | None = None, limits: dict | None = None) -> dict:
     of = {
-        **host(restarted={**ok(), **BOOT}, canary_seen=canary, baked=baked or {}),
+        **host(restart={**ok(), **BOOT}, look=canary, watch=baked or {}),
         "rollout_look": {"seen": {"running": True, "rss": 100 * 1048576}},
     }
     return judge({"a": of}, "a", {**PLAN, "order": ["a"]}, limits)
@@ -579,12 +589,12 @@ def test_a_canary_that_nothing_was_compared_of_says_so(
 ) -> None:
     plan = {**PLAN, **plan, "homecoming": stable}
     of = host(
-        activated={},
-        restarted={**ok(), **BOOT},
-        canary_seen=PROOF,
-        baked={"changed": False, "comparison": comparison, "balancers": balancers},
+        activate={},
+        restart={**ok(), **BOOT},
+        look=PROOF,
+        watch={"changed": False, "comparison": comparison, "balancers": balancers},
     )
-    of["rollout_baked"] = judge({"a": of}, "a", plan, given)
+    of["bake"] = judge({"a": of}, "a", plan, given)
     summary = summarize({"a": of, "b": MOVED}, plan)
     bake, notes = summary["bake"], " ".join(summary["notes"])
     assert (bake["seconds"], bake["compared"], bake["verdict"], bake["hosts"]) == (
@@ -630,8 +640,8 @@ def test_a_canary_that_was_worse_is_told_with_what_was_compared() -> None:
     worse = {**compared("worse", 400, 900, "5.00 % of the canary's 400 requests failed"), "compared": True}
     baked = {**bad("canary_worse"), "failed": False, "comparison": worse, "balancers": ["lb"]}
     baked["error"] = {**baked["error"], "why": worse["reasons"][0]}
-    of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen=PROOF, baked=baked)
-    of["rollout_baked"] = judge({"a": of}, "a", PLAN, {"on_no_traffic": "fail"})
+    of = host(activate={}, restart={**ok(), **BOOT}, look=PROOF, watch=baked)
+    of["bake"] = judge({"a": of}, "a", PLAN, {"on_no_traffic": "fail"})
     bake = summarize({"a": of, "b": host()}, PLAN)["bake"]
     assert (
         not bake["passed"]
@@ -648,8 +658,8 @@ def test_a_rollout_without_a_canary_tells_of_no_bake() -> None:
 def test_without_a_balancer_too_a_canary_that_dies_speaks_against_its_release() -> None:
     """What it registers must not look like a task that was skipped."""
     baked = {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
-    of = host(activated={}, restarted={**ok(), **BOOT}, canary_seen={**PROOF, "running": False}, baked=baked)
-    of["rollout_baked"] = judge({"a": of}, "a", PLAN)
+    of = host(activate={}, restart={**ok(), **BOOT}, look={**PROOF, "running": False}, bake=baked)
+    of["bake"] = judge({"a": of}, "a", PLAN)
     assert summarize({"a": of, "b": host()}, PLAN)["blame"]
 
 

@@ -21,11 +21,10 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal im
     open_journal,
     record,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import sight, steps
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import sight
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
-from ansible_collections.alchemist.beam.plugins.plugin_utils._rollout import summarize
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import members_of, steps, summarize
 
 HOSTS = ["a", "b", "c"]
 DRAFT: dict[str, t.Any] = {
@@ -82,54 +81,54 @@ PLAN = {
     "rows": [],
     "ready": False,
 }
-TAKEN = {"rollout_left": {"members": {"a": {"before": "in", "taken": [PLACE]}}}, "rollout_activated": {"changed": True}}
+TAKEN = {"leave": {"members": {"a": {"before": "in", "taken": [PLACE]}}}, "activate": {"changed": True}}
 
 
 @pytest.mark.parametrize(
     ("registers", "plan", "step", "out"),
     [
         # Nothing ran there before, so nothing could join again: it is still out.
-        ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {}, "returned", None),
+        ({"restart": BAD, "back_restart": back(NOTHING)}, {}, "returned", None),
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("a")},
+            {"restart": BAD, "back_restart": back(ran("0.1.0")), "back_join": joined("a")},
             {},
             "returned",
             False,
         ),
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": joined("b")},
+            {"restart": BAD, "back_restart": back(ran("0.1.0")), "back_join": joined("b")},
             {},
             "returned",
             None,
         ),
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_joined": BAD},
+            {"restart": BAD, "back_restart": back(ran("0.1.0")), "back_join": BAD},
             {},
             "stranded",
             None,
         ),
-        ({"rollout_restarted": BAD, "rollout_returned": back(NOTHING)}, {"leaves": []}, "returned", False),
+        ({"restart": BAD, "back_restart": back(NOTHING)}, {"leaves": []}, "returned", False),
         # A readiness file hides a server as well.
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": joined("a")},
+            {"restart": BAD, "back_restart": back(ran("0.1.0")), "back_show": joined("a")},
             {"leaves": [], "ready": True},
             "returned",
             False,
         ),
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(NOTHING)},
+            {"restart": BAD, "back_restart": back(NOTHING)},
             {"leaves": [], "ready": True},
             "returned",
             None,
         ),
         (
-            {"rollout_restarted": BAD, "rollout_returned": back(ran("0.1.0")), "rollout_back_ready": BAD},
+            {"restart": BAD, "back_restart": back(ran("0.1.0")), "back_show": BAD},
             {"leaves": [], "ready": True},
             "stranded",
             None,
         ),
         # A word that the journal does not have would cost the notes of the whole batch.
-        ({"rollout_restarted": ran("0.2.0"), "rollout_back_left": BAD}, {}, "failed", None),
+        ({"restart": ran("0.2.0"), "back_leave": BAD}, {}, "failed", None),
     ],
 )
 def test_out_until_it_was_seen_in_again(registers: dict, plan: dict, step: str, out: t.Any) -> None:
@@ -216,15 +215,15 @@ class World:
             return False  # the controller dies
         for host in batch:
             of = hostvars[host]
-            of["rollout_left"] = {"members": {name: {"before": "in"} for name in leavers}}
-            of.update(rollout_activated={"changed": True}, rollout_restarted=ran(plan["version"]))
+            of["leave"] = {"members": {name: {"before": "in"} for name in leavers}}
+            of.update(activate={"changed": True}, restart=ran(plan["version"]))
         if self.random.random() < 0.5:
             self.note(hostvars, batch, plan, "moved")
             self.out.difference_update(leavers)
             self.note(hostvars, batch, plan, "joined")
             self.runs.update(dict.fromkeys(batch, plan["version"]))
             return True
-        hostvars[batch[0]]["rollout_restarted"] = BAD
+        hostvars[batch[0]]["restart"] = BAD
         self.note(hostvars, batch, plan, "moved")
         self.back(batch, leavers, plan, hostvars)
         return False
@@ -236,11 +235,11 @@ class World:
         healed = [host for host in batch if plan["froms"][host] and self.random.random() < 0.7]
         for host in batch:
             before = plan["froms"][host]
-            hostvars[host].update(rollout_returned=back(ran(before) if host in healed else BAD if before else NOTHING))
+            hostvars[host].update(back_restart=back(ran(before) if host in healed else BAD if before else NOTHING))
             self.runs[host] = before if host in healed else None
         again = [host for host in healed if host in leavers]
         for host in batch if again else []:
-            hostvars[host]["rollout_back_joined"] = joined(*again)
+            hostvars[host]["back_join"] = joined(*again)
         self.out.difference_update(again)
         self.note(hostvars, batch, plan, "returned")
         self.journal = close(self.journal, "failed", self.stamp())
@@ -320,7 +319,7 @@ def test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in() -> 
 
 def test_a_failed_rollout_says_who_is_left_out() -> None:
     hostvars = {
-        "a": {**home(), **TAKEN, "rollout_restarted": BAD, "rollout_returned": back(NOTHING)},
+        "a": {**home(), **TAKEN, "restart": BAD, "back_restart": back(NOTHING)},
         "b": home(),
         "c": home(),
     }
@@ -332,9 +331,9 @@ def test_a_failed_rollout_says_who_is_left_out() -> None:
 
 
 def test_where_it_was_out_by_hand_before_it_is_left_out() -> None:
-    of = {"beam_member": {"server": "s"}, "rollout_left": {"members": {"a": {"before": "partly", "taken": [PLACE]}}}}
+    of = {"beam_member": {"server": "s"}, "leave": {"members": {"a": {"before": "partly", "taken": [PLACE]}}}}
     assert members_of({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True, "places": [PLACE]}}
-    of["rollout_left"]["members"]["a"]["before"] = "in"
+    of["leave"]["members"]["a"]["before"] = "in"
     assert members_of({"a": of}, ["a"], ["a"]) == {"a": {"server": "s", "left": True}}
 
 
@@ -386,7 +385,7 @@ def test_what_an_overtaken_deployer_could_not_put_back_is_told() -> None:
         "msg": "x",
         "error": {"code": "lock_lost", "what": "nothing was activated", "why": "the lock was taken"},
     }
-    of = {**home(), "rollout_left": {"members": {"a": {"before": "in"}}}, "rollout_activated": lost}
+    of = {**home(), "leave": {"members": {"a": {"before": "in"}}}, "activate": lost}
     of["rollout_gave_way"] = {
         "failed": False,
         "error": {"code": "balancer_denied", "what": "a was not put in", "why": "denied"},

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: may change without notice.
+
+"""A batch on its way through the table of its strategy, from one task of Ansible to the next. Pure.
+
+Each task is another process. So all that was answered is kept, and the next task plays it again: the same answers lead to the same turn.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from .record import StepResult
+from .rollout import STORE, Answers, Progress, Turn, Turns, confirm, move, take_back
+from .strategies import BALANCER, HOOK, SERVER
+
+PARTS: t.Mapping[str, t.Callable[[Progress, tuple[str, ...]], Turns]] = {
+    "move": move,
+    "confirm": confirm,
+    "take_back": take_back,
+}
+
+# What a user waits for, by the step that makes him wait. The callbacks have the words.
+WAITS: t.Mapping[str, str] = {
+    "rejoin": "join",
+    "leave": "drain",
+    "hide": "drain",
+    "activate": "activate",
+    "restart": "restart",
+    "join": "join",
+    "show": "join",
+    "watch": "bake",
+    "stop": "stop",
+    "back_leave": "drain",
+    "back_point": "return",
+    "back_restart": "return",
+    "back_join": "join",
+    "back_stop": "stop",
+}
+# What a task is called that does this step, or several of which this one is the longest.
+TITLES: t.Mapping[str, str] = {
+    "drain": "take out of the balancer, and wait until nothing is in flight",
+    "activate": "activate the release",
+    "restart": "restart the node and prove what runs",
+    "join": "put into the balancer, and wait until it finds them healthy",
+    "bake": "let the canary serve, and compare it with the rest",
+    "stop": "point current at what serves, and stop the former node",
+    "return": "point current back, and restart the node on it",
+    "": "note in the journal how they fared",
+}
+
+
+class Batch:
+    """begun: what was known when this part of its way began. answered: all that was answered since, turn by turn.
+
+    one_place: the store and the balancers are asked from the same host, as they are unless a user says otherwise.
+    """
+
+    def __init__(self, begun: Progress, batch: tuple[str, ...], part: str, one_place: bool = True) -> None:
+        self._begun, self._batch, self._part, self._one_place = begun, batch, part, one_place
+        self.answered: list[Answers] = []
+        self.now, self._turns, self.turn = self._play(())
+
+    def _play(self, answered: t.Sequence[Answers]) -> tuple[Progress, Turns, t.Optional[Turn]]:
+        begun = self._begun
+        now = Progress(begun.plan, begun.options, dict(begun.records), begun.fleet, begun.halted, begun.fenced)
+        turns = PARTS[self._part](now, self._batch)
+        turn = next(turns, None)
+        for answers in answered:
+            turn = _send(turns, answers)
+        return now, turns, turn
+
+    def answer(self, answers: Answers) -> None:
+        """What was said to the turn that is due."""
+        self.answered.append(answers)
+        self.turn = _send(self._turns, answers)
+
+    def place(self, turn: Turn) -> str:
+        """Where a turn is done: on the servers, in a hook, where the store is, or where the balancers are."""
+        where = turn.step.where
+        return where if where in (SERVER, HOOK) or (where == BALANCER and not self._one_place) else STORE
+
+    def ahead(self) -> t.Iterator[Turn]:
+        """The turns from the one that is due, if all goes well."""
+        turn, guessed = self.turn, list(self.answered)
+        while turn is not None:
+            yield turn
+            guessed.append({host: StepResult(turn.step.name) for host in (("",) if turn.step.once else turn.hosts)})
+            turn = self._play(guessed)[2]
+
+    def server_steps(self) -> list[str]:
+        """The steps that the servers of this turn can do in one call: each of them ends at the first one that fails there."""
+        first = t.cast("Turn", self.turn)
+        same = itertools.takewhile(
+            lambda turn: (turn.step.where, turn.hosts, turn.back) == (SERVER, first.hosts, first.back), self.ahead()
+        )
+        return [turn.step.name for turn in same]
+
+    def waits(self) -> str:
+        """What the next task waits for, as the callbacks call it; empty where that takes no time."""
+        if self.turn is None or self.turn.step.where == HOOK:
+            return ""
+        if self.turn.step.where == SERVER:
+            labels = [WAITS[step] for step in self.server_steps() if step in WAITS]
+            return labels[-1] if labels else ""
+        due = self.place(self.turn)
+        same = itertools.takewhile(lambda turn: self.place(turn) == due, self.ahead())
+        return next((WAITS[turn.step.name] for turn in same if turn.step.name in WAITS), "")
+
+    def next_place(self) -> str:
+        """Where the task has to run that comes after the servers, or after a hook."""
+        return next((place for place in map(self.place, self.ahead()) if place not in (SERVER, HOOK)), STORE)
+
+
+def _send(turns: Turns, answers: Answers) -> t.Optional[Turn]:
+    try:
+        return turns.send(answers)
+    except StopIteration:
+        return None
+
+
+def expected(now: Progress, turn: Turn) -> dict[str, str]:
+    """By host, the version that ought to run after its turn; on the way back, empty for one that had none before."""
+    return {host: now.plan.before(host) if turn.back else now.plan.draft.version for host in turn.batch}
+
+
+def nodes(now: Progress, turn: Turn) -> dict[str, str]:
+    """Of hosts with two nodes, which of them a turn is about. Of a host that had nothing before, what was begun is taken away."""
+    sides = {host: now.plan.sides[host] for host in turn.batch if host in now.plan.sides}
+    return {host: (side.back or side.to) if turn.back else side.to for host, side in sides.items()}
+
+
+def others(now: Progress, turn: Turn) -> dict[str, list[str]]:
+    """Of hosts with two nodes, which make room for the one that a turn is about."""
+    found = {}
+    for host in turn.batch:
+        side = now.plan.sides.get(host)
+        if side:
+            back = [color for color in dict.fromkeys([side.to, *side.others]) if color != side.back]
+            found[host] = back if turn.back else list(side.others)
+    return found
