@@ -295,7 +295,7 @@ def test_12_a_host_that_is_lost_half_way_does_not_strand_the_others(fleet: Fleet
     lost["beam"]["hosts"]["b"].update(
         ansible_host="127.0.0.1",
         ansible_port=9,
-        ansible_connection="{{ 'local' if (hostvars['a'].rollout_restarted | default({})).after is not defined else 'ssh' }}",
+        ansible_connection="{{ 'local' if ((hostvars['a'].rollout_done | default({})).answers | default({})).restart is not defined else 'ssh' }}",
     )
     (fleet.directory / "inventory.json").write_text(json.dumps(lost))
     run = fleet.play("rollout", beam_version="0.2.0", rollout_force=True)
