@@ -95,9 +95,31 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, suboptions
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import SERVER_STEPS
 from ansible_collections.alchemist.beam.plugins.module_utils._modules import install, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.in_turn import in_turn
+
+# Written out: what knows them on the controller is not sent to the servers.
+STEPS = [
+    "hide",
+    "activate",
+    "restart",
+    "show",
+    "look",
+    "switch",
+    "enable",
+    "disable",
+    "stop",
+    "confirm",
+    "back_point",
+    "back_restart",
+    "back_show",
+    "back_switch",
+    "back_enable",
+    "back_disable",
+    "back_stop",
+    "back_remove",
+    "back_unlist",
+]
 
 
 def main() -> None:
@@ -108,7 +130,7 @@ def main() -> None:
             "steps": {
                 "type": "list",
                 "elements": "str",
-                "choices": list(SERVER_STEPS),
+                "choices": STEPS,
             },
         },
         required_one_of=[("point", "restart")],

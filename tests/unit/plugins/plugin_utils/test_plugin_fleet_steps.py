@@ -12,7 +12,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.modules import rollout_fleet
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import SERVER_STEPS
+from ansible_collections.alchemist.beam.plugins.modules import rollout_fleet, rollout_host
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import of
@@ -483,6 +484,7 @@ def test_the_channel_goes_back_under_the_lock_and_only_if_it_may() -> None:
 
 def test_the_steps_are_those_of_the_module() -> None:
     assert sorted(STEPS) == sorted(rollout_fleet.STEPS)
+    assert sorted(SERVER_STEPS) == sorted(rollout_host.STEPS)
 
 
 KNOWN = {
