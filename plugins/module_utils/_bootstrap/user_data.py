@@ -58,11 +58,11 @@ def render(bundle: Bundle, identity: t.Mapping[str, t.Any] | None = None) -> str
 
 
 def _code() -> str:
-    """Without the header of the file, which is for people who have the collection."""
+    """Without the header of the file, which is for people who have the collection, and indented by one space: its width would be a fifth of the whole."""
     lines = source_of("_bootstrap.first_boot").decode().splitlines(keepends=True)
     while lines[0].startswith("#") or not lines[0].strip():
         lines.pop(0)
-    return "".join(lines)
+    return "".join(" " * ((len(line) - len(line.lstrip(" "))) // 4) + line.lstrip(" ") for line in lines)
 
 
 def _settings(bundle: Bundle, config: Config) -> dict[str, t.Any]:

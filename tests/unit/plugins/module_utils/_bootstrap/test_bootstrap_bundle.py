@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import grp
 import importlib.util
@@ -302,6 +303,20 @@ def test_the_signature_is_that_of_botocore(token: str) -> None:
     assert ours["authorization"].endswith("Signature=" + signature) and ours["x-amz-date"] == at
 
 
+def test_the_narrow_program_in_user_data_is_the_same_program() -> None:
+    def bare(source: str) -> str:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            first = (
+                (getattr(node, "body", None) or [None])[0] if isinstance(getattr(node, "body", None), list) else None
+            )
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                first.value.value = ""  # what people read
+        return ast.dump(tree)
+
+    assert bare(user_data._code()) == bare(bundle.source_of("_bootstrap.first_boot").decode())
+
+
 def test_user_data_is_short_and_has_no_secret_and_none_for_a_directory() -> None:
     made = bundle.make_bundle(
         document(config={"secrets": {"KEY": "ssm:/shop/key"}, "secrets_file": "/etc/shop/secrets"}), False
@@ -310,6 +325,8 @@ def test_user_data_is_short_and_has_no_secret_and_none_for_a_directory() -> None
     assert text is not None and text.startswith("#!/usr/bin/python3\n") and len(text.encode()) <= 16384
     assert '\n#alchemist.beam: {"channel": "canary"}\n' in text and made.sha256 in text and "/shop/key" not in text
     compile(text, "user-data", "exec")
+    # Names of buckets, URLs and an identity take the rest.
+    assert len(text.encode()) < 14336
     assert user_data.render(bundle.make_bundle(document(config={"store": "file:///srv/store"}), False)) is None
 
 
