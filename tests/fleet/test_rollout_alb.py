@@ -173,7 +173,7 @@ def given(line: Line, host: str) -> list[set[str]]:
     """Of each module that reads a release on the host and ran since, the layers that it got URLs for: what Ansible sent is kept there."""
     each = "grep -Eo '/layers/[0-9a-f]{64}' $f | sort -u | tr '\\n' ' '; echo"
     script = (
-        "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py -o -name AnsiballZ_rollout_host.py); do %s; done"
+        "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py -o -name AnsiballZ_rollout_look.py -o -name AnsiballZ_rollout_host.py); do %s; done"
         % each
     )
     return [
