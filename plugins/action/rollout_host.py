@@ -38,12 +38,17 @@ class ActionModule(ActionBase):
             name, given = "alchemist.beam.rollout_host", options
         else:
             given = options[call.module]
+        shown = self._task.no_log
+        # URLs are credentials, and Ansible has a module log its options on the server.
+        self._task.no_log = shown or any("presigned" in one for one in options.values())
         try:
             return dict(self._execute_module(module_name=name, module_args=given, task_vars=variables))
         except AnsibleConnectionFailure as exc:
             return {"unreachable": True, "msg": str(exc)}
         except AnsibleError as exc:
             return {"failed": True, "msg": str(exc)}
+        finally:
+            self._task.no_log = shown
 
     def _server(self, turn: t.Mapping[str, t.Any], steps: t.Sequence[str], of: t.Mapping[str, t.Any]) -> Server:
         def value(name: str) -> t.Any:

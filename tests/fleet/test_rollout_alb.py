@@ -172,10 +172,8 @@ def layers(line: Line) -> dict[str, set[str]]:
 def given(line: Line, host: str) -> list[set[str]]:
     """Of each module that reads a release on the host and ran since, the layers that it got URLs for: what Ansible sent is kept there."""
     each = "grep -Eo '/layers/[0-9a-f]{64}' $f | sort -u | tr '\\n' ' '; echo"
-    script = (
-        "for f in $(find ~root/.ansible/tmp -name AnsiballZ_release_install.py -o -name AnsiballZ_rollout_look.py -o -name AnsiballZ_rollout_host.py); do %s; done"
-        % each
-    )
+    names = " -o ".join("-name AnsiballZ_%s.py" % name for name in ("release_install", "rollout_look", "rollout_host"))
+    script = "for f in $(find ~root/.ansible/tmp %s); do %s; done" % (names, each)
     return [
         {word.rpartition("/")[2] for word in found.split()} for found in line.hosts.shell(host, script).splitlines()
     ]

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.action import rollout_host
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import calls
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _fleet_turns
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, SeenHosts, load
@@ -398,3 +400,14 @@ def test_what_a_look_sees_fails_nothing() -> None:
     assert answers["confirm"] == {"failed": False, "msg": "x"}
     away = Answers(1)
     assert not away.take(calls(["confirm"], SERVER)[0], {"unreachable": True, "msg": "no route"})
+
+
+@pytest.mark.parametrize(
+    ("reach", "hidden"), [({"presigned": {"m": "https://x"}}, True), ({"store": "file:///s"}, False)]
+)
+def test_urls_that_a_rehearsal_sends_are_in_no_log_of_the_server(reach: Vars, hidden: bool) -> None:
+    action, seen = rollout_host.ActionModule.__new__(rollout_host.ActionModule), []
+    action._task = types.SimpleNamespace(no_log=False, module_defaults=[])
+    action._execute_module = lambda **_given: seen.append(action._task.no_log) or {"changed": False}
+    [call] = calls(["activate"], dataclasses.replace(SERVER, reach=reach))
+    assert action._call(call, {}) == {"changed": False} and seen == [hidden] and action._task.no_log is False
