@@ -2,17 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# What the role `rollout` decides between its tasks. Each filter is documented in the file of its name beside this one.
+# What the role `rollout` makes of URLs between its tasks. It is documented in the file of its name beside this one.
 
 from __future__ import annotations
 
-import functools
 import typing as t
-
-from ansible.errors import AnsibleFilterError
-from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 
 Vars = t.Mapping[str, t.Any]
 
@@ -24,21 +18,6 @@ def rollout_urls(documents: Vars, layers: Vars, lacks: t.Iterable[str]) -> dict[
     return {**documents, **mine}
 
 
-def _told(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    @functools.wraps(work)
-    def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        try:
-            return work(*args, **kwargs)
-        except BeamError as exc:
-            raise AnsibleFilterError(NOTHING_NAMED.text(exc.message)) from exc
-
-    return wrapped
-
-
 class FilterModule:
     def filters(self) -> dict[str, t.Any]:
-        found: dict[str, t.Callable[..., t.Any]] = {
-            "rollout_members": members_of,
-            "rollout_urls": rollout_urls,
-        }
-        return {name: _told(work) for name, work in found.items()}
+        return {"rollout_urls": rollout_urls}
