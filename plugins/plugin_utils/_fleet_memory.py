@@ -80,8 +80,7 @@ class SeenHosts(t.Mapping[str, t.Any]):
         self._hostvars, self._memory = hostvars, memory
 
     def __getitem__(self, host: str) -> t.Any:
-        found = self._hostvars[host]
-        return found if host == "localhost" else Seen(found, self._memory, host)
+        return Seen(self._hostvars[host], self._memory, host)
 
     def __iter__(self) -> t.Iterator[str]:
         return iter(self._hostvars)

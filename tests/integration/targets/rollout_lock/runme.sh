@@ -13,5 +13,5 @@ collections=${ANSIBLE_COLLECTIONS_PATH:-$(cd "$root/../../.." && pwd)}
 export PYTHONPATH="${collections%%:*}" ANSIBLE_COLLECTIONS_PATH="$collections"
 python -m pytest -q -p no:cacheprovider --durations=10 --basetemp "$output/plays" --junitxml="$output/pytest-plays.xml" "$here" "$@"
 cd "$root/tests/unit/plugins/module_utils/_rollout"
-python -m pytest -q -p no:cacheprovider --durations=10 --basetemp "$output/s3" test_rollout_lease.py test_rollout_answers.py \
+python -m pytest -q -p no:cacheprovider --durations=10 --basetemp "$output/s3" test_rollout_lock_store.py test_rollout_answers.py \
     test_rollout_keeper.py -k "not keeps_what and not broken_lock_ends and not make_no_sense"

@@ -345,6 +345,15 @@ def test_the_store_and_the_balancers_may_be_asked_from_different_hosts() -> None
     assert world.step("go_on")["over"] and world.outcomes() == ["moved", "moved"]
 
 
+def test_the_only_server_may_be_this_machine() -> None:
+    one = {"order": ["localhost"], "members": [["localhost"]], "fleet": ["localhost"], "rows": [{"host": "localhost"}]}
+    world = World(plan={**one, "leaves": [], "moves": ["localhost"]}, ansible_play_batch=["localhost"])
+    world.own["localhost"] = t.cast("Vars", world.hostvars["localhost"])
+    world.step("move")
+    assert world.hears(restart=UP)["over"]
+    assert record(SeenHosts(world.hostvars, world.memory)["localhost"]).outcome == "moved"
+
+
 def test_the_memory_is_of_one_rollout(tmp_path: Path) -> None:
     first = load(str(tmp_path), "1")
     first.records["h1"] = {"restart": UP}
