@@ -166,9 +166,9 @@ class CallbackModule(CallbackBase):
 
     @_harmless
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        ended = self._ended if not ignore_errors or self._step(result._task) == NEXT else None
-        if ended:
-            ended(result)
+        # What fails in a turn of a batch is not ignored: it decides what comes next.
+        if not ignore_errors or self._step(result._task) == NEXT:
+            self._ended(result)
         self._learn(result)
 
     @_harmless

@@ -58,14 +58,14 @@ def _batch(fleet: Fleet) -> driver.Batch:
     one_place = fleet.ask("rollout_store_host") == fleet.ask("rollout_balancer_host")
     found = driver.Batch(begun, tuple(memory.batch), memory.part, one_place)
     for answers in memory.answered:
-        turn = t.cast("Turn", found.turn)
+        turn = t.cast(Turn, found.turn)
         found.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
     return found
 
 
 def _answer(fleet: Fleet, batch: driver.Batch, answers: Vars) -> None:
     """Kept before anything else is done."""
-    memory, turn = fleet.memory, t.cast("Turn", batch.turn)
+    memory, turn = fleet.memory, t.cast(Turn, batch.turn)
     memory.answered.append(dict(answers))
     batch.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
     memory.records.update({host: document(of) for host, of in batch.now.records.items()})
