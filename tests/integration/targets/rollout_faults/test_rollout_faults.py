@@ -336,7 +336,7 @@ def test_a_canary_that_dies_with_its_server(fleet: Fleet) -> None:
         "beam_bake": 90,
     }
     run = fleet.start("rollout", log, inventory=fleet.script, beam_report=str(report), **given)
-    rollout_site.until(lambda: "Let it serve and compare" in log.read_text(), "no canary serves", 120)
+    rollout_site.until(lambda: "let the canary serve" in log.read_text(), "no canary serves", 120)
     mark_leaving(str(fleet.bases["a"]), "spot interruption")
     os.kill(fleet.answers()["a"][1], signal.SIGKILL)
     assert run.wait(200) != 0, log.read_text()
