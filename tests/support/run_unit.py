@@ -21,7 +21,7 @@ SERVER_SIDE = "tests/unit/plugins/module_utils"
 # Thousands of states of a protocol, and a fault at each system call of an install: a Python that runs their lines, as the tests beside them do, runs them so.
 MODELS = (SERVER_SIDE + "/_bootstrap/test_protocol_model.py", SERVER_SIDE + "/_host/test_host_faults.py")
 # Of SERVER_SIDE what asks ansible-core, and is skipped where there is none.
-ASKS_ANSIBLE = (SERVER_SIDE + "/test_ansible.py",)
+ASKS_ANSIBLE = (SERVER_SIDE + "/test_ansible.py", SERVER_SIDE + "/_modules/test_modules_look.py")
 # Half of a test's time is waiting, for a limit or for a process that is ended: four at a time keep two cores busy, more make limits be missed.
 # A file's tests stay together, with what they share: groups of xdist 3.8 are none with pytest 9.
 SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
