@@ -10,10 +10,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("ansible")
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._modules import info, install, look, restart
 
-arg_spec = pytest.importorskip("ansible.module_utils.common.arg_spec")
 STAGED = {"changed": True, "current": "1", "lacks": [], "warnings": ["old"], "diff": {"before": "", "after": ""}}
 
 
@@ -41,7 +43,7 @@ class Server:
 
 
 def options(**given: t.Any) -> dict[str, t.Any]:
-    found = arg_spec.ArgumentSpecValidator(look.OPTIONS).validate({"name": "shop", "base": "/srv/shop", **given})
+    found = ArgumentSpecValidator(look.OPTIONS).validate({"name": "shop", "base": "/srv/shop", **given})
     assert not found.error_messages
     return dict(found.validated_parameters)
 

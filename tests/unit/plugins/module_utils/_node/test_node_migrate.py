@@ -201,7 +201,11 @@ def test_one_at_a_time_also_when_whoever_began_it_was_killed(host: Host) -> None
         while not (started.exists() and started.read_text()):
             assert driver.poll() is None
             time.sleep(0.02)
-        assert "process" in host.fails("migration_busy", "echo other").why
+        # Who holds it is written down a moment after it has begun.
+        deadline = time.monotonic() + 5
+        while "process" not in host.fails("migration_busy", "echo other").why:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         driver.kill()
     pid = int(started.read_text())
     try:
