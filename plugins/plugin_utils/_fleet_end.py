@@ -28,8 +28,8 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._table import rende
 def judge(fleet: Fleet) -> Result:
     """Whether the candidate is promoted: every host of the plan is proven to run it, or would be."""
     plan = fleet.plan
-    promotes = not plan["idle"] and bool(summarize(fleet.hostvars, plan, fleet.check_mode)["succeeded"])
-    return {"changed": False, "promotes": promotes}
+    proven = not plan["idle"] and not fleet.known("rollout_halted") and _report(fleet, plan)["succeeded"]
+    return {"changed": False, "promotes": bool(proven)}
 
 
 def promote(fleet: Fleet) -> Result:

@@ -85,6 +85,7 @@ PLAY = [
                 "ansible.builtin.set_fact": {
                     "rollout_plan": PLAN,
                     "rollout_halted": False,
+                    "rollout_refused": {},
                     "rollout_held": {"mine": True, "fence": 3, "token": "t"},
                 }
             }
@@ -100,7 +101,7 @@ PLAY = [
                 "vars": {"rollout_part": "move"},
             },
             {
-                "ansible.builtin.copy": {"dest": "{{ out }}", "content": "{{ rollout_turn | to_json }}"},
+                "ansible.builtin.copy": {"dest": "{{ out }}", "content": "{{ found | to_json }}"},
                 "run_once": True,
             },
         ],
@@ -119,7 +120,7 @@ LOST = {
 
 
 def way_back(
-    path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]]
+    path: Path, *script: tuple[str, dict[str, t.Any], dict[str, t.Any]], **more: t.Any
 ) -> tuple[dict[str, t.Any], list[tuple[str, dict[str, t.Any]]]]:
     """What is known in the end, and what the modules were asked to do."""
     home = path / "ansible_collections" / "alchemist" / "beam"
@@ -147,6 +148,14 @@ def way_back(
         "beam_manager": "daemon",
         "beam_balancers": [{"kind": "none"}],
         "out": str(out),
+        "found": {
+            "turn": "{{ rollout_turn }}",
+            "localhost": {
+                "rollout_halted": "{{ hostvars['localhost'].rollout_halted }}",
+                "rollout_refused": "{{ hostvars['localhost'].rollout_refused }}",
+            },
+        },
+        **more,
     }
     inventory = {"all": {"hosts": {**hosts, "localhost": local}, "vars": variables}}
     (path / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
@@ -163,7 +172,7 @@ def way_back(
     done = subprocess.run(argv, env=environment, cwd=path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 and out.exists(), done.stdout + done.stderr
     return json.loads(out.read_text(encoding="utf-8")), [
-        tuple(json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()
+        tuple(json.loads(line)) for line in (log.read_text(encoding="utf-8").splitlines() if log.exists() else ())
     ]
 
 
@@ -175,7 +184,9 @@ SWITCH = {"point": {"state": "active", "base": "/nowhere/h1", "version": "0.1.0"
 @pytest.mark.parametrize(("answer", "fenced"), [(FULL, False), (LOST, True)], ids=["disk full", "lock lost"])
 def test_a_pointer_that_could_not_be_put_back(tmp_path: Path, answer: dict[str, t.Any], fenced: bool) -> None:
     """The batch switches, the former node does not stop, and on the way back the pointer of one host can't be put back."""
-    turn, done = way_back(tmp_path, ("rollout_host", STOP, MASKED), ("rollout_host", SWITCH, answer))
+    found, done = way_back(tmp_path, ("rollout_host", STOP, MASKED), ("rollout_host", SWITCH, answer))
+    turn = found["turn"]
+    assert found["localhost"] == {"rollout_halted": True, "rollout_refused": {}}
     assert turn["over"] and turn["halted"] and turn["fenced"] is fenced
     notes = [said["hosts"] for name, said in done if name == "rollout_journal"]
     assert {host: row["step"] for host, row in notes[-1].items()} == {"h1": "stranded", "h2": "returned"}
@@ -186,3 +197,10 @@ def test_a_pointer_that_could_not_be_put_back(tmp_path: Path, answer: dict[str, 
     # What begins on a server is in the journal before.
     order = [name for name, _said in done]
     assert order.index("rollout_journal") < order.index("rollout_host")
+
+
+def test_a_turn_that_breaks_without_an_answer_halts_the_rollout_and_is_its_reason(tmp_path: Path) -> None:
+    """Else hosts that had moved before it broke would count as proven, and their version would be promoted."""
+    found, done = way_back(tmp_path, beam_hooks=5)
+    assert done == [] and "over" not in found["turn"]
+    assert found["localhost"]["rollout_halted"] and "not iterable" in found["localhost"]["rollout_refused"]["msg"]

@@ -253,6 +253,11 @@ def test_only_what_runs_everywhere_is_promoted(here: Vars, idle: bool) -> None:
     assert world.step("judge") == {"changed": False, "promotes": False}
     assert world.step("promote")["skipped"] and not world.done
     assert World(held=HELD, here=MOVED).step("judge")["promotes"]
+    # What halted it may be in no host's record.
+    for known in ({"rollout_halted": True}, {"rollout_refused": {"failed": True, "msg": "a turn broke"}}):
+        world = World(held=HELD, here=MOVED)
+        t.cast("Vars", world.fleet.hostvars["localhost"]).update(known)
+        assert not world.step("judge")["promotes"] and world.step("promote")["skipped"] and not world.names
 
 
 def member(name: str, state: str = "InService") -> Vars:
