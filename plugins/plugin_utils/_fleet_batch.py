@@ -25,12 +25,13 @@ DONE = "rollout_done"  # what a server, or a hook on it, has said to its turn
 def begin(fleet: Fleet, part: str) -> Result:
     """part: move, confirm or take_back."""
     memory, hosts = fleet.memory, list(fleet.ask("ansible_play_batch"))
+    halted = bool(fleet.known("rollout_halted"))
+    if fleet.plan["idle"] or (part == "move" and halted) or (part == "confirm" and fleet.check_mode):
+        return {"changed": False, "over": True, "halted": halted, "fenced": memory.fenced}
     memory.part, memory.batch, memory.answered = part, hosts, []
-    memory.begun = {host: document(record(fleet.hostvars.get(host) or {})) for host in hosts}
-    memory.halted = memory.halted or bool(fleet.known("rollout_halted"))
-    over = fleet.plan["idle"] or (part == "move" and memory.halted) or (part == "confirm" and fleet.check_mode)
-    if over:
-        return {"changed": False, "over": True, "halted": memory.halted, "fenced": memory.fenced}
+    records = {host: document(record(fleet.hostvars.get(host) or {})) for host in hosts}
+    memory.begun = {"records": records, "halted": halted, "fenced": memory.fenced}
+    memory.save()
     return _go_on(fleet, _batch(fleet))
 
 
@@ -43,7 +44,7 @@ def go_on(fleet: Fleet) -> Result:
 
 def _batch(fleet: Fleet) -> driver.Batch:
     """Where it is, by what was answered."""
-    memory = fleet.memory
+    memory, known = fleet.memory, fleet.memory.begun
     begun = Progress(
         parse_plan(fleet.plan),
         Options(
@@ -51,9 +52,9 @@ def _batch(fleet: Fleet) -> driver.Batch:
             hooks=frozenset() if fleet.check_mode else frozenset(fleet.ask("rollout_hooks") or ()),
             rehearsal=fleet.check_mode,
         ),
-        {host: HostRecord(tuple(step_result(*said) for said in of.items())) for host, of in memory.begun.items()},
-        halted=memory.halted,
-        fenced=memory.fenced,
+        {host: HostRecord(tuple(step_result(*said) for said in of.items())) for host, of in known["records"].items()},
+        halted=known["halted"],
+        fenced=known["fenced"],
     )
     one_place = fleet.ask("rollout_store_host") == fleet.ask("rollout_balancer_host")
     found = driver.Batch(begun, tuple(memory.batch), memory.part, one_place)
@@ -69,6 +70,7 @@ def _answer(fleet: Fleet, batch: driver.Batch, answers: Vars) -> None:
     memory.answered.append(dict(answers))
     batch.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
     memory.records.update({host: document(of) for host, of in batch.now.records.items()})
+    memory.fenced = batch.now.fenced
     memory.save()
 
 
@@ -109,10 +111,7 @@ def _go_on(fleet: Fleet, batch: driver.Batch) -> Result:
         answers = take(fleet, batch, turn)
         _answer(fleet, batch, answers)
         said += [(waits, found) for found in answers.values()]
-    memory = fleet.memory
-    memory.halted, memory.fenced = batch.now.halted, batch.now.fenced
-    memory.save()
-    return {**_summed(said), **_next(fleet, batch), "halted": memory.halted, "fenced": memory.fenced}
+    return {**_summed(said), **_next(fleet, batch), "halted": batch.now.halted, "fenced": batch.now.fenced}
 
 
 def _summed(said: t.Sequence[tuple[str, Vars]]) -> Result:

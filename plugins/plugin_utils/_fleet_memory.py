@@ -25,16 +25,18 @@ GAVE_WAY = "rollout_gave_way"
 
 @dataclass
 class Memory:
-    """rollout: which one, by when it began. records: by host and step, what was said. begun, answered: of the part that a batch is in."""
+    """rollout: which one, by when it began. records: by host and step, what was said. fenced: another deployer has taken over.
+
+    begun: what was known when the part began that a batch is in. answered: what was said since.
+    """
 
     rollout: str = ""
     records: dict[str, Doc] = field(default_factory=dict)
     gave_way: dict[str, Doc] = field(default_factory=dict)
     part: str = ""
     batch: list[str] = field(default_factory=list)
-    begun: dict[str, Doc] = field(default_factory=dict)
+    begun: Doc = field(default_factory=dict)
     answered: list[dict[str, t.Any]] = field(default_factory=list)
-    halted: bool = False
     fenced: bool = False
     path: str = field(default="", repr=False)
 

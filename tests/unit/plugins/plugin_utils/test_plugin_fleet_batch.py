@@ -110,6 +110,8 @@ class World:
         self.role["rollout_turn"] = self.turn
         hostvars = SeenHosts(self.hostvars, self.memory)
         self.turn = STEPS[step](Fleet(self.role.get, hostvars, self.call, self.check, memory=self.memory))
+        if self.turn["halted"]:  # as the role remembers it
+            t.cast("Vars", self.hostvars["localhost"])["rollout_halted"] = True
         return self.turn
 
     def hears(self, **said: t.Any) -> Vars:
@@ -352,6 +354,24 @@ def test_the_only_server_may_be_this_machine() -> None:
     world.step("move")
     assert world.hears(restart=UP)["over"]
     assert record(SeenHosts(world.hostvars, world.memory)["localhost"]).outcome == "moved"
+
+
+def test_who_is_overtaken_on_the_way_back_gives_way_also_from_another_host() -> None:
+    """What is known by now must not be taken for what was known when the way back began: it would begin no more."""
+    world = World(rollout_store_host="ci", rollout_balancer_host="lb")
+    world.step("move")
+    world.step("go_on")
+    world.hears(restart=UP)
+    while not world.turn["over"]:
+        world.step("go_on")
+    t.cast("Vars", world.hostvars["localhost"])["rollout_halted"] = True
+    world.answers["rollout_info"] = {"lock": {"held": False}}
+    world.step("take_back")
+    assert world.step("go_on")["steps"] == ["back_point", "back_restart"]
+    world.hears(back_point=LOST)
+    while not world.turn["over"]:
+        world.step("go_on")
+    assert world.turn["fenced"] and world.names[-2:] == ["rollout_info", "balancer_member joined"]
 
 
 def test_the_memory_is_of_one_rollout(tmp_path: Path) -> None:
