@@ -35,10 +35,8 @@ class ActionModule(InProcess):
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         variables = task_vars or {}
-        step, given = (
-            STEPS[self._task.args["step"]],
-            {key: value for key, value in self._task.args.items() if key != "step"},
-        )
+        given = dict(self._task.args)
+        step = STEPS[given.pop("step")]
         told: dict[str, list[t.Any]] = {}
 
         def call(name: str, arguments: dict[str, t.Any], rehearse: bool = False) -> dict[str, t.Any]:

@@ -16,7 +16,13 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout impo
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import BALANCER, HOOK, SERVER
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_turns import take
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import document, failed, record, step_result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
+    document,
+    failed,
+    plain,
+    record,
+    step_result,
+)
 
 ON_ITS_WAY = "rollout_turn"  # what the role remembers of the task before
 DONE = "rollout_done"  # what a server, or a hook on it, has said to its turn
@@ -92,11 +98,7 @@ def _said(of: Vars, due: Vars) -> dict[str, t.Any]:
     done = of.get(DONE) or {}
     if done.get("turn") == due["turn"]:
         return dict(done["answers"])
-    return {due["steps"][0]: _plain(done)} if failed(done) else {}
-
-
-def _plain(done: Vars) -> dict[str, t.Any]:
-    return {key: done[key] for key in ("failed", "unreachable", "msg", "error") if key in done}
+    return {due["steps"][0]: plain(done)} if failed(done) else {}
 
 
 def _go_on(fleet: Fleet, batch: driver.Batch) -> Result:
@@ -121,7 +123,7 @@ def _summed(said: t.Sequence[tuple[str, Vars]]) -> Result:
     return {
         "changed": any(found.get("changed") for _waits, found in said),
         "machinery": all(found.get("machinery") for _waits, found in said),
-        **_plain(bad[1]),
+        **plain(bad[1]),
         **({"failed_while": bad[0]} if bad[1] else {}),
         **({"diff": diffs} if diffs else {}),
     }
@@ -133,13 +135,14 @@ def _next(fleet: Fleet, batch: driver.Batch) -> Result:
     if turn is None:
         return {"over": True}
     where = turn.step.where if turn.step.where in (SERVER, HOOK) else ""
-    waits = batch.waits()
+    due = batch.due()
+    waits = driver.waits(due)
     at = batch.next_place() if where else batch.place(turn)
     return {
         "over": False,
         "where": where,
         "turn": len(fleet.memory.answered) + 1,
-        "steps": batch.server_steps() if where == SERVER else [turn.step.name],
+        "steps": [one.step.name for one in due] if where else [turn.step.name],
         "hosts": list(turn.hosts),
         "back": turn.back,
         "waits": waits,

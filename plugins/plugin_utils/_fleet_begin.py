@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import decisions
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import (
     Asked,
@@ -26,7 +25,6 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import
     waits,
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import (
     NO_LOCK,
@@ -35,6 +33,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import 
     Result,
     Vars,
     lock,
+    refusing,
     unlock,
 )
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
@@ -68,6 +67,7 @@ def wait(fleet: Fleet) -> Result:
     return {**(locked if failed(locked) else fleet.run("rollout_info", history=0)), "held": held}
 
 
+@refusing
 def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """What was asked for and what the store says, before any server is looked at. hosts: all servers that the playbook is meant for."""
     rehearsed = _rehearsed(fleet)
@@ -82,11 +82,8 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     held = waited.get("held") or {**NO_LOCK, **fleet.held}
     said = waited if "channel" in waited else fleet.told("rollout_known")
     asked, known = _asked(fleet), parse_known(said)
-    try:
-        aimed = aim(known, asked)
-        check_aim(asked, aimed, fleet.ask("rollout_channel"))
-    except BeamError as exc:
-        return NOTHING_NAMED.error(exc).as_failure()
+    aimed = aim(known, asked)
+    check_aim(asked, aimed, fleet.ask("rollout_channel"))
     wanted, target = proposal(known, asked, aimed), aimed.target or known.stable
     if wanted:
         # Resolves the version, and is refused for a ghost, before anything moves.

@@ -7,30 +7,12 @@
 
 from __future__ import annotations
 
-import functools
-import typing as t
-
-from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import by_hand
-from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result, refusing
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import LOOK, failed, looked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_files import keep_report
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
-
-Step = t.Callable[[Fleet], Result]
-
-
-def _refusing(step: Step) -> Step:
-    @functools.wraps(step)
-    def told(fleet: Fleet) -> Result:
-        try:
-            return step(fleet)
-        except BeamError as exc:
-            return NOTHING_NAMED.error(exc).as_failure()
-
-    return told
 
 
 def unlock(fleet: Fleet) -> Result:
@@ -39,7 +21,7 @@ def unlock(fleet: Fleet) -> Result:
     return found if failed(found) else {**found, "lines": [by_hand.broken(found["broken"])]}
 
 
-@_refusing
+@refusing
 def check_quiet(fleet: Fleet) -> Result:
     """That nobody rolls out."""
     found = fleet.run("rollout_info", history=0)
@@ -48,7 +30,7 @@ def check_quiet(fleet: Fleet) -> Result:
     return found
 
 
-@_refusing
+@refusing
 def check_serves(fleet: Fleet) -> Result:
     """That this server could serve."""
     by_hand.check_serves(fleet.ask("inventory_hostname"), looked({LOOK: fleet.told(LOOK)}, "seen"))
@@ -62,17 +44,16 @@ def bring_in(fleet: Fleet) -> Result:
     members = members_of(
         fleet.hostvars, fleet.ask("ansible_play_hosts"), (), fleet.ask("rollout_colors") or (), live=True
     )
-    options = {"members": members, "state": "joined", "timeout": fleet.ask("rollout_join_timeout")}
-    return fleet.call("balancer_member", {"balancers": fleet.ask("rollout_balancers"), **options})
+    return fleet.at_balancers(members, state="joined", timeout=fleet.ask("rollout_join_timeout"))
 
 
-@_refusing
+@refusing
 def status(fleet: Fleet) -> Result:
     """The table of what runs where, with what the balancers say. That they say nothing is told below it."""
     hosts, known, balanced = fleet.ask("ansible_play_hosts_all"), fleet.told("rollout_channel_now"), {}
     if fleet.ask("rollout_balancers"):
         members = members_of(fleet.hostvars, hosts, (), fleet.ask("rollout_colors") or ())
-        balanced = fleet.call("balancer_member", {"balancers": fleet.ask("rollout_balancers"), "members": members})
+        balanced = fleet.at_balancers(members)
     table = fleet_status(fleet.hostvars, hosts, known["channel"], known, balanced)
     if fleet.ask("rollout_report") and not fleet.check_mode:
         kept = {key: known[key] for key in ("lock", "unfinished", "interrupted_hosts")}

@@ -59,7 +59,7 @@ def count(fleet: Fleet) -> Result:
     balancers: Vars = {}
     if fleet.ask("rollout_balancers") and not plan["idle"]:
         members = members_of(fleet.hostvars, plan["order"], (), fleet.ask("rollout_colors") or ())
-        balancers = fleet.call("balancer_member", {"balancers": fleet.ask("rollout_balancers"), "members": members})
+        balancers = fleet.at_balancers(members)
     return {"changed": False, "plan": plan, "outside": born.outside(plan), "balanced": balancers}
 
 
@@ -97,11 +97,7 @@ def verdict(fleet: Fleet) -> Result:
         "rollout_result": report,
         "lines": [*render(report["rows"], COLUMNS), *report["notes"], *unwritten, *lost, report["verdict"]],
         "unwritten": [*unwritten, *lost],
-        "failure": ""
-        if report["succeeded"] and not lost
-        else " ".join(lost)
-        if report["succeeded"]
-        else report["verdict"],
+        "failure": " ".join(lost) if report["succeeded"] else report["verdict"],
         **({"diff": diffs} if diffs else {}),
     }
 

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import newcomers as born
-from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import SKIPPED, Fleet, Result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import PAUSE, SKIPPED, Fleet, Result, refusing
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
 from ansible_collections.alchemist.beam.plugins.plugin_utils._scaling import check_matched, group_for, missing
-
-PAUSE = 5.0
 
 
 def members(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
@@ -31,22 +27,20 @@ def arrivals(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """
     if not born.sweeps("channel" in fleet.told("rollout_promoted"), fleet.check_mode):
         return dict(SKIPPED)
-    found = _read(fleet)
-    for _look in range(max(int(fleet.ask("rollout_autoscaling_wait")) // int(PAUSE), 1)):
-        if not failed(found) and born.all_arrived(member["lifecycle_state"] for member in found["members"]):
-            break
-        fleet.sleep(PAUSE)
-        found = _read(fleet)
+
+    def arrived(found: Result) -> bool:
+        return not failed(found) and born.all_arrived(member["lifecycle_state"] for member in found["members"])
+
+    pauses = max(int(fleet.ask("rollout_autoscaling_wait")) // int(PAUSE), 1)
+    found = fleet.look_until(arrived, lambda: _read(fleet), pauses + 1)
     return found if failed(found) else {**found, **_missed(fleet, found, hosts)}
 
 
+@refusing
 def check_members(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """That nobody is passed over in silence: where beam_hosts is a pattern, who was added may not be matched by it."""
     left = _missed(fleet, fleet.told("rollout_scaling"), hosts)["missing"]
-    try:
-        check_matched(left, fleet.ask("rollout_autoscaling_group"), _pattern(fleet))
-    except BeamError as exc:
-        return NOTHING_NAMED.error(exc).as_failure()
+    check_matched(left, fleet.ask("rollout_autoscaling_group"), _pattern(fleet))
     return {"changed": False}
 
 

@@ -15,15 +15,13 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import planne
 
 def _in_service(fleet: Fleet) -> Result:
     """What the balancers say of all servers, also of those that --limit leaves out: they carry load. Empty where there are none."""
-    balancers, hosts = fleet.ask("rollout_balancers"), fleet.ask("ansible_play_hosts_all")
-    if not balancers:
+    hosts = fleet.ask("ansible_play_hosts_all")
+    if not fleet.ask("rollout_balancers"):
         return {}
     members = members_of(
         fleet.hostvars, list(dict.fromkeys((*hosts, *fleet.plan["everyone"]))), (), fleet.ask("rollout_colors") or ()
     )
-    return fleet.call(
-        "balancer_member", {"balancers": balancers, "members": members, "timeout": fleet.ask("rollout_join_timeout")}
-    )
+    return fleet.at_balancers(members, timeout=fleet.ask("rollout_join_timeout"))
 
 
 def foresee(fleet: Fleet) -> Result:

@@ -7,10 +7,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
 
@@ -18,6 +21,7 @@ Vars = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
 SKIPPED: Vars = {"changed": False, "skipped": True}
 NO_LOCK: Vars = {"mine": False}
+PAUSE = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,20 @@ class Fleet:
         given = {**(self.ask("rollout_store_options") or {}), **where, **options}
         return self.call(module, {key: value for key, value in given.items() if value is not None}, rehearse)
 
+    def at_balancers(self, members: Vars, **options: t.Any) -> Result:
+        """What the balancers say of these, or do with them."""
+        return self.call("balancer_member", {"balancers": self.ask("rollout_balancers"), "members": members, **options})
+
+    def look_until(self, good: t.Callable[[Result], bool], look: t.Callable[[], Result], looks: int) -> Result:
+        """What was seen at last. looks: how often at most, with a pause between two of them."""
+        found = look()
+        for _more in range(looks - 1):
+            if good(found):
+                break
+            self.sleep(PAUSE)
+            found = look()
+        return found
+
     def move(self, state: str, **options: t.Any) -> Result:
         """The channel, under our lock where there is one: a rehearsal holds none."""
         return self.run("release_channel", state=state, fence=self.held.get("fence"), **options)
@@ -70,6 +88,22 @@ class Fleet:
     def note(self, state: str, held: Vars, **options: t.Any) -> Result:
         """The journal, which the holder of the lock alone writes."""
         return self.run("rollout_journal", state=state, fence=held.get("fence"), token=held.get("token"), **options)
+
+
+Step = t.TypeVar("Step", bound=t.Callable[..., Result])
+
+
+def refusing(step: Step) -> Step:
+    """What a step refuses is its answer."""
+
+    @functools.wraps(step)
+    def told(*given: t.Any, **options: t.Any) -> Result:
+        try:
+            return step(*given, **options)
+        except BeamError as exc:
+            return NOTHING_NAMED.error(exc).as_failure()
+
+    return t.cast("Step", told)
 
 
 def lock(fleet: Fleet, purpose: str) -> tuple[Result, Result]:

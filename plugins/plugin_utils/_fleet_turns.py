@@ -23,7 +23,7 @@ DRAINS = ("clear", "leave", "back_clear", "back_leave")
 # Of the limits of a canary, what is not judged by its balancer.
 OURS = ("memory_ratio", "on_no_traffic")
 # How long a deployer who was overtaken waits for the other one, before it puts back what it took out.
-LOOKS, PAUSE = 120, 5.0
+LOOKS = 120
 
 
 def take(fleet: Fleet, batch: Batch, turn: Turn) -> dict[str, Result]:
@@ -74,7 +74,7 @@ def _balance(fleet: Fleet, batch: Batch, turn: Turn) -> Result:
     # Who leaves serves, unless an interrupted rollout took it out. Who joins was taken out by this one.
     members = members_of(fleet.hostvars, chosen, plan["recovers"] if name == "leave" else chosen, colors)
     if name not in DRAINS:
-        return _rotate(fleet, members, "joined")
+        return _join(fleet, members)
     everyone = (
         members_of(fleet.hostvars, plan["order"], plan["order"], colors)
         if colors
@@ -82,14 +82,12 @@ def _balance(fleet: Fleet, batch: Batch, turn: Turn) -> Result:
     )
     # In a rehearsal the new nodes have not joined, so nobody would be left.
     floor = 0 if colors and name == "leave" and fleet.check_mode else plan["floor"]
-    quiet = fleet.ask("rollout_drain_quiet")
-    return _rotate(fleet, members, "drained", {"fleet": everyone, "min_healthy": floor, "quiet": quiet})
+    waits = {"timeout": fleet.ask("rollout_drain_timeout"), "quiet": fleet.ask("rollout_drain_quiet")}
+    return fleet.at_balancers(members, state="drained", fleet=everyone, min_healthy=floor, **waits)
 
 
-def _rotate(fleet: Fleet, members: Vars, state: str, more: t.Optional[Vars] = None) -> Result:
-    timeout = fleet.ask("rollout_drain_timeout" if state == "drained" else "rollout_join_timeout")
-    given = {"balancers": fleet.ask("rollout_balancers"), "members": members, "state": state, "timeout": timeout}
-    return fleet.call("balancer_member", {**given, **(more or {})})
+def _join(fleet: Fleet, members: Vars) -> Result:
+    return fleet.at_balancers(members, state="joined", timeout=fleet.ask("rollout_join_timeout"))
 
 
 def _watch(fleet: Fleet, turn: Turn) -> Result:
@@ -99,34 +97,32 @@ def _watch(fleet: Fleet, turn: Turn) -> Result:
     compared = [host for host in turn.hosts if host in plan["leaves"] and host not in plan["aside"]]
     # Who was left half way by an interrupted rollout has moved already.
     rest = [host for host in plan["fleet"] if host not in plan["recovers"]]
-    given = {
-        "balancers": fleet.ask("rollout_balancers") if compared else [],
-        "members": members_of(fleet.hostvars, compared or turn.hosts),
-        "fleet": members_of(fleet.hostvars, rest),
-        "state": "watched",
-        "bake": fleet.ask("rollout_bake"),
-        "limits": {key: value for key, value in limits.items() if key not in OURS},
-    }
-    return {"changed": False, "found": fleet.call("balancer_member", given)}
+    found = fleet.at_balancers(
+        members_of(fleet.hostvars, compared or turn.hosts),
+        state="watched",
+        fleet=members_of(fleet.hostvars, rest),
+        bake=fleet.ask("rollout_bake"),
+        limits={key: value for key, value in limits.items() if key not in OURS},
+        **({} if compared else {"balancers": []}),
+    )
+    return {"changed": False, "found": found}
 
 
 def _stand_by(fleet: Fleet) -> Result:
     """Until the deployer who has taken over is done."""
-    found: Result = {}
-    for look in range(LOOKS):
-        if look:
-            fleet.sleep(PAUSE)
-        found = fleet.run("rollout_info", history=0)
+
+    def done(found: Result) -> bool:
         lock = found.get("lock") or {}
-        if not failed(found) and (not lock.get("held") or lock.get("dead")):
-            break
-    return {"changed": False, **({"waited_in_vain": True} if failed(found) else {})}
+        return not failed(found) and (not lock.get("held") or bool(lock.get("dead")))
+
+    fleet.look_until(done, lambda: fleet.run("rollout_info", history=0), LOOKS)
+    return {"changed": False}
 
 
 def _give_way(fleet: Fleet, batch: Batch, turn: Turn) -> Result:
     """What was taken out of a balancer when another deployer had taken over already is put back. Where that fails, the report says it."""
     taken = by_host(batch_state(batch.now.records, turn.batch).taken, turn.batch)
     members = members_of(fleet.hostvars, taken, taken, fleet.ask("rollout_colors") or ())
-    found = {**_rotate(fleet, members, "joined"), "failed": False}
+    found = {**_join(fleet, members), "failed": False}
     fleet.memory.gave_way.update(dict.fromkeys(turn.batch, found))
     return found

@@ -105,6 +105,11 @@ def failed(found: Vars) -> bool:
     return bool(found.get("failed")) or bool(found.get("unreachable"))
 
 
+def plain(found: Vars) -> dict[str, t.Any]:
+    """That it failed, and why, without anything else that it said."""
+    return {key: found[key] for key in ("failed", "unreachable", "msg", "error") if key in found}
+
+
 def code(found: Vars) -> str:
     said = next((item for item in parts(found) if failed(item)), found).get("error")
     return str(said.get("code") or "") if isinstance(said, t.Mapping) else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import Call
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, plain
 
 Vars = t.Mapping[str, t.Any]
 Said = dict[str, t.Any]
@@ -73,8 +73,7 @@ class Answers:
         if len(found) == 1:
             return found[0]
         bad = next((one for one in found if failed(one)), {})
-        whole: Said = {key: bad[key] for key in ("failed", "unreachable", "msg", "error") if key in bad}
-        return {"changed": any(one.get("changed") for one in found), "results": found, **whole}
+        return {"changed": any(one.get("changed") for one in found), "results": found, **plain(bad)}
 
 
 def _listed(diff: t.Any) -> list[t.Any]:

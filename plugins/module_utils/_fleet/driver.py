@@ -91,24 +91,22 @@ class Batch:
             guessed.append({host: StepResult(turn.step.name) for host in (("",) if turn.step.once else turn.hosts)})
             turn = self._play(guessed)[2]
 
-    def server_steps(self) -> list[str]:
-        """The steps that the servers of this turn can do in one call: each of them ends at the first one that fails there."""
-        first = t.cast("Turn", self.turn)
-        same = itertools.takewhile(
-            lambda turn: (turn.step.where, turn.hosts, turn.back) == (SERVER, first.hosts, first.back), self.ahead()
+    def due(self) -> list[Turn]:
+        """The turns that the next task takes if all goes well: what is done at one place, and on servers by the same ones, each of which ends at the first
+        step that fails there. A hook is alone.
+        """
+        first = self.turn
+        if first is None or first.step.where == HOOK:
+            return [first] if first else []
+        together = (first.hosts, first.back) if first.step.where == SERVER else None
+        return list(
+            itertools.takewhile(
+                lambda turn: (
+                    self.place(turn) == self.place(first) and (together is None or (turn.hosts, turn.back) == together)
+                ),
+                self.ahead(),
+            )
         )
-        return [turn.step.name for turn in same]
-
-    def waits(self) -> str:
-        """What the next task waits for, as the callbacks call it; empty where that takes no time."""
-        if self.turn is None or self.turn.step.where == HOOK:
-            return ""
-        if self.turn.step.where == SERVER:
-            labels = [WAITS[step] for step in self.server_steps() if step in WAITS]
-            return labels[-1] if labels else ""
-        due = self.place(self.turn)
-        same = itertools.takewhile(lambda turn: self.place(turn) == due, self.ahead())
-        return next((WAITS[turn.step.name] for turn in same if turn.step.name in WAITS), "")
 
     def next_place(self) -> str:
         """Where the task has to run that comes after the servers, or after a hook."""
@@ -120,6 +118,14 @@ def _send(turns: Turns, answers: Answers) -> t.Optional[Turn]:
         return turns.send(answers)
     except StopIteration:
         return None
+
+
+def waits(due: t.Sequence[Turn]) -> str:
+    """What a task waits for that takes these turns, as the callbacks call it; empty where that takes no time. One call of a server is called after the longest
+    of its steps, which is the last; at the balancers one waits for one thing after the other.
+    """
+    labels = [WAITS[turn.step.name] for turn in due if turn.step.where != HOOK and turn.step.name in WAITS]
+    return labels[-1 if due[0].step.where == SERVER else 0] if labels else ""
 
 
 def expected(now: Progress, turn: Turn) -> dict[str, str]:
