@@ -91,16 +91,8 @@ def describe_holders(fd: int) -> str:
     return " and ".join(found)
 
 
-# The kernel gives its list page by page, and one that changes meanwhile may lack a row.
-_READS = 3
-
-
 def holders(fd: int) -> list[int]:
     """The processes with a lock on this file that the kernel tells of."""
-    return next((found for found in (_holders(fd) for _read in range(_READS)) if found), [])
-
-
-def _holders(fd: int) -> list[int]:
     info = os.fstat(fd)
     places = {"%02x:%02x:%d" % (os.major(info.st_dev), os.minor(info.st_dev), info.st_ino)}
     rows: list[tuple[int, str]] = []
