@@ -9,6 +9,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES, Call, Server, calls
+from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._server_steps import Answers
 
 
@@ -32,7 +33,7 @@ class ActionModule(ActionBase):
 
     def _call(self, call: Call, variables: t.Any) -> dict[str, t.Any]:
         pair = [call, *([call.then] if call.then else [])]
-        options: dict[str, t.Any] = {one.module: {**self._defaults(MODULES[one.module]), **one.options} for one in pair}
+        options: dict[str, t.Any] = {one.module: self._options(one) for one in pair}
         name = MODULES[call.module]
         if call.module in ("point", "restart"):
             name, given = "alchemist.beam.rollout_host", options
@@ -85,9 +86,5 @@ class ActionModule(ActionBase):
             reach=value("reach") if reaches else {},
         )
 
-    def _defaults(self, module: str) -> dict[str, t.Any]:
-        """What a play sets in module_defaults for the module that is called."""
-        found: dict[str, t.Any] = {}
-        for defaults in self._task.module_defaults or ():
-            found.update(self._templar.template(defaults.get(module) or {}))
-        return found
+    def _options(self, call: Call) -> dict[str, t.Any]:
+        return {**defaults_of(self._task, self._templar, MODULES[call.module]), **call.options}

@@ -10,6 +10,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.looks import STEPS, Look
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.look import OPTIONS
+from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
 
 MODULES = ("alchemist.beam.release_install", "alchemist.beam.beam_info")
 NODE = ("name", "base", "manager", "unit", "colors")
@@ -73,9 +74,6 @@ class ActionModule(ActionBase):
         return {**found, **({"ready": ready} if ready else {})}
 
     def _defaults(self) -> dict[str, t.Any]:
-        """What a play sets in module_defaults for the modules that do the same."""
-        found: dict[str, t.Any] = {}
-        for defaults in self._task.module_defaults or ():
-            for name in MODULES:
-                found.update(self._templar.template(defaults.get(name) or {}))
+        """Of the modules that do the same, what this one knows."""
+        found = defaults_of(self._task, self._templar, *MODULES)
         return {key: value for key, value in found.items() if key in OPTIONS}
