@@ -436,7 +436,7 @@ def test_what_a_look_sees_fails_nothing() -> None:
 )
 def test_urls_that_a_rehearsal_sends_are_in_no_log_of_the_server(reach: Vars, hidden: bool) -> None:
     action, seen = rollout_host.ActionModule.__new__(rollout_host.ActionModule), []
-    action._task = types.SimpleNamespace(no_log=False, module_defaults=[])
+    action._task, action._templar = types.SimpleNamespace(no_log=False, module_defaults=[]), None
     action._execute_module = lambda **_given: seen.append(action._task.no_log) or {"changed": False}
     [call] = calls(["activate"], dataclasses.replace(SERVER, reach=reach))
     assert action._call(call, {}) == {"changed": False} and seen == [hidden] and action._task.no_log is False
