@@ -15,8 +15,6 @@ from .nodes import CURRENT, member_name
 from .plan import Plan
 from .record import HostRecord
 
-PHASES = ("leaving", "moved", "joined", "returning", "returned")
-
 
 def note(record: HostRecord, host: str, plan: Plan, phase: str) -> Step:
     if phase == "leaving":

@@ -123,10 +123,10 @@ def refuse_foreign_root(root: str) -> None:
 def _refuse(found: Foreign | None, path: str, what: str) -> None:
     if found is None:
         return
-    where = "it" if found.place == path else "on the way to it is %s" % found.place
+    where = "" if found.place == path else ": on the way to it is %s" % found.place
     raise BeamError(
         "base_foreign",
-        "%s can't be used as %s%s" % (path, what, "" if found.place == path else ": " + where),
+        "%s can't be used as %s%s" % (path, what, where),
         "%s, so all that is installed could be replaced" % found.why,
         "Say `%s`, or choose a place below directories of root" % found.mend,
         place=found.place,
