@@ -141,7 +141,8 @@ def _next(fleet: Fleet, batch: driver.Batch) -> Result:
     return {
         "over": False,
         "where": where,
-        "turn": len(fleet.memory.answered) + 1,
+        # Another part of the same batch counts anew.
+        "turn": "%s %d" % (fleet.memory.part, len(fleet.memory.answered) + 1),
         "steps": [one.step.name for one in due] if where else [turn.step.name],
         "hosts": list(turn.hosts),
         "back": turn.back,

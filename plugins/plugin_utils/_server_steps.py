@@ -22,7 +22,7 @@ LAST_LOOK = "confirm"
 class Answers:
     """turn: which one it is, so that nobody takes an older answer for this one."""
 
-    def __init__(self, turn: int) -> None:
+    def __init__(self, turn: str) -> None:
         self._turn = turn
         self._steps: dict[str, list[Said]] = {}
 

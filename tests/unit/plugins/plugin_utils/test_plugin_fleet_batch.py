@@ -327,7 +327,8 @@ def test_a_step_that_breaks_is_an_answer_and_keeps_what_was_done(monkeypatch: py
         ({"unreachable": True, "msg": "no route"}, {"activate"}),
         ({"failed": True, "msg": "MODULE FAILURE"}, {"activate"}),
         ({}, {"activate"}),
-        ({"turn": 1, "answers": {"activate": {}, "restart": UP}}, {"activate"}),  # of another turn
+        ({"turn": "move 1", "answers": {"activate": {}, "restart": UP}}, {"activate"}),  # of another turn
+        ({"turn": "confirm 3", "answers": {"activate": {}, "restart": UP}}, {"activate"}),  # of another part
     ],
 )
 def test_who_came_to_no_answer_has_failed(done: Vars, steps: set[str]) -> None:
@@ -400,17 +401,17 @@ FULL = {"failed": True, "msg": "x", "error": {"code": "disk_full", "what": "curr
     ],
 )
 def test_two_steps_in_one_call_are_told_apart(found: Vars, answers: dict[str, bool]) -> None:
-    told = Answers(3)
+    told = Answers("move 3")
     assert told.take(CALLS[0], {**found, "invocation": {"secret": 1}}) is not any(answers.values())
     shown = told.result(["activate", "restart"])
     failed = {step: bool(said.get("failed") or said.get("unreachable")) for step, said in shown["answers"].items()}
-    assert (shown["turn"], failed) == (3, answers) and "invocation" not in str(shown)
+    assert (shown["turn"], failed) == ("move 3", answers) and "invocation" not in str(shown)
     assert bool(shown.get("failed") or shown.get("unreachable")) is any(answers.values())
 
 
 def test_a_step_with_nothing_to_do_was_skipped_and_one_of_several_nodes_tells_of_each() -> None:
     steps = ["switch", "enable", "disable", "stop"]
-    told = Answers(1)
+    told = Answers("move 1")
     server = dataclasses.replace(SERVER, manager="daemon", color="green", others=("current", "blue"))
     for call in calls(steps, server):
         if not told.take(call, DOWN if call.options["pointer"] == "blue" else {"changed": True}):
@@ -421,13 +422,13 @@ def test_a_step_with_nothing_to_do_was_skipped_and_one_of_several_nodes_tells_of
 
 
 def test_what_a_look_sees_fails_nothing() -> None:
-    told = Answers(1)
+    told = Answers("move 1")
     assert told.take(calls(["look"], SERVER)[0], {"unreachable": True, "msg": "no route"})
     assert told.take(calls(["confirm"], SERVER)[0], {"failed": True, "msg": "x"})
     answers = told.result(["look", "confirm"])["answers"]
     assert answers["look"] == {"changed": False, "found": {"unreachable": True, "msg": "no route"}}
     assert answers["confirm"] == {"failed": False, "msg": "x"}
-    away = Answers(1)
+    away = Answers("move 1")
     assert not away.take(calls(["confirm"], SERVER)[0], {"unreachable": True, "msg": "no route"})
 
 
