@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import random
 import sys
 import threading
+import time
 import types
 import typing as t
 
@@ -104,8 +106,14 @@ _CLASSES: dict[str, frozenset[str]] = {
     OPTION: frozenset(("BotoCoreError",)),
 }
 
+# Of the failures on the way, those that botocore would try again.
+_TRANSIENT = frozenset(("HTTPClientError", "ConnectionError"))
+
 # Whatever these raise about an answer that has come is the answer's fault.
 _PARSERS = frozenset(("botocore", "dateutil", "xml", "http", "urllib3", "email", "json", "datetime"))
+
+
+T = t.TypeVar("T")
 
 
 class Said(t.NamedTuple):
@@ -146,7 +154,7 @@ def said(exc: BaseException) -> t.Optional[Said]:
 
 
 class Limits(t.NamedTuple):
-    """Seconds for a connection and for an answer, and how often botocore itself tries: once, where the caller has a deadline over all requests."""
+    """Seconds for a connection and for an answer, and how often a call is tried: once, where the caller has a deadline over all requests."""
 
     connect: float
     read: float
@@ -185,13 +193,32 @@ def ask(
     """The answer to one call. refuse: makes the caller's own error of a NoAnswer, where a part is missing that is asked for later."""
     with _within(limits) as limit:
         try:
-            answer = getattr(client, operation)(**parameters)
+            answer = _tried(functools.partial(getattr(client, operation), **parameters), limits.attempts, limit)
         except Exception as exc:
             why = refused_by_parser(exc)
             if why:
                 raise NoAnswer("%s gave an answer that can't be parsed (%s)" % (limit.server, why)) from exc
             raise
     return _checked(answer, limit.server, refuse)
+
+
+def _tried(call: t.Callable[[], T], attempts: int, limit: _deadline.Limit, tried: int = 1) -> T:
+    """What passes is tried again, after pauses that become longer. Some versions of botocore sleep for seconds between theirs, whatever time is left."""
+    try:
+        return call()
+    except Exception as exc:
+        if tried >= attempts or limit.cut or limit.left() <= 0 or not _passes(exc):
+            raise
+    time.sleep(max(0.0, min(limit.left(), random.uniform(0, 2 ** (tried - 1)))))
+    return _tried(call, attempts, limit, tried + 1)
+
+
+def _passes(exc: Exception) -> bool:
+    """Whether the next try may go well: the service is busy, or the way to it failed."""
+    known = said(exc)
+    return known is not None and (
+        known.kind == BUSY or bool(_TRANSIENT & {cls.__name__ for cls in type(exc).__mro__} and not known.code)
+    )
 
 
 class NoAnswer(ConnectionError):
@@ -331,7 +358,7 @@ def make_client(
     config = Config(
         connect_timeout=limits.connect,
         read_timeout=limits.read,
-        retries={"total_max_attempts": limits.attempts, "mode": "standard"},
+        retries={"total_max_attempts": 1, "mode": "standard"},  # see _tried
     )
     with _within(limits) as limit:
         try:

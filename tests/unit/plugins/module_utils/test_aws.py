@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import builtins
+import time
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils import _aws
 from ansible_collections.alchemist.beam.plugins.module_utils._aws import (
     BUSY,
     CREDENTIALS,
@@ -121,3 +123,64 @@ def test_sessions_are_shared_only_where_that_is_said(monkeypatch: pytest.MonkeyP
         assert client_of("s3", None)[0] is made[4]
     assert client_of("s3", None)[0] is made[5]
     forget_sessions()  # nothing is shared, so there is nothing to forget
+
+
+class Service:
+    """answers: one after the other; the last one for ever."""
+
+    def __init__(self, *answers: t.Any) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    def describe(self) -> t.Any:
+        self.asked += 1
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No pause is made: the longest that it may be is kept."""
+    found: list[float] = []
+    monkeypatch.setattr("%s.random.uniform" % _aws.__name__, lambda _least, most: most)
+    monkeypatch.setattr("%s.time.sleep" % _aws.__name__, found.append)
+    return found
+
+
+def ask(service: Service, limits: Limits) -> t.Any:
+    return _aws.ask(service, "describe", limits, {}, lambda exc: None)
+
+
+def test_what_passes_is_tried_again(pauses: list[float]) -> None:
+    exceptions = pytest.importorskip("botocore.exceptions")
+    away = exceptions.EndpointConnectionError(endpoint_url="http://x")
+    service = Service(Answer("Throttling"), Answer("Anything", 503), away, {"found": True})
+    assert ask(service, Limits(5, 20, 5)) == {"found": True} and service.asked == 4 and pauses == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts", "asked"),
+    [
+        (Answer("Throttling"), 3, 3),
+        (Answer("Throttling"), 1, 1),
+        (Answer("ValidationError"), 5, 1),
+        (Answer("AccessDenied"), 5, 1),
+        (Answer("ExpiredToken", 403), 5, 1),
+        (ZeroDivisionError(), 5, 1),
+    ],
+)
+def test_what_does_not_pass_is_not(answer: Exception, attempts: int, asked: int, pauses: list[float]) -> None:
+    service = Service(answer)
+    with pytest.raises(type(answer)):
+        ask(service, Limits(5, 20, attempts))
+    assert service.asked == asked and len(pauses) == asked - 1
+
+
+def test_a_pause_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's own would sleep on, for up to eight seconds before the last of five tries."""
+    monkeypatch.setattr("%s.random.uniform" % _aws.__name__, lambda _least, most: 8.0)
+    begun = time.monotonic()
+    with pytest.raises(Answer):
+        ask(Service(Answer("Throttling")), Limits(0.02, 0.02, 5))
+    assert time.monotonic() - begun < 2

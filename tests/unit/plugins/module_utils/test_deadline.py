@@ -40,7 +40,7 @@ assert _spec is not None and _spec.loader is not None
 drips = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(drips)
 SECONDS = 0.3
-LATE = 8.0  # seconds that a busy machine takes beside; what is not interrupted takes ten and more
+LATE = 3.0  # seconds that a busy machine takes beside; what is not interrupted takes ten and more
 S3_SECONDS = 0.8  # its client takes its time on a busy machine
 
 

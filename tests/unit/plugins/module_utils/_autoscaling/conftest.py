@@ -11,6 +11,7 @@ import typing as t
 
 import botocore.session
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling import groups
 from ansible_collections.alchemist.beam.plugins.module_utils._autoscaling.groups import Aws
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
@@ -156,5 +157,7 @@ def instance(name: str, template: t.Optional[dict[str, str]] = None, state: str 
 
 
 @pytest.fixture
-def fake() -> FakeAws:
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """Its errors are those that are left after a call was tried as often as it may be."""
+    monkeypatch.setattr(groups, "_LIMITS", groups._LIMITS._replace(attempts=1))
     return FakeAws()
