@@ -582,9 +582,9 @@ def test_a_node_that_is_up_and_not_well() -> None:
 
 
 def test_a_long_log_is_read_at_once() -> None:
-    begun = time.monotonic()
+    begun = time.process_time()  # it only computes, and other tests run beside it
     assert read(["12:00:00.1 [info] " + "word/" * 400, "x" * 20000, "GET /a: 200 " * 100] * 1000) is None
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 @pytest.mark.parametrize(
