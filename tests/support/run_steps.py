@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -32,6 +33,7 @@ BRIEF = bool(os.environ.get("BRIEF"))
 _PROGRESS = re.compile(r"^[.sxXFE]+ *\[ *\d+%\]$")  # pytest's dots
 
 _print_lock = threading.Lock()
+_running: set[subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def execute(step: Step) -> Outcome:
         errors="replace",
         start_new_session=True,
     )
+    _running.add(process)
     try:
         output, _nothing = process.communicate(timeout=step.timeout)
     except subprocess.TimeoutExpired:
@@ -112,7 +115,23 @@ def execute(step: Step) -> Outcome:
             os.killpg(process.pid, signal.SIGKILL)
             output, _nothing = process.communicate()
         return Outcome(124, "%s\nran longer than its %d s and was ended" % (output, step.timeout))
+    finally:
+        _running.discard(process)
     return Outcome(process.returncode, output)
+
+
+def heed_interrupts(how: t.Any = signal.default_int_handler) -> None:
+    """Also in the background of a shell, which makes its commands ignore Ctrl-C; and the ordinary request to end is no different."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, how)
+
+
+def interrupt_running() -> None:
+    """Ctrl-C does not reach the groups of the steps. Each gets it from here, so that pytest takes down its hosts and servers."""
+    for process in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
 
 
 def log_of(part: str, step: Step) -> Path:
@@ -160,11 +179,21 @@ def _what_failed(step: Step, output: str) -> list[str]:
 def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequence[str] = ()) -> int:
     """Runs the steps, writes what was counted, and returns the exit code: a part that tested nothing has failed."""
     began = time.monotonic()
+    heed_interrupts()
     for note in notes:
         print("    ! %s" % note, flush=True)
     total = Count(notes=tuple(notes))
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
-        done = list(pool.map(lambda step: _run_one(part, step), steps))
+        todo = [pool.submit(_run_one, part, step) for step in steps]
+        try:
+            done = [one.result() for one in todo]
+        except KeyboardInterrupt:
+            heed_interrupts(signal.SIG_IGN)  # nothing cuts short what ends now
+            for one in todo:
+                one.cancel()
+            print("interrupted: what runs takes down what it set up", flush=True)
+            interrupt_running()
+            return 130
     for _seconds, count in done:
         total += count
     if total.passed == 0 and total.failed == 0:

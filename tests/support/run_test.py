@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from run_figures import forget, print_run, remember, total
-from run_steps import CACHE, ROOT, setup
+from run_steps import CACHE, ROOT, heed_interrupts, setup
 
 # The cheapest first: whoever broke a line's style does not wait for a fleet to hear of it. The first part that fails ends the run.
 RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -30,7 +30,14 @@ def run_one(part: str, *words: str) -> dict[str, t.Any]:
     result.unlink(missing_ok=True)
     started = time.monotonic()
     argv = [sys.executable, str(ROOT / "tests" / "support" / ("run_%s.py" % part)), *words]
-    code = subprocess.call(argv, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # Its hosts and servers are taken down before this ends. After Ctrl-C it has heard of it already, and does not heed another one.
+        process.terminate()
+        process.wait()
+        raise
     # A part that died before it could count has failed all the same.
     counted: dict[str, t.Any] = {"passed": 0, "failed": 1, "skipped": 0, "notes": ["died"]}
     if result.exists():
@@ -43,6 +50,7 @@ def run_one(part: str, *words: str) -> dict[str, t.Any]:
 def run(name: str) -> int:
     began = time.monotonic()
     forget(name)
+    heed_interrupts()
     setup("packages")
     setup("venv")
     parts: list[dict[str, t.Any]] = []
@@ -64,4 +72,8 @@ def run(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(total(tuple(RUNS)) if sys.argv[1:] == ["total"] else run(sys.argv[1]))
+    try:
+        code = total(tuple(RUNS)) if sys.argv[1:] == ["total"] else run(sys.argv[1])
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

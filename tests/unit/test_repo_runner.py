@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import signal
+import subprocess
 import sys
 import time
 import typing as t
@@ -71,6 +73,28 @@ def test_a_failing_step_fails_the_part_and_is_shown(steps: t.Any, capsys: pytest
     assert steps.run_part("mixed", [good, bad]) == 1
     assert "| the reason" in capsys.readouterr().out
     assert (steps.CACHE / "results" / "mixed.json").read_text().startswith('{"passed": 1, "failed": 1,')
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_takes_down_what_it_set_up(tmp_path: Path, how: signal.Signals) -> None:
+    """As from a shell's background, where Ctrl-C is ignored unless somebody asks for it."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import run_steps; from pathlib import Path\n"
+        "run_steps.ROOT = run_steps.CACHE = here = Path(sys.argv[2])\n"
+        "long = ['sh', '-c', \"trap 'sleep 0.3; echo > down; exit 1' INT; echo > up; while :; do sleep 0.1; done\"]\n"
+        "steps = [run_steps.Step('long', long, cwd=here), run_steps.Step('next', ['touch', 'next'], cwd=here)]\n"
+        "sys.exit(run_steps.run_part('cut', steps, workers=1))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(SUPPORT), str(tmp_path)],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    while not (tmp_path / "up").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(how)
+    assert process.wait(60) == 130
+    assert (tmp_path / "down").exists() and not (tmp_path / "next").exists()
 
 
 def test_a_step_that_counts_nothing_wrong_but_exits_non_zero_fails(steps: t.Any) -> None:
