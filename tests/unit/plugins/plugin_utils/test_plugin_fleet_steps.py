@@ -432,10 +432,13 @@ def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
 
 
 def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
+    """A controller that was frozen after its promotion: what it has proven is of yesterday, and the playbook fails."""
     world = World(held=HELD, here=MOVED, rollout_opened={"journal": {"id": "new"}}, rollout_promoted={"channel": {}})
     world.answers["rollout_journal closed"] = LOST
-    report = world.verdict()["rollout_result"]
+    found = world.verdict()
+    report = found["rollout_result"]
     assert not report["succeeded"] and report["reason"] == "the lock was taken"
+    assert found["failure"] == report["verdict"] == found["lines"][-1]
     text = "runs on 1 of 1 hosts when this deployer last looked. Another one took over before that was written down: the lock was taken"
     assert report["verdict"].endswith(text)
 
