@@ -22,7 +22,7 @@ options:
     required: true
   manager:
     description:
-      - Who runs the node.
+      - What runs the node.
       - V(systemd) is a unit of C(Type=notify), as the role P(alchemist.beam.service#role) writes it.
       - V(daemon) needs neither root nor systemd. The node is started in a session of its own, as the user who runs the module.
         It logs to C(<base>/shared/log/<name>.log) and has C(<base>/shared/run/<name>) for C(RELEASE_TMP), its home and its crash dump.
@@ -35,7 +35,7 @@ options:
     type: str
   pointer:
     description:
-      - The symlink in O(base) that says what this node runs. Each of two nodes on a server has one of its own, such as V(blue).
+      - The symlink in O(base) that points at the release of this node. Each of two nodes on a server has its own symlink, such as V(blue).
       - With O(manager=daemon) it also distinguishes their files, which are those of C(<name>-<pointer>).
     type: str
     default: current
@@ -45,7 +45,7 @@ options:
 options:
   health:
     description:
-      - What must hold of a healthy node. All that is given must pass in one round.
+      - The checks that a healthy node must pass. All given checks must pass in one round.
       - Without any of O(health.http), O(health.tcp) and O(health.node), the node itself is asked whether it has booted, unless it runs without
         distribution.
     type: dict
@@ -74,7 +74,7 @@ options:
             default: {}
           jmespath:
             description:
-              - A JMESPath expression over the JSON body, which must give something true. The host needs the Python library C(jmespath) for it.
+              - A JMESPath expression over the JSON body. Its result must be true. The host needs the Python library C(jmespath) for it.
             type: str
           headers:
             description:
@@ -113,7 +113,7 @@ options:
             default: 2
       node:
         description:
-          - The node itself, asked over the Erlang distribution protocol. It must be the new process, and have booted.
+          - The node itself answers over the Erlang distribution protocol. It must be the new process, and must have booted.
         type: dict
         suboptions:
           applications:
@@ -129,7 +129,7 @@ options:
             default: 2
       passes:
         description:
-          - How many rounds in a row must pass. One that fails begins the count again.
+          - How many rounds in a row must pass. After a failed round the count starts again.
         type: int
         default: 3
       interval:
@@ -139,17 +139,17 @@ options:
         default: 0.5
       within:
         description:
-          - Seconds within which the passes must come.
+          - Seconds within which these rounds must have passed.
         type: float
         default: 60
       stable:
         description:
-          - Seconds for which, after that, the process must go on without a new restart and the checks must go on passing.
+          - After that, for so many seconds the process must run without another restart, and the checks must keep passing.
         type: float
         default: 0
 notes:
-  - A node of a systemd unit can be looked at by root or by its own user only, so C(become) is needed as a rule.
-  - A node that runs and may not be looked at is an error, not one that is down.
+  - Only root or its own user can inspect a node of a systemd unit, so C(become) is usually needed.
+  - A node that runs but may not be inspected is an error. It is not reported as down.
 seealso:
   - module: alchemist.beam.beam_info
 """

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: autoscaling_group
-short_description: Make or adopt an auto scaling group, and leave alone what it is not told
+short_description: Make or adopt an auto scaling group, and change only what the options name
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - Makes a group of AWS Auto Scaling with its lifecycle hooks, target groups, tags and scaling policy. A new group begins empty and gets its hooks before
     its size, so that no server is in service before a hook has held it.
-  - A group that is there is adopted. Its number of servers, its suspended processes, metrics, termination policies, cooldown, other hooks, other policies,
+  - An existing group is adopted. Its number of servers, its suspended processes, metrics, termination policies, cooldown, other hooks, other policies,
     other tags and other target groups stay as they are. C(amazon.aws.autoscaling_group) sets several of them back to its own defaults, which is why this
     module exists.
 requirements:
@@ -37,7 +37,7 @@ options:
     required: true
   launch_template:
     description:
-      - What servers are launched from. A new group needs it. Without it, a group that is there keeps its own.
+      - The launch template of the servers. A new group needs it. Without it, an existing group keeps its own.
     type: dict
     suboptions:
       name:
@@ -52,7 +52,7 @@ options:
         required: true
   keep_template:
     description:
-      - Whether a group that is there keeps the launch template that it has, because M(alchemist.beam.autoscaling_refresh) moves it.
+      - Whether an existing group keeps its launch template, because M(alchemist.beam.autoscaling_refresh) changes it.
     type: bool
     default: false
   subnets:
@@ -83,12 +83,12 @@ options:
     default: []
   health_check:
     description:
-      - Who tells whether a server is healthy.
+      - What decides whether a server is healthy.
     type: str
     choices: [EC2, ELB]
   grace:
     description:
-      - Seconds after a server is in service during which it is not replaced.
+      - Seconds after a server came into service in which it is not replaced.
     type: int
   tags:
     description:
@@ -109,18 +109,18 @@ options:
         required: true
       transition:
         description:
-          - What it holds.
+          - The transition that it holds.
         type: str
         choices: [launching, terminating]
         required: true
       timeout:
         description:
-          - Seconds without a heartbeat after which O(hooks[].default_result) holds.
+          - Seconds without a heartbeat after which O(hooks[].default_result) applies.
         type: int
         default: 300
       default_result:
         description:
-          - What happens to a server that nobody has answered for.
+          - What happens to a server if nobody completes the hook.
         type: str
         choices: [ABANDON, CONTINUE]
         default: ABANDON
@@ -152,7 +152,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 created:
-  description: Whether there was no such group.
+  description: Whether the group was created.
   type: bool
   returned: success
 actions:
@@ -161,7 +161,7 @@ actions:
   elements: str
   returned: success
 group:
-  description: The group, as M(alchemist.beam.autoscaling_info) returns it, without members; V(null) where check mode did not make it.
+  description: The group, as M(alchemist.beam.autoscaling_info) returns it, without members; V(null) if check mode did not make it.
   type: dict
   returned: success
 error:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: autoscaling_info
-short_description: Tell who is in auto scaling groups, and what may change that
+short_description: Show the members of auto scaling groups, and what may change them
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - Reads groups of AWS Auto Scaling with every instance of theirs, whatever its lifecycle state, and its addresses.
-  - The group is the truth about who serves. An inventory, even a dynamic one, is as old as its last refresh and has what its filters let through.
+  - Reads groups of AWS Auto Scaling with all of their instances, whatever their lifecycle state, and the addresses of the instances.
+  - Only the group knows which servers serve. An inventory, even a dynamic one, is as old as its last refresh and contains only what its filters let through.
 requirements:
   - boto3
 extends_documentation_fragment:
@@ -29,7 +29,7 @@ attributes:
 options:
   groups:
     description:
-      - The names of the groups. One that does not exist is an error, as a name that is mistyped must not look like an empty group.
+      - The names of the groups. A group that does not exist is an error, because a mistyped name must not look like an empty group.
     type: list
     elements: str
     required: true
@@ -84,7 +84,7 @@ groups:
       type: list
       elements: dict
     refresh:
-      description: Its newest instance refresh, with C(id), C(status), C(active), C(percent), C(reason) and C(launch_template); V(null) where there was none.
+      description: Its newest instance refresh, with C(id), C(status), C(active), C(percent), C(reason) and C(launch_template); V(null) if there was none.
       type: dict
 members:
   description: The instances of all groups.
@@ -99,19 +99,19 @@ members:
       description: The name of its group.
       type: str
     lifecycle_state:
-      description: Where it is in its life, such as V(Pending:Wait) or V(InService).
+      description: Its lifecycle state, such as V(Pending:Wait) or V(InService).
       type: str
     stays:
-      description: Whether it serves or is about to, that is, whether it is not on its way out.
+      description: Whether it serves or is about to serve, that is, whether it is not leaving the group.
       type: bool
     healthy:
-      description: What the group thinks of it.
+      description: Its health as the group sees it.
       type: bool
     launch_template:
-      description: What it was launched from.
+      description: The launch template that it was launched from.
       type: dict
     private_ip:
-      description: Its private address; empty where EC2 does not know it any more.
+      description: Its private address; empty if EC2 does not know it any more.
       type: str
     public_ip:
       description: Its public address, or an empty string.

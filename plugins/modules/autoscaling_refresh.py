@@ -8,14 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: autoscaling_refresh
-short_description: Replace the instances of an auto scaling group, and tell truthfully how that ended
+short_description: Replace the instances of an auto scaling group, and report how that really ended
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - Starts an instance refresh of AWS Auto Scaling, with checkpoints, bake time, alarms and automatic rollback, and waits for its end.
-  - It succeeds only if AWS says V(Successful) I(and) every instance that serves is of the wanted version of the launch template.
+  - It succeeds only if AWS says V(Successful) I(and) every instance in service has the wanted version of the launch template.
     A refresh that was rolled back, cancelled or failed is a failure, with AWS's reason.
-  - Run again while a refresh to the same version goes on, it waits for that one. Run again afterwards, there is nothing to do.
+  - If it is run again while a refresh to the same version goes on, it waits for that refresh. If it is run again afterwards, there is nothing to do.
   - It is refused while another refresh goes on, while a hook of CodeDeploy is on the group, and while one of the processes Launch, Terminate, HealthCheck,
     ReplaceUnhealthy, AddToLoadBalancer and InstanceRefresh is suspended.
 requirements:
@@ -27,7 +27,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Check mode plans, and refuses what would be refused.
+      - Check mode plans, and fails if the refresh would be refused.
   diff_mode:
     support: none
   idempotent:
@@ -44,14 +44,14 @@ options:
   state:
     description:
       - V(refreshed) replaces the instances that are not of O(launch_template).
-      - V(cancelled) ends the refresh that goes on, and leaves the instances as they are. V(rolled_back) ends it and brings the former ones back.
-        Where none goes on, there is nothing to do.
+      - V(cancelled) ends the running refresh, and leaves the instances as they are. V(rolled_back) ends it and brings the former instances back.
+        If none is running, there is nothing to do.
     type: str
     choices: [refreshed, cancelled, rolled_back]
     default: refreshed
   launch_template:
     description:
-      - What the instances have to be launched from. The group is set to it by the refresh, and only if that succeeds.
+      - The launch template that the instances have to be launched from. The refresh sets the group to it only if the refresh succeeds.
       - Without it, the group's own launch template counts.
     type: dict
     suboptions:
@@ -65,7 +65,7 @@ options:
         type: str
       version:
         description:
-          - Its version. V($Latest) and V($Default) are taken for the number that they stand for now.
+          - Its version. V($Latest) and V($Default) are replaced by the number that they stand for now.
         type: str
         default: $Latest
   min_healthy:
@@ -80,7 +80,7 @@ options:
     type: int
   warmup:
     description:
-      - Seconds until an instance that is in service counts. The default is the group's.
+      - Seconds after which an instance in service counts. The default is the group's.
     type: int
   checkpoints:
     description:
@@ -111,8 +111,8 @@ options:
     default: true
   skip_matching:
     description:
-      - Whether instances stay that are launched from the wanted version already.
-      - Say V(false) where what an instance runs is decided at its boot, and not by the launch template, as when a channel has moved.
+      - Whether instances stay if they were launched from the wanted version already.
+      - Use V(false) if the boot decides what an instance runs, and not the launch template, for example after a channel has moved.
     type: bool
     default: true
   protected_instances:
@@ -129,7 +129,7 @@ options:
     default: wait
   wait:
     description:
-      - Whether to wait for the end. Without it nothing is known about success.
+      - Whether to wait for the end. Otherwise the result says nothing about success.
     type: bool
     default: true
   wait_timeout:
@@ -161,7 +161,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: What was planned, V(start), V(follow) or V(none); or the O(state) that was asked for.
+  description: What was planned, V(start), V(follow) or V(none); or the requested O(state).
   type: str
   returned: success
 why:
@@ -169,11 +169,11 @@ why:
   type: str
   returned: success
 launch_template:
-  description: What the instances have to be of, with its version as a number.
+  description: The launch template that the instances have to be launched from, with its version as a number.
   type: dict
   returned: success
 refresh:
-  description: The refresh, with C(id), C(status), C(percent) and C(reason); V(null) where there was none.
+  description: The refresh, with C(id), C(status), C(percent) and C(reason); V(null) if there was none.
   type: dict
   returned: success
 members:
@@ -182,7 +182,7 @@ members:
   elements: dict
   returned: success
 error:
-  description: What could not be done, why, and the next step, for machines; with C(refresh) where one was started.
+  description: What could not be done, why, and the next step, for machines; with C(refresh) if one was started.
   type: dict
   returned: failure
 """

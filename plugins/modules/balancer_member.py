@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: balancer_member
-short_description: Take servers out of their load balancers and bring them back, as observed
+short_description: Take servers out of their load balancers and bring them back, proven by what the balancers show
 description:
   - Takes servers out of all of their load balancers at once, waits until nothing is in flight any more, and brings them back in.
-  - What a balancer answers to a command is not believed, only what it shows afterwards. A member that it does not know is never taken for drained.
-  - Whether the others can carry the load is judged right before anything leaves, and refused if not.
-  - A failure on the way puts back what was taken out, and says in which state each server was left.
+  - An answer of a balancer to a command proves nothing; only the state that it shows afterwards counts. A member that it does not know never counts as drained.
+  - O(min_healthy) is checked right before anything leaves. If too few servers would stay, nothing leaves.
+  - After a failure, servers that were taken out are put back, and the error says in which state each server was left.
   - The kinds of balancers are described in C(docs/balancers.md) of the collection.
 extends_documentation_fragment:
   - alchemist.beam.attributes
@@ -21,7 +21,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Check mode looks, and judges O(min_healthy). It writes nothing and waits for nothing.
+      - Check mode reads the state, and checks O(min_healthy). It writes nothing and waits for nothing.
   diff_mode:
     support: full
   idempotent:
@@ -54,7 +54,7 @@ options:
         elements: str
       servers:
         description:
-          - With O(balancers[].kind=haproxy), how servers are named there. C({name}) is the host's name, C({short}) what is before its first dot.
+          - With O(balancers[].kind=haproxy), how servers are named there. C({name}) is the host's name, C({short}) the part before its first dot.
         type: str
         default: "{name}"
       target_groups:
@@ -92,18 +92,18 @@ options:
         type: str
       path:
         description:
-          - With O(balancers[].kind=file), the file that is there as long as the server wants requests.
+          - With O(balancers[].kind=file), the file that exists as long as the server wants requests.
         type: path
       url:
         description:
-          - With O(balancers[].kind=file), what answers 200 as long as the server takes requests. Without it, only the file itself is seen.
+          - With O(balancers[].kind=file), the URL that answers 200 as long as the server takes requests. Without it, only the file itself is checked.
         type: str
   members:
     description:
       - The servers to move, as a list of names or a dictionary by name.
-      - Of each, C(server) is its name in HAProxy; C(target) its instance id or IP address in the target groups, C(port) its port there and C(zone)
+      - For each server, C(server) is its name in HAProxy; C(target) its instance id or IP address in the target groups, C(port) its port there and C(zone)
         its availability zone, V(all) for an address outside of the VPC.
-      - C(left=true) says that the caller took it out before, so that a target group that does not know it is no error.
+      - C(left=true) says that the caller took it out before. Then it is no error if a target group does not know it.
       - C(places) limits O(state=joined) to some of the places, named as in RV(members.taken).
     type: raw
     required: true
@@ -113,7 +113,7 @@ options:
       - V(joined) brings them in and waits until each place says that they are in and healthy.
       - V(watched) compares them for O(bake) seconds with the rest of O(fleet), and fails as soon as they do worse.
         With no O(balancers) it waits, and says that nothing was compared.
-      - Without it, how it is is only told.
+      - Without it, the module only returns the current state.
     type: str
     choices: [drained, joined, watched]
   min_healthy:
@@ -121,7 +121,7 @@ options:
       - With O(state=drained), how many servers of O(fleet) must stay in and healthy without the ones that leave. Otherwise nothing is touched.
       - With 1 or more, the last healthy member of any one place does not leave either, nor any member of a target group without a healthy one,
         because that sends requests to all of its targets.
-      - Servers that are not in and healthy themselves take nothing away, and may leave.
+      - Servers that are not in service and healthy themselves do not count, and may leave.
       - Without it, or with 0, nothing is refused.
     type: int
   fleet:
@@ -131,7 +131,7 @@ options:
     type: raw
   timeout:
     description:
-      - Seconds until it is given up. With O(state=drained), sessions that are still open then are told as RV(members.cut), and are no failure.
+      - Seconds after which the module gives up. With O(state=drained), RV(members.cut) counts the sessions that are still open then. They are no failure.
     type: float
     default: 60
   quiet:
@@ -142,22 +142,22 @@ options:
     default: 1
   interval:
     description:
-      - Seconds between two looks. The default is 0.2, with a target group 2, and with O(state=watched) 1.
+      - Seconds between two queries. The default is 0.2, with a target group 2, and with O(state=watched) 1.
     type: float
   bake:
     description:
-      - With O(state=watched), for how many seconds.
+      - With O(state=watched), how many seconds to watch.
     type: float
     default: 60
   limits:
     description:
-      - With O(state=watched), what is worse.
+      - With O(state=watched), the limits beyond which the members count as worse.
     type: dict
     default: {}
     suboptions:
       min_requests:
         description:
-          - Requests that both the members and the rest must have had to be compared.
+          - The number of requests that both the members and the rest must have had. With fewer, they are not compared.
         type: int
         default: 100
       error_margin:
@@ -223,7 +223,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healthy:
-  description: Servers of the fleet that are in and healthy everywhere.
+  description: Servers of the fleet that are in service and healthy everywhere.
   returned: success, and when the floor refuses
   type: dict
   contains:
@@ -246,17 +246,17 @@ members:
   contains:
     before:
       description:
-        - How it was before. One of V(in), V(draining), V(out), V(unknown), V(partly) (in one place and out in another).
-        - What was V(out) was taken out by somebody else, or by a run before.
+        - Its state before. One of V(in), V(draining), V(out), V(unknown), V(partly) (in one place and out in another).
+        - A server that was V(out) was taken out by somebody else, or by an earlier run.
       type: str
     after:
-      description: How it is now, or would be in check mode.
+      description: Its state now, or in check mode the state that it would have.
       type: str
     healthy:
       description: Whether every place finds it healthy.
       type: bool
     sessions:
-      description: Requests and connections in flight over all places, or null where none tells.
+      description: Requests and connections in flight over all places, or null if no place reports them.
       type: int
     began:
       description: When it began, in seconds since 1970.
@@ -265,10 +265,10 @@ members:
       description: How long it took.
       type: float
     cut:
-      description: Sessions that were still open at the deadline, 0 if it drained in time, null if it did not and the balancer does not tell how many.
+      description: Sessions that were still open at the deadline; 0 if it drained in time; null if it did not and the balancer does not report how many.
       type: int
     note:
-      description: What else is to say.
+      description: Further remarks.
       type: str
     taken:
       description: The places that it was taken out of, or brought into, by this run.
@@ -276,11 +276,12 @@ members:
       elements: str
     counters:
       description:
-        - What the balancers counted for it since they started, over all places, or null where none counts.
-        - C(total) is what was sent to it, C(requests) what was answered or failed. C(response_ms) and C(total_ms) are sliding means in milliseconds.
+        - What the balancers counted for it since they started, over all places, or null if none counts.
+        - C(total) counts what was sent to it, C(requests) what was answered or failed. C(response_ms) and C(total_ms) are sliding means
+          in milliseconds.
       type: dict
     places:
-      description: Of each place, C(rotation), C(healthy), C(sessions) and C(note).
+      description: For each place, C(rotation), C(healthy), C(sessions) and C(note).
       type: dict
 balancers:
   description: The places, such as V(haproxy /run/haproxy/admin.sock shop).
@@ -288,19 +289,19 @@ balancers:
   type: list
   elements: str
 forecast:
-  description: Of each place that tells, the seconds that C(leave) and C(join) take at most as it is configured, and its C(slow_start).
+  description: For each place that reports them, the seconds that C(leave) and C(join) take at most with its configuration, and its C(slow_start).
   returned: success
   type: dict
 comparison:
   description:
     - With O(state=watched), C(verdict) (V(same), V(worse), V(not enough traffic), V(not counted)), whether the two were C(compared), the C(reasons)
       for either, and the C(hosts) and figures of C(canary) and C(rest), with the C(limits).
-    - C(began) and C(seconds) tell when it was. C(began_again) names the places that were restarted meanwhile and counted from nothing.
+    - C(began) and C(seconds) say when it was. C(began_again) names the places that were restarted meanwhile and started counting from zero.
     - Null in check mode.
   returned: with O(state=watched)
   type: dict
 error:
-  description: The kind of failure, as C(code), C(what), C(why) and C(next). Beside it, C(members) tells in which state each was C(left).
+  description: The kind of failure, as C(code), C(what), C(why) and C(next). C(members) says in which state each server was C(left).
   returned: failure
   type: dict
 """

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: beam_info
-short_description: Tell what a release's node really runs
+short_description: Show what a release's node really runs
 description:
   - Reads from C(/proc) which release directory and version the node was started from, and asks the node itself, over the Erlang distribution
     protocol, what it is doing. No VM is started for it.
-  - A node that does not run, or does not answer, is part of the answer and no failure.
+  - If a node does not run, or does not answer, the result says so. That is no failure.
 extends_documentation_fragment:
   - alchemist.beam.attributes
   - alchemist.beam.node
@@ -27,18 +27,18 @@ attributes:
 options:
   env_file:
     description:
-      - The environment file of the node, with O(manager=daemon). What is in it is masked in what the node said.
+      - The environment file of the node, with O(manager=daemon). Its values are masked in the node's output.
     type: path
   colors:
     description:
-      - Of a server that has two nodes, of which one serves (see the role P(alchemist.beam.service#role)), the names of both.
-      - Everything else that is returned is then about the node that serves. O(unit) is without the colour, and O(pointer) must not be given.
+      - The names of both nodes of a server where one of two serves (see the role P(alchemist.beam.service#role)).
+      - Then all other return values are about the node that serves. Give O(unit) without the colour, and do not give O(pointer).
     type: list
     elements: str
     default: []
   expect_version:
     description:
-      - The version that ought to run, which need not be installed yet. What M(alchemist.beam.beam_restart) would do for that is told as RV(restart).
+      - The version that should run. It need not be installed yet. RV(restart) says what M(alchemist.beam.beam_restart) would do for it.
     type: str
   crash_dumps:
     description:
@@ -52,8 +52,8 @@ options:
     type: float
     default: 2
 notes:
-  - A node of a systemd unit can be looked at by root or by its own user only, so C(become) is needed as a rule.
-  - A node that runs and may not be looked at is an error, not one that is down.
+  - Only root or its own user can inspect a node of a systemd unit, so C(become) is usually needed.
+  - A node that runs but may not be inspected is an error. It is not reported as down.
 seealso:
   - module: alchemist.beam.beam_restart
 author:
@@ -90,19 +90,19 @@ enabled:
   returned: always
   type: bool
 boot_id:
-  description: What identifies the boot of the server that was asked. Another one means that the server was started again since.
+  description: The id of the server's boot. Another id means that the server was started again since.
   returned: always
   type: str
 ending:
   description:
-    - Why the server itself is about to end, such as a shutdown, or an auto scaling group that terminates it. V(null) where it is not.
-    - It is asked where the node does not run or is not healthy, as that says nothing against a release then. V(null) otherwise.
+    - Why the server itself is about to end, such as a shutdown, or an auto scaling group that terminates it. V(null) if it is not.
+    - This is checked only if the node does not run or is not healthy, because then the release is not to blame. V(null) otherwise.
   returned: always
   type: str
 live:
   description:
-    - With O(colors), the one that serves. V(null) where none of them runs; the node without a colour may run then.
-    - Where both run, it is the one that is started at boot, else the one that runs what C(current) points at, else the older one.
+    - With O(colors), the one that serves. V(null) if none of them runs; the node without a colour may run then.
+    - If both run, it is the one that is started at boot, else the one that runs the release that C(current) points at, else the older one.
   returned: always
   type: str
 idle:
@@ -159,11 +159,11 @@ node:
   returned: always
   type: str
 current:
-  description: What is on disk, as C(root) and C(version) of what C(current) points at, and C(problem) if there is any with it.
+  description: What is on disk. C(root) and C(version) are of the release that C(current) points at; C(problem) says what is wrong with it, if anything.
   returned: always
   type: dict
 drift:
-  description: Whether the node runs from another directory than C(current) points at.
+  description: Whether the node runs from a directory other than the one that C(current) points at.
   returned: always
   type: bool
 rss:
@@ -171,7 +171,7 @@ rss:
   returned: always
   type: int
 answers:
-  description: Whether the node answered. If not, what only it knows is null.
+  description: Whether the node answered. If not, all values that only the node knows are null.
   returned: always
   type: bool
 problem:
@@ -221,19 +221,19 @@ schedulers:
   type: int
 health:
   description:
-    - What one round of O(health) found, as C(passed), C(reason) and C(checks). How many passes, and within which time, plays no part here.
-    - V(null) where O(health) is not given or the node does not run.
+    - What one round of O(health) found, as C(passed), C(reason) and C(checks). The number of passes and the time limit do not matter here.
+    - V(null) if O(health) is not given or the node does not run.
   returned: always
   type: dict
 why:
   description:
-    - Why the node does not run, or boots again and again, in the words of its last start, secrets masked.
-    - V(null) where it runs, was stopped, or said nothing.
+    - Why the node does not run, or boots again and again, as logged by its last start, secrets masked.
+    - V(null) if it runs, was stopped, or logged nothing.
   returned: always
   type: str
   sample: "** (RuntimeError) environment variable SECRET_KEY_BASE is missing."
 misconfigured:
-  description: Whether that is a setting of the host, and no fault of the release.
+  description: Whether the reason is a setting of the host, and not a fault of the release.
   returned: always
   type: bool
 crash_dumps:

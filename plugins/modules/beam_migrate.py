@@ -13,12 +13,12 @@ author:
 description:
   - Runs C(bin/<name> eval <expression>) of a release that M(alchemist.beam.release_install) has staged, with the environment and the user of
     the service, before anything is switched or restarted.
-  - It is a VM of its own without distribution, so it does not meet the node that runs. Of the application nothing is started that the
-    expression does not start.
-  - A success is noted in C(<base>/shared/migrations/done.json), by version, digest and expression. The same is not run again on this host.
+  - The migration runs in a separate VM without distribution, so it does not interfere with the running node. Only those parts of the application are
+    started that the expression starts.
+  - A success is noted in C(<base>/shared/migrations/done.json), by version, digest and expression. The same migration does not run again on this host.
     Other hosts do not know of it, so run it on one host of the group.
-  - An exit status other than 0, or no end in time, is a failure. It is not undone.
-  - One runs at a time. If the connection is cut, it goes on, and nothing else is begun until it has ended.
+  - An exit status other than 0, or a timeout, is a failure. The migration is not undone.
+  - One migration runs at a time. If the connection is cut, it goes on, and nothing else begins until it has ended.
 extends_documentation_fragment:
   - alchemist.beam.attributes
   - alchemist.beam.node
@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The release need not be staged yet. What would be run is told.
+      - The release need not be staged yet. The result says what would run.
   diff_mode:
     support: none
   idempotent:
@@ -46,7 +46,7 @@ options:
     required: true
   timeout:
     description:
-      - Seconds after which it is asked to end, and five seconds later killed with everything that it has started.
+      - Seconds after which the migration is asked to end. Five seconds later it is killed, with everything that it has started.
     type: float
     default: 600
   lines:
@@ -66,15 +66,15 @@ options:
     type: path
   fence:
     description:
-      - The serial of the lock that this is done under, as M(alchemist.beam.rollout_lock) returns it. See M(alchemist.beam.release_install).
+      - The serial of the lock under which this is done, as M(alchemist.beam.rollout_lock) returns it. See M(alchemist.beam.release_install).
     type: int
   fence_channel:
     description:
-      - The channel whose lock that is.
+      - The channel of this lock.
     type: str
 notes:
   - Whole outputs are kept in C(<base>/shared/migrations/<version>-<time>.log), mode 0600, the newest twenty.
-  - C(RELEASE_TMP) is a directory of its own that is removed afterwards, and no crash dump is written.
+  - C(RELEASE_TMP) is a separate directory that is removed afterwards, and no crash dump is written.
   - The confinement of the unit (such as C(ProtectSystem)) does not apply.
 seealso:
   - module: alchemist.beam.release_install
@@ -94,7 +94,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reason:
-  description: Why it was run, or not.
+  description: Why it was or was not run.
   type: str
   returned: success
   sample: it has not been run on this host
@@ -108,7 +108,7 @@ version:
   type: str
   returned: always
 host:
-  description: The name that the host has for itself.
+  description: The host's own name.
   type: str
   returned: always
 rc:
@@ -116,16 +116,16 @@ rc:
   type: int
   returned: it was run
 timed_out:
-  description: Whether it was killed because its time was up.
+  description: Whether it was killed because of the timeout.
   type: bool
   returned: always
 output:
-  description: The last lines of what it said, secrets masked.
+  description: The last lines of its output, secrets masked.
   type: list
   elements: str
   returned: always
 log_file:
-  description: The file on the host with all that it said. V(null) where it was not run.
+  description: The file on the host with its whole output. V(null) if it was not run.
   type: str
   returned: always
 began:

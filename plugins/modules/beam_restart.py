@@ -13,9 +13,9 @@ description:
   - Brings a node to the release that C(current) points at, and returns only when another operating system process runs exactly that
     release directory and its health checks hold.
   - The node is found in C(/proc), and stopped by C(SIGTERM), which needs neither the launcher nor the cookie of any release. A node
-    that does not end in time is killed. A node that does not run is a state; one that cannot be seen or asked is an error.
-  - Nothing is stopped when it is clear beforehand that the start would fail, such as by a masked unit, a missing cookie or a dangling C(current).
-  - It does not go back to another release by itself. After a failure, activate the one before and run it again.
+    that does not end in time is killed. A node that does not run is no error; a node that can't be seen or asked is one.
+  - Nothing is stopped if it is clear beforehand that the start would fail, for example because of a masked unit, a missing cookie or a dangling C(current).
+  - It does not go back to another release by itself. After a failure, activate the former release and run the module again.
 extends_documentation_fragment:
   - alchemist.beam.attributes
   - alchemist.beam.node
@@ -24,7 +24,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Check mode finds what would keep a start from being tried, such as a masked unit. It does not check health.
+      - Check mode finds everything that would prevent a start, such as a masked unit. It does not check health.
   diff_mode:
     support: full
   idempotent:
@@ -34,16 +34,16 @@ attributes:
 options:
   env_file:
     description:
-      - With O(manager=daemon), file of C(KEY=value) lines for the environment of the node, C(RELEASE_COOKIE) among them. Nobody but its
+      - With O(manager=daemon), a file of C(KEY=value) lines for the environment of the node, including C(RELEASE_COOKIE). Only its
         owner may have any right to it.
       - The default is C(<base>/shared/<name>.env), which may be missing.
-      - The cookie is handed to the node by a file of mode 0400 in its home, so that no list of processes shows it.
+      - The node gets the cookie from a file of mode 0400 in its home, so that no list of processes shows it.
     type: path
   state:
     description:
       - V(restarted) runs the release that C(current) points at. It restarts only a node that runs another directory or version, or that is
         older than its environment file or unit, and starts one that does not run.
-      - V(started) starts a node that does not run, and does not mind which version runs.
+      - V(started) starts a node that does not run. If a node runs, its version does not matter.
       - V(stopped) returns when no process of the node is left.
       - With V(restarted) and V(started) the health checks must hold in any case.
     type: str
@@ -51,14 +51,14 @@ options:
     default: restarted
   force:
     description:
-      - With O(state=restarted), restart in any case.
+      - With O(state=restarted), always restart.
     type: bool
     default: false
   expect_version:
     description:
-      - The version that ought to run. C(current) must be this version, or nothing is done.
+      - The version that has to run. C(current) must be this version, or nothing is done.
       - The default is the version of C(current).
-      - In check mode it need not be installed yet. What would be done once it is current is told.
+      - In check mode it need not be installed yet. The result says what would be done once it is current.
     type: str
   stop_timeout:
     description:
@@ -77,13 +77,13 @@ options:
     default: 50
   fence:
     description:
-      - The serial of the lock that this is done under, as M(alchemist.beam.rollout_lock) returns it.
-      - Where M(alchemist.beam.release_install) has written to this base with a higher one since, nothing is touched, and the error is
+      - The serial of the lock under which this is done, as M(alchemist.beam.rollout_lock) returns it.
+      - If M(alchemist.beam.release_install) has written to this base with a higher serial since, nothing is touched, and the error is
         V(lock_lost).
     type: int
   fence_channel:
     description:
-      - The channel whose lock that is.
+      - The channel of this lock.
     type: str
 author:
   - alchemist.beam contributors (@alchemist-beam)
@@ -165,7 +165,7 @@ seconds:
   type: dict
   contains:
     stop:
-      description: From asking the old process to stop until it was gone.
+      description: From the signal to stop until the old process was gone.
       type: float
     boot:
       description: From the start until all applications had started.
@@ -174,10 +174,10 @@ seconds:
       description: How long the health checks took.
       type: float
     outage:
-      description: With a restart, from asking the old process to stop until the first of the passes in a row.
+      description: With a restart, from the signal to stop until the first of the passes in a row.
       type: float
     total:
-      description: All of it, the waiting for further passes included.
+      description: The whole time, including the wait for further passes.
       type: float
 escalated:
   description: What it took to end the old process. V(none), V(term) for a repeated SIGTERM, or V(kill).
@@ -185,11 +185,11 @@ escalated:
   type: str
   sample: none
 boot_id:
-  description: What identifies the boot of the server. Another one means that the server was started again since.
+  description: The id of the server's boot. Another id means that the server was started again since.
   returned: always
   type: str
 health:
-  description: What the checks said, or null if there was none.
+  description: The results of the checks, or null if there was none.
   returned: always
   type: dict
   contains:
@@ -212,7 +212,7 @@ health:
       description: The last answer to each of them.
       type: dict
 notes:
-  description: What a user of the application would notice, and no check was asked for, such as a Phoenix endpoint that does not listen.
+  description: Problems that users of the application would notice but that no check covers, such as a Phoenix endpoint that does not listen.
   returned: always
   type: list
   elements: str
@@ -228,9 +228,9 @@ log:
 error:
   description:
     - The kind of failure, as C(code), C(what), C(why) and C(next).
-    - C(node_died), C(boot_timeout) and C(unhealthy) speak against the release. C(misconfigured) takes their place where the node said that a setting of
-      its host is at fault, such as a variable that is missing or a port that is in use. Where the server is shutting down, C(host_stopping) does, and
-      C(instance_terminating) on an instance that leaves, and C(host_frozen) where the server stood still for half a minute or longer meanwhile.
+    - C(node_died), C(boot_timeout) and C(unhealthy) blame the release. Other codes replace them if the release is not at fault. C(misconfigured) means that
+      the node said that a setting of its host is at fault, such as a missing variable or a port in use. C(host_stopping) means that the server is shutting
+      down, C(instance_terminating) that its instance is being terminated, C(host_frozen) that the server was frozen for half a minute or longer meanwhile.
   returned: failure
   type: dict
 """

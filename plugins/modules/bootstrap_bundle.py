@@ -11,10 +11,10 @@ short_description: Pack what a new server needs to come into service by itself
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - Makes one zip of C(beam-bootstrap.pyz), which is this collection's own code with a small command line, of C(kit.json), which says what users, directories,
-    files and units the server needs, and of botocore, where servers speak to AWS. A server needs Python for it and no Ansible.
+  - Makes one zip. It contains C(beam-bootstrap.pyz), which is this collection's own code with a small command line; C(kit.json), which says what users,
+    directories, files and units the server needs; and botocore, if servers use AWS. A server needs Python for it and no Ansible.
   - The same sources make the same bytes. In the store the zip is named by its sha256 and never overwritten.
-  - With V(installed) it unpacks such a zip on the host that the task runs on, and sets the host up as its first boot would. So an image is baked.
+  - With V(installed) it unpacks such a zip on the host of the task, and sets the host up as its first boot would. This is how an image is baked.
   - The roles P(alchemist.beam.bootstrap#role) and P(alchemist.beam.image#role) make the kit, and use this module.
 requirements:
   - boto3 1.36 or newer for an C(s3://) store, and with O(aws).
@@ -31,28 +31,28 @@ attributes:
 options:
   state:
     description:
-      - V(packed) makes the bundle, publishes it where O(store) is given, and writes it where O(path) is given.
+      - V(packed) makes the bundle, publishes it if O(store) is given, and writes it to a file if O(path) is given.
       - V(installed) unpacks the bundle at O(path) on this host, and sets the host up. Nothing is started.
     type: str
     choices: [packed, installed]
     default: packed
   kit:
     description:
-      - What is written as C(kit.json). It must have no secrets in it, as every server reads it from the bucket.
+      - The content of C(kit.json). It must not contain secrets, because every server reads it from the bucket.
     type: dict
   path:
     description:
-      - Where the zip is, or shall be.
+      - The path of the zip, to write or to read.
     type: path
   aws:
     description:
-      - Whether botocore goes along, as it is installed where the task runs, with the data of the few services that are asked.
-      - Without it, a server that speaks to AWS needs boto3 of its own.
+      - Whether the bundle contains botocore. It is copied from the host of the task, with the data of the few services that are used.
+      - Without it, a server that uses AWS needs its own boto3.
     type: bool
     default: true
   identity:
     description:
-      - What differs from the kit's configuration for servers with this user data. Of V(channel), V(lifecycle), V(brake), V(deadline) and V(jitter).
+      - Values of V(channel), V(lifecycle), V(brake), V(deadline) and V(jitter) that differ from the kit's configuration for servers with this user data.
     type: dict
   root:
     description:
@@ -61,7 +61,7 @@ options:
   store:
     description:
       - Where to publish the bundle. Without it, it is published nowhere.
-      - Servers take it from the store that the kit's configuration names, which may have another address from there.
+      - Servers fetch it from the store that the kit's configuration names. That store may have another address for them.
     type: str
     required: false
 """
@@ -81,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sha256:
-  description: What the bundle is named by.
+  description: The sha256 of the bundle, which is its name.
   type: str
   returned: with O(state=packed)
 size:
@@ -94,14 +94,14 @@ key:
   returned: with O(state=packed)
   sample: shop/bootstrap/6d1f....zip
 python:
-  description: The lowest version of Python on servers that the bundle runs with, which depends on the botocore that went along.
+  description: The lowest version of Python that the bundle runs with on servers. It depends on the botocore in the bundle.
   type: str
   returned: with O(state=packed)
   sample: "3.9"
 user_data:
   description:
-    - For the launch template of bare servers, as text. It holds no secret, and has no more than 16384 bytes.
-    - Null where the servers' store is no bucket.
+    - The user data for the launch template of bare servers, as text. It contains no secret, and has at most 16384 bytes.
+    - Null if the servers' store is no bucket.
   type: str
   returned: with O(state=packed)
 user_data_bytes:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: inventory_blanks
-short_description: Refuse an inventory in which something is left blank
+short_description: Refuse an inventory that still has blanks
 description:
-  - Looks at the variables of all hosts, and fails with the name of each blank and where it is filled in.
-  - A blank is a value with C(undef(hint='...'\)) that is not defined, as M(alchemist.beam.project_init) writes it. Only such values are looked at, so no
+  - Checks the variables of all hosts, and fails with the name of each blank and where to fill it in.
+  - A blank is a value with C(undef(hint='...'\)) that is not defined, as M(alchemist.beam.project_init) writes it. Only such values are evaluated, so no
     other lookup runs.
-  - In an inventory, C("{{ vault_database_url | default(undef(hint='Put it into vault.yml'\)\) }}") is one until the variable is there.
+  - In an inventory, C("{{ vault_database_url | default(undef(hint='Put it into vault.yml'\)\) }}") is a blank until the variable is defined.
   - It runs on the controller.
 options:
   groups:
-    description: Groups that must have a host, and what to do where they have none. A group that the inventory does not name is not missed.
+    description: Groups that must have a host, and what to do if they have none. A group that the inventory does not name is not reported.
     type: dict
     default: {}
 extends_documentation_fragment:
@@ -47,7 +47,7 @@ blanks:
   elements: dict
   contains:
     name:
-      description: The variable, with dots where it is within another one; or the group.
+      description: The variable, with dots if it is inside another one; or the group.
       type: str
     hint:
       description: What to do.

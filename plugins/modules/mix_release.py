@@ -9,30 +9,30 @@ DOCUMENTATION = r"""
 module: mix_release
 short_description: Build the release of an Elixir project
 description:
-  - Runs on the build server. Builds what C(mix release) builds, into a directory of its own that appears when it is whole.
-  - With O(repo) it checks the commit out first, under the same lock. So two builds at once never see each other's sources, and each gets a tree of its own.
+  - Runs on the build server. Builds what C(mix release) builds, into its own directory, which appears only when it is complete.
+  - With O(repo) it checks the commit out first, under the same lock. So two builds at once never see each other's sources, and each gets its own tree.
   - A build is named by a fingerprint of everything that decides its output. As long as that is the same, nothing is built and Mix is not started.
   - "The fingerprint covers: all files of the git repository that the project is in (what git tracks or would track, and also what it ignores below
-    C(config/), C(rel/) and C(priv/), and an ignored C(mix.lock)), what links in it lead to, applications that are taken by path from outside of the repository,
+    C(config/), C(rel/) and C(priv/), and an ignored C(mix.lock)), the targets of its links, applications that are taken by path from outside of the repository,
     and what C(mix.exs) names outside of it (C(config_path), C(lockfile), C(rel_templates_path), C(overlays), C(elixirc_paths)), the options O(release),
     O(version), O(mix_env), O(env), O(compile_env), O(deps), O(before) and O(after_compile), the versions of the own applications, and the installed Elixir
     and Erlang."
   - "It does not cover: fetched dependencies that somebody edited in C(deps/), files outside of the repository that only code names (C(import_config),
-    C(@external_resource)), and what a module asks git or the clock for when it is compiled. Use O(force), or O(version=git) for the last one."
-  - What the tasks write beside the sources (digested assets, C(package-lock.json), C(priv/native/*.so)) goes into the release, and then out of the way, to
-    C(products) in O(build_dir). So it is no change for the next build, and no part of the next release. Caches stay, such as C(deps), C(_build)
+    C(@external_resource)), and values that a module gets from git or the clock when it is compiled. Use O(force), or O(version=git) for the last case."
+  - Files that the tasks write beside the sources (digested assets, C(package-lock.json), C(priv/native/*.so)) go into the release. Then they are moved to
+    C(products) in O(build_dir). So they are no change for the next build, and no part of the next release. Caches stay, such as C(deps), C(_build)
     and C(node_modules).
-  - With O(store), a release that was published from this very commit with the same options is taken as it is. Nothing is checked out or built then.
-  - Compiled code is kept below O(build_dir), apart for each environment and toolchain, so that a second build compiles only what changed.
-  - What the toolchain lacks (an Elixir that is new enough, applications of Erlang/OTP, Hex, rebar3, a C compiler) is named before anything is fetched,
-    with what brings it. A C(rebar3) in E(PATH) is used where Mix has none and E(MIX_REBAR3) is not set.
-  - Two builds of the same input give the same files, C(releases/COOKIE) aside. For that, the time in C(cache_manifest.json) of C(mix phx.digest) is the
+  - With O(store), a release that was published from this very commit with the same options is used as it is. Nothing is checked out or built then.
+  - Compiled code is kept below O(build_dir), separately for each environment and toolchain, so that a second build compiles only what changed.
+  - If the toolchain lacks something (an Elixir that is new enough, applications of Erlang/OTP, Hex, rebar3, a C compiler), the error says so before anything
+    is fetched, and names what installs it. A C(rebar3) in E(PATH) is used if Mix has none and E(MIX_REBAR3) is not set.
+  - Two builds of the same input give the same files, except C(releases/COOKIE). For that, the time in C(cache_manifest.json) of C(mix phx.digest) is the
     commit's, E(SOURCE_DATE_EPOCH) is set to it, and E(ERL_COMPILER_OPTIONS) to V(deterministic), unless O(env) has another value.
 options:
   project_dir:
     description:
       - The directory that holds C(mix.exs). For an umbrella project, its root.
-      - With O(subdir), the directory above it. With O(repo), where the repository is checked out. It is made if it is not there.
+      - With O(subdir), the directory above it. With O(repo), where the repository is checked out. It is made if it does not exist.
     type: path
     required: true
   subdir:
@@ -40,34 +40,34 @@ options:
     type: str
   repo:
     description:
-      - The git repository to check out. Its branches and tags are followed, also where they moved or went; RV(moved_tags) names what moved.
+      - The git repository to check out. Its branches and tags are followed, even if they moved or were removed; RV(moved_tags) names tags that moved.
       - Without it, O(project_dir) is built as it is.
-      - "O(project_dir) then is a place of the build's own. Changes that somebody made there are refused, as O(allow_dirty) says. Files that git ignores are
-        moved aside to O(build_dir), but for caches and what lies below C(config/) and C(rel/)."
-      - git never asks for anything. Give the user who builds a key that may read the repository, and the host's key in C(known_hosts).
+      - "With it, O(project_dir) belongs to the build. Changes that somebody made there are refused, as O(allow_dirty) says. Files that git ignores are
+        moved aside to O(build_dir), except caches and files below C(config/) and C(rel/)."
+      - git never prompts. Give the user who builds a key that may read the repository, and the host's key in C(known_hosts).
     type: str
   ref:
     description:
-      - What of O(repo) to build. A branch, a tag, a commit (also abbreviated) or V(refs/...).
+      - What to build from O(repo). A branch, a tag, a commit (also abbreviated) or V(refs/...).
       - Without it, the default branch of O(repo) as it is now.
     type: str
   release:
     description:
       - The release to build, one of C(releases:) in C(mix.exs).
-      - Needed only where there are several of them and no C(default_release).
+      - Needed only if there are several of them and no C(default_release).
     type: str
   mix_env:
-    description: The Mix environment. Any name will do, such as V(prod), V(staging) or V(stress).
+    description: The Mix environment. Any name is accepted, such as V(prod), V(staging) or V(stress).
     type: str
     default: prod
   version:
     description:
-      - The version of the release. Without it, what C(mix.exs) says.
+      - The version of the release. The default is the version in C(mix.exs).
       - V(git) takes what C(git describe --tags --dirty) says, without the C(v) of C(v1.2.3). Three commits after a tag, this is
         something like V(1.2.3-3-g1a2b3c4). A shallow clone needs its tags.
-      - Where no tag leads to the commit, V(git) takes the version of C(mix.exs) and the commit, such as V(0.1.0+g1a2b3c4d). So every commit has a version
-        of its own without anybody changing C(mix.exs).
-      - The version of the application stays what C(mix.exs) says.
+      - If no tag leads to the commit, V(git) takes the version of C(mix.exs) and the commit, such as V(0.1.0+g1a2b3c4d). So every commit has its own
+        version, and nobody has to change C(mix.exs).
+      - The version of the application stays the one in C(mix.exs).
     type: str
   env:
     description:
@@ -78,20 +78,20 @@ options:
     default: {}
   compile_env:
     description:
-      - Names of variables to hand on from the environment of the module, such as a task's C(environment). They belong to the fingerprint, set or not.
+      - Names of variables to pass on from the environment of the module, such as a task's C(environment). They belong to the fingerprint, set or not.
     type: list
     elements: str
     default: []
   deps_env:
     description:
-      - Environment variables of the step that fetches dependencies, and of no other one, such as a token for a private repository.
+      - Environment variables only for the step that fetches dependencies, such as a token for a private repository.
       - They do not belong to the fingerprint, so a token may change from run to run. Their values are not logged or returned.
     type: dict
     default: {}
   deps:
     description:
-      - V(locked) fetches what C(mix.lock) says, and fails where it says too little, or where Hex would take other versions; it names them, and
-        C(mix.lock) stays. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
+      - V(locked) fetches what C(mix.lock) says. It fails if C(mix.lock) is incomplete, or if Hex would take other versions; it names them, and
+        leaves C(mix.lock) unchanged. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
     type: str
     choices: [get, locked, offline]
     default: locked
@@ -99,7 +99,7 @@ options:
     description:
       - Mix tasks to run before the project is compiled, each with its arguments, such as one that generates sources.
       - Tasks that make assets (C(assets.deploy), C(assets.build), C(phx.digest), C(esbuild), C(tailwind), C(bun), C(sass), and aliases that lead to them)
-        read what the compiler writes. They run after it, also where they are listed here.
+        read what the compiler writes. They run after it, even if they are listed here.
     type: list
     elements: str
     default: []
@@ -110,38 +110,39 @@ options:
     default: []
   exclude:
     description:
-      - What O(exclude) of M(alchemist.beam.release_artifact) will be. It decides nothing of the build, but which published release is the same as this one.
+      - The value that O(exclude) of M(alchemist.beam.release_artifact) will have. It does not change the build. It only decides which published release is
+        the same as this one.
     type: list
     elements: str
     default: []
   store:
     description:
       - The store that the release will be published to. Its other options are those of M(alchemist.beam.release_artifact).
-      - A release that is there already from the same commit and options is not built again, see RV(published).
-      - A version that is there already from another commit with other sources is refused before the build.
+      - A release that was published from the same commit and options is not built again, see RV(published).
+      - A version that was published from another commit with other sources is refused before the build.
     type: str
     required: false
   elixir_path:
-    description: The directory of the programs C(elixir) and C(mix), where they are not in E(PATH). Erlang's C(erl) may lie in it too.
+    description: The directory of the programs C(elixir) and C(mix), if they are not in E(PATH). Erlang's C(erl) may be in it too.
     type: path
   build_dir:
     description:
       - Where trees, records and compiled code go. One build at a time works in it, others wait.
       - Without it, C(_build/alchemist) in O(project_dir).
-      - A directory that another user may write to is refused, and so is one on the way to it, since what they put there would be published.
-        With O(repo), the same holds for O(project_dir). Nothing that is made here is for others to write, whatever the umask.
+      - If another user may write to this directory or to a parent of it, it is refused, because that user's files would be published.
+        With O(repo), the same holds for O(project_dir). Whatever the umask is, others can't write to anything that is made here.
     type: path
   timeout:
     description: Seconds after which a build is killed, with everything that it started.
     type: int
     default: 1800
   force:
-    description: Builds although nothing changed, and compiles the project's own applications again.
+    description: Builds even if nothing changed, and compiles the project's own applications again.
     type: bool
     default: false
   allow_dirty:
     description:
-      - Builds also where files differ from the last commit, or where there is no git repository.
+      - Builds even if files differ from the last commit, or if there is no git repository.
       - The build record says so.
     type: bool
     default: false
@@ -158,7 +159,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Evaluates C(mix.exs), without writing anything, where it has changed. A commit is checked out to a temporary directory.
+    details: If C(mix.exs) has changed, evaluates it without writing anything. A commit is checked out to a temporary directory.
   diff_mode:
     support: full
   idempotent:
@@ -208,12 +209,12 @@ name:
   type: str
   sample: shop
 version:
-  description: Version of the release. Null in check mode where only the build can tell.
+  description: Version of the release. Null in check mode if only the build can tell.
   returned: success
   type: str
   sample: 1.4.0
 path:
-  description: The tree of the release. Null where it was published already, so that nothing was built.
+  description: The tree of the release. Null if it was published already, so that nothing was built.
   returned: success
   type: str
   sample: /srv/build/shop/_build/alchemist/shop-1.4.0-0f343b0931126a
@@ -222,19 +223,19 @@ record:
   returned: success
   type: str
 fingerprint:
-  description: Of everything that decided the output.
+  description: The fingerprint of everything that decided the output.
   returned: success
   type: str
 git_sha:
-  description: The commit that the tree was built from. Empty where there is none.
+  description: The commit that the tree was built from. Empty if there is none.
   returned: success
   type: str
 commit:
-  description: The commit that was asked for. RV(git_sha) is another one where a tree of the very same sources was there already.
+  description: The requested commit. RV(git_sha) is another one if a tree of the very same sources existed already.
   returned: success
   type: str
 ref:
-  description: What was asked for, in words.
+  description: The request in words.
   returned: with O(repo)
   type: str
   sample: main, the default branch
@@ -246,11 +247,11 @@ moved_tags:
 inputs:
   description:
     - A key of the commit and the options, for O(alchemist.beam.release_artifact#module:inputs).
-    - Empty where the sources are not what a commit says, or not that alone.
+    - Empty if the sources are not exactly those of a commit.
   returned: success
   type: str
 published:
-  description: The release of this commit and these options that the store has already. Null where it is not there, or where no O(store) was given.
+  description: The release of this commit and these options that the store has already. Null if it has none, or if no O(store) was given.
   returned: success
   type: dict
   contains:
@@ -258,13 +259,13 @@ published:
       description: Its version.
       type: str
     digest:
-      description: Of its manifest.
+      description: The digest of its manifest.
       type: str
     git_sha:
       description: The commit that it was built from.
       type: str
     fingerprint:
-      description: Of everything that decided its output.
+      description: The fingerprint of everything that decided its output.
       type: str
 mix_env:
   description: The Mix environment.
@@ -293,22 +294,22 @@ abi:
       description: V(glibc), V(musl) or empty.
       type: str
     libc_version:
-      description: The oldest one that will do.
+      description: The oldest version that is sufficient.
       type: str
     openssl:
       description: The library that the application C(crypto) needs.
       type: str
     erts:
-      description: Version of the runtime system in the release. Empty where it has none.
+      description: Version of the runtime system in the release. Empty if it has none.
       type: str
     needs:
-      description: The symbol versions that are asked of each library.
+      description: The symbol versions that each library must have.
       type: dict
     interpreter:
       description: The dynamic loader.
       type: str
     runpath:
-      description: Directories in which libraries are looked for first.
+      description: Directories that are searched for libraries first.
       type: list
       elements: str
 provenance:
@@ -316,16 +317,16 @@ provenance:
   returned: success
   type: dict
 seconds:
-  description: What each step took that was made (C(info), C(deps), C(before), C(compile), C(after_compile), C(release)), and C(total).
+  description: The seconds of each step that ran (C(info), C(deps), C(before), C(compile), C(after_compile), C(release)), and C(total).
   returned: success
   type: dict
 step:
-  description: The step that failed. C(toolchain) is the look at what it lacks.
+  description: The step that failed. C(toolchain) is the check of the toolchain.
   returned: when a step failed
   type: str
   sample: compile
 lacks:
-  description: What the toolchain lacks, by the code of each error. The message names what brings it.
+  description: What the toolchain lacks, by the code of each error. The message names what installs it.
   returned: when the toolchain lacks something that the project needs
   type: list
   elements: str
@@ -337,7 +338,7 @@ moved:
   elements: str
   sample: ["plug: from 1.14.0 to 1.15.3"]
 output:
-  description: The last lines of what the failed step said.
+  description: The last lines of the failed step's output.
   returned: when a step failed
   type: list
   elements: str

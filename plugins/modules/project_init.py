@@ -10,18 +10,18 @@ module: project_init
 short_description: Read an Elixir project and write its inventory
 description:
   - Reads C(mix.exs), C(mix.lock), the configuration and the routes of a commit, and writes an inventory that deploys it. Each line has its reason as a comment.
-  - Nothing of the project is run, and neither Elixir nor Erlang is needed.
-  - What only a person knows (servers, the store, secrets) is a blank with a name. The playbook C(alchemist.beam.setup) refuses blanks, see
+  - It runs no code of the project, and needs neither Elixir nor Erlang.
+  - Values that only a person knows (servers, the store, secrets) become blanks with a name. The playbook C(alchemist.beam.setup) refuses blanks, see
     M(alchemist.beam.inventory_blanks).
-  - Secrets are never written, only where they come from.
-  - Run again, it updates the files that nobody has changed since. What a person has changed is kept, see RV(difference).
+  - It never writes secrets, only where they come from.
+  - A second run updates the files that nobody has changed since. Files that a person has changed are kept, see RV(difference).
 options:
   repo:
     description: A directory of this machine in which the project's git repository is, or a URL that git can read.
     type: str
     required: true
   ref:
-    description: What of O(repo) to read. A branch, a tag or a commit. Without it, C(HEAD) of a directory, the default branch of a URL.
+    description: What to read from O(repo). A branch, a tag or a commit. Without it, C(HEAD) of a directory, the default branch of a URL.
     type: str
     default: ""
   subdir:
@@ -29,15 +29,15 @@ options:
     type: str
     default: ""
   release:
-    description: The release to deploy. Needed only where C(mix.exs) has several of them and no C(default_release).
+    description: The release to deploy. Needed only if C(mix.exs) has several of them and no C(default_release).
     type: str
     default: ""
   mix_env:
-    description: The Mix environment that is built. Only what holds in it is read.
+    description: The Mix environment that is built. Only configuration for it is read.
     type: str
     default: prod
   dest:
-    description: The directory of the inventory. It is made if it is not there.
+    description: The directory of the inventory. It is made if it does not exist.
     type: path
     required: true
   secrets:
@@ -50,7 +50,7 @@ options:
     choices: [vault, env, ssm]
     default: vault
   force:
-    description: Whether to overwrite what a person has changed.
+    description: Whether to overwrite files that a person has changed.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -93,7 +93,7 @@ commit:
   returned: success
   type: str
 ref:
-  description: What was asked for, in words.
+  description: The request in words.
   returned: success
   type: str
   sample: main
@@ -116,7 +116,7 @@ files:
   type: dict
   contains:
     created:
-      description: Files that were not there.
+      description: Files that did not exist.
       type: list
       elements: str
     updated:
@@ -128,7 +128,7 @@ files:
       type: list
       elements: str
     same:
-      description: Files in which nothing is to be changed.
+      description: Files that need no change.
       type: list
       elements: str
 difference:
@@ -162,10 +162,10 @@ settings:
       type: str
     kind:
       description: >-
-        V(required), V(default), V(optional), or V(guessed) where a helper reads it that could not be followed.
+        V(required), V(default), V(optional), or V(guessed) if it is read by a helper that could not be followed.
       type: str
     default:
-      description: Its default in the project. Empty where it has none, or looks secret.
+      description: Its default in the project. Empty if it has none, or looks secret.
       type: str
     when:
       description: The condition under which it is required.
@@ -180,7 +180,7 @@ settings:
       description: Whether its name looks like that of a secret.
       type: bool
     others:
-      description: Variables that would do in its place.
+      description: Variables that can be set instead of it.
       type: list
       elements: str
 """

@@ -12,11 +12,11 @@ author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - Publishes an assembled release tree into a store, as immutable layers, a manifest and a version. Only layers that the store lacks are sent.
-  - Publishing the same tree again writes nothing, but for what is damaged in the store, which is repaired. Another tree under a version that exists is
+  - Publishing the same tree again only repairs objects that are damaged in the store, and writes nothing else. Another tree under an existing version is
     refused, and the files that differ are named.
-  - C(releases/COOKIE) is left out of every release. A tree that holds what looks like a private key, an environment file or credentials,
-    or a setuid file, a device or a symbolic link that leaves the tree, is refused by name.
-  - What a channel points to, a rollout that has not ended needs, or a pin protects, is never removed.
+  - C(releases/COOKIE) is left out of every release. A tree is refused if it has something that looks like a private key, an environment file or credentials,
+    or a setuid file, a device or a symbolic link that leaves the tree. The error names the files.
+  - A release is never removed if a channel points to it, an unfinished rollout needs it, or a pin protects it.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
 extends_documentation_fragment:
@@ -32,55 +32,55 @@ attributes:
 options:
   state:
     description:
-      - V(present) publishes the tree at O(path), or only pins or unpins a published version where O(path) is not given.
+      - V(present) publishes the tree at O(path). Without O(path) it only pins or unpins a published version.
       - V(absent) removes a version, and the layers that no other release needs.
       - V(exported) writes a version as one ordinary C(.tar.gz) to O(dest).
       - V(verified) reads every byte of O(version), or of all versions, and fails with a list of what is wrong.
-      - V(pruned) removes all but the O(keep) newest versions, those younger than O(keep_days), and what a channel, a rollout or a pin protects.
+      - V(pruned) removes all versions except the O(keep) newest ones, those younger than O(keep_days), and those that a channel, a rollout or a pin protects.
     type: str
     choices: [present, absent, exported, verified, pruned]
     default: present
   name:
     description:
-      - The name of the release. The default with O(path) is what its build record says.
+      - The name of the release. The default with O(path) is the name in its build record.
     type: str
   version:
     description:
-      - The version. The default with O(path) is what its build record says, or C(releases/start_erl.data) in the tree.
+      - The version. The default with O(path) is the version in its build record, or in C(releases/start_erl.data) of the tree.
     type: str
   path:
     description:
-      - The release tree to publish, as RV(alchemist.beam.mix_release#module:path) or C(_build/prod/rel/<name>).
+      - The release tree to publish, such as RV(alchemist.beam.mix_release#module:path) or C(_build/prod/rel/<name>).
     type: path
   exclude:
     description:
-      - Patterns of files and directories to leave out of the release. One without a slash is compared with the name, one with a slash with the
+      - Patterns of files and directories to leave out of the release. A pattern without a slash is compared with the name, a pattern with a slash with the
         whole path in the tree.
     type: list
     elements: str
     default: []
   commit:
     description:
-      - The commit that is meant to be published, in full or its first 7 digits at least.
-      - A tree at O(path) whose build record names another one, or none, is refused.
+      - The commit that is meant to be published, in full or at least its first 7 digits.
+      - If the build record of the tree at O(path) names another commit, or none, the tree is refused.
     type: str
   inputs:
     description:
-      - A sha256 of all that decided what was built, the commit among it, as M(alchemist.beam.mix_release) returns it. The store keeps which version was built
-        from it (and published with the same O(exclude)), so that a later run takes that version and builds nothing.
-      - It is written after the version, also of a release that was published before. That alone is no change, as no release changes, and
-        a store that refuses it leads to a warning. It is not written for a tree with changes that were not committed.
+      - A sha256 of all inputs of the build, including the commit, as M(alchemist.beam.mix_release) returns it. The store records which version was built
+        from it (and published with the same O(exclude)), so that a later run uses that version and builds nothing.
+      - The record is written after the version, even for a release that was published before. That alone does not count as a change, because no release
+        changes. If a store refuses it, there is a warning. It is not written for a tree with uncommitted changes.
     type: str
   verify:
     description:
-      - Publishing compares what it would use again with its size and sha256, and writes what is wrong or missing again from the tree. It takes the sha256
-        that the store noted when the bytes were written, where it keeps one (AWS S3 and SeaweedFS do).
-      - With O(verify=true), every byte that is there already is read, so that what rotted below the store is found, too.
+      - Publishing checks size and sha256 of all objects that it would reuse, and writes wrong or missing ones again from the tree. If the store recorded a
+        sha256 when the bytes were written, that one is used (AWS S3 and SeaweedFS record it).
+      - With O(verify=true), every existing byte is read, so that damage below the store is found, too.
     type: bool
     default: false
   pinned:
     description:
-      - Whether the version is protected from being removed, beside what channels protect. Without it, the pin stays as it is.
+      - Whether the version is protected from being removed, in addition to the protection by channels. Without it, the pin stays as it is.
     type: bool
   dest:
     description:
@@ -93,7 +93,7 @@ options:
     default: 10
   keep_days:
     description:
-      - O(state=pruned) keeps what was published less than so many days ago.
+      - O(state=pruned) keeps versions that were published less than so many days ago.
     type: int
     default: 0
   min_layer_age:
@@ -155,7 +155,7 @@ version:
   returned: state is present, absent or exported
   sample: 1.4.2
 digest:
-  description: The sha256 of the manifest. In check mode, V(null) for what is not published yet.
+  description: The sha256 of the manifest. In check mode, V(null) for a version that is not published yet.
   type: str
   returned: state is present or exported
 files:
@@ -173,7 +173,7 @@ bytes:
   description:
     - Compressed bytes of the whole C(release) and of what was C(sent), layers, manifest and version; bytes of the files (C(unpacked)).
     - Compressed bytes of the layers that were C(collected).
-    - In check mode, C(release) and C(sent) are V(null) for what is not published yet.
+    - In check mode, C(release) and C(sent) are V(null) for a version that is not published yet.
   type: dict
   returned: success
   sample: {release: 11948625, sent: 118203, unpacked: 30412002}
@@ -202,7 +202,7 @@ dest:
   type: str
   returned: state is exported
 size:
-  description: Bytes of that file; V(null) where there is none yet.
+  description: Bytes of that file; V(null) if it does not exist yet.
   type: int
   returned: state is exported
 verified:
@@ -217,18 +217,18 @@ problems:
   returned: a release in the store is not whole
 causes:
   description:
-    - The paths of RV(differing) by what made them differ, where this very commit is published and was built with the same options.
+    - The paths of RV(differing) by the cause of the difference, if this very commit is published and was built with the same options.
     - C(path) for modules that hold the path they were built at, C(time) for files that hold the time of the build, C(only_here) and C(only_published) for
       files that one of them lacks, C(directory) for empty directories, C(mode) for permissions, C(other) for what is not reproducible.
   type: dict
   returned: the version exists with other content
   sample: {time: [lib/shop-1.0.0/priv/static/cache_manifest.json]}
 published_from:
-  description: The commit that the published version was built from. Empty where that is not known.
+  description: The commit that the published version was built from. Empty if unknown.
   type: str
   returned: the version exists with other content
 commit:
-  description: The commit that the tree was built from. Empty where that is not known.
+  description: The commit that the tree was built from. Empty if unknown.
   type: str
   returned: O(commit) is given, and the tree is of another one
 differing:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_artifact_info
-short_description: Tell which releases are in a store
+short_description: Show which releases are in a store
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - Lists the published releases of a name, the newest first, or describes one.
-  - Can make presigned URLs of all that a server reads to install one release, so that the server needs neither boto3 nor credentials.
+  - Can make presigned URLs for everything that a server reads to install one release, so that the server needs neither boto3 nor credentials.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
 extends_documentation_fragment:
@@ -41,17 +41,17 @@ options:
     type: str
   channel:
     description:
-      - Only what is stable on this channel.
+      - Only the release that is stable on this channel.
     type: str
   presign:
     description:
-      - Make URLs that anyone can read the release by for so many seconds, 1 to 900. Needs O(version), O(digest) or O(channel), and an C(s3://) store.
-      - They are credentials for that time. Set C(no_log) on the task.
+      - Make URLs by which anyone can read the release for so many seconds, 1 to 900. Needs O(version), O(digest) or O(channel), and an C(s3://) store.
+      - The URLs are credentials for that time. Set C(no_log) on the task.
     type: int
   layers:
     description:
-      - With O(presign), of the layers only those with these sha256. An empty list is for the documents alone, which is what a server reads in
-        check mode to tell the layers that it lacks.
+      - With O(presign), only make URLs of the layers with these sha256. With an empty list there are only URLs of the documents. A server needs no
+        more in check mode to find out which layers it lacks.
     type: list
     elements: str
 seealso:
@@ -107,7 +107,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: The releases, the newest first. Empty where none is as asked for.
+  description: The releases, the newest first. Empty if none matches.
   type: list
   elements: dict
   returned: success
@@ -122,7 +122,7 @@ releases:
       description: The sha256 of the manifest.
       type: str
     published:
-      description: When, in UTC; V(null) where the version was removed since.
+      description: When it was published, in UTC; V(null) if the version was removed since.
       type: str
     files:
       description: How many files it has.
@@ -140,7 +140,7 @@ releases:
       description: Whether it is pinned.
       type: bool
     protected:
-      description: What protects it from being removed; empty where nothing does.
+      description: What protects it from being removed; empty if nothing does.
       type: str
     abi:
       description: What it needs from a server.
@@ -150,8 +150,8 @@ releases:
       type: dict
 objects:
   description:
-    - The store's keys of all that one release is made of, such as C(shop/layers/9f2c….tar.gz), in the order in which they are written.
-    - Whoever copies them to another store in this order never shows a part of it there.
+    - The store's keys of all parts of one release, such as C(shop/layers/9f2c….tar.gz), in the order in which they are written.
+    - If they are copied to another store in this order, nobody ever sees an incomplete release there.
   type: list
   elements: str
   returned: one release is asked for, and there

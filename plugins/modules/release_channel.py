@@ -11,8 +11,8 @@ short_description: Move a channel to another release
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - A channel is a mutable pointer in the store, such as C(production), to a published release. Servers are installed by it.
-  - Every change is a compare-and-swap with a serial that only grows. Of two at once one wins, and the other one fails and says who won.
+  - A channel is a mutable pointer in the store, such as C(production), to a published release. Servers follow it when they install a release.
+  - Every change is a compare-and-swap with a serial that only grows. Of two changes at once one wins, and the other one fails and says who won.
   - A ghost is a version that failed on a channel. It is not picked again unless O(force) says so.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
@@ -39,10 +39,10 @@ options:
     required: true
   state:
     description:
-      - V(promoted) makes the release stable; what was stable becomes previous.
-      - V(rolled_back) goes back to the given release or to previous; what it leaves becomes a ghost.
-      - V(ghosted) makes the release a ghost, V(unghosted) takes that back.
-      - V(proposed) makes it the candidate of a rollout, V(withdrawn) takes the candidate off.
+      - V(promoted) makes the release stable; the former stable release becomes previous.
+      - V(rolled_back) goes back to the given release or to previous; the release that was stable becomes a ghost.
+      - V(ghosted) makes the release a ghost, V(unghosted) undoes that.
+      - V(proposed) makes it the candidate of a rollout, V(withdrawn) removes the candidate.
     type: str
     choices: [promoted, rolled_back, ghosted, unghosted, proposed, withdrawn]
     default: promoted
@@ -56,22 +56,22 @@ options:
     type: str
   reason:
     description:
-      - Why, for a ghost.
+      - Why the release becomes a ghost.
     type: str
   force:
     description:
-      - Pick a ghost all the same. It is none afterwards.
+      - Pick a release even if it is a ghost. Afterwards it is no ghost any more.
     type: bool
     default: false
   serial:
     description:
-      - The serial that the channel must have now; V(0) means that it must not exist. Without it, whatever it has.
+      - The serial that the channel must have now; V(0) means that it must not exist. Without it, any serial is accepted.
     type: int
   fence:
     description:
       - The serial of the lock that a rollout holds, as M(alchemist.beam.rollout_lock) returned it.
-      - Where another rollout has taken the lock since, nothing is changed, and the task fails with C(lock_lost).
-      - Without it, the change is a person's, and no lock is asked for.
+      - If another rollout has acquired the lock since, nothing is changed, and the task fails with C(lock_lost).
+      - Without it, the change counts as a person's, and no lock is needed.
     type: int
   by:
     description:

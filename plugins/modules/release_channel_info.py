@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_channel_info
-short_description: Tell what channels point to
+short_description: Show what channels point to
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
@@ -49,7 +49,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 channel:
-  description: The channel as its document in the store says it; V(null) where it does not exist, or O(channel) is not given.
+  description: The channel as its document in the store says it; V(null) if it does not exist, or if O(channel) is not given.
   type: dict
   returned: success
   sample:
@@ -63,7 +63,7 @@ channel:
     by: deploy@build1
     at: "2026-03-01T12:00:00Z"
 channels:
-  description: All channels that were asked for.
+  description: All requested channels.
   type: list
   elements: dict
   returned: success

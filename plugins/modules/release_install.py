@@ -13,9 +13,9 @@ author:
 description:
   - Puts a release from a store on this server, and points C(<base>/current) at it if asked to.
   - Only layers that the server lacks are fetched. Each is checked against the manifest before it is unpacked, and each file afterwards.
-  - A release appears in C(<base>/releases) whole or not at all, and V(current) switches atomically. What runs is not touched;
+  - A release appears in C(<base>/releases) completely or not at all, and V(current) switches atomically. The running node is not touched;
     restart it with M(alchemist.beam.beam_restart).
-  - A release that is already staged can be activated with the store away, by O(version) or O(digest).
+  - A release that is already staged can be activated by O(version) or O(digest) even if the store can't be reached.
   - The kept releases, the current and the previous one, and every release that a running process still uses are never pruned.
 requirements:
   - Python 3.9 or newer; nothing else for a C(file://) or C(http(s)://) store and for O(presigned).
@@ -40,24 +40,24 @@ options:
     description:
       - The directory for this release on the server, such as C(/opt/shop). It is made if it is missing.
       - It must belong to root or to the user who runs this module, and lie on one file system.
-      - All directories and links on the way to it, too, must belong to root, to that user or to who became root by sudo, and must be closed to other
-        writers, but for those with the sticky bit (such as C(/tmp)). Otherwise the base is refused (C(base_foreign)), whatever O(state) is.
-      - Its lock file (C(.lock)) is closed to everybody who may not write to the base (0600). One that a former version left readable is closed by the next
-        installation; a process that had it open by then can go on holding it until it ends, and is named with its user.
+      - All parent directories and links on the path to it must also belong to root, to that user or to the user who became root by sudo. No other user may
+        write to them, except to those with the sticky bit (such as C(/tmp)). Otherwise the base is refused (C(base_foreign)), whatever O(state) is.
+      - Only users who may write to the base can open its lock file (C(.lock), 0600). If a former version left the file readable, the next installation
+        closes it. A process that had it open before can hold the lock until it ends; the error names this process and its user.
     type: path
     required: true
   state:
     description:
       - V(staged) puts the release on the server and leaves C(current) alone.
       - V(active) also points C(current) at it.
-      - V(inactive) removes C(current) and leaves the releases, as before the first activation. No release is named then.
+      - V(inactive) removes C(current) and leaves the releases, as before the first activation. Name no release with it.
       - V(absent) removes the release. One that is current or used by a running process is refused.
     type: str
     choices: [staged, active, inactive, absent]
     default: staged
   channel:
     description:
-      - Install what is stable on this channel. Exactly one of O(channel), O(version) and O(digest) must be given, but with O(state=inactive) none.
+      - Install the release that is stable on this channel. Give exactly one of O(channel), O(version) and O(digest), or none with O(state=inactive).
     type: str
   version:
     description:
@@ -80,7 +80,7 @@ options:
     type: dict
   keep:
     description:
-      - How many of the newest releases to keep, beside the current, the previous and those in use.
+      - How many of the newest releases to keep, besides the current, the previous and those in use.
     type: int
     default: 5
   min_free_mb:
@@ -90,10 +90,10 @@ options:
     default: 100
   verify:
     description:
-      - Read every file of a release that is already staged, and put right the files that are not what the manifest says, in every version
+      - Read every file of a release that is already staged, and repair files that differ from the manifest, in every version
         that shares them.
-      - Without it, a release that is staged and stays as active as it is gets a look only, which notices missing files and those of another size or mode.
-        Layers that a new version shares with what is on the server, and a staged release that is activated, are always read.
+      - Without it, if a release is staged and its state does not change, only missing files and files of another size or mode are noticed.
+        Layers that a new version shares with releases on the server, and a staged release that is activated, are always read.
     type: bool
     default: false
   allow_ghost:
@@ -103,38 +103,38 @@ options:
     default: false
   allow_older_serial:
     description:
-      - Accept a channel whose serial is lower than this server has seen, because the channel was made anew on purpose.
+      - Accept a channel whose serial is lower than the one that this server has seen, because the channel was recreated on purpose.
     type: bool
     default: false
   lock_timeout:
     description:
-      - Seconds to wait for another installation on the same base. Who holds its lock file is named then, as the kernel tells it.
+      - Seconds to wait for another installation on the same base. After that, the error names the process that holds the lock file, as the kernel reports it.
     type: int
     default: 60
   pointer:
     description:
       - The symlink in O(base) that V(active) switches and V(inactive) removes.
-      - Each of two nodes on a server (see the role P(alchemist.beam.service#role)) has one of its own, such as V(blue).
-        C(current) is what serves. What any of them points at is never removed.
+      - Each of two nodes on a server (see the role P(alchemist.beam.service#role)) has its own symlink, such as V(blue).
+        C(current) points at the release that serves. A release that any of them points at is never removed.
       - C(previous) is about C(current) alone.
     type: str
     default: current
   fence:
     description:
-      - The serial of the lock that this is done under, as M(alchemist.beam.rollout_lock) returns it.
-      - The server remembers the highest that wrote to it, by channel. With a lower one nothing is touched, and the error is V(lock_lost)
+      - The serial of the lock under which this is done, as M(alchemist.beam.rollout_lock) returns it.
+      - The server remembers the highest serial that wrote to it, by channel. With a lower one nothing is touched, and the error is V(lock_lost),
         because another deploy has taken over since.
     type: int
   fence_channel:
     description:
-      - The channel whose lock that is.
+      - The channel of this lock.
     type: str
   abi_ignore:
     description:
-      - Libraries that this server need not have, as patterns such as V(libwx_*), because what asks for them in the release is never loaded.
-      - With V(erlang), the Erlang of the server is not looked at, where the release brings none (C(include_erts) is false).
-      - Everything else that a file of the release asks for has to be here, in a directory of the dynamic loader or of C(LD_LIBRARY_PATH) in the
-        environment of the service. What only an application asks for that loads it late (wx, odbc) is a warning.
+      - Libraries that this server need not have, as patterns such as V(libwx_*), because the files of the release that need them are never loaded.
+      - With V(erlang), the Erlang of the server is not checked if the release has none of its own (C(include_erts) is false).
+      - All other libraries that a file of the release needs have to be on the server, in a directory of the dynamic loader or of C(LD_LIBRARY_PATH) in the
+        environment of the service. If only an application that loads its libraries late (wx, odbc) needs one, a missing library is only a warning.
     type: list
     elements: str
     default: []
@@ -224,7 +224,7 @@ layers:
 lacks:
   description:
     - The sha256 of each layer that this server did not have and fetched, or would fetch in check mode.
-    - Check mode needs no URL of a layer to tell, see the option O(alchemist.beam.release_artifact_info#module:layers).
+    - Check mode needs no URLs of layers for this, see the option O(alchemist.beam.release_artifact_info#module:layers).
   type: list
   elements: str
   returned: success
@@ -238,19 +238,19 @@ pruned:
   elements: str
   returned: success
 damaged:
-  description: Files of the staged release that were not what the manifest says, and were put right.
+  description: Files of the staged release that differed from the manifest, and were repaired.
   type: list
   elements: str
   returned: success
 rotten:
   description:
-    - Files of layers on this server that were not what had been put there, found by reading. Their layers were fetched again.
-    - A file is read from the kernel's memory where it is there, so that a disk that fails below it is found when the file has left that memory.
+    - Damaged files in the layers on this server, found by reading. Their layers were fetched again.
+    - If a file is in the kernel's cache, it is read from there. A failing disk is then found only when the file has left the cache.
   type: list
   elements: str
   returned: success
 mended:
-  description: The files of other versions on this server that were put right with them, by version.
+  description: The files of other versions on this server that were repaired with them, by version.
   type: dict
   returned: success
   sample: {1.4.1: [lib/kernel-9.2/ebin/kernel.beam]}

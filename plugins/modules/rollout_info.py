@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout_info
-short_description: Tell who rolls out, how far it is, and what was rolled out before
+short_description: Show who rolls out, how far the rollout is, and what was rolled out before
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
@@ -56,11 +56,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 channel:
-  description: The channel, as M(alchemist.beam.release_channel) returns it; its C(serial) is 0 where it does not exist.
+  description: The channel, as M(alchemist.beam.release_channel) returns it; its C(serial) is 0 if it does not exist.
   type: dict
   returned: success
 lock:
-  description: The lock, as M(alchemist.beam.rollout_lock) returns it, without its token; V(null) where there was never one.
+  description: The lock, as M(alchemist.beam.rollout_lock) returns it, without its token; V(null) if there was never one.
   type: dict
   returned: success
   sample:
@@ -75,11 +75,11 @@ lock:
     ttl: 30
     taken_from:
 journal:
-  description: The journal of the last rollout, as M(alchemist.beam.rollout_journal) returns it; V(null) where there was none.
+  description: The journal of the last rollout, as M(alchemist.beam.rollout_journal) returns it; V(null) if there was none.
   type: dict
   returned: success
 unfinished:
-  description: Whether that rollout has not ended. Where the lock is not held, it was interrupted.
+  description: Whether that rollout has not ended. If the lock is not held, it was interrupted.
   type: bool
   returned: success
 interrupted_hosts:
@@ -90,7 +90,7 @@ interrupted_hosts:
 history:
   description:
     - The newest reports, the newest first, each with its C(key) in the store and its C(id).
-    - One that can't be read has C(damaged), which says why.
+    - A report that can't be read has C(damaged), which says why.
   type: list
   elements: dict
   returned: success

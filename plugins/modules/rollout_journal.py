@@ -11,8 +11,8 @@ short_description: Record how far a rollout is
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - The journal of a channel is one document in the store. It says of each host of a rollout how far it is and what it ran before, as it happens, so that the
-    run that comes after one that died can bring every host home.
+  - The journal of a channel is one document in the store. For each host of a rollout it records how far it is and what it ran before, as it happens. So if a
+    rollout dies, the next run can bring every host into a known state.
   - Only the holder of the channel's lock writes it. Anybody else fails with C(lock_lost).
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
@@ -51,7 +51,7 @@ options:
     required: true
   state:
     description:
-      - V(opened) begins a rollout. Of one that was interrupted, it keeps which hosts are out of a balancer and what they ran before.
+      - V(opened) begins a rollout. If the former rollout was interrupted, it keeps which hosts are out of a balancer and what they ran before.
       - V(recorded) records a step of some hosts.
       - V(closed) ends it, and puts the O(report) into the history.
     type: str
@@ -87,13 +87,13 @@ options:
       - By the name of the host. With O(state=opened), C(from) is the version that the host runs.
       - With O(state=recorded), C(step) is one of C(planned), C(leaving), C(moving), C(moved), C(joined), C(failed), C(returning), C(returned), C(stranded),
         C(unreachable) and C(skipped).
-      - There, C(out) tells whether it may be out of a balancer, C(from) is the version that it ran before, C(seconds) is how long the step took,
-        and C(error) is what went wrong. Each of them stays as it was where it is left out, but for C(error).
+      - There, C(out) says whether the host may be out of a balancer, C(from) is the version that it ran before, C(seconds) is how long the step took,
+        and C(error) is what went wrong. A value that is left out stays as it was, except C(error).
     type: dict
     default: {}
   reverting:
     description:
-      - From now on, the rollout takes back what it did.
+      - From now on, the rollout is on its way back.
     type: bool
     default: false
   outcome:
@@ -166,11 +166,11 @@ journal:
       web1: {step: leaving, from: 1.4.1, out: true, at: "2026-03-01T12:00:07Z", error: ""}
     events: [{at: "2026-03-01T12:00:07Z", host: web1, step: leaving}]
 interrupted:
-  description: The journal of the rollout before, where that one did not end; else V(null).
+  description: The journal of the former rollout, if that one did not end; else V(null).
   type: dict
   returned: O(state=opened)
 error:
-  description: What could not be done, why, and the next step, for machines. Its code is C(lock_lost) where the lock was taken or broken.
+  description: What could not be done, why, and the next step, for machines. Its code is C(lock_lost) if the lock was taken over or broken.
   type: dict
   returned: failure
 """

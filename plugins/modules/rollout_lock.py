@@ -11,12 +11,12 @@ short_description: Let one rollout at a time move a channel
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - The lock of a channel is a document in the store, taken by compare-and-swap. Its serial grows with every acquisition and every break, and is the
-    fence that later writes carry. What a former holder still sends, such as one that was frozen and comes back, is refused.
-  - A lock of a holder that is proven dead is taken at once. The proof is its process, where it ran on this machine, or that its document did not change
-    for a whole O(ttl) by this machine's own clock. The clocks of other machines prove nothing.
-  - While a play holds the lock, a background process on the machine of the task renews it. That one ends with the play's process, and does not renew
-    while that one is stopped.
+  - The lock of a channel is a document in the store, acquired by compare-and-swap. Its serial grows with every acquisition and every break, and is the
+    fence that later writes carry. Writes of a former holder are refused, for example if it was frozen and comes back.
+  - If the holder of a lock is proven dead, the lock is acquired at once. The proof is its process, if it ran on this machine, or that its document did not
+    change for a whole O(ttl) by this machine's own clock. The clocks of other machines prove nothing.
+  - While a play holds the lock, a background process on the machine of the task renews it. This process ends with the play's process, and does not renew
+    the lock while the play is stopped.
 requirements:
   - boto3 1.36 or newer, only for an C(s3://) store.
 extends_documentation_fragment:
@@ -26,13 +26,13 @@ attributes:
   check_mode:
     support: full
     details:
-      - With O(state=held), it tells who holds the lock, and whether it could be taken.
+      - With O(state=held), it says who holds the lock, and whether it could be acquired.
   diff_mode:
     support: none
   idempotent:
     support: partial
     details:
-      - With O(state=held), it takes the lock each time, and fails where it is held already.
+      - With O(state=held), it acquires the lock each time, and fails if it is held already.
 options:
   name:
     description:
@@ -46,30 +46,30 @@ options:
     required: true
   state:
     description:
-      - V(held) takes the lock.
-      - V(released) gives it back. Where it is not ours any more, that is told in RV(note), and is no error.
-      - V(broken) takes it away from whoever holds it, who can write nothing from then on. A lock document that can't be read is written anew.
+      - V(held) acquires the lock.
+      - V(released) releases it. If it is not ours any more, RV(note) says so, and that is no error.
+      - V(broken) breaks the lock of any holder. From then on, this holder can write nothing. A lock document that can't be read is written anew.
     type: str
     choices: [held, released, broken]
     required: true
   purpose:
     description:
-      - What the lock is held for, such as C(rollout of 1.4.2). Whoever is refused reads it.
+      - What the lock is held for, such as C(rollout of 1.4.2). Other deployers see it when they are refused.
     type: str
   wait:
     description:
       - Seconds to wait for a lock that somebody holds. After that, the task fails and says who holds it.
-      - A lock that looks expired is watched for its ttl without being told to wait, where that is two minutes at most.
+      - If a lock looks expired, the module watches it for its ttl even without this option, if the ttl is two minutes at most.
     type: int
     default: 0
   ttl:
     description:
-      - Seconds without a sign of life after which others may take the lock. It is renewed three times as often.
+      - Seconds without a sign of life after which others may acquire the lock. It is renewed three times as often.
     type: int
     default: 30
   ttl_without_keeper:
     description:
-      - The same where no process of the task's machine runs the play, as on a remote host. M(alchemist.beam.rollout_journal) renews the lock there.
+      - The same, if no process on the task's machine runs the play, as on a remote host. M(alchemist.beam.rollout_journal) renews the lock there.
     type: int
     default: 900
   token:
@@ -78,7 +78,7 @@ options:
     type: str
   controller_pid:
     description:
-      - The process that has to live for the lock to be renewed. The default is the one of C(ansible-playbook) that runs the task.
+      - The lock is renewed only while this process lives. The default is the C(ansible-playbook) that runs the task.
     type: int
   by:
     description:
@@ -122,8 +122,8 @@ RETURN = r"""
 lock:
   description:
     - The lock afterwards.
-    - C(serial) is the fence of what is written under it. C(token) is there for its new holder only. C(taken_from) is the owner that it was taken from, dead
-      or broken. C(dead) tells that its holder is known to be dead.
+    - C(serial) is the fence of everything that is written under the lock. Only its new holder gets C(token). C(taken_from) is the former owner, if that one
+      was dead or its lock was broken. C(dead) says that the holder is known to be dead.
   type: dict
   returned: success
   sample:
@@ -138,24 +138,24 @@ lock:
     ttl: 30
     taken_from:
 channel:
-  description: The channel, as M(alchemist.beam.release_channel) returns it, with its fence raised; V(null) where it does not exist.
+  description: The channel, as M(alchemist.beam.release_channel) returns it, with its fence raised; V(null) if it does not exist.
   type: dict
   returned: O(state=held) or O(state=broken)
 journal:
-  description: The journal of the last rollout, as M(alchemist.beam.rollout_journal) returns it; V(null) where there was none.
+  description: The journal of the last rollout, as M(alchemist.beam.rollout_journal) returns it; V(null) if there was none.
   type: dict
   returned: O(state=held) or O(state=broken)
 broken:
-  description: Who held the lock that was broken; V(null) where nobody did.
+  description: Who held the lock that was broken; V(null) if nobody did.
   type: dict
   returned: O(state=broken)
   sample: {owner: deploy@build1, purpose: rollout of 1.4.2, since: "2026-03-01T12:00:00Z", renewed: "2026-03-01T12:00:00Z", ttl: 30}
 note:
-  description: What one should know, in words; empty where there is nothing.
+  description: Anything that the user should know, in words; else empty.
   type: str
   returned: success
 error:
-  description: What could not be done, why, and the next step, for machines. Its code is C(lock_held) where somebody else holds the lock.
+  description: What could not be done, why, and the next step, for machines. Its code is C(lock_held) if somebody else holds the lock.
   type: dict
   returned: failure
 holder:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout_look
-short_description: Stage a release on one server and tell what the server runs, in one call
+short_description: Stage a release on one server and report what the server runs, in one call
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - Does what M(alchemist.beam.release_install) and then M(alchemist.beam.beam_info) do, with one connection to the server instead of several.
-    Where the first one fails, nothing is looked at.
-  - Of a server with two nodes it also tells what M(alchemist.beam.beam_restart) would do to the one that does not serve.
+    If the first one fails, the second one does not run.
+  - For a server with two nodes it also reports what M(alchemist.beam.beam_restart) would do to the one that does not serve.
   - The role P(alchemist.beam.rollout#role) uses it for each server before anything moves.
 requirements:
   - boto3 1.36 or newer on the server, only for an C(s3://) store.
@@ -35,7 +35,7 @@ options:
     choices: [stage, foresee, join, status]
   version:
     description:
-      - With O(step=status), the version of which the health is asked.
+      - With O(step=status), the version whose health is checked.
     type: str
   name:
     description:
@@ -58,85 +58,85 @@ options:
     type: str
   presigned:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: dict
   keep:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: int
     default: 5
   min_free_mb:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: int
     default: 100
   verify:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: bool
     default: false
   allow_ghost:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: bool
     default: false
   lock_timeout:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: int
     default: 60
   abi_ignore:
     description:
-      - As of M(alchemist.beam.release_install).
+      - See M(alchemist.beam.release_install).
     type: list
     elements: str
     default: []
   manager:
     description:
-      - As of M(alchemist.beam.beam_info).
+      - See M(alchemist.beam.beam_info).
     type: str
     choices: [systemd, daemon]
     default: systemd
   unit:
     description:
-      - As of M(alchemist.beam.beam_info).
+      - See M(alchemist.beam.beam_info).
     type: str
   colors:
     description:
-      - As of M(alchemist.beam.beam_info).
+      - See M(alchemist.beam.beam_info).
     type: list
     elements: str
     default: []
   expect_version:
     description:
-      - As of M(alchemist.beam.beam_info). With O(colors), RV(foreseen) is told too.
+      - See M(alchemist.beam.beam_info). With O(colors), RV(foreseen) is told too.
     type: str
   crash_dumps:
     description:
-      - As of M(alchemist.beam.beam_info).
+      - See M(alchemist.beam.beam_info).
     type: list
     elements: path
     default: []
   timeout:
     description:
-      - As of M(alchemist.beam.beam_info).
+      - See M(alchemist.beam.beam_info).
     type: float
     default: 2
   healths:
     description:
-      - What must hold of a healthy node, for each that may be the one that serves. A node that is not in the list is not asked how it is.
+      - The health checks of each node that may be the one that serves. A node that is not in the list is not checked.
     type: list
     elements: dict
     default: []
     suboptions:
       pointer:
         description:
-          - The node, V(current) where the server has one.
+          - The node, V(current) if the server has only one.
         type: str
         required: true
       health:
         description:
-          - As of M(alchemist.beam.beam_info).
+          - See M(alchemist.beam.beam_info).
         type: dict
         required: true
         suboptions:
@@ -222,7 +222,7 @@ options:
             default: 0
   force:
     description:
-      - With O(colors), tell RV(foreseen) also where the node that serves may stay.
+      - With O(colors), return RV(foreseen) even if the node that serves may stay.
     type: bool
     default: false
   ready:
@@ -237,7 +237,7 @@ options:
         required: true
       url:
         description:
-          - What answers 200 as long as the server takes requests.
+          - The URL that answers 200 as long as the server takes requests.
         type: str
 seealso:
   - module: alchemist.beam.release_install
@@ -271,14 +271,14 @@ seen:
     running: true
     version: 1.3.0
 foreseen:
-  description: Of the node that does not serve, the C(action) that M(alchemist.beam.beam_restart) would take, and the C(reason).
+  description: For the node that does not serve, the C(action) that M(alchemist.beam.beam_restart) would take, and the C(reason).
   returned: with O(colors) and O(expect_version), where the node that serves may not stay
   type: dict
   sample:
     action: start
     reason: it does not run
 ready:
-  description: As C(rotation), V(in) or V(out), whether the readiness file says that the server takes requests.
+  description: C(rotation) is V(in) or V(out), depending on whether the readiness file says that the server takes requests.
   returned: with O(ready)
   type: dict
   sample:

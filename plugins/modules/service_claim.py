@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_claim
-short_description: See that the names of a service are free on a host, or its own
+short_description: Check that the names of a service are free on a host, or belong to it
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - Looks at the account, the group, the directories, the units and the commands that a service is going to have on a host, and fails where one of them
-    exists and belongs to something else. A release that is named C(ssl) would take C(/etc/ssl) away from everybody else. It changes nothing of them.
-  - What is the service's own is noted in C(/etc/alchemist-beam/<unit>.json). On a host that was set up before there were such notes, the unit file tells.
-  - Warns where SELinux is enforcing and would not let systemd start what lies in O(base).
+  - Checks the account, the group, the directories, the units and the commands that a service will have on a host. It fails if one of them
+    exists and belongs to something else. For example, a release named C(ssl) would take over C(/etc/ssl). It changes none of them.
+  - C(/etc/alchemist-beam/<unit>.json) records the names that belong to the service. On a host that was set up before this file existed, the unit file does.
+  - Warns if SELinux is enforcing and would not let systemd start programs in O(base).
   - The role P(alchemist.beam.service#role) uses it before it makes anything.
 extends_documentation_fragment:
   - alchemist.beam.attributes
@@ -31,7 +31,7 @@ options:
     type: str
     required: true
   suffixes:
-    description: What follows the name of the unit where there are several of it, such as V(-blue) and V(-green).
+    description: What follows the name of the unit if there are several units, such as V(-blue) and V(-green).
     type: list
     elements: str
     default: []
@@ -44,7 +44,7 @@ options:
     type: str
     required: true
   create_user:
-    description: Whether the account and the group will be made or changed. With V(false) they have to be there.
+    description: Whether the account and the group will be made or changed. With V(false) they have to exist.
     type: bool
     default: true
   base:
@@ -52,7 +52,7 @@ options:
     type: path
     required: true
   adopt:
-    description: Accounts, groups and paths that are there already, and that the service may take over as they are.
+    description: Accounts, groups and paths that exist already, and that the service may take over as they are.
     type: list
     elements: str
     default: []
@@ -76,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file that notes what is the service's own.
+  description: The file that records the names that belong to the service.
   type: str
   returned: success
   sample: /etc/alchemist-beam/shop.json

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_drift
-short_description: Tell which settings of a service are not what the inventory means
+short_description: Show which settings of a service differ from the inventory
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - Compares files that the role P(alchemist.beam.service#role) writes with what it would write now. Names of settings are told, and never a value.
+  - Compares files that the role P(alchemist.beam.service#role) writes with what it would write now. It returns names of settings, and never a value.
   - It writes nothing. A unit that the role has not written is not compared.
 extends_documentation_fragment:
   - alchemist.beam.attributes

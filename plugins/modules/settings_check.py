@@ -11,12 +11,12 @@ short_description: Refuse variables that nothing reads, and settings that can't 
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
-  - Each playbook of this collection begins with it. It runs on the controller, and asks nothing of a server.
-  - A variable that begins with C(beam_) and that nothing reads is refused, with the name that it is most like. So is one that begins with the name of a role,
-    such as C(service_) or C(rollout_), if it is much like a known one; otherwise there is a warning.
-  - Keys that are not known in dictionaries such as C(beam_health) or C(beam_balancers) are refused, too.
-  - Variables of the servers, of the build servers and of the play are looked at as they were written. No value is evaluated for that.
-  - A variable that another variable is made of is somebody's own, and is let be. Any other one of that kind is named in C(beam_own_variables).
+  - Each playbook of this collection begins with it. It runs on the controller, and contacts no server.
+  - A variable that begins with C(beam_) and that nothing reads is refused, with the most similar name. So is one that begins with the name of a role,
+    such as C(service_) or C(rollout_), if it is very similar to a known one; otherwise there is a warning.
+  - Unknown keys in dictionaries such as C(beam_health) or C(beam_balancers) are refused, too.
+  - It reads the variables of the servers, of the build servers and of the play as they were written. No value is evaluated for that.
+  - A variable that another variable uses counts as the user's own, and is accepted. List any other variable of that kind in C(beam_own_variables).
 extends_documentation_fragment:
   - alchemist.beam.attributes
 attributes:
@@ -34,7 +34,7 @@ options:
     elements: str
   pattern:
     description:
-      - What O(servers) was made of, for the message.
+      - The pattern that O(servers) was made of, for the message.
     type: str
     default: beam
   of_rollout:

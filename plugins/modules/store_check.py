@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: store_check
-short_description: Prove that a store keeps the promises that releases rest on
+short_description: Prove that a store has the properties that releases rely on
 author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
