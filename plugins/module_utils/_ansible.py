@@ -37,7 +37,7 @@ def run(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]]) -> N
 
 
 def hide_credentials(module: AnsibleModule) -> None:
-    """What URLs among the options hold of credentials is not to be repeated by Ansible, which returns all options."""
+    """Ansible returns all options. Credentials in URLs among them must not be repeated."""
     for text in strings(module.params):
         module.no_log_values.update(credentials_of(text))
 

@@ -106,7 +106,7 @@ _CLASSES: dict[str, frozenset[str]] = {
     OPTION: frozenset(("BotoCoreError",)),
 }
 
-# Of the failures on the way, those that botocore would try again.
+# Network failures that botocore would try again.
 _TRANSIENT = frozenset(("HTTPClientError", "ConnectionError"))
 
 # Whatever these raise about an answer that has come is the answer's fault.

@@ -47,7 +47,7 @@ class BeamError(Exception):
         return self.message
 
     def as_result(self) -> dict[str, t.Any]:
-        """What a module returns beside `msg`: the key `error`, and the details."""
+        """What a module returns in addition to `msg`: the key `error`, and the details."""
         return {"error": {"code": self.code, "what": self.what, "why": self.why, "next": self.hint}, **self.details}
 
     def as_failure(self) -> dict[str, t.Any]:

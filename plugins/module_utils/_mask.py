@@ -136,7 +136,7 @@ class _Forms:
                 text = text.replace(form, HIDDEN)
         for form in self._cores:
             if form in text:
-                # The letters beside it hold some of its bits.
+                # The neighbouring letters contain some of its bits.
                 text = re.sub(r"[\w+/-]?%s[\w+/-]?={0,2}" % re.escape(form), HIDDEN, text)
         for form in self._short:
             if form in text:

@@ -15,7 +15,7 @@ LARGEST = 64 * 1024
 
 
 def read_note(path: str) -> bytes:
-    """b"" where there is none of root's or ours: no link is followed, no pipe is waited for, and nobody else's word is taken."""
+    """b"" if there is no file of root or of ours. No link is followed, no pipe is waited for, and files of other users are not read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

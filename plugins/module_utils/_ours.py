@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Whose a directory is, and all that is on the way to it: who may write to one of them can put another tree in its place."""
+"""Who owns a directory and all of its parents: whoever may write to one of them can put another tree in its place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Foreign(t.NamedTuple):
 
 
 def foreign(path: str, but: t.Collection[str] = ()) -> Foreign | None:
-    """The first on the way to path, or path itself, that another user may change.
+    """The first parent of path, or path itself, that another user may change.
 
     path: as it was given, with its links; it need not be there yet. but: what is looked at elsewhere.
     """
@@ -35,7 +35,7 @@ def foreign(path: str, but: t.Collection[str] = ()) -> Foreign | None:
 
 
 def _way(path: str) -> t.Iterator[tuple[str, os.stat_result]]:
-    """All that is looked up on the way to it, links and what they lead to; the path last."""
+    """Every parent that is looked up for it, links and their targets; the path last."""
     seen: set[str] = set()
     links: set[str] = set()
     left = [os.path.abspath(path)]
@@ -69,7 +69,7 @@ def _objection(place: str, info: os.stat_result) -> Foreign | None:
     if info.st_uid not in trusted():
         return Foreign(place, "it belongs to %s" % _name(info.st_uid), "chown -h %d %s" % (os.geteuid(), place))
     if stat.S_ISLNK(info.st_mode) or not stat.S_ISDIR(info.st_mode) or info.st_mode & stat.S_ISVTX:
-        return None  # in a directory like /tmp, nobody moves what is another's
+        return None  # in a directory like /tmp, nobody can move another user's files
     mode = stat.S_IMODE(info.st_mode)
     if mode & stat.S_IWOTH:
         return Foreign(place, "everybody may write to it (mode %04o)" % mode, "chmod go-w %s" % place)

@@ -54,7 +54,7 @@ def remove_tree(path: str, removal: t.Optional[_Removal] = None) -> None:
 
 
 def remove_quietly(path: str) -> list[str]:
-    """Removes what it can, and says what it could not, and why: somebody else's business, or the next run's."""
+    """Removes what it can. Returns what it could not remove, and why; the next run or somebody else has to remove that."""
     removal = _Quietly(path)
     try:
         remove_tree(path, removal)

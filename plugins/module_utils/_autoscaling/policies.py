@@ -123,7 +123,7 @@ def _swap(config: t.Mapping[str, t.Any]) -> list[Statement]:
 
 
 def _check(config: t.Mapping[str, t.Any]) -> list[Statement]:
-    """store_check writes, overwrites and deletes below .check, which holds nothing else. It is beside the applications, not below one."""
+    """store_check writes, overwrites and deletes below .check, where nothing else is. This prefix is a sibling of the applications, not below one."""
     base = config["prefix"].rpartition("/")[0]
     where = "%s.check/*" % (base + "/" if base else "")
     actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
@@ -209,7 +209,7 @@ def _bucket_keys(config: t.Mapping[str, t.Any]) -> Statement:
 
 
 def _sources(config: t.Mapping[str, t.Any], sources: t.Sequence[str]) -> tuple[list[str], list[str]]:
-    """ssm:/path and secretsmanager:id[#json_key] as ARNs; file:/path is the host's own affair."""
+    """ssm:/path and secretsmanager:id[#json_key] as ARNs; file:/path needs no permission, because it is on the host."""
     parameters: list[str] = []
     secrets: list[str] = []
     for source in sources:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""A group as it is wanted: planned purely as a list of requests, each with its reason. What nobody asked for is left as it is."""
+"""The wanted group, planned purely as a list of requests, each with its reason. Settings that the options do not name are left alone."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _update(now: Raw, params: Raw, new: bool) -> list[Call]:
     changed = {key: value for key, value in wanted.items() if key == "LaunchTemplate" or value != now.get(key)}
     size = int(now.get("DesiredCapacity") or 0)
     if new:
-        # Only a new group is given a number of servers: that of another one is its scaling policies' affair.
+        # Only a new group gets a number of servers. Scaling policies decide it for an existing one.
         changed["DesiredCapacity"] = params["desired"] or params["min_size"]
     elif params["max_size"] < size:
         raise BeamError(

@@ -141,7 +141,7 @@ def plan(group: Group, members: t.Sequence[Member], request: Request, wanted: t.
         )
     check(group)
     staying = [one for one in members if one.stays]
-    settled = not named or same_template(group.template, wanted)  # who is born later gets what is wanted, too
+    settled = not named or same_template(group.template, wanted)  # later launches get the wanted version, too
     if settled and not staying:
         return Plan("none", "the group has no instance", {}, "", wanted)
     if settled and request.skip_matching and wanted and all(same_template(one.template, wanted) for one in staying):
@@ -324,7 +324,7 @@ def run_refresh(
 
 
 def _end(aws: Aws, name: str, params: t.Mapping[str, t.Any], check_mode: bool, pace: float) -> dict[str, t.Any]:
-    """Stop a refresh where it is, or take back what it did. Nothing to end is nothing to do."""
+    """Stop a refresh where it is, or roll it back. If no refresh is running, there is nothing to do."""
     going = told_refresh(aws.group(name).refresh)
     operation, goal = (
         ("cancel_instance_refresh", "Cancelled")

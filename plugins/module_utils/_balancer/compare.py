@@ -62,7 +62,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Bake:
-    """Who was watched beside whom, since when (seconds since 1970) and for how long; and the places whose counters began again meanwhile."""
+    """Which members were compared with which, since when (seconds since 1970) and for how long; and the places whose counters were reset meanwhile."""
 
     canary: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()

@@ -153,7 +153,7 @@ def parse_states(text: str) -> dict[tuple[str, str], dict[str, str]]:
 def _by_name(
     text: str, rows: t.Sequence[dict[str, str]], proxy: str, server: str
 ) -> dict[tuple[str, str], dict[str, str]]:
-    """One that is there twice is not there: nobody knows which of the two a command would mean."""
+    """A server that is listed twice counts as missing: a command could mean either of the two."""
     whole = all(row.get(proxy) and row.get(server) and None not in (*row, *row.values()) for row in rows)
     if not text.endswith("\n") or not whole:
         raise _unreadable(text, "it ends in the middle of a line, or has lines of another length than the first")

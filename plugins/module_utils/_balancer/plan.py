@@ -70,7 +70,7 @@ def states_of(looks: Looks, name: str) -> dict[str, MemberState]:
 
 
 def serves(looks: Looks, name: str) -> bool:
-    """In and healthy wherever it is known: of a host that is out of one of two balancers, nobody knows whether half the load is enough."""
+    """In service and healthy wherever it is known. If a host is out of one of two balancers, nobody knows whether half the load is enough."""
     known = [state for state in states_of(looks, name).values() if state.rotation != UNKNOWN]
     return bool(known) and all(state.serves for state in known)
 

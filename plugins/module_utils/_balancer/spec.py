@@ -114,7 +114,7 @@ def _target(name: str, options: t.Mapping[str, t.Any], port: t.Optional[int]) ->
 
 
 def _check_distinct(known: t.Mapping[str, t.Any]) -> None:
-    """Two members that are one server: to put in the one and take out the other would leave nobody."""
+    """Refuse two members that are the same server: putting one in and taking the other out would leave no server."""
     names: dict[t.Any, str] = {}
     for name, what in known.items():
         other = names.setdefault(what, name)
@@ -170,7 +170,7 @@ def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     for key, least in (("timeout", 0.1), ("quiet", 0.0), ("interval", 0.01), ("bake", 0.0), ("min_healthy", 0)):
         if params[key] is not None and params[key] < least:
             raise beam_option("Cannot use %s %s" % (key, params[key]), "it must be at least %g" % least)
-    # Whom nobody balances bakes all the same, and its result says that nothing was compared.
+    # Without a balancer the canary bakes all the same, and its result says that nothing was compared.
     alone = params["state"] == "watched" and not params["balancers"]
     places = [] if alone else places_of(params["balancers"], members, fleet or {})
     for name, own in members.items():

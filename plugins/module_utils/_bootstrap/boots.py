@@ -123,7 +123,7 @@ def read_boot(store: Store, key: str) -> Boot:
 
 
 def failed_on(store: Store, name: str, channel: str, digest: str, within: float, now: datetime.datetime) -> list[str]:
-    """The instances that lately could not boot this digest. Their age is told by the store's clock alone, as servers' may be wrong.
+    """The instances that recently could not boot this digest. Only the store's clock tells their age, because the clocks of servers may be wrong.
 
     Each server of the group may write here, and a hostile one may write anything. So an instance counts once, however many records name it, and
     no record can keep one of another instance from being counted, as long as there are no more than LOOK_AT_MOST.

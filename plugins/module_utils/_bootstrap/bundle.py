@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from .._errors import BeamError
 from .._host.files import refuse_foreign_root
 from .first_boot import unpack
-from .main import main as _entry  # brings all of it along, wherever this goes
+from .main import main as _entry  # adds the whole module, wherever this goes
 from .server_setup import Kit, apply_setup, kit_of, parse_kit, plan_setup
 
 PACKAGE = "alchemist_beam"

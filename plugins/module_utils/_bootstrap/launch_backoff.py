@@ -4,9 +4,9 @@
 # PRIVATE to the collection: may change without notice.
 
 
-"""How long a launch that failed is held back before the group is told, so that it can launch the next one.
+"""How long a failed launch waits before it tells its group, which then launches the next one.
 
-A group replaces what was abandoned at once, and a release that can't start would be launched for ever, an instance each minute or two.
+A group replaces an abandoned instance at once. So for a release that can't start it would launch instances for ever, one every minute or two.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def leave(
         lifecycle.complete("CONTINUE", Deadline(120).trier(report.say))
     except BeamError as error:
         report.tell(error)
-        # It ends all the same, and waiting for the hook's time to run out helps nobody.
+        # The instance ends all the same. Waiting for the hook's timeout would help nobody.
         lifecycle.complete("CONTINUE", Deadline(60).trier(report.say))
     finally:
         lifecycle.close()

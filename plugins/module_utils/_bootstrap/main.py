@@ -46,7 +46,7 @@ USAGE = "usage: beam-bootstrap.pyz run|secrets|watch|status CONFIG, or setup KIT
 
 def main(argv: t.Sequence[str]) -> int:
     os.umask(0o022)  # whoever starts it by hand may have another one
-    # A directory beside the zip holds botocore, on servers that have none.
+    # A directory beside the zip has botocore, for servers without it.
     beside = posixpath.join(posixpath.dirname(os.path.abspath(sys.argv[0])), "aws")
     if os.path.isdir(beside):
         sys.path.insert(0, beside)
@@ -105,7 +105,7 @@ def _run(config: Config, report: Report, metadata: Metadata, pace: Pace) -> int:
     )
     deadline = Deadline(config.deadline - deadline.spent())
     served = bool(read_notes(config.base, identity.instance).version)
-    # A server that was in service before is most likely held by nobody, and should not stay away because this can't be told.
+    # Most likely no hook holds a server that was in service before. It should not stay out of service because this can't be found out.
     asking = Deadline(min(deadline.left(), UNTOLD_SECONDS)) if served else deadline
     named, unnamed = _attempt("", lambda: deadline.keep_trying(lambda: name_node(config, metadata), report.say))
     if named:

@@ -57,7 +57,7 @@ class Metadata:
         return self._known("meta-data/instance-id", _INSTANCE, "the id of an instance")
 
     def region(self) -> str:
-        """'' where it tells none."""
+        """'' if the service returns none."""
         return self._known("meta-data/placement/region", _REGION, "a region")
 
     def _known(self, path: str, form: re.Pattern[str], what: str) -> str:

@@ -25,7 +25,7 @@ _MODE = 0o600
 
 
 def name_node(config: Config, metadata: Metadata) -> str:
-    """What it is called from its next start on; '' where the service is in no cluster, or that is what the file has already."""
+    """The name of the node from its next start on; '' if the service is in no cluster, or if the file has this name already."""
     cluster = config.cluster
     if cluster is None:
         return ""

@@ -22,10 +22,10 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Notes:
-    instance: str = ""  # of which all of it is said; that of an image that was baked from another one says nothing
+    instance: str = ""  # the instance that these notes are about; notes of another instance, in an image that was baked from it, do not count
     version: str = ""  # what was in service
     digest: str = ""
-    boot: str = ""  # the boot of which a failure was recorded last, and what failed in it
+    boot: str = ""  # the last boot whose failure was recorded, and what failed in it
     failure: str = ""
 
 

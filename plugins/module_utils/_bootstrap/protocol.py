@@ -50,7 +50,7 @@ class World(t.Protocol):
         """The node runs it and is healthy, or BeamError; one of DISPLACED where somebody switched it meanwhile."""
 
     def complete(self, result: str) -> None:
-        """Of the launch; does nothing where nobody waits for that."""
+        """Complete the launch; does nothing if no hook waits for that."""
 
     def failed(self, error: BeamError, pointer: Pointer | None) -> float:
         """Make known that the boot failed; how long to hold back before the instance is given up."""
@@ -77,7 +77,7 @@ def bring_up(world: World, rounds: int) -> Pointer:
 
 
 def stay(world: World, rounds: int, proven: Pointer) -> Pointer:
-    """Completed: nobody can be told to give this server up any more, but it has to follow all the same."""
+    """The hook is completed: the group can't be told to give this server up any more. But the server still has to follow the channel."""
     seen: list[Pointer] = [proven]
     try:
         now = world.look()

@@ -54,7 +54,7 @@ LEAST_SECONDS = 0.5  # for what is asked when the time is nearly over
 
 
 class Deadline:
-    """When all of it has to be done."""
+    """The time by which everything has to be done."""
 
     def __init__(
         self,

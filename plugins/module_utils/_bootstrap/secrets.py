@@ -100,7 +100,7 @@ def _member(text: str, key: str, source: str) -> str:
     try:
         value = parse_json(text)[key]
     except (ValueError, KeyError, TypeError):
-        # What it holds is a secret, so nothing of it is told.
+        # Its content is secret, so the error shows nothing of it.
         raise BeamError(
             "secret_invalid",
             "the secret %s can't be read" % source,

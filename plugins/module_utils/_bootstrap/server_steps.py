@@ -39,7 +39,7 @@ from .retry import COMING, PASSING, Deadline
 from .secrets import Sources, refresh
 
 LOG_LINES = 50
-NAMED = 5  # instances that are told by name
+NAMED = 5  # how many instances are named
 COMPLETE_SECONDS = 60.0
 RECORD_SECONDS = 15  # a record is worth no long wait
 ENDED_SECONDS = 10.0  # to find out whether it is to blame at all
@@ -330,7 +330,7 @@ class Host:
 
 @contextlib.contextmanager
 def _told() -> t.Iterator[None]:
-    """Also what nobody foresaw is recorded, and told to the group, which may launch another server on another release."""
+    """Unexpected failures are recorded and told to the group, too. The group may launch another server on another release."""
     try:
         yield
     except BeamError:

@@ -58,7 +58,7 @@ def run_build(request: Request, check_mode: bool = False, published: Published |
 
 def _run(request: Request, check_mode: bool, published: Published | None) -> dict[str, t.Any]:
     if not request.repo:
-        # Of all of the repository, as another part of it may be built meanwhile.
+        # For the whole repository, because another part of it may be built meanwhile.
         with _lock_directory(request, top_of(request.project_dir)[0]) as lock:
             return _plan_and_build(request, check_mode, published, (lock,))
     wanted = checkout.resolve(request.repo, request.ref, request.timeout)
@@ -192,7 +192,7 @@ def _needs_force(plan: BuildPlan, compiled: str) -> bool:
             return True  # what the compiler wrote beside the sources was taken away again, and it writes it only when it compiles
         files = seen["files"]
     except (OSError, ValueError, KeyError, TypeError):
-        return os.path.isdir(os.path.join(compiled, "lib"))  # a build that was killed: nobody knows what it had seen
+        return os.path.isdir(os.path.join(compiled, "lib"))  # a build that was killed: which files it had read is unknown
     root = plan.sources.root
     return any(
         int(os.lstat(os.path.join(root, path)).st_mtime) <= last for path, content in plan.sources.files.items() if files.get(path) != content

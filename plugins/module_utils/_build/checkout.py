@@ -155,7 +155,7 @@ def fetch(wanted: Wanted, directory: str, build_dir: str, timeout: float, keep_o
 
 
 def _needs_tags(wanted: Wanted) -> bool:
-    """A version may come from git describe, so that tags count beside the commit; only a whole commit was not asked of the remote."""
+    """A version may come from git describe, so tags count as well as the commit. Only a full commit id was not looked up at the remote."""
     return not _SHA.fullmatch(wanted.ref)
 
 

@@ -42,7 +42,7 @@ _INHERITED = (
 class Finished:
     status: int  # negative: killed by that signal
     output: str  # the end of stdout and stderr together
-    full: str = ""  # more of it: what a cause is looked for in
+    full: str = ""  # more of the output: the cause is searched in it
 
 
 def build_environment(extra: t.Mapping[str, str], elixir_path: str | None = None) -> dict[str, str]:

@@ -41,7 +41,7 @@ def environment() -> dict[str, str]:
     kept = ("GIT_CEILING_DIRECTORIES", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS")
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in kept}
     env.update({"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"})
-    # A question that nobody answers would hang until the time is over.
+    # A prompt that nobody answers would hang until the timeout.
     env.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     env.setdefault("GIT_ASKPASS", "true")
     env.update(_given.get().environment)
@@ -114,7 +114,7 @@ def first_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def change(root: str, *arguments: str, timeout: float, keep_open: t.Sequence[int] = ()) -> Finished:
-    """A command that writes, or that asks a server. What it says is the end of both of its outputs."""
+    """A command that writes, or that asks a server. Returns the end of both of its outputs."""
     # What git would tidy up in the background would keep the lock of the build.
     quiet = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
     return run_command([*command(), "-C", root, *quiet, *arguments], root, environment(), timeout, keep_open)
@@ -134,5 +134,5 @@ def refuse(repo: str, what: str, done: Finished) -> t.NoReturn:
 
 
 def hide(text: str) -> str:
-    """Without what an URL holds of credentials."""
+    """The text without credentials in URLs."""
     return NOTHING_NAMED.text(text)

@@ -128,7 +128,7 @@ def advisories(output: str) -> list[str]:
 
 
 def shown(output: str, cause: str = "") -> list[str]:
-    """The end of it, short enough to be read, with the cause where nobody overlooks it."""
+    """The end of the output, short enough to read, with the cause in a place where nobody overlooks it."""
     lines = [line if len(line) <= _LINE else line[:_LINE] + " [...]" for line in output.splitlines()[-_LINES:]]
     while len(lines) > 1 and sum(map(len, lines)) > _TOTAL:
         del lines[0]

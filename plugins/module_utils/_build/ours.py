@@ -30,7 +30,7 @@ def closed_to_others() -> t.Iterator[None]:
 
 
 def refuse_foreign(path: str, option: str) -> None:
-    """Refuses a directory, or one on the way to it, that another user may write. path: as it was given, with its links; it need not be there yet."""
+    """Refuses a directory if another user may write to it or to one of its parents. path: as it was given, with its links; it need not exist yet."""
     found = foreign(path)
     if found is not None:
         what = "%s can't be used" % path if found.place == path else "%s can't be used: on the way to it is %s" % (path, found.place)

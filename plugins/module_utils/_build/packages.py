@@ -51,7 +51,7 @@ def otp_application(module: str) -> str:
 
 
 def header_package(header: str) -> str:
-    """The package that has a header of C; "" where nobody knows."""
+    """The package that has a C header; "" if unknown."""
     return next((package for pattern, package in _HEADERS if re.fullmatch(pattern, header)), "")
 
 

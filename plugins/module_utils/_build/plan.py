@@ -45,7 +45,7 @@ class BuildPlan:
 
     @property
     def commit(self) -> str:
-        """What was asked for. A tree that was built from another commit with the same sources has that one's git_sha."""
+        """The requested commit. If a tree was built from another commit with the same sources, git_sha is of that commit."""
         return self.sources.git.sha
 
     @property

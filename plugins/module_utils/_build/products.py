@@ -64,7 +64,7 @@ class Products:
             yield from (prefix + name for name in names)
 
     def look(self) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Every file of every root, with what tells that it was written to."""
+        """Every file of every root, with the data that shows whether it was written to."""
         found: dict[str, dict[str, tuple[int, ...]]] = {}
         for root in self.sources:
             seen = found.setdefault(root, {})

@@ -26,8 +26,8 @@ _NOT_BUILT_ENDINGS = (".md", ".yml", ".yaml")
 
 
 def find(request: Request, wanted: Wanted, published: Published | None) -> dict[str, t.Any] | None:
-    """The module's result where the release of this very commit and of these options is published, before anything is checked out."""
-    # Changes that no commit has are asked for with allow_dirty: whether there are some, only the checkout tells.
+    """The module's result if the release of this very commit and of these options is published already. Decided before anything is checked out."""
+    # allow_dirty asks for uncommitted changes, and only the checkout shows whether there are any.
     if published is None or request.force or request.allow_dirty or not request.release or not wanted.commit:
         return None
     inputs = inputs_of(request, wanted.commit, wanted.tags)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The same commit gives the same bytes: what is taken out of a tree that only tells when and where it was built."""
+"""The same commit gives the same bytes: removes data from a tree that only shows when and where it was built."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Request:
     deps: str = "locked"
     before: tuple[tuple[str, ...], ...] = ()
     after_compile: tuple[tuple[str, ...], ...] = ()
-    repo: str = ""  # what is checked out first; "" where project_dir is somebody else's affair
+    repo: str = ""  # the repository to check out first; "" if the user manages project_dir
     ref: str = ""  # "": the default branch
     tag: str = ""  # where ref is a tag: the version that git tells is this one's, whatever other tags name the commit
     checkout: str = ""  # where repo is checked out: project_dir, without subdir

@@ -88,7 +88,7 @@ def tracked(root: str) -> list[str]:
 
 
 def untracked(root: str, build_dir: str, *arguments: str) -> list[str]:
-    """What git does not track, but for caches. arguments: of git ls-files, to have only what it ignores or would track."""
+    """Files that git does not track, except caches. arguments: of git ls-files, to have only what it ignores or would track."""
     found = git.ask(root, "ls-files", "-z", "--others", *arguments).stdout
     return [path for path in found.split("\0") if path and not is_cache(root, path, build_dir)]
 
@@ -99,7 +99,7 @@ def is_setting(path: str) -> bool:
 
 
 def walk(root: str, top: str = "", build_dir: str = "") -> t.Iterator[str]:
-    """All files and links below, but for git's own and, with build_dir, for caches."""
+    """All files and links below, except git's own and, with build_dir, caches."""
     for directory, names, files in paths_below(os.path.join(root, top)):
         relative = os.path.relpath(directory, root)
         relative = "" if relative == "." else relative + "/"

@@ -43,7 +43,7 @@ class Steps:
         self.mix_program = find_program("mix", self.env)
 
     def mix(self, step: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> str:
-        """Returns what it said."""
+        """Returns its output."""
         started = time.monotonic()
         try:
             done = run_command(

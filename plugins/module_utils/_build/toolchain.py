@@ -55,7 +55,7 @@ def locate(env: t.Mapping[str, str]) -> tuple[str, str | None]:
 
 
 def otp_version(toolchain: Toolchain) -> str:
-    """The full version, such as 25.2.3, where the installation tells it."""
+    """The full version, such as 25.2.3, if the installation has it."""
     try:
         path = os.path.join(toolchain.otp_root, "releases", toolchain.otp_release, "OTP_VERSION")
         with open(path, encoding="ascii", errors="replace") as stream:

@@ -93,7 +93,7 @@ def prune(build_dir: str, keep: int, current: str, compiled: str, keep_compiled:
             remove_tree(tree)
             gone.append(os.path.basename(tree))
     siblings = os.path.dirname(compiled)
-    # Only what is ours: esbuild and tailwind install themselves beside the compiled code.
+    # Only our own files: esbuild and tailwind install themselves beside the compiled code.
     ours = [os.path.join(siblings, entry) for entry in os.listdir(siblings) if _COMPILED.fullmatch(entry)]
     for path in sorted(ours, key=_age, reverse=True)[keep_compiled:]:
         if path != compiled:

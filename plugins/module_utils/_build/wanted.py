@@ -65,7 +65,7 @@ def _reached(projects: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[t.Mapping[str
 
 
 def _literal(text: str, key: str) -> list[str]:
-    """The atoms of the one list that follows the key. Where there are several, it depends on something: Mix tells then."""
+    """The atoms of the one list that follows the key. If there are several lists, the value depends on something, and Mix has to be asked."""
     lists = re.findall(key + r"\s*[:,]\s*\[([^\[\]]*)\]", text)
     if len(lists) != 1:
         return []

@@ -190,7 +190,7 @@ def _remove_manifests(layout: Layout, digests: t.Iterable[str]) -> None:
 
 
 def _take_away(path: str, aside: str) -> None:
-    """Gone at once (a rename), then removed: nobody ever sees a part of it."""
+    """Renamed away at once, then removed: nobody ever sees a part of it."""
     try:
         owner_may_write(path)
         os.rename(path, aside)

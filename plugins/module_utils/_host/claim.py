@@ -152,7 +152,7 @@ class Claim:
         self._units = self._read_units()
 
     def check(self) -> None:
-        """Refuse what exists and is not ours, all of it at once."""
+        """Refuse everything that exists and is not ours, in one error."""
         made = {account.name for account in self.wanted.accounts}
         for account in self.wanted.accounts:
             for name, there in ((account.name, _user(account.name)), (account.group, _group(account.group))):
@@ -232,7 +232,7 @@ class Claim:
             return False
 
     def take(self) -> None:
-        """Note it, before anything of it is made: whoever dies in between finds its own things again."""
+        """Record the names before anything is made. A run that died in between recognises its own things again."""
         place = self._at(self.notes)
         try:
             os.makedirs(place, 0o755, exist_ok=True)

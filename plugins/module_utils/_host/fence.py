@@ -30,7 +30,7 @@ class Fence:
 
 
 def fence_of(params: t.Mapping[str, t.Any]) -> Fence | None:
-    """The options fence and fence_channel, of which a module wants both or none."""
+    """The options fence and fence_channel. A module needs both or none."""
     if params.get("fence") is None:
         return None
     number = params["fence"]

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Layers come from the store: fetched in parallel, checked, then unpacked beside the place where they will lie."""
+"""Layers come from the store: they are fetched in parallel, checked, then unpacked beside their final place."""
 
 from __future__ import annotations
 

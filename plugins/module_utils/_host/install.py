@@ -77,7 +77,7 @@ def install(request: Request, open_store: t.Callable[[], Store], check_mode: boo
             with plain_umask():
                 check_directories(layout, create=True)
                 with exclusive(layout.lock, request.lock_timeout):
-                    # While we waited for the lock, somebody else may have done some of it, or something else.
+                    # While we waited for the lock, another run may have done a part of this, or something else.
                     state = read_state(layout, request.wanted.name)
                     refuse_older(layout.base, state, request.fence)
                     if resolved is not None and resolved.seen is not None:

@@ -31,7 +31,7 @@ def exclusive(path: str, seconds: float) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def settled(path: str, seconds: float) -> t.Iterator[None]:
-    """Nobody installs meanwhile. It writes nothing, so that a rehearsal may wait, too; who may not install need not."""
+    """While this is held, nobody installs. It writes nothing, so a rehearsal may hold it, too; a user who may not install need not wait."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, PermissionError):

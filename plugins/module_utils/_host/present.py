@@ -159,7 +159,7 @@ def look_at_state(layout: Layout, name: str) -> tuple[State, State]:
 
 
 def is_noted(layout: Layout, state: State) -> bool:
-    """Whether the state file says that already: read_state also tells what a run that died had no time to note."""
+    """Whether the state file says that already: read_state also returns what a run that died had no time to record."""
     try:
         return load_state(layout.state, state.name) == state
     except BeamError:

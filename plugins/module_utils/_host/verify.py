@@ -38,7 +38,7 @@ class Reading:
     def __init__(self) -> None:
         self._hashes: dict[
             tuple[int, int, int, int], str
-        ] = {}  # by what a write changes; nobody can set the time of an inode's change
+        ] = {}  # by the data that a write changes; nobody can set the change time of an inode
 
     def rotten(self, layout: Layout, layers: t.Collection[Layer]) -> dict[str, tuple[str, ...]]:
         """Of the layers that lie on this server: the files (paths in the layer) that are not what they should be, by the layer's sha256.

@@ -33,7 +33,7 @@ def work(options: Options) -> dict[str, t.Any]:
 
 
 def look(options: Options, health_for: t.Callable[[str], Options | None]) -> dict[str, t.Any]:
-    """health_for: what must hold of a healthy node, by its pointer; of two nodes it is asked of the one that serves."""
+    """health_for: the health checks of a node, by its pointer. Of two nodes, the one that serves is checked."""
     colors: dict[str, t.Any] = {"live": None, "idle": None, "colors": {}, "plain": {}}
     manager, pointer = manager_of(options), options["pointer"]
     if options["colors"]:

@@ -35,7 +35,7 @@ OPTIONS: dict[str, t.Any] = {
     "fence_channel": {"type": "str"},
     "abi_ignore": {"type": "list", "elements": "str", "default": []},
 }
-# What else AnsibleModule is told of them.
+# Further arguments of AnsibleModule about them.
 RULES: dict[str, t.Any] = {
     "required_together": [("fence", "fence_channel")],
     "mutually_exclusive": [("channel", "version", "digest")],

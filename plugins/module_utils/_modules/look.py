@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The module rollout_look: a release is staged on one server, and what that server runs is told, in one call."""
+"""The module rollout_look: it stages a release on one server and reports what that server runs, in one call."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPTIONS: dict[str, t.Any] = {
 
 
 def work(options: Options, check_mode: bool) -> dict[str, t.Any]:
-    """Each part of the answer by its name. Where one fails, the error has those before it beside it."""
+    """Each part of the answer by its name. If one fails, the error also has the parts before it."""
     found: dict[str, dict[str, t.Any]] = {}
     for name, part in _PARTS.items():
         try:

@@ -26,7 +26,7 @@ OPTIONS: dict[str, t.Any] = {
     "fence_channel": {"type": "str"},
     "health": HEALTH_SPEC,
 }
-# What else AnsibleModule is told of them.
+# Further arguments of AnsibleModule about them.
 RULES: dict[str, t.Any] = {"required_together": [("fence", "fence_channel")]}
 
 

@@ -81,7 +81,7 @@ PHX_SERVER = 'Give PHX_SERVER: "true" in beam_env, %s' % SETUP
 
 
 def read(lines: t.Sequence[str], slogan: str = "", selinux: bool = False) -> t.Optional[Reason]:
-    """The reason; None where nothing of it was said. lines: the log since this start. slogan: of its crash dump. selinux: whether it is enforcing."""
+    """The reason; None if nothing says it. lines: the log since this start. slogan: of its crash dump. selinux: whether it is enforcing."""
     said = list(_said([_NOISE.sub("", line) for line in unfolded(lines)]))
     if slogan:
         said += _of_term("Slogan: " + plain(slogan))
@@ -100,7 +100,7 @@ def first(lines: t.Sequence[str], selinux: bool = False) -> t.Optional[Reason]:
 
 
 def of_unit(result: str, status: str, selinux: bool = False) -> t.Optional[Reason]:
-    """What systemd itself knows where no log tells: the Result of a unit, and the exit status of its process."""
+    """What systemd itself knows if no log says why: the Result of a unit, and the exit status of its process."""
     step = STATUSES.get(int(status)) if result == "exit-code" and status.isdigit() else None
     if step:
         why = "%s: Permission denied" % step if step == "EXEC" and selinux else ""
@@ -121,7 +121,7 @@ def endpoint_off(lines: t.Iterable[str]) -> str:
 
 
 def no_server(endpoint: str, why: str = "") -> Reason:
-    """Phoenix listens only where it is told to, which `mix phx.new` makes a variable."""
+    """Phoenix listens only if it is told to. `mix phx.new` makes that a variable."""
     text = "%s does not listen, as PHX_SERVER is not set" % (endpoint or "its Phoenix endpoint")
     return Reason("server_off", "%s; %s" % (why, text) if why else text, PHX_SERVER, True)
 
@@ -146,7 +146,7 @@ def _said(lines: t.Sequence[str]) -> t.Iterator[_Said]:
         if told and not _inner(lines, number):
             text = _exception(lines, number)
             if text:
-                # The VM may write its own last words between the provider's name and what it says.
+                # The VM may write its own last words between the provider's name and the provider's message.
                 rank = 2 if _ON_THE_WAY.search(line[: told.start()]) else 0
                 yield _Said(text, rank, bool(provider))
                 provider = ""

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Two nodes on one server, of which one serves: which of them it is, told by what runs and by nothing that was written down."""
+"""Two nodes on one server, and which of them serves. The running processes show it; no file records it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def idle_color(colors: t.Sequence[str], statuses: t.Mapping[str, Status], live: 
 
 
 def survey(base: str, colors: t.Sequence[str], managers: t.Mapping[str, Manager]) -> tuple[dict[str, t.Any], str]:
-    """Facts about each of the nodes, and the pointer of the one that serves (`current` where that is none of the colours)."""
+    """Facts about each of the nodes, and the pointer of the one that serves (`current` if it has no colour)."""
     statuses = {pointer: manager.status() for pointer, manager in managers.items()}
     colored = {color: statuses[color] for color in colors}
     live = live_color(colored, current_root(base))

@@ -41,7 +41,7 @@ def crash_dumps(places: t.Iterable[str], mask: Mask = NOTHING_NAMED, limit: int 
 
 
 def slogan(path: str) -> t.Optional[str]:
-    """All of it, readable; `cut` it to show it."""
+    """The whole text, made readable; `cut` it to show it."""
     try:
         # The node chooses what is there: a pipe would be waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as handle:

@@ -311,7 +311,7 @@ class Daemon:
         os.replace(temporary, path)
 
     def _rotate(self) -> None:
-        """Keep one old log: at a start is the only time when nobody writes."""
+        """Keep one old log. A start is the only time when nobody writes to it."""
         try:
             if os.stat(self.log_file).st_size > LOG_LIMIT:
                 os.replace(self.log_file, self.log_file + ".1")

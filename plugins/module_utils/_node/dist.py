@@ -54,7 +54,7 @@ _SEND = (2, 22)  # SEND and SEND_SENDER
 
 
 class NodeDown(BeamError):
-    """Nobody listens under this name."""
+    """No node listens under this name."""
 
 
 class NoEpmd(BeamError):

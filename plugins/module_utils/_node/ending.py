@@ -77,7 +77,7 @@ def ending(base: str, systemctl: t.Optional[Systemctl] = None) -> t.Optional[End
 
 
 def judged(error: BeamError, base: str, pace: t.Optional[Pace] = None) -> BeamError:
-    """The same. Of a verdict on a server that ends or stood still, one that is none."""
+    """The same error, but if the server is ending or was frozen, one that does not blame the release."""
     if error.code not in VERDICTS:
         return error
     found = ending(base) or (pace.frozen() if pace is not None else None)
@@ -96,7 +96,7 @@ def mark_leaving(base: str, why: str) -> None:
 
 
 def boot_id() -> str:
-    """Another one after each boot; '' where there is none."""
+    """The id of this boot, a new one after each boot; '' if there is none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip()

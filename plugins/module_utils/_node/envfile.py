@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Environment files: of a daemon, which are ours and strict, and of a unit, of which systemd takes what it likes."""
+"""Environment files: those of a daemon, which are ours and strict, and those of a unit, which are read as systemd reads them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parse(content: str, where: str) -> dict[str, str]:
 
 
 def parse_of_unit(content: str) -> dict[str, str]:
-    """What systemd takes of it. What it does not take, it ignores, and says so in its log."""
+    """The lines that systemd accepts. It ignores all others, and says so in its log."""
     return {
         found.key: found.value
         for found in assignments(content)
@@ -59,7 +59,7 @@ def matching(pattern: str) -> list[str]:
 
 
 def load_of_unit(pattern: str, required: bool = True) -> dict[str, str]:
-    """The environment files of a unit, of whatever mode: what systemd starts with is no reason not to start. Only what it would fail at is refused."""
+    """The environment files of a unit, whatever their mode: systemd decides what it accepts. Only files at which systemd would fail are refused."""
     what = "Cannot use the environment file %s" % pattern
     paths = matching(pattern)
     if required and not paths:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What a start that failed is told as: the reason that the node itself gave, and whether it speaks against the release or against the settings of its host."""
+"""How a failed start is reported: the reason that the node itself gave, and whether the release or a setting of its host is to blame."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _told(reason: Reason, error: BeamError) -> str:
 def _unwell(
     error: BeamError, lines: t.Sequence[str], target: Target, env: t.Mapping[str, str]
 ) -> tuple[t.Optional[Reason], str]:
-    """A node that is up and does not answer as it ought to. What its log says need not be why."""
+    """A node that is up and does not answer as it should. Its log need not show the reason."""
     reason: t.Optional[Reason] = None
     if _REFUSED.search(error.why):
         endpoint = endpoint_off(lines)
@@ -73,7 +73,7 @@ def _unwell(
 
 
 def why_down(manager: Manager, status: Status) -> t.Optional[Reason]:
-    """Why a node that ought to run does not, as its last start told; None where it runs, was stopped, or said nothing."""
+    """Why a node that should run does not, as logged by its last start; None if it runs, was stopped, or logged nothing."""
     again = (
         status.state == "activating" and status.restarts > 0
     )  # in a loop: it boots at the moment, and its last boot failed
@@ -111,7 +111,7 @@ def alone(process: t.Optional[NodeProcess]) -> str:
 
 
 def listening(pid: int) -> t.Optional[set[int]]:
-    """The TCP ports that a process listens on; None where nobody tells us."""
+    """The TCP ports that a process listens on; None if we can't find out."""
     seen = sockets.seen_of(pid)
     return None if seen is None else {one.port for one in seen}
 

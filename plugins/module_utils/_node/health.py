@@ -27,7 +27,7 @@ from .boot_words import cut
 
 MAX_BODY = 1 << 20
 LAST_ROUND = 0.5  # seconds
-SHOWN = 200  # characters of an answer that is not as it ought to be
+SHOWN = 200  # characters shown of a wrong answer
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -138,7 +138,7 @@ def excerpt(body: bytes) -> str:
 
 
 def judge_http(check: HttpCheck, answer: Answer) -> Verdict:
-    """What an answer says. Pure, but for a jmespath that the user asked for."""
+    """The judgement of an answer. Pure, except for a jmespath expression of the user."""
     if answer.status not in check.status:
         if 300 <= answer.status < 400:
             return Verdict(
@@ -331,7 +331,7 @@ def gate(
         ok, bad = probe()
         passes.feed(ok)
         if not ok:
-            # A VM that is dying has closed its sockets already: what it dies of is the better reason.
+            # A dying VM has closed its sockets already: the cause of its death is the better reason.
             for _unused in range(10):
                 sleep(0.2)
                 reason = broken()

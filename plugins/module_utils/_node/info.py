@@ -146,7 +146,7 @@ def _rss(process: NodeProcess) -> t.Optional[int]:
 
 
 def _dump_places(process: t.Optional[NodeProcess], extra: t.Sequence[str]) -> list[str]:
-    """Files and directories where a dump of this node may be: where it is told to write, else where it was started."""
+    """Files and directories where a dump of this node may be: the configured place, else the directory where it was started."""
     places = list(extra)
     if process is not None:
         places.append(process.crash_dump or "/proc/%d/cwd" % process.pid)

@@ -64,16 +64,16 @@ class Manager(t.Protocol):
         """Stop, then start."""
 
     def ended(self) -> str:
-        """How the node that we started ended; '' if it did not, or nobody knows."""
+        """How the node that we started ended; '' if it did not, or if unknown."""
 
     def log(self, lines: int) -> list[str]:
-        """The last lines of what it wrote since its last start, and nothing of the process before."""
+        """The last lines that it wrote since its last start, without lines of the former process."""
 
     def last_boots(self) -> list[list[str]]:
-        """Of a node that does not run, and ought to: what its last starts wrote, the newest first."""
+        """For a node that should run and does not: what its last starts wrote, the newest first."""
 
     def fate(self) -> tuple[str, str]:
-        """The result and the exit status of a unit that failed; '' where nobody keeps them."""
+        """The result and the exit status of a unit that failed; '' if nothing records them."""
 
     def crash_dump(self) -> str:
         """Where the VM writes its crash dump, '' if that is unknown."""

@@ -25,7 +25,7 @@ _AT_REST = ("inactive", "failed", "stopped")
 
 
 def preflight(manager: Manager, target: Target, before: t.Optional[NodeProcess], rehearsal: bool = False) -> None:
-    """before: the node that is going to be stopped. rehearsal: the release's env.sh is not run, since nobody knows what it does."""
+    """before: the node that is going to be stopped. rehearsal: the release's env.sh is not run, because it may do anything."""
     manager.preflight(target)
     if isinstance(manager, (Systemd, Daemon)):
         _settings(manager, target, before, rehearsal)

@@ -56,7 +56,7 @@ def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
 
 
 def judge_node(check: NodeCheck, pid: int, answered: t.Any, status: t.Any, applications: t.Any) -> Verdict:
-    """Pure: does this answer come from our process, booted, with what was asked for?"""
+    """Pure: does this answer come from our process, and has it booted with the requested applications?"""
     if etf.text(answered) != str(pid):
         return Verdict(
             False, "another process (%s) answers under the name of the node, not %d" % (etf.text(answered), pid)

@@ -28,7 +28,7 @@ from .sockets import reached_at
 
 # `bin/NAME eval`, `rpc` and `remote` are VMs of the same release too; only these commands run the node.
 _NODE_COMMANDS = ("start", "start_iex", "daemon", "daemon_iex")
-# Tells nodes of one base apart, where no systemd does it. Without it, it is that of `current`.
+# Distinguishes nodes of one base if there is no systemd. Without it, the node is that of `current`.
 POINTER = "ALCHEMIST_BEAM_POINTER"
 _HZ = os.sysconf("SC_CLK_TCK")
 

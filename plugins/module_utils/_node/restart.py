@@ -39,7 +39,7 @@ class Plan:
     action: str  # none | start | stop | restart
     reason: str
     before: t.Optional[NodeProcess]
-    target: t.Optional[Target]  # None: nothing ought to run
+    target: t.Optional[Target]  # None: nothing should run
     restarts: int = 0
 
     @property
@@ -206,7 +206,7 @@ def _apply(
             )
         result.mask = _mask(manager, what.before, result.after)
         shown = result.mask.error(exc)
-        # `error` belongs to BeamError, what was measured goes beside it.
+        # `error` belongs to BeamError; the measured values are separate keys.
         log, dump = result.mask.lines(said[-lines:] if lines > 0 else []), result.mask.text(crash)
         details = {**result.facts(), "log": log, "crash": cut(dump, LONGEST) or None, **shown.details}
         raise type(exc)(exc.code, shown.what, shown.why, shown.hint, **details) from None

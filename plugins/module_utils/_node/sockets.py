@@ -55,7 +55,7 @@ def of_process(pid: int) -> list[Listener]:
 
 
 def seen_of(pid: int) -> t.Optional[list[Listener]]:
-    """The same; None where nobody tells us, because it is gone or not ours."""
+    """The same; None if the process is gone or not ours, so that we can't find out."""
     try:
         inodes = {link[len("socket:[") : -1] for link in open_files(pid) if link.startswith("socket:[")}
     except OSError:

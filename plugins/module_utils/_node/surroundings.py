@@ -34,7 +34,7 @@ class Surroundings:
     scratch: str  # where a directory for runtime files can be made
 
     def temporary(self) -> str:
-        """A directory for RELEASE_TMP that nobody else has.
+        """A directory for RELEASE_TMP that nothing else uses.
 
         Configuration with resolved secrets is written there. The node's own directory goes away with the node, and may
         not be there before its first start.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""A node that is a systemd unit of Type=notify, through systemctl: blocking calls, of which the exit status is worth something."""
+"""A node that is a systemd unit of Type=notify, through systemctl: blocking calls whose exit status can be trusted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _PROPERTIES = (
 
 
 class Systemctl:
-    """The commands as they are; tests put another one in its place."""
+    """The real commands; tests replace this."""
 
     def run(self, *argv: str, timeout: float = 30) -> tuple[int, str]:
         process = self.spawn(*argv)
@@ -126,7 +126,7 @@ class Systemd:
         return self._shown
 
     def seen(self) -> dict[str, str]:
-        """What it has shown last."""
+        """The last output of `show`."""
         return self._shown or self.show()
 
     def status(self) -> Status:
@@ -207,7 +207,7 @@ class Systemd:
                 )
 
     def _cookie(self, target: Target, env: t.Mapping[str, str]) -> None:
-        """Somewhere there must be a cookie. A VM without the file in its home would make one up, and nobody could speak to it."""
+        """There must be a cookie. A VM without the file in its home would make one up, and nobody could connect to it."""
         if target.sets_cookie():
             return
         why = ""

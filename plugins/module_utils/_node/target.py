@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What ought to run: the release that <base>/current points at."""
+"""The release that should run: the one that <base>/current points at."""
 
 from __future__ import annotations
 

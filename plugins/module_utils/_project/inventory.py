@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The inventory of a project: one that runs as it stands, but for what only a person knows."""
+"""The inventory of a project: it works as it is, except for values that only a person knows."""
 
 from __future__ import annotations
 

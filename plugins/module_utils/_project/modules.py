@@ -108,7 +108,7 @@ def read_module(node: Node, file: str, outer: Module | None = None) -> list[Modu
 
 
 def define(module: Module, node: Node) -> bool:
-    """Takes in a definition; False where it is none."""
+    """Records a definition; False if it is none."""
     if node.kind == "attribute" and node.args:
         module.attributes[str(node.value)] = node.args[0]
         return True

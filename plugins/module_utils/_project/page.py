@@ -40,7 +40,7 @@ def blank(hint: str) -> str:
 
 
 def secret(name: str, source: str, application: str, hint: str, vault: str) -> str:
-    """Where a secret comes from; never what it is."""
+    """Where a secret comes from; never its value."""
     if source == "ssm":
         return "\"{{ lookup('amazon.aws.ssm_parameter', '/%s/%s') }}\"" % (application, name.lower())
     if source == "env":

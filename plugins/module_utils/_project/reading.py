@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""A project, as it was read: everything that the inventory says of it, and what a person has to know beside."""
+"""A project, as it was read: everything that the inventory says about it, and what else a person has to know."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _endpoint(key: str, value: t.Any, entries: t.Sequence[Configured], place: st
 
 
 def _of_port(names: frozenset[str]) -> tuple[str, ...]:
-    """Where several decide, one of them will do: the one with the plainest name."""
+    """If several decide, one of them is enough: the one with the plainest name."""
     return tuple(sorted(names, key=lambda name: ("PORT" not in name, name != "PORT", len(name), name))[:1])
 
 

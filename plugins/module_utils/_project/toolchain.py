@@ -50,7 +50,7 @@ class Toolchain:
     rebar: Reason | None
     compiler: Reason | None
     extra: tuple[Reason, ...]  # packages of the distribution
-    elixir: Reason | None  # the oldest that will do
+    elixir: Reason | None  # the oldest version that is accepted
     prebuilt: Reason | None  # where no distribution has one that is new enough
     asked: tuple[Reason, ...]  # versions that files of the project name
     before: tuple[Reason, ...]  # tasks
@@ -158,7 +158,7 @@ def _rust(lock: t.Mapping[str, Locked], names: t.Sequence[str]) -> t.Iterator[Re
 
 
 def _asked(files: Files, directory: str) -> t.Iterator[Reason]:
-    """What files for other tools say; it is told, and nothing follows from it."""
+    """Versions in files for other tools. They are only reported."""
     for file, pattern in (
         (".tool-versions", r"(?m)^(elixir|erlang)\s+(\S+)"),
         ("mise.toml", r'(?m)^"?(elixir|erlang)"?\s*=\s*"([^"]+)"'),

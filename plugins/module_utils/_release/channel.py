@@ -112,7 +112,7 @@ def _next(channel: Channel, stamp: Stamp, **changes: t.Any) -> Channel:
 
 
 def _refuse_unreadable(channel: Channel, serial: int, fence: int) -> None:
-    """Nothing is written that nobody could read again."""
+    """Refuse to write anything that could not be read again."""
     if serial > LAST_SERIAL:
         raise BeamError(
             "channel_exhausted",
@@ -131,7 +131,7 @@ def _refuse_unreadable(channel: Channel, serial: int, fence: int) -> None:
 
 
 def spent(channel: Channel) -> bool:
-    """Whether its counters have come to their end, where nobody could read what is written next."""
+    """Whether its counters are at their limit, so that the next document could not be read."""
     return max(channel.serial, channel.fence) >= LAST_SERIAL
 
 
@@ -235,7 +235,7 @@ def _target(doc: t.Any) -> Target | None:
 
 
 def parse_channel(data: bytes, counters: bool = True) -> Channel:
-    """counters=False: a serial and a fence that are none are 0. For whoever writes them anew."""
+    """counters=False: an invalid serial or fence becomes 0, so that it can be written again."""
     try:
         if len(data) > MAX_CHANNEL_BYTES:
             raise ValueError("it has more than %d bytes" % MAX_CHANNEL_BYTES)

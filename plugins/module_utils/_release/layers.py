@@ -52,7 +52,7 @@ class Group(t.NamedTuple):
 
 
 def content_key(prefix_relative: t.Iterable[File]) -> str:
-    """The same for the same paths, modes and contents: what tells that a published layer can be used again."""
+    """Equal for equal paths, modes and contents. It shows whether a published layer can be reused."""
     rows = sorted("%s\0%o\0%s" % (f.path, f.mode, f.sha256) for f in prefix_relative)
     return hashlib.sha256("\n".join(rows).encode("utf-8")).hexdigest()
 

@@ -268,7 +268,7 @@ def parents_of(paths: t.Iterable[str]) -> frozenset[str]:
 
 
 def _refuse_bomb(data: bytes) -> None:
-    """Before it is parsed: what it would take in memory is told by the number of its values and by its depth."""
+    """Checked before it is parsed: the number of its values and its depth show how much memory it would take."""
     if len(data) > MAX_MANIFEST_BYTES:
         raise ValueError("it has more than %d bytes" % MAX_MANIFEST_BYTES)
     if not data.isascii():  # one other character makes the whole text four times as large

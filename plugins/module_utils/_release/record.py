@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The build record: what `mix_release` knows of a tree, kept beside it as `<tree>.build.json`.
+"""The build record: what `mix_release` knows about a tree, kept beside the tree as `<tree>.build.json`.
 
 It lies outside the tree, so that it does not become part of the release: a commit that changes no file of the release
 changes no layer.

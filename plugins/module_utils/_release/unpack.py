@@ -199,7 +199,7 @@ def _path_of(layer: Layer, reader: _Reader, header: memoryview) -> str | None:
 
 
 def _allowed(layer: Layer, expected: t.Mapping[str, File], header: bytes, path: str | None) -> File:
-    """The file of the manifest that this header begins, or the reason why it is none."""
+    """The file of the manifest that this header belongs to, or the reason why there is none."""
     _check_sum(layer, header)
     if header[257:265] != b"ustar\x0000":
         raise ArchiveRefused(layer, "format", "a header is not POSIX ustar")

@@ -26,7 +26,7 @@ def write_report(
     """Whether it was written: not where it is there already."""
     key = history_key(name, channel, serial, rollout)
     report, html = NOTHING_NAMED.data(report), NOTHING_NAMED.text(html)
-    # The page first: who finds the report finds what it looks like, too.
+    # The page first: whoever finds the report finds its page, too.
     texts = {".html": html.encode("utf-8")} if html else {}
     texts[".json"] = (json.dumps(report, sort_keys=True, indent=1) + "\n").encode("ascii")
     for data in texts.values():

@@ -33,7 +33,7 @@ OpenStore = t.Callable[[], Store]
 
 @dataclass
 class Keeper:
-    """One that was forked and waits to be told which lock it keeps; it ends where nobody tells it."""
+    """A keeper that was forked and waits for the lock that it has to renew; it ends if it gets none."""
 
     process: Process
     _tell: int
@@ -54,7 +54,7 @@ def mark_of(name: str, channel: str, token: str) -> str:
 
 
 def end_keeper(former: Lock) -> None:
-    """Of a lock that was given back or broken. The store tells where the keeper is, and the process itself that it is the one."""
+    """End the keeper of a lock that was released or broken. The store says which process it is, and the process itself proves it."""
     holder = former.holder
     if holder is not None and holder.keeper is not None:
         holder.keeper.end(mark_of(former.name, former.channel, former.token))
@@ -140,7 +140,7 @@ def keep(open_store: OpenStore, lease: Lease, controller: Process) -> None:
                 if exc.code == "lock_lost":
                     return
                 due = time.monotonic() + tick
-            except BeamError:  # the store is away: as long as nobody takes the lock, it may come back
+            except BeamError:  # the store can't be reached: it may come back before anybody else acquires the lock
                 due = time.monotonic() + min(1.0, period)
         time.sleep(tick)
     with contextlib.suppress(BeamError):  # then the others watch

@@ -204,7 +204,7 @@ def take_away(store: Store, name: str, channel: str, above: int, check_mode: boo
         wanted = break_lock(lock, secrets.token_hex(16), max(floor, seconds_now() - 1))
         if (
             wanted.serial > LAST_SERIAL
-        ):  # nobody could read it again: the time, as of a lock that is new. The fences are set to it
+        ):  # the next serial could not be read again: use the time, as for a new lock. The fences are set to it
             wanted = break_lock(Lock(name, channel), wanted.token, seconds_now() - 1)
         if check_mode:
             return lock, lock, True

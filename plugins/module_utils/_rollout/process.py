@@ -135,7 +135,7 @@ def controller(pid: int | None = None) -> Process | None:
 
 
 def _first_of(pid: int, words: t.Sequence[str]) -> int:
-    """pid, or what it was forked from without becoming another program."""
+    """pid, or the process that it was forked from without running another program."""
     for ancestor in _ancestors(pid):
         if _command(ancestor) != words:
             break

@@ -97,7 +97,7 @@ def _give_up(store: Store, lease: Lease) -> None:
     try:
         give_back(store, lease.lock.name, lease.lock.channel, lease.lock.token)
     except BeamError:
-        pass  # what went wrong before is what is told
+        pass  # the earlier failure is the one to report
 
 
 def keep_again(store: Store, lease: Lease, params: t.Mapping[str, t.Any], watched: Process) -> Lease:
@@ -148,7 +148,7 @@ def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: boo
     lock, former, changed = take_away(store, name, channel, above, check_mode)
     channel_now = before
     if not check_mode:
-        # Even where nobody holds the lock: whoever broke it may have died before this.
+        # Even if nobody holds the lock: the process that broke it may have died before this.
         raised = Stamp(stamp.by, stamp.at, stamp.token, lock.serial)
         channel_now, channel_note = fence_channel(store, name, channel, raised)
         journal, journal_note = fence_journal(store, name, channel, raised)
@@ -163,7 +163,7 @@ def _broken(store: Store, name: str, channel: str, stamp: Stamp, check_mode: boo
 
 
 def lock_dict(lock: Lock) -> dict[str, t.Any]:
-    """For results; the token is its holder's own affair."""
+    """For results; only its holder gets the token."""
     holder = lock.holder
     facts: dict[str, t.Any] = (
         holder.facts() if holder else dict.fromkeys(("owner", "purpose", "since", "renewed", "ttl"))

@@ -401,7 +401,7 @@ def _pinned(store: Store, version: Version) -> bool:
 
 
 def _keys(manifest: Manifest, version: Version) -> list[str]:
-    """What a release is made of, in the order in which it is written: who copies it in this order never shows a part of it."""
+    """All parts of a release, in the order in which they are written. If they are copied in this order, nobody sees an incomplete release."""
     layers = [layer_key(version.name, sha256) for sha256 in sorted({layer.sha256 for layer in manifest.layers})]
     return [*layers, manifest_key(version.name, version.digest), version_key(version.name, version.version)]
 

@@ -50,7 +50,7 @@ class BuildEntry:
 
 
 def inputs_of(inputs: str, exclude: t.Iterable[str] = ()) -> str:
-    """What an entry is named by: what a tree was built from, and what is left out of it on the way into the store."""
+    """The name of an entry: the inputs of the build, and the files that are left out when it is published."""
     if not is_digest(inputs):
         raise BeamError(
             "invalid_inputs",
@@ -153,7 +153,7 @@ def note_build(store: Store, version: Version, inputs: str) -> str:
 
 
 def _noted(store: Store, mine: BuildEntry) -> BuildEntry:
-    """What the store says of these inputs now. It is read first: an entry that is there asks for no right to write."""
+    """The entry of these inputs in the store. It is read first, because an existing entry needs no right to write."""
     try:
         return read_build(store, mine.name, mine.inputs)
     except NotFound:

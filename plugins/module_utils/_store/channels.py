@@ -103,7 +103,7 @@ def plan_channel(
 
 
 def _anew(store: Store, name: str, channel: str) -> tuple[Channel, str | None]:
-    """Where nothing tells how far it was, it is numbered from the time on: nobody promoted as often as there are seconds since 1970."""
+    """If its former serial is unknown, it starts with the time: there were never as many promotions as seconds since 1970."""
     value, etag, why = read_channel_anyhow(store, name, channel)
     if not why and value is not None and not spent(value):
         return value, etag

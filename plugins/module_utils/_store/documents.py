@@ -26,7 +26,7 @@ from .keys import channel_key, manifest_key, pin_key, version_key
 
 SCHEMA = 1
 MAX_POINTER_BYTES = 64 * 1024
-# Of what lies where a manifest belongs, and is none.
+# For an object in the place of a manifest that is no manifest.
 UNREADABLE = ("manifest_corrupt", "manifest_invalid", "manifest_swapped", "store_object_too_large")
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Whether an object of a store has the bytes that its name or its writer says: before it is used again, and after it was written.
+"""Whether an object of a store has the bytes that its name or its writer says. Checked before it is reused, and after it was written.
 
 A store that noted the sha256 of what it was sent (S3 does, and a directory is read) is asked for that; from any other one the bytes are read.
 """

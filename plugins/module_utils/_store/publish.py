@@ -102,7 +102,7 @@ class Published:
     bytes_sent: int = 0
     changed: bool = True
     repaired: int = 0  # objects that were wrong in the store, and are right now
-    notes: tuple[str, ...] = ()  # what was wrong in the store, and what became of it
+    notes: tuple[str, ...] = ()  # objects that were wrong in the store, and how they were repaired
 
 
 def plan_publish(
@@ -115,7 +115,7 @@ def plan_publish(
     own_apps: t.Container[str],
     thorough: bool = False,
 ) -> PublishPlan:
-    """scan reads the tree; it runs while the store is asked. thorough: every byte that is there already is read, whatever the store noted of it."""
+    """scan reads the tree; it runs while the store is asked. thorough: every existing byte is read, whatever the store has recorded about it."""
     check_name(name)
     check_version(version)
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -77,7 +77,7 @@ def list_pins(store: Store, name: str) -> set[str]:
 
 
 def junk_in(store: Store, name: str) -> list[str]:
-    """The keys of objects that don't belong where they lie. They are passed over everywhere, and removed nowhere: nobody knows what they are."""
+    """The keys of objects that don't belong where they are. They are ignored everywhere and never removed, because nobody knows what they are."""
     kinds: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
         "versions": (".json", check_version),
         "pins": (".json", check_version),

@@ -77,7 +77,7 @@ class S3Store(Store):
         try:
             return self._call("read", key, work)
         except BeamError as exc:
-            # Who may list a part of the bucket only is denied what is missing there, too. The list of that part tells which of the two it is.
+            # A key that may list only a part of the bucket gets 'access denied' for a missing object, too. The list of that part shows which of the two it is.
             if exc.code == "store_denied" and self._unlisted(key):
                 raise s3_errors.missing(key, self.location) from exc
             raise
@@ -140,7 +140,7 @@ class S3Store(Store):
             result = self._call("written", key, work)
         except (_Precondition, _Missing) as exc:
             result, cause = "", exc
-        if not result:  # what is there may be ours, of which the answer was lost or told no ETag
+        if not result:  # the existing object may be ours: its answer was lost, or had no ETag
             found = self._maybe(key, len(data))
             if found is None or found.data != data:
                 raise s3_errors.lost(key, self.location) from cause

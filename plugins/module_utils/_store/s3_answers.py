@@ -51,7 +51,7 @@ class Pages:
     """The pages of a list, in the order in which they come."""
 
     def __init__(self, prefix: str, skip: int) -> None:
-        """prefix: what was asked for; skip: how many characters of each key are the store's own prefix."""
+        """prefix: the requested prefix; skip: how many characters of each key are the store's own prefix."""
         self._prefix, self._skip = prefix, skip
         self._tokens: set[str] = set()
         self._keys: set[str] = set()  # of all pages until now
