@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What a plan has to say beside its table: it goes on, and a person ought to know. Pure."""
+"""Notes of a plan beside its table: the rollout goes on, but a person should know. Pure."""
 
 from __future__ import annotations
 

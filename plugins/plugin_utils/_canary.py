@@ -18,7 +18,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import err
 
 Vars = t.Mapping[str, t.Any]
 MEMORY_RATIO = 2.0  # a canary may take that many times what the host's node took before, and what the others take
-MEMORY_FLOOR = 64 * 1048576  # bytes that nobody quarrels about
+MEMORY_FLOOR = 64 * 1048576  # bytes by which a canary may always exceed the fleet
 
 
 def judge(hostvars: Vars, host: str, plan: Vars, limits: t.Optional[Vars] = None) -> dict[str, t.Any]:
@@ -41,7 +41,7 @@ def _found(of: Vars, step: str) -> Vars:
 
 
 def bake_report(hostvars: Vars, plan: Vars) -> tuple[dict[str, t.Any] | None, list[str]]:
-    """The report of the bake, and what is to be noted of it; None where there was no canary."""
+    """The report of the bake, and the notes about it; None if there was no canary."""
     found = [
         baked
         for baked in (said_of(hostvars.get(host) or {}, "bake") for host in plan.get("order") or ())
@@ -93,7 +93,7 @@ def _unfit(hostvars: Vars, host: str, plan: Vars, limits: Vars) -> dict[str, t.A
 
 
 def _lost(moved: Vars, seen: Vars) -> str:
-    """Why nothing that was seen of the canary speaks against its release."""
+    """Why nothing that was seen of the canary blames its release."""
     return host_ended(moved, seen) if "running" in seen else "it could not be asked: %s" % error(seen)
 
 

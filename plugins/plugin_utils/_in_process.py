@@ -73,7 +73,7 @@ def call(module: types.ModuleType, arguments: t.Mapping[str, t.Any]) -> dict[str
     """What the module answers, read as if another process had written it."""
     encoder = get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)
     said, problem = io.StringIO(), ""
-    # This process ends with the task: what is set here is in nobody's way.
+    # This process ends with the task: settings made here disturb nothing else.
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, cls=encoder).encode()
     basic._ANSIBLE_PROFILE = _PROFILE
     with contextlib.redirect_stdout(said):

@@ -80,7 +80,7 @@ def nearest(name: str, among: t.Iterable[str], cutoff: float = 0.6) -> str:
     )
     swapped = [
         other for other in sorted(same) if sorted(other) == sorted(rest or name)
-    ]  # of a short word, two letters are half of it
+    ]  # in a short word, two letters are half of it
     found = swapped or difflib.get_close_matches(rest or name, sorted(same), 1, cutoff)
     return same[found[0]] if found else ""
 
@@ -109,7 +109,7 @@ def strays(variables: t.Mapping[str, Raw], own: t.Iterable[str] = ()) -> list[St
 
 
 def _mentions(given: Raw, name: str) -> bool:
-    """Whether another variable is made of it: then it is somebody's own."""
+    """Whether another variable uses it: then it is the user's own."""
     word = re.compile(r"(?<!\w)%s(?!\w)" % re.escape(name))
     return any(_holds(value, word) for key, value in given.items() if key != name and isinstance(key, str))
 

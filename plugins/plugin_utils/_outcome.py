@@ -90,7 +90,7 @@ def _error(found: Vars) -> str:
 
 
 def next_step(found: Vars) -> str:
-    """What its user can do about a failure; empty where the task said nothing of it."""
+    """What the user can do about a failure; empty if the task does not say."""
     said = next((item for item in parts(found) if failed(item)), found).get("error")
     return str(said.get("next") or "").strip() if isinstance(said, t.Mapping) else ""
 

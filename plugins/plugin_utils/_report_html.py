@@ -111,7 +111,7 @@ def _cards(report: Vars) -> str:
     what = "would move" if rehearsed(report) else "run %s" % (line(report.get("version"), 60) or "it")
 
     def told(key: str) -> bool:
-        """A sum of what nobody knows is 0, and means nothing."""
+        """A sum of unknown values is 0, and means nothing."""
         return not rehearsed(report) and any(values.number(row.get(key)) is not None for row in hosts)
 
     cards = [
@@ -137,7 +137,7 @@ def _cards(report: Vars) -> str:
 
 
 def _notes(report: Vars) -> str:
-    """What the report remarks, without what the page tells at length anyway."""
+    """The notes of the report, without those that the page shows in full anyway."""
     old, found = values.mapping(report.get("interrupted")), []
     told = [line(drift.get("host")) + " is " for drift in values.mappings(report.get("drift"))]
     if old:

@@ -68,7 +68,7 @@ def notes(aside: t.Mapping[str, t.Sequence[str]], hidden: t.Sequence[str] = ()) 
 
 
 def left_out(hostvars: Vars, plan: Vars) -> list[str]:
-    """Whom a rollout that failed took out and did not bring back."""
+    """The servers that a failed rollout took out and did not bring back."""
     found, parsed = [], parse_plan(plan)
     for host in parsed.order:
         of = hostvars.get(host) or {}
@@ -84,7 +84,7 @@ def left_out(hostvars: Vars, plan: Vars) -> list[str]:
 
 
 def not_put_back(hostvars: Vars, plan: Vars) -> list[str]:
-    """Whom a deployer took out just when another one had taken over, and could not put back. No journal knows of it."""
+    """The servers that a deployer took out just when another one had taken over, and could not put back. No journal has them."""
     said: dict[str, list[str]] = {}
     for host in plan.get("order") or ():
         of = hostvars.get(host) or {}

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The members of an auto scaling group beside the hosts of an inventory: who of them is missing there, and how they get in."""
+"""The members of an auto scaling group and the hosts of an inventory: which members are missing there, and how they are added."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The lines that a person reads while a playbook runs: what changed, what is told, what went wrong. Pure."""
+"""The lines that a person reads while a playbook runs: changes, messages, failures. Pure."""
 
 from __future__ import annotations
 

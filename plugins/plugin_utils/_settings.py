@@ -65,7 +65,7 @@ def problems(
     given: Vars, hosts: t.Sequence[str], everyone: t.Sequence[str] = (), find: t.Callable[[str], str] = str
 ) -> list[str]:
     """given: the options of the role without their prefix, as they are for the first host. find: the path of a hook's file, or an exception."""
-    given = {name: value for name, value in given.items() if value != ""}  # a question of a survey that nobody answered
+    given = {name: value for name, value in given.items() if value != ""}  # a survey question without an answer
     found = _types(given)
     for name, least in LEAST.items():
         found += _number("beam_" + name, given.get(name), least)

@@ -125,7 +125,7 @@ def _notes(known: Vars) -> list[str]:
 
 
 def locked_by(lock: Vars) -> list[str]:
-    """One line, or none where nobody holds it. lock: as rollout_info tells it."""
+    """One line, or none if nobody holds it. lock: as rollout_info tells it."""
     if not lock.get("held"):
         return []
     gone = ", and is known to be gone" if lock.get("dead") else ""
