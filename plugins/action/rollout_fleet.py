@@ -17,7 +17,7 @@ from ansible_collections.alchemist.beam.plugins.modules import (
 )
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import SeenHosts, load
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import do
 from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
 
 # The others run in a Python of their own: the keeper of a lock is forked from its module, and outlives the task.
@@ -36,7 +36,7 @@ class ActionModule(InProcess):
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         given = dict(self._task.args)
-        step = STEPS[given.pop("step")]
+        step = given.pop("step")
         told: dict[str, list[t.Any]] = {}
 
         def call(name: str, arguments: dict[str, t.Any], rehearse: bool = False) -> dict[str, t.Any]:
@@ -62,5 +62,5 @@ class ActionModule(InProcess):
             bool(self._task.check_mode),
             memory=memory,
         )
-        found = step(fleet, **given)
+        found = do(fleet, step, **given)
         return {**found, **{key: values for key, values in told.items() if values}}

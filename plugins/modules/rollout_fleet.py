@@ -12,8 +12,8 @@ author:
   - alchemist.beam contributors (@alchemist-beam)
 description:
   - The role P(alchemist.beam.rollout#role) is made of it. It is of no use elsewhere, and changes without notice.
-  - It reads what the role was given and what earlier steps said from the variables of the play, decides, and runs the modules that write the store, such as
-    M(alchemist.beam.release_channel), M(alchemist.beam.rollout_journal) and M(alchemist.beam.rollout_lock).
+  - It reads what the role was given from the variables of the play, and what earlier steps have answered from a file of its own. It decides, and runs the
+    modules that write the store, such as M(alchemist.beam.release_channel), M(alchemist.beam.rollout_journal) and M(alchemist.beam.rollout_lock).
   - It runs on the controller, with C(run_once); the modules run where the task is delegated to.
 extends_documentation_fragment:
   - alchemist.beam.attributes
@@ -42,7 +42,7 @@ options:
         a hook is next.
       - V(arrivals) is V(members) after the promotion, when nobody is on the way in. V(newcomers) tells who came into the inventory since the plan was made,
         and plans for them.
-      - V(count) tells what the verdict is about, with the newcomers, and what the balancers counted.
+      - V(count) tells whom the plan left out, and what the balancers counted.
       - V(verdict) makes a ghost of the candidate or withdraws it where the rollout failed, closes the journal with the report, and gives the lock back.
       - V(unlock), V(check_quiet), V(check_serves), V(bring_in) and V(status) are for the playbooks of these names and C(join). V(check_serves) is about the
         server of its task.
@@ -99,6 +99,10 @@ held:
   description: The lock, as the role remembers it.
   type: dict
   returned: O(step=wait), O(step=draft), O(step=roll_back) and O(step=begin)
+foresees:
+  description: Whether it can be told before anything is staged that the floor can't hold.
+  type: bool
+  returned: O(step=draft)
 waits:
   description: Whether another rollout goes on, which is waited for.
   type: bool
@@ -139,7 +143,7 @@ channel:
 plan:
   description: The plan, or its draft.
   type: dict
-  returned: O(step=draft), O(step=plan), O(step=newcomers) and O(step=count)
+  returned: O(step=draft), O(step=plan) and O(step=newcomers)
 main:
   description: The plan before there were newcomers.
   type: dict
@@ -183,6 +187,10 @@ balanced:
   description: What the balancers counted, as M(alchemist.beam.balancer_member) returns it.
   type: dict
   returned: O(step=count)
+idle:
+  description: Whether there was nothing to do.
+  type: bool
+  returned: O(step=verdict)
 failure:
   description: Why the rollout fails, in words; empty where it does not.
   type: str

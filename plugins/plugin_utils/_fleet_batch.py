@@ -44,7 +44,7 @@ def begin(fleet: Fleet, part: str) -> Result:
 def go_on(fleet: Fleet) -> Result:
     """After the servers, or a hook, have had their turn."""
     batch = _batch(fleet)
-    _hear(fleet, batch, fleet.told(ON_ITS_WAY))
+    _hear(fleet, batch, fleet.registered(ON_ITS_WAY))
     return _go_on(fleet, batch)
 
 
@@ -147,7 +147,7 @@ def _next(fleet: Fleet, batch: driver.Batch) -> Result:
         "hosts": list(turn.hosts),
         "back": turn.back,
         "waits": waits,
-        "title": driver.TITLES[waits],
+        "title": "run the hook %s" % turn.step.name if where == HOOK else driver.TITLES[waits],
         "at": fleet.ask("rollout_balancer_host" if at == BALANCER else "rollout_store_host"),
         "expected": driver.expected(batch.now, turn),
         "nodes": driver.nodes(batch.now, turn),

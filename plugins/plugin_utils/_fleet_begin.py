@@ -26,6 +26,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import has_floor
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import (
     NO_LOCK,
     SKIPPED,
@@ -76,11 +77,11 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
             "changed": False,
             "held": dict(NO_LOCK),
             "plan": _no_plan(fleet),
+            "foresees": False,
             "line": unpublished(fleet.ask("rollout_name"), rehearsed),
         }
-    waited = fleet.told("rollout_waited")
-    held = waited.get("held") or {**NO_LOCK, **fleet.held}
-    said = waited if "channel" in waited else fleet.told("rollout_known")
+    said = fleet.told("read")
+    held = said.get("held") or {**NO_LOCK, **fleet.held}
     asked, known = _asked(fleet), parse_known(said)
     aimed = aim(known, asked)
     check_aim(asked, aimed, fleet.ask("rollout_channel"))
@@ -96,7 +97,7 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     # What was named is what is stable, or the store has told it.
     plan = _draft(fleet, said, known, aimed.why, t.cast("Target", target), list(hosts))
     others = {} if held.get("mine") else said.get("lock") or {}
-    return {"changed": False, "plan": {**plan, "lock": others}, "held": held}
+    return {"changed": False, "plan": {**plan, "lock": others}, "held": held, "foresees": has_floor(plan)}
 
 
 def _no_plan(fleet: Fleet) -> Result:

@@ -33,7 +33,7 @@ def check_quiet(fleet: Fleet) -> Result:
 @refusing
 def check_serves(fleet: Fleet) -> Result:
     """That this server could serve."""
-    by_hand.check_serves(fleet.ask("inventory_hostname"), looked({LOOK: fleet.told(LOOK)}, "seen"))
+    by_hand.check_serves(fleet.ask("inventory_hostname"), looked({LOOK: fleet.registered(LOOK)}, "seen"))
     return {"changed": False}
 
 
@@ -50,7 +50,7 @@ def bring_in(fleet: Fleet) -> Result:
 @refusing
 def status(fleet: Fleet) -> Result:
     """The table of what runs where, with what the balancers say. That they say nothing is told below it."""
-    hosts, known, balanced = fleet.ask("ansible_play_hosts_all"), fleet.told("rollout_channel_now"), {}
+    hosts, known, balanced = fleet.ask("ansible_play_hosts_all"), fleet.told("read"), {}
     if fleet.ask("rollout_balancers"):
         members = members_of(fleet.hostvars, hosts, (), fleet.ask("rollout_colors") or ())
         balanced = fleet.at_balancers(members)

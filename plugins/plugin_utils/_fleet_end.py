@@ -36,51 +36,56 @@ def promote(fleet: Fleet) -> Result:
     """The candidate becomes stable. Whoever moved the channel meanwhile wins: the fleet follows with the next rollout."""
     if not judge(fleet)["promotes"]:
         return dict(SKIPPED)
-    seen = (fleet.told(name).get("channel") for name in ("rollout_candidate", "rollout_rolled_back", "rollout_opened"))
+    seen = (fleet.told("propose").get("channel"), fleet.rolled_back, fleet.told("begin").get("channel"))
     serial = decisions.promotion_serial(fleet.check_mode, *seen)
     return fleet.move("promoted", digest=fleet.plan["digest"], force=fleet.ask("rollout_force"), serial=serial)
 
 
 def newcomers(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """Who is in the inventory now and was not when the plan was made, and the plan for them. hosts: all servers that the playbook is meant for."""
-    if not born.sweeps("channel" in fleet.told("rollout_promoted"), fleet.check_mode):
+    if not born.sweeps("channel" in fleet.told("promote"), fleet.check_mode):
         return dict(SKIPPED)
-    plan, members = fleet.plan, fleet.told("rollout_scaling").get("members") or ()
+    plan, members = fleet.plan, fleet.told("members").get("members") or ()
     late = [member for member in members if born.is_on_its_way(member["lifecycle_state"])]
     found = born.newcomers(plan["everyone"], hosts, hosts_of(late, fleet.hostvars, hosts))
     main = {**plan, "arriving": [member["instance_id"] for member in late]}
     return {"changed": False, "hosts": found, "plan": born.sweep(main, found) if found else main, "main": main}
 
 
-def count(fleet: Fleet) -> Result:
-    """What the verdict is about: the plan, with the newcomers, whom it left out, and what the balancers counted since it was made."""
+def _whole(fleet: Fleet) -> Vars:
+    """What the verdict is about: the plan, with the newcomers."""
     main = fleet.known("rollout_main")
-    plan = born.counted(main, fleet.plan) if main and fleet.known("rollout_born") else fleet.plan
+    return born.counted(main, fleet.plan) if main and fleet.known("rollout_born") else fleet.plan
+
+
+def count(fleet: Fleet) -> Result:
+    """Whom the plan left out, and what the balancers counted since it was made."""
+    plan = _whole(fleet)
     balancers: Vars = {}
     if fleet.ask("rollout_balancers") and not plan["idle"]:
         members = members_of(fleet.hostvars, plan["order"], (), fleet.ask("rollout_colors") or ())
         balancers = fleet.at_balancers(members)
-    return {"changed": False, "plan": plan, "outside": born.outside(plan), "balanced": balancers}
+    return {"changed": False, "outside": born.outside(plan), "balanced": balancers}
 
 
 def verdict(fleet: Fleet) -> Result:
     """What is said in the end: the fate of the candidate, the journal with its report, the lock. Each is tried, and the verdict is told in any case."""
-    plan = fleet.told("rollout_counted")["plan"]
-    report, promoted = _report(fleet, plan), fleet.told("rollout_promoted")
+    plan = _whole(fleet)
+    report, promoted = _report(fleet, plan), fleet.told("promote")
     fate = decisions.candidate_fate(
         parse_plan(plan),
         report["succeeded"],
         report["blame"],
         fenced=fleet.memory.fenced,
         promoted="channel" in promoted,
-        named="channel" in fleet.told("rollout_candidate"),
+        named="channel" in fleet.told("propose"),
     )
     said = []
     if fate == decisions.GHOST:
         said.append(fleet.move("ghosted", digest=plan["digest"], reason=report["reason"]))
     elif fate == decisions.WITHDRAW:
         said.append(fleet.move("withdrawn"))
-    if fleet.held.get("mine") and "journal" in fleet.told("rollout_opened"):
+    if fleet.held.get("mine") and "journal" in fleet.told("begin"):
         outcome = "succeeded" if report["succeeded"] else "failed"
         closed = fleet.note("closed", fleet.held, outcome=outcome, report=report, html=masked_page(report))
         said.append(closed)
@@ -94,6 +99,7 @@ def verdict(fleet: Fleet) -> Result:
     return {
         "changed": any(one.get("changed") for one in said),
         "machinery": fate == decisions.STAY,
+        "idle": bool(plan["idle"]),
         "rollout_result": report,
         "lines": [*render(report["rows"], COLUMNS), *report["notes"], *unwritten, *lost, report["verdict"]],
         "unwritten": [*unwritten, *lost],
@@ -119,8 +125,9 @@ def _report(fleet: Fleet, plan: Vars) -> Result:
         fleet.hostvars,
         plan,
         fleet.check_mode,
-        outside=fleet.told("rollout_outside").get("results") or (),
+        outside=fleet.registered("rollout_outside").get("results") or (),
         refused=fleet.known("rollout_refused") or {},
-        closing=fleet.told("rollout_promoted"),
-        balanced=fleet.told("rollout_counted").get("balanced"),
+        closing=fleet.told("promote"),
+        opened=fleet.told("begin").get("journal"),
+        balanced=fleet.told("count").get("balanced"),
     )

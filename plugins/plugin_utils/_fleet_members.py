@@ -25,7 +25,7 @@ def arrivals(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """The same after the promotion, for whoever came meanwhile. Who is on its way in looks at the channel again before it serves, and finds what was
     promoted. But one that had looked before, and is only told as on its way still, must not be missed: so it is waited for.
     """
-    if not born.sweeps("channel" in fleet.told("rollout_promoted"), fleet.check_mode):
+    if not born.sweeps("channel" in fleet.told("promote"), fleet.check_mode):
         return dict(SKIPPED)
 
     def arrived(found: Result) -> bool:
@@ -39,7 +39,7 @@ def arrivals(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
 @refusing
 def check_members(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     """That nobody is passed over in silence: where beam_hosts is a pattern, who was added may not be matched by it."""
-    left = _missed(fleet, fleet.told("rollout_scaling"), hosts)["missing"]
+    left = _missed(fleet, fleet.told("members"), hosts)["missing"]
     check_matched(left, fleet.ask("rollout_autoscaling_group"), _pattern(fleet))
     return {"changed": False}
 

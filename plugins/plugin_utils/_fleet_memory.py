@@ -28,6 +28,7 @@ class Memory:
     """rollout: which one, by when it began. records: by host and step, what was said. fenced: another deployer has taken over.
 
     begun: what was known when the part began that a batch is in. answered: what was said since.
+    looks: how often the fleet was looked at again. told: what steps of the fleet have answered that a later one asks for, by the name that it asks for.
     """
 
     rollout: str = ""
@@ -38,6 +39,8 @@ class Memory:
     begun: Doc = field(default_factory=dict)
     answered: list[dict[str, t.Any]] = field(default_factory=list)
     fenced: bool = False
+    looks: int = 0
+    told: dict[str, Doc] = field(default_factory=dict)
     path: str = field(default="", repr=False)
 
     def save(self) -> None:
@@ -57,7 +60,7 @@ def load(directory: str, rollout: str) -> Memory:
         with open(path, encoding="utf-8") as file:
             found = Memory(**json.load(file), path=path)
     except FileNotFoundError:
-        found = Memory()
+        return Memory(rollout, path=path)
     return found if found.rollout == rollout else Memory(rollout, path=path)
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import PAUSE, Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, looked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import planned, preview_lines
@@ -22,6 +22,15 @@ def _in_service(fleet: Fleet) -> Result:
         fleet.hostvars, list(dict.fromkeys((*hosts, *fleet.plan["everyone"]))), (), fleet.ask("rollout_colors") or ()
     )
     return fleet.at_balancers(members, timeout=fleet.ask("rollout_join_timeout"))
+
+
+def has_floor(plan: Vars) -> bool:
+    """Whether some servers have to stay in service. plan: a draft. Two nodes on a host are capacity of their own; where all move at once, or there is one
+    server, there is no floor.
+    """
+    if plan["strategy"] == "blue_green" or (plan["strategy"] == "all_at_once" and str(plan["min_healthy"]) == "auto"):
+        return False
+    return len({*plan["hosts"], *plan["everyone"]}) > 1
 
 
 def foresee(fleet: Fleet) -> Result:
@@ -39,7 +48,7 @@ def foresee_again(fleet: Fleet) -> Result:
     seen = [looked(fleet.hostvars.get(host) or {}, "seen") for host in fleet.ask("ansible_play_hosts_all")]
     if not all("running" in one for one in seen):
         return {"changed": False}
-    plan = _ahead(fleet, fleet.told("rollout_ahead").get("balanced") or {}, fleet.hostvars)
+    plan = _ahead(fleet, fleet.told("foresee").get("balanced") or {}, fleet.hostvars)
     # What an interrupted rollout has taken out may come back meanwhile, by its own hand: that is looked at later, for a while.
     return {"changed": False} if plan["unsettled"] else _refused(plan) or {"changed": False}
 
@@ -59,7 +68,11 @@ def make_plan(fleet: Fleet) -> Result:
     if failed(balanced):
         return balanced
     plan = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
-    again = plan["unsettled"] and fleet.known("rollout_looks") < fleet.ask("rollout_most_looks")
+    again = plan["unsettled"] and fleet.memory.looks < fleet.ask("rollout_most_looks")
+    if again:
+        fleet.memory.looks += 1
+        fleet.memory.save()
+        fleet.sleep(PAUSE)
     refused = {} if again else _refused(plan)
     return refused or {
         "changed": False,

@@ -43,9 +43,13 @@ class Fleet:
         """What is remembered for the whole rollout."""
         return (self.hostvars.get("localhost") or {}).get(name)
 
-    def told(self, register: str) -> Vars:
-        """What an earlier step said; empty where it was skipped or has not been."""
-        found = self.ask(register)
+    def told(self, step: str) -> Vars:
+        """What an earlier step of the fleet answered; empty where it has not been, or is not kept."""
+        return self.memory.told.get(step) or {}
+
+    def registered(self, name: str) -> Vars:
+        """What a task of the role registered; empty where there is nothing."""
+        found = self.ask(name)
         return found if isinstance(found, t.Mapping) else {}
 
     @property
@@ -59,7 +63,7 @@ class Fleet:
     @property
     def rolled_back(self) -> Vars:
         """The channel, where this run has rolled it back before; empty where it has not."""
-        return self.told("rollout_rolled_back").get("channel") or {}
+        return self.known("rollout_rolled_back") or {}
 
     def run(self, module: str, rehearse: bool = False, **options: t.Any) -> Result:
         """A module that works in the store, on the channel. An option that is None is left to its default."""

@@ -33,7 +33,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_by_hand impo
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_end import count, judge, newcomers, promote, verdict
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_members import arrivals, check_members, members
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import foresee, foresee_again, make_plan
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result
 
 STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "read": read,
@@ -61,3 +61,17 @@ STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "bring_in": bring_in,
     "status": status,
 }
+# What a later step asks for, by the name that it asks for. The latest of several is the one that counts.
+KEPT: t.Mapping[str, str] = {
+    **{step: step for step in ("read", "members", "foresee", "begin", "propose", "promote", "count")},
+    "wait": "read",
+    "arrivals": "members",
+}
+
+
+def do(fleet: Fleet, step: str, **given: t.Any) -> Result:
+    found = STEPS[step](fleet, **given)
+    if step in KEPT:
+        fleet.memory.told[KEPT[step]] = found
+        fleet.memory.save()
+    return found

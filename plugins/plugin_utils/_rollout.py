@@ -200,6 +200,7 @@ def summarize(
     refused: t.Optional[Vars] = None,
     closing: t.Optional[Vars] = None,
     balanced: t.Optional[Vars] = None,
+    opened: t.Optional[Vars] = None,
     now: t.Optional[datetime.datetime] = None,
 ) -> dict[str, t.Any]:
     """The report. outside: what beam_info said of hosts that are not in scope. refused: the result of what ended the rollout before or after its batches."""
@@ -223,14 +224,6 @@ def summarize(
     ended = now or datetime.datetime.now(datetime.timezone.utc)
     begun = plan.get("begun") or ended.timestamp()
     drift = _drift(outside, plan)
-    opened: Vars = next(
-        (
-            x["journal"]
-            for x in (result(hostvars.get(row["host"]) or {}, "rollout_opened") for row in rows)
-            if x.get("journal")
-        ),
-        {},
-    )
     channel = (closing or {}).get("channel") or {}
     succeeded = bool(rows) and not bad and not why
     notes = ["%s is %s." % (d["host"], d["note"]) for d in drift]
@@ -269,14 +262,14 @@ def summarize(
         )
     return {
         "schema": SCHEMA,
-        "id": opened.get("id") or "",
+        "id": (opened or {}).get("id") or "",
         "name": plan["name"],
         "channel": plan["channel"],
         "version": plan["version"],
         "digest": plan["digest"],
         "kind": plan.get("kind") or "rollout",
         "strategy": plan.get("strategy"),
-        "by": opened.get("by") or "",
+        "by": (opened or {}).get("by") or "",
         "begun": _iso(begun),
         "ended": ended.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": round(ended.timestamp() - float(begun), 1),

@@ -167,6 +167,7 @@ def test_a_hook_has_a_turn_of_its_own_and_splits_what_is_one_call() -> None:
     world = World(rollout_hooks={"before_restart": "x.yml", "join": "y.yml"})
     assert world.step("move")["steps"] == ["activate"]
     assert (world.hears()["where"], world.turn["steps"], world.turn["waits"]) == ("hook", ["before_restart"], "")
+    assert world.turn["title"] == "run the hook before_restart"
     assert world.hears()["steps"] == ["restart"] and world.hears(restart=UP)["steps"] == ["join"]
     failed = world.hears(h2={"join": {"failed": True, "msg": "Run it: no"}})
     assert (failed["where"], failed["back"], failed["halted"]) == ("server", True, True)

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import SERVER_STEPS
 from ansible_collections.alchemist.beam.plugins.modules import rollout_fleet, rollout_host
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import load
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import has_floor
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import KEPT, STEPS, do
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import of
 
 Vars = dict[str, t.Any]
@@ -48,7 +50,7 @@ FAILED = {"restart": {"failed": True, "msg": "no", "error": {"code": "boot_timeo
 
 
 class World:
-    """answers: what modules say, by their name or their name and state."""
+    """answers: what modules say, by their name or their name and state. told: what earlier steps have answered."""
 
     def __init__(
         self,
@@ -57,6 +59,8 @@ class World:
         check: bool = False,
         plan: Vars | None = None,
         here: Vars | None = None,
+        told: Vars | None = None,
+        rolled_back: Vars | None = None,
         **registers: t.Any,
     ) -> None:
         self.done: list[tuple[str, Vars]] = []
@@ -71,6 +75,7 @@ class World:
             "rollout_journal opened": {"changed": True, "journal": {"id": "new", "by": "me"}},
         }
         known = {"rollout_plan": {**PLAN, **(plan or {})}, **({} if held is None else {"rollout_held": held})}
+        known["rollout_rolled_back"] = rolled_back or {}
         role = {
             "rollout_store": "s3://b/p",
             "rollout_name": "shop",
@@ -101,6 +106,7 @@ class World:
         self.slept: list[float] = []
         self.role = role
         self.fleet = Fleet(role.get, {"localhost": known, **hosts}, self.call, check, sleep=self.slept.append)
+        self.fleet.memory.told.update(told or {})
 
     def call(self, name: str, options: Vars, rehearse: bool = False) -> Vars:
         if name not in ("balancer_member", "autoscaling_info"):
@@ -112,11 +118,11 @@ class World:
         )
 
     def step(self, step: str, **given: t.Any) -> Vars:
-        return STEPS[step](self.fleet, **given)
+        return do(self.fleet, step, **given)
 
     def verdict(self) -> Vars:
         """As the role comes to it."""
-        self.role["rollout_counted"] = self.step("count")
+        self.step("count")
         self.done.clear()
         return self.step("verdict")
 
@@ -154,11 +160,11 @@ def test_it_begins_under_a_lock_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("rolled_back", "names"),
-    [({}, ["rollout_info", "rollout_journal opened"]), ({"channel": {"serial": 5}}, ["rollout_journal opened"])],
+    [({}, ["rollout_info", "rollout_journal opened"]), ({"serial": 5}, ["rollout_journal opened"])],
     ids=["waited", "rolled back"],
 )
 def test_it_goes_on_under_the_lock_that_was_taken_before_the_plan(rolled_back: Vars, names: list[str]) -> None:
-    world = World(held=HELD, rollout_rolled_back=rolled_back)
+    world = World(held=HELD, rolled_back=rolled_back)
     found = world.step("begin")
     assert (
         world.names == names
@@ -224,24 +230,16 @@ def test_the_candidate_is_named_under_the_fence_of_the_lock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "registers", "serial"),
+    ("check", "known", "serial"),
     [
-        (False, {"rollout_candidate": {"channel": {"serial": 4}}, "rollout_opened": {"channel": {"serial": 2}}}, 4),
-        (
-            False,
-            {
-                "rollout_candidate": {"skipped": True},
-                "rollout_rolled_back": {"channel": {"serial": 3}},
-                "rollout_opened": {},
-            },
-            3,
-        ),
-        (False, {"rollout_candidate": {}, "rollout_opened": {"channel": {"serial": 2}}}, 2),
-        (True, {"rollout_candidate": {"channel": {"serial": 4}}}, None),
+        (False, {"told": {"propose": {"channel": {"serial": 4}}, "begin": {"channel": {"serial": 2}}}}, 4),
+        (False, {"told": {"propose": {"skipped": True}, "begin": {}}, "rolled_back": {"serial": 3}}, 3),
+        (False, {"told": {"begin": {"channel": {"serial": 2}}}}, 2),
+        (True, {"told": {"propose": {"channel": {"serial": 4}}}}, None),
     ],
 )
-def test_a_promotion_loses_to_who_moved_the_channel_meanwhile(check: bool, registers: Vars, serial: int | None) -> None:
-    world = World(held={"mine": False} if check else HELD, check=check, here=MOVED, **registers)
+def test_a_promotion_loses_to_who_moved_the_channel_meanwhile(check: bool, known: Vars, serial: int | None) -> None:
+    world = World(held={"mine": False} if check else HELD, check=check, here=MOVED, **known)
     world.step("promote")
     own = {"digest": "d2", "force": False, **({} if check else {"serial": serial, "fence": 7})}
     assert world.done == [("release_channel promoted", own)]
@@ -267,7 +265,7 @@ def member(name: str, state: str = "InService") -> Vars:
 
 def test_who_of_the_group_came_meanwhile() -> None:
     scaling = {"members": [member("i-1", "Pending"), member("i-2", "Pending:Proceed")]}
-    world = World(rollout_promoted={"channel": {}}, rollout_scaling=scaling)
+    world = World(told={"promote": {"channel": {}}, "members": scaling})
     found = world.step("newcomers", hosts=["h1", "i-1", "i-2"])
     assert (found["hosts"], found["main"]) == (["i-2"], {**PLAN, "arriving": ["i-1"]})
     assert (found["plan"]["order"], found["plan"]["why"], found["plan"]["arriving"]) == (["i-2"], "swept", ["i-1"])
@@ -275,8 +273,8 @@ def test_who_of_the_group_came_meanwhile() -> None:
     assert nobody["hosts"] == [] and nobody["plan"] == nobody["main"]
     # Nothing was promoted, or nothing is planned at all: what was seen of the group before is of no interest.
     for other in (
-        World(rollout_scaling=scaling),
-        World(plan={"everyone": None}, check=True, rollout_scaling=scaling, rollout_promoted={"channel": {}}),
+        World(told={"members": scaling}),
+        World(plan={"everyone": None}, check=True, told={"members": scaling, "promote": {"channel": {}}}),
     ):
         assert other.step("newcomers", hosts=["h1", "i-2"])["skipped"]
         assert other.step("arrivals", hosts=["h1", "i-2"])["skipped"] and not other.done
@@ -299,7 +297,7 @@ def test_members_that_the_inventory_does_not_have() -> None:
 
 @pytest.mark.parametrize(("pattern", "into"), [("shop", "shop"), ("beam:!old", "beam"), ("h1", "beam"), (None, "beam")])
 def test_where_members_are_added_and_that_they_are_matched_there(pattern: str | None, into: str) -> None:
-    world = World(beam_hosts=pattern, rollout_scaling={"members": [member("i-2")]})
+    world = World(beam_hosts=pattern)
     world.answers["autoscaling_info"] = {"members": [member("i-2")]}
     assert world.step("members", hosts=["h1"])["into"] == into
     assert world.step("check_members", hosts=["h1", "i-2"]) == {"changed": False}
@@ -312,7 +310,7 @@ def test_where_members_are_added_and_that_they_are_matched_there(pattern: str | 
 
 def test_who_is_on_the_way_in_is_waited_for() -> None:
     world, looks = (
-        World(rollout_promoted={"channel": {}}),
+        World(told={"promote": {"channel": {}}}),
         [{"failed": True, "msg": "x"}, {"members": [member("i-2", "Pending:Proceed")]}],
     )
     later = {"members": [member("i-2")]}
@@ -329,7 +327,7 @@ def test_who_is_on_the_way_in_is_waited_for() -> None:
 
 @pytest.mark.parametrize("wait", [0, 4, 5])
 def test_who_comes_meanwhile_is_waited_for_once_at_least(wait: int) -> None:
-    world = World(rollout_promoted={"channel": {}}, rollout_autoscaling_wait=wait)
+    world = World(told={"promote": {"channel": {}}}, rollout_autoscaling_wait=wait)
     world.answers["autoscaling_info"] = {"members": [member("i-2", "Pending")]}
     assert world.step("arrivals", hosts=["h1"])["missing"] == [] and world.slept == [5.0]
 
@@ -372,15 +370,17 @@ def test_the_verdict_of_a_success() -> None:
     world = World(
         held=HELD,
         here=MOVED,
-        rollout_opened={"journal": {"id": "new"}},
-        rollout_promoted={"channel": {"stable": {"version": "2", "digest": "d2"}}},
+        told={
+            "begin": {"journal": {"id": "new", "by": "me"}},
+            "promote": {"channel": {"stable": {"version": "2", "digest": "d2"}}},
+        },
     )
     found = world.verdict()
     assert world.names == ["rollout_journal closed", "rollout_lock released"] and found["unwritten"] == []
     report, (_name, closed), (_other, released) = found["rollout_result"], *world.done
     assert (
         report["succeeded"]
-        and report["stable_after"]["version"] == "2"
+        and (report["id"], report["by"], report["stable_after"]["version"]) == ("new", "me", "2")
         and found["lines"][-1] == "shop 2 on the channel production runs on 1 of 1 hosts."
     )
     assert (closed["outcome"], closed["report"], closed["fence"], closed["html"][:9]) == (
@@ -402,7 +402,7 @@ def test_the_verdict_of_a_success() -> None:
 )
 def test_the_verdict_of_a_failure(here: Vars, known: Vars, fate: list[str]) -> None:
     world = World(
-        held=HELD, here=here, rollout_opened={"journal": {"id": "new"}}, rollout_candidate={"channel": {"serial": 4}}
+        held=HELD, here=here, told={"begin": {"journal": {"id": "new"}}, "propose": {"channel": {"serial": 4}}}
     )
     world.fleet.memory.fenced = bool(known.pop("fenced", False))
     t.cast("Vars", world.fleet.hostvars["localhost"]).update(known)
@@ -420,7 +420,7 @@ def test_the_verdict_of_a_failure(here: Vars, known: Vars, fate: list[str]) -> N
 
 
 def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
-    world = World(held=HELD, here=FAILED, rollout_opened={"journal": {"id": "new"}})
+    world = World(held=HELD, here=FAILED, told={"begin": {"journal": {"id": "new"}}})
     away = {"failed": True, "msg": "the store is away", "error": {"code": "store_away", "what": "x"}}
     world.answers.update({"release_channel": away, "rollout_lock released": {"unreachable": True, "msg": "no route"}})
     found = world.verdict()
@@ -433,7 +433,7 @@ def test_what_could_not_be_written_is_told_with_the_verdict() -> None:
 
 def test_who_lost_the_lock_before_it_was_written_down_claims_nothing() -> None:
     """A controller that was frozen after its promotion: what it has proven is of yesterday, and the playbook fails."""
-    world = World(held=HELD, here=MOVED, rollout_opened={"journal": {"id": "new"}}, rollout_promoted={"channel": {}})
+    world = World(held=HELD, here=MOVED, told={"begin": {"journal": {"id": "new"}}, "promote": {"channel": {}}})
     world.answers["rollout_journal closed"] = LOST
     found = world.verdict()
     report = found["rollout_result"]
@@ -511,7 +511,7 @@ GIVEN = {
     "rollout_ready": {},
     "rollout_health": {"http": {}},
     "ansible_play_hosts_all": ["h1"],
-    "rollout_known": KNOWN,
+    "told": {"read": KNOWN},
 }
 
 
@@ -555,7 +555,9 @@ def test_what_was_named_is_rehearsed_and_drafted() -> None:
 
 def test_what_is_stable_needs_no_candidate() -> None:
     world = World(held=HELD, **{**GIVEN, "rollout_version": "", "rollout_health": {}})
-    plan = world.step("draft", hosts=["h1"])["plan"]
+    found = world.step("draft", hosts=["h1"])
+    plan = found["plan"]
+    assert found["foresees"] is False and world.step("draft", hosts=["h1", "h9"])["foresees"] is True
     assert (plan["digest"], plan["why"], plan["homecoming"], plan["lock"], plan["watched"]) == (
         "d1",
         "stable",
@@ -578,20 +580,20 @@ def test_who_rolls_out_meanwhile_is_read_before_the_plan(wait: t.Any, held: bool
 
 def test_who_waited_drafts_from_what_was_left_under_the_lock() -> None:
     later = {**KNOWN, "channel": {"stable": {"version": "3", "digest": "d3"}, "candidate": None}, "held": HELD}
-    world = World(**{**GIVEN, "rollout_version": "", "rollout_waited": later})
+    world = World(**{**GIVEN, "rollout_version": "", "told": {"read": later}})
     found = world.step("draft", hosts=["h1"])
     assert (found["plan"]["digest"], found["held"], found["plan"]["lock"]) == ("d3", HELD, {})
     # Nobody was waited for: the lock comes later, and is somebody else's where there is one.
     others = {**KNOWN, "lock": {"held": True, "owner": "anna"}}
-    alone = World(**{**GIVEN, "rollout_version": "", "rollout_known": others, "rollout_waited": {"skipped": True}})
+    alone = World(**{**GIVEN, "rollout_version": "", "told": {"read": others}})
     found = alone.step("draft", hosts=["h1"])
     assert (found["plan"]["digest"], found["held"]) == ("d1", {"mine": False})
     assert found["plan"]["lock"]["owner"] == "anna"
 
 
 def test_after_a_rollback_it_is_what_is_stable_then() -> None:
-    back = {"channel": {"serial": 5, "stable": STABLE}}
-    world = World(held=HELD, **{**GIVEN, "rollout_version": "", "rollout_digest": "d9", "rollout_rolled_back": back})
+    back = {"serial": 5, "stable": STABLE}
+    world = World(held=HELD, rolled_back=back, **{**GIVEN, "rollout_version": "", "rollout_digest": "d9"})
     found = world.step("draft", hosts=["h1"])
     assert (found["plan"]["digest"], found["plan"]["kind"], found["held"]) == ("d1", "rollback", HELD)
     assert world.step("read")["waits"] is False
@@ -641,7 +643,7 @@ def test_servers_are_brought_in_by_hand() -> None:
 def test_the_status_of_a_fleet(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     known = {**KNOWN, "unfinished": False, "interrupted_hosts": []}
-    given = {"ansible_play_hosts_all": ["h1"], "rollout_channel_now": known, "rollout_report": str(path)}
+    given = {"ansible_play_hosts_all": ["h1"], "told": {"read": known}, "rollout_report": str(path)}
     info = {"rollout_look": {"seen": {"running": True, "version": "1", "answers": True, "booted": True}}}
     world = World(here=info, **given)
     world.answers["balancer_member"] = {"failed": True, "msg": "no answer"}
@@ -655,7 +657,7 @@ def test_the_status_of_a_fleet(tmp_path: Path) -> None:
 
 def test_nothing_to_draft() -> None:
     nothing = {**KNOWN, "channel": {"stable": None, "candidate": None}}
-    found = World(**{**GIVEN, "rollout_version": "", "rollout_known": nothing}).step("draft", hosts=["h1"])
+    found = World(**{**GIVEN, "rollout_version": "", "told": {"read": nothing}}).step("draft", hosts=["h1"])
     assert (
         found["failed"]
         and found["error"]["code"] == "nothing_to_roll_out"
@@ -684,7 +686,6 @@ def looking(plan: Vars | None = None, **more: t.Any) -> World:
     world = World(
         here=SEEN, plan={**LOOK, **(plan or {})}, ansible_play_hosts_all=["h1"], rollout_most_looks=12, **more
     )
-    t.cast("Vars", world.fleet.hostvars["localhost"])["rollout_looks"] = 0
     world.answers["balancer_member"] = IN
     return world
 
@@ -722,12 +723,61 @@ def test_the_plan_of_hosts_with_two_nodes_asks_for_all_nodes() -> None:
 @pytest.mark.parametrize(("looks", "again"), [(0, True), (12, False)])
 def test_a_plan_that_others_may_make_possible_is_looked_at_again(looks: int, again: bool) -> None:
     world = looking({"min_healthy": 1, "interrupted": {"id": "j", "version": "2", "state": "running", "hosts": {}}})
-    t.cast("Vars", world.fleet.hostvars["localhost"])["rollout_looks"] = looks
+    world.fleet.memory.looks = looks
     world.answers["balancer_member"] = LOW
     found = world.step("plan")
     refused = found["plan"]["refused"] if again else found["msg"]
     assert found.get("again", False) is again and "and 1 have to stay in service" in refused
     assert found["lines"] == [] if again else found["failed"]
+    assert (world.slept, world.fleet.memory.looks) == (([5.0], 1) if again else ([], 12))
+
+
+@pytest.mark.parametrize(
+    ("draft", "floor"),
+    [
+        ({}, True),
+        ({"everyone": ["h1"]}, False),  # there is one server
+        ({"strategy": "blue_green"}, False),  # two nodes on a host are capacity of their own
+        ({"strategy": "all_at_once", "min_healthy": "auto"}, False),
+        ({"strategy": "all_at_once", "min_healthy": 1}, True),
+        ({"strategy": "canary", "hosts": ["h1", "h2"], "everyone": []}, True),
+    ],
+)
+def test_where_there_is_a_floor_to_hold(draft: Vars, floor: bool) -> None:
+    asked = {"strategy": "rolling", "min_healthy": "auto", "hosts": ["h1"], "everyone": ["h1", "h9"]}
+    assert has_floor({**asked, **draft}) is floor
+
+
+def test_what_a_later_step_asks_for_is_kept_for_its_task(tmp_path: Path) -> None:
+    """Each task is another process."""
+    before = World(held=HELD)
+    before.fleet = dataclasses.replace(before.fleet, memory=load(str(tmp_path), "1"))
+    before.step("propose")
+    before.step("begin")
+    kept = load(str(tmp_path), "1")
+    assert kept.told == {
+        "propose": {"changed": True, "channel": {"serial": 9}},
+        "begin": before.fleet.told("begin"),
+    }
+    assert kept.told["begin"]["journal"]["id"] == "new"
+    # Another rollout of the same run knows nothing of it.
+    assert load(str(tmp_path), "2").told == {}
+    # The latest of two answers counts, also where it says nothing.
+    world = World(told={"promote": {"channel": {}}})
+    world.answers["autoscaling_info"] = {"members": [member("i-2")]}
+    world.step("members", hosts=[])
+    assert world.fleet.told("members")["missing"]
+    world.answers["autoscaling_info"] = {"failed": True, "msg": "denied"}
+    world.step("arrivals", hosts=[])
+    assert world.fleet.told("members") == {"failed": True, "msg": "denied"}
+    assert set(KEPT) <= set(STEPS)
+
+
+def test_a_step_before_there_is_a_plan_is_kept_too(tmp_path: Path) -> None:
+    world = World()
+    world.fleet = dataclasses.replace(world.fleet, memory=load(str(tmp_path), ""))
+    world.step("read")
+    assert load(str(tmp_path), "").told["read"]["channel"]["serial"] == 3
 
 
 def test_whether_the_floor_can_hold_is_told_before_anything_is_staged() -> None:
@@ -737,7 +787,7 @@ def test_whether_the_floor_can_hold_is_told_before_anything_is_staged() -> None:
         "blind": False,
     }
     assert looking(rollout_balancers=[]).step("foresee")["blind"]
-    low = looking({"min_healthy": 1}, rollout_ahead={"balanced": LOW})
+    low = looking({"min_healthy": 1})
     low.answers["balancer_member"] = LOW
     assert low.step("foresee")["blind"] and "and 1 have to stay" in low.step("foresee_again")["msg"]
     t.cast("Vars", low.fleet.hostvars["h1"])["rollout_look"] = {"msg": "no route"}
