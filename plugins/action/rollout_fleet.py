@@ -11,11 +11,12 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.alchemist.beam.plugins.modules import (
     autoscaling_info,
     balancer_member,
+    release_artifact_info,
     release_channel,
     rollout_info,
     rollout_journal,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import SeenHosts, load
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import SeenHosts, load, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import do
 from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
@@ -24,6 +25,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import 
 IN_PROCESS = {
     "autoscaling_info": autoscaling_info,
     "balancer_member": balancer_member,
+    "release_artifact_info": release_artifact_info,
     "release_channel": release_channel,
     "rollout_info": rollout_info,
     "rollout_journal": rollout_journal,
@@ -53,8 +55,7 @@ class ActionModule(InProcess):
             return found
 
         here = variables["hostvars"]["localhost"]
-        begun = str((here.get("rollout_plan") or {}).get("begun") or "")
-        memory = load(constants.DEFAULT_LOCAL_TMP, begun)
+        memory = load(constants.DEFAULT_LOCAL_TMP, rollout_of(here.get("rollout_plan")))
         fleet = Fleet(
             lambda name: self._templar.template(variables.get(name)),
             SeenHosts(variables["hostvars"], memory),

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES, Call, Server, calls
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import load, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import reach
 from ansible_collections.alchemist.beam.plugins.plugin_utils._server_steps import Answers
 
 
@@ -83,8 +86,13 @@ class ActionModule(ActionBase):
             drain_quiet=value("drain_quiet"),
             join_timeout=value("join_timeout"),
             fence=held.get("fence") if held.get("mine") else None,
-            reach=value("reach") if reaches else {},
+            reach=self._reach(plan, of) if reaches else {},
         )
+
+    def _reach(self, plan: t.Mapping[str, t.Any], of: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """For a rehearsal, which fetches no layer."""
+        urls = load(constants.DEFAULT_LOCAL_TMP, rollout_of(plan)).urls
+        return reach(lambda name: self._templar.template(of[name]), urls)
 
     def _options(self, call: Call) -> dict[str, t.Any]:
         return {**defaults_of(self._task, self._templar, MODULES[call.module]), **call.options}

@@ -6,15 +6,23 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.looks import STEPS, Look
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.look import OPTIONS
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import load, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, plain
+from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import PRESIGNED, PUSH, reach
 
-MODULES = ("alchemist.beam.release_install", "alchemist.beam.beam_info")
+INSTALL = "alchemist.beam.release_install"
+MODULES = (INSTALL, "alchemist.beam.beam_info")
+LACKS = "lacks"  # the step that only asks for what is lacking
 NODE = ("name", "base", "manager", "unit", "colors")
 STAGE = ("keep", "abi_ignore")
+# Of what a server lacks, what is told.
+TOLD = ("lacks", "warnings", "deprecations")
 
 
 class ActionModule(ActionBase):
@@ -23,6 +31,13 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
+        way = self._value(variables, "way") if self._task.args["step"] in (LACKS, "stage") else ""
+        lacking: dict[str, t.Any] = {"changed": False}
+        if self._task.args["step"] == LACKS or way == PRESIGNED:
+            lacking = self._lacking(variables)
+        if self._task.args["step"] == LACKS or failed(lacking):
+            result.update(lacking)
+            return result
         likely = (self._plan(variables).get("stable") or {}).get("version") or ""
 
         def call(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -38,12 +53,48 @@ class ActionModule(ActionBase):
 
         look = Look(
             self._step,
-            self._options(variables),
+            self._options(variables, lacking.get("lacks") or ()),
             self._value(variables, "colors"),
             str(self._task.args.get("version", likely)),
         )
         result.update(look.ask(call, health if self._asks_health(variables) else None, AnsibleError))
+        if way == PUSH and not failed(result):
+            pushed = {"path": self._value(variables, "pushed"), "state": "absent"}
+            gone = self._beside("ansible.builtin.file", pushed, variables, rehearse=False)
+            result.update(plain(gone) if failed(gone) else {})
         return result
+
+    def _beside(
+        self, name: str, options: dict[str, t.Any], variables: t.Mapping[str, t.Any], rehearse: bool
+    ) -> dict[str, t.Any]:
+        """What another module says, whose changes are not shown."""
+        shown = self._task.check_mode, self._task.diff
+        self._task.check_mode, self._task.diff = rehearse, False
+        try:
+            return dict(self._execute_module(module_name=name, module_args=options, task_vars=variables))
+        finally:
+            self._task.check_mode, self._task.diff = shown
+
+    def _lacking(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """What the server lacks of the release, of which it reads the documents for that."""
+        options = {"name": self._value(variables, "name"), "base": self._value(variables, "base"), "state": "staged"}
+        options.update(self._release(variables, ()))
+        defaults = defaults_of(self._task, self._templar, INSTALL)
+        found = self._beside(INSTALL, {**defaults, **options}, variables, rehearse=True)
+        if failed(found):
+            return found
+        return {"changed": False, **{name: found[name] for name in TOLD if name in found}}
+
+    def _release(self, variables: t.Mapping[str, t.Any], lacks: t.Collection[str]) -> dict[str, t.Any]:
+        """What is to be staged, and where it is."""
+        plan = self._plan(variables)
+        urls = load(constants.DEFAULT_LOCAL_TMP, rollout_of(plan)).urls
+        return {
+            **{name: self._value(variables, name) for name in STAGE},
+            "digest": plan["digest"],
+            "allow_ghost": self._value(variables, "force"),
+            **reach(lambda name: self._templar.template(variables[name]), urls, lacks),
+        }
 
     @property
     def _step(self) -> t.Any:
@@ -62,14 +113,13 @@ class ActionModule(ActionBase):
             return True
         return not self._value(variables, "balancers") and bool(self._value(variables, "health"))
 
-    def _options(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def _options(self, variables: t.Mapping[str, t.Any], lacks: t.Collection[str]) -> dict[str, t.Any]:
         step, plan = self._step, self._plan(variables)
         found = {name: self._value(variables, name) for name in NODE}
         if step.foresees:
             found.update(expect_version=plan["version"], force=plan.get("kind") == "restart")
         if step.stages:
-            found.update({name: self._value(variables, name) for name in STAGE}, digest=plan["digest"])
-            found.update(self._value(variables, "reach"), allow_ghost=self._value(variables, "force"))
+            found.update(self._release(variables, lacks))
         ready = self._value(variables, "ready") if step.ready else None
         return {**found, **({"ready": ready} if ready else {})}
 

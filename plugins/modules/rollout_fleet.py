@@ -33,6 +33,7 @@ options:
     description:
       - V(members) tells who is in the auto scaling group and not in the inventory, V(check_members) that the playbook is for all of those who were added.
       - V(read) reads the channel and the journal. V(draft) tells what to roll out, by what was asked for and read.
+      - V(sources) tells what the release is made of, where that is pushed, and makes the URLs that servers without credentials are given.
       - V(foresee) and V(foresee_again) tell whether the floor can hold, V(plan) makes the plan, from what each server was seen to run.
       - V(wait) takes the lock before there is a plan, and reads what the rollout before left. V(roll_back) takes it, and rolls the channel back.
       - V(begin) takes the lock, unless it is held already, sees that the plan still holds, and opens the journal.
@@ -53,6 +54,7 @@ options:
       - read
       - wait
       - draft
+      - sources
       - foresee
       - foresee_again
       - plan
@@ -107,6 +109,15 @@ waits:
   description: Whether another rollout goes on, which is waited for.
   type: bool
   returned: O(step=read)
+documents:
+  description: The store's keys of what names the release.
+  type: list
+  elements: str
+  returned: O(step=sources), where the servers do not read the store themselves
+layers:
+  description: The store's keys of its layers, by their sha256.
+  type: dict
+  returned: O(step=sources), where the servers do not read the store themselves
 line:
   description: Why there is no plan, in words.
   type: str
@@ -219,6 +230,7 @@ STEPS = [
     "read",
     "wait",
     "draft",
+    "sources",
     "foresee",
     "foresee_again",
     "plan",

@@ -32,7 +32,7 @@ options:
     description:
       - In a rollout, what the look is for. The options below are made of it, from the plan and the variables of the role; it is not for use elsewhere.
     type: str
-    choices: [stage, foresee, join, status]
+    choices: [lacks, stage, foresee, join, status]
   version:
     description:
       - With O(step=status), the version whose health is checked.
@@ -283,6 +283,11 @@ ready:
   type: dict
   sample:
     rotation: in
+lacks:
+  description: The sha256 of the layers that the server lacks.
+  returned: O(step=lacks)
+  type: list
+  elements: str
 error:
   description: The kind of failure, as C(code), C(what), C(why) and C(next). Beside it are the parts of the answer that came before.
   returned: failure
@@ -298,7 +303,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **look.OPTIONS,
-            "step": {"type": "str", "choices": ["stage", "foresee", "join", "status"]},
+            "step": {"type": "str", "choices": ["lacks", "stage", "foresee", "join", "status"]},
             "version": {"type": "str"},
         },
         supports_check_mode=True,

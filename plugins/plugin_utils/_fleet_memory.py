@@ -28,6 +28,7 @@ class Memory:
     """rollout: which one, by when it began. records: by host and step, what was said. fenced: another deployer has taken over.
 
     begun: what was known when the part began that a batch is in. answered: what was said since.
+    urls: of the release, by key, for as long as they are good: credentials, which no task is told.
     looks: how often the fleet was looked at again. told: what steps of the fleet have answered that a later one asks for, by the name that it asks for.
     """
 
@@ -39,6 +40,7 @@ class Memory:
     begun: Doc = field(default_factory=dict)
     answered: list[dict[str, t.Any]] = field(default_factory=list)
     fenced: bool = False
+    urls: dict[str, str] = field(default_factory=dict, repr=False)
     looks: int = 0
     told: dict[str, Doc] = field(default_factory=dict)
     path: str = field(default="", repr=False)
@@ -51,6 +53,11 @@ class Memory:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(own, file, default=str)
         os.replace(self.path + ".new", self.path)
+
+
+def rollout_of(plan: t.Optional[Vars]) -> str:
+    """Which rollout it is; empty before there is one."""
+    return str((plan or {}).get("begun") or "")
 
 
 def load(directory: str, rollout: str) -> Memory:

@@ -34,11 +34,13 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_end import c
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_members import arrivals, check_members, members
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_plan import foresee, foresee_again, make_plan
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_stage import sources
 
 STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "read": read,
     "wait": wait,
     "draft": make_draft,
+    "sources": sources,
     "foresee": foresee,
     "foresee_again": foresee_again,
     "plan": make_plan,

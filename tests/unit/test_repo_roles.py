@@ -130,10 +130,9 @@ def test_a_rollout_forgets_all_that_an_earlier_one_of_the_same_run_registered() 
 
 # A task that is skipped overwrites its register, so that two tasks of one name forget what the first one said. These may, because:
 TWICE = {
-    "rollout_look": "what is seen before anything is staged is seen again, and that look is never skipped",
+    "rollout_look": "what is seen before anything is staged, or is lacking, is seen again, and that look is never skipped",
     "rollout_turn": "each is the next turn of a batch",
     "rollout_said": "a step of the fleet that the tasks after it read before the next one; what a later step reads is in the fleet's memory",
-    "rollout_lacking": "a release is pushed or fetched by URLs, and each is read before the next",
 }
 # What the playbooks status and join do is no part of a rollout.
 ALONE = {"status.yml", "join.yml"}

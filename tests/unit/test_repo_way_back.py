@@ -45,6 +45,7 @@ MODULES = (
     "balancer_member",
     "rollout_journal",
     "rollout_info",
+    "release_artifact_info",
     "release_channel",
 )
 SIDE = {
