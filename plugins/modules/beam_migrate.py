@@ -59,6 +59,11 @@ options:
       - Run it even if it was run on this host before.
     type: bool
     default: false
+  undoes:
+    description:
+      - The expression undoes migrations. What was noted as run on this host is forgotten before it begins, so that the next rollout migrates again.
+    type: bool
+    default: false
   env_file:
     description:
       - With O(manager=daemon), the environment file of the node. The default is C(<base>/shared/<name>.env), which may be missing.
@@ -158,6 +163,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 600.0},
             "lines": {"type": "int", "default": 50},
             "force": {"type": "bool", "default": False},
+            "undoes": {"type": "bool", "default": False},
             "fence": {"type": "int"},
             "fence_channel": {"type": "str"},
         },
@@ -177,6 +183,7 @@ def main() -> None:
             options["timeout"],
             options["lines"],
             options["force"],
+            options["undoes"],
         )
         return migrate(request, manager_of(options), module.check_mode)
 

@@ -54,6 +54,10 @@ options:
         more in check mode to find out which layers it lacks.
     type: list
     elements: str
+  compare_to:
+    description:
+      - With O(version), O(digest) or O(channel), another version, from which RV(difference) leads to that one.
+    type: str
 seealso:
   - module: alchemist.beam.release_artifact
   - module: alchemist.beam.release_install
@@ -155,6 +159,33 @@ objects:
   type: list
   elements: str
   returned: one release is asked for, and there
+difference:
+  description: What leads from O(compare_to) to the release that is asked for. A file that only moved with the version of its application is the same.
+  type: dict
+  returned: O(compare_to) is given
+  contains:
+    applications:
+      description:
+        - OTP applications that were C(added) and C(removed), with their versions, and those that C(moved), with both versions.
+        - Those in C(same_version) have other files all the same.
+      type: dict
+    erts:
+      description: The versions of ERTS, before and after. Empty where a release has none of its own.
+      type: list
+      elements: str
+    files:
+      description: The files that were C(added), C(removed) and C(changed), a thousand of each at most, and the C(counts) of all of them.
+      type: dict
+    fetched:
+      description: Compressed bytes of the layers that a server fetches which has the other version.
+      type: int
+    commits:
+      description: The commits, before and after. Empty where they are not known.
+      type: list
+      elements: str
+    built_with:
+      description: What else of the provenance differs, with both values.
+      type: dict
 presigned:
   description: The store's keys with their URLs, as O(alchemist.beam.release_install#module:presigned) takes them.
   type: dict
@@ -181,6 +212,7 @@ def main() -> None:
             "channel": {"type": "str"},
             "presign": {"type": "int"},
             "layers": {"type": "list", "elements": "str"},
+            "compare_to": {"type": "str"},
         },
         mutually_exclusive=[("version", "digest", "channel")],
         required_by={"layers": ["presign"]},

@@ -24,6 +24,7 @@ FIRST: dict[str, tuple[str, ...]] = {
         "beam_restart",
         "bootstrap_bundle",
         "mix_release",
+        "operate",
         "project_init",
         "release_artifact",
         "release_channel",

@@ -186,13 +186,13 @@ def test_nothing_is_dropped_between_the_two_runs(support: t.Callable[[str], t.An
 
 
 def test_every_module_is_tried_on_real_parts_by_make_test(support: t.Callable[[str], t.Any]) -> None:
-    """By a target that names it, or by the playbooks and roles that the targets of the two roles, and the journey on the fleet, play: by their tasks, or
+    """By a target that names it, or by the playbooks and roles that the targets of the three roles, and the journey on the fleet, play: by their tasks, or
     by the steps of the action that these are made of.
     """
     targets, root = support("run_choice").TARGETS, SUPPORT.parents[1]
     first = support("run_choice").FIRST["integration"]
-    assert {"rollout", "autoscaling"} <= set(first)
-    played = [root / "roles" / name / "tasks" for name in ("rollout", "autoscaling", "service")]
+    assert {"rollout", "autoscaling", "operate"} <= set(first)
+    played = [root / "roles" / name / "tasks" for name in ("rollout", "autoscaling", "operate", "service")]
     places = [*(targets / name for name in first), *played]
     files = [path for place in places for path in place.rglob("*") if path.suffix in (".py", ".yml", ".sh")]
     files += (root / "plugins" / "plugin_utils").glob("_fleet_*.py")

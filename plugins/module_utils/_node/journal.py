@@ -79,7 +79,7 @@ class Journal:
         found = []
         for doc in map(_document, out.splitlines()):
             start = next((str(doc[key]) for key in _IDS if doc.get(key)), "")
-            found += [Entry(start, line.rstrip()) for line in _text(doc.get("MESSAGE")).splitlines() if line.strip()]
+            found += [Entry(start, line.rstrip()) for line in message_of(doc).splitlines() if line.strip()]
         return found
 
 
@@ -91,8 +91,9 @@ def _document(line: str) -> dict[str, t.Any]:
     return doc if isinstance(doc, dict) else {}
 
 
-def _text(message: t.Any) -> str:
+def message_of(doc: t.Mapping[str, t.Any]) -> str:
     """What is not printable comes as a list of bytes."""
+    message = doc.get("MESSAGE")
     if isinstance(message, list):
         try:
             return bytes(message).decode("utf-8", "replace")

@@ -54,6 +54,7 @@ class Request:
     timeout: float = 600
     lines: int = 50
     force: bool = False
+    undoes: bool = False  # what was noted as run may not hold any more
 
     @property
     def key(self) -> dict[str, str]:
@@ -96,6 +97,9 @@ def migrate(request: Request, manager: Manager, check_mode: bool = False) -> dic
         notes = places.notes(directory)
         verdict = _verdict(request, notes)
         if verdict["changed"]:
+            if request.undoes and notes:
+                notes = []
+                places.note(directory, notes)
             surroundings = surroundings_of(manager)
             result["began"] = round(time.time(), 3)
             result.update(_run(request, target, surroundings, places, directory, lock))
@@ -234,7 +238,7 @@ def _run(
         "ERL_CRASH_DUMP_BYTES": "0",
         # Without distribution no cookie is needed, and the launcher would put it into argv for everybody to read.
         "RELEASE_COOKIE": PLACEHOLDER,
-        **_vm_args(target, around, temporary),
+        **vm_args_without_node(target, around, temporary),
     }
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     begun = time.monotonic()
@@ -265,7 +269,7 @@ def _run(
                 ) from None
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"process %d, version %s" % (child.pid, request.version.encode("ascii")), 0)
-            code = _await(child, request.timeout, "RELEASE_TMP=" + temporary)
+            code = await_end(child, request.timeout, "RELEASE_TMP=" + temporary)
         finally:
             os.close(log)
         seconds = round(time.monotonic() - begun, 3)
@@ -302,7 +306,7 @@ def _run(
     return result
 
 
-def _vm_args(target: Target, around: Surroundings, temporary: str) -> dict[str, str]:
+def vm_args_without_node(target: Target, around: Surroundings, temporary: str) -> dict[str, str]:
     """`eval` reads the vm.args of the node. A name or a port in it would make the command a second node, beside the one that runs."""
     path = around.env.get("RELEASE_VM_ARGS") or os.path.join(os.path.dirname(target.env_script), "vm.args")
     text = read_text(path)
@@ -323,7 +327,7 @@ def _vm_args(target: Target, around: Surroundings, temporary: str) -> dict[str, 
     return {"RELEASE_VM_ARGS": own}
 
 
-def _await(child: subprocess.Popen[bytes], timeout: float, mark: str) -> int | None:
+def await_end(child: subprocess.Popen[bytes], timeout: float, mark: str) -> int | None:
     """The exit status; None if it had to be killed, and then nothing of it is left."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         return child.wait(timeout)

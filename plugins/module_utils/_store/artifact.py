@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from .._errors import BeamError, NotFound
 from .._release.abi import Abi
 from .._release.abi_scan import scan_tree as scan_abi
+from .._release.difference import difference
 from .._release.manifest import Manifest, Provenance
 from .._release.names import check_digest, check_name, check_version
 from .._release.record import load_record
@@ -359,7 +360,11 @@ def run_artifact_info(params: Params) -> Result:
     releases = parallel(lambda v: _describe(store, v, published.get(v.version), protected.get(v.version)), versions)
     result: Result = {"changed": False, "releases": releases}
     if one and versions:
-        result["objects"] = _keys(read_manifest(store, name, versions[0].digest), versions[0])
+        manifest = read_manifest(store, name, versions[0].digest)
+        result["objects"] = _keys(manifest, versions[0])
+        if params.get("compare_to"):
+            older = need_version(store, name, check_version(params["compare_to"]))
+            result["difference"] = difference(read_manifest(store, name, older.digest), manifest)
     if params.get("presign"):
         if not one:
             raise BeamError(

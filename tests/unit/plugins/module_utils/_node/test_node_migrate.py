@@ -330,3 +330,14 @@ def test_root_runs_it_as_the_user_of_the_unit() -> None:
         assert os.stat(path).st_uid == nobody.pw_uid and stat.S_IMODE(os.stat(path).st_mode) == 0o700
     finally:
         os.rmdir(path)
+
+
+def test_what_undoes_migrations_makes_the_next_rollout_migrate_again(host: Host) -> None:
+    host.run("echo up")
+    assert not host.run("echo up")["changed"]
+    assert host.run("echo down", force=True, undoes=True)["changed"]
+    assert [note["expression"] for note in host.done()] == ["echo down"]
+    assert host.run("echo up")["changed"]
+    # Also where it fails half-way: nobody knows what holds.
+    host.fails("migration_failed", "exit 3", force=True, undoes=True)
+    assert host.done() == []
