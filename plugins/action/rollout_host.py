@@ -10,7 +10,7 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES, Call, Server, calls
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import load, rollout_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import reach
 from ansible_collections.alchemist.beam.plugins.plugin_utils._server_steps import Answers
@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
 
     def _reach(self, plan: t.Mapping[str, t.Any], of: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """For a rehearsal, which fetches no layer."""
-        urls = load(constants.DEFAULT_LOCAL_TMP, rollout_of(plan)).urls
+        urls = Memory(rollout_of(plan), constants.DEFAULT_LOCAL_TMP).urls
         return reach(lambda name: self._templar.template(of[name]), urls)
 
     def _options(self, call: Call) -> dict[str, t.Any]:

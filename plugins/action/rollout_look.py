@@ -11,7 +11,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.looks import STEPS, Look
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.look import OPTIONS
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import load, rollout_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, plain
 from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import PRESIGNED, PUSH, reach
@@ -88,7 +88,7 @@ class ActionModule(ActionBase):
     def _release(self, variables: t.Mapping[str, t.Any], lacks: t.Collection[str]) -> dict[str, t.Any]:
         """What is to be staged, and where it is."""
         plan = self._plan(variables)
-        urls = load(constants.DEFAULT_LOCAL_TMP, rollout_of(plan)).urls
+        urls = Memory(rollout_of(plan), constants.DEFAULT_LOCAL_TMP).urls
         return {
             **{name: self._value(variables, name) for name in STAGE},
             "digest": plan["digest"],

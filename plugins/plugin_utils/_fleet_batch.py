@@ -11,14 +11,14 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import driver
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout import Options, Progress, Turn
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import BALANCER, HOOK, SERVER
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_turns import take
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
-    document,
+    RECORD,
     failed,
+    newest,
     plain,
     record,
     step_result,
@@ -34,10 +34,7 @@ def begin(fleet: Fleet, part: str) -> Result:
     halted = bool(fleet.known("rollout_halted"))
     if fleet.plan["idle"] or (part == "move" and halted) or (part == "confirm" and fleet.check_mode):
         return {"changed": False, "over": True, "halted": halted, "fenced": memory.fenced}
-    memory.part, memory.batch, memory.answered = part, hosts, []
-    records = {host: document(record(fleet.hostvars.get(host) or {})) for host in hosts}
-    memory.begun = {"records": records, "halted": halted, "fenced": memory.fenced}
-    memory.save()
+    memory.begin(part, hosts, halted)
     return _go_on(fleet, _batch(fleet))
 
 
@@ -50,7 +47,7 @@ def go_on(fleet: Fleet) -> Result:
 
 def _batch(fleet: Fleet) -> driver.Batch:
     """Where it is, by what was answered."""
-    memory, known = fleet.memory, fleet.memory.begun
+    memory, part = fleet.memory, fleet.memory.now
     begun = Progress(
         parse_plan(fleet.plan),
         Options(
@@ -58,13 +55,13 @@ def _batch(fleet: Fleet) -> driver.Batch:
             hooks=frozenset() if fleet.check_mode else frozenset(fleet.ask("rollout_hooks") or ()),
             rehearsal=fleet.check_mode,
         ),
-        {host: HostRecord(tuple(step_result(*said) for said in of.items())) for host, of in known["records"].items()},
-        halted=known["halted"],
-        fenced=known["fenced"],
+        {host: record({RECORD: memory.record(host, before=True)}) for host in part.batch},
+        halted=part.halted,
+        fenced=part.fenced_before,
     )
     one_place = fleet.ask("rollout_store_host") == fleet.ask("rollout_balancer_host")
-    found = driver.Batch(begun, tuple(memory.batch), memory.part, one_place)
-    for answers in memory.answered:
+    found = driver.Batch(begun, tuple(part.batch), part.name, one_place)
+    for answers in part.answered:
         turn = t.cast(Turn, found.turn)
         found.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
     return found
@@ -72,12 +69,10 @@ def _batch(fleet: Fleet) -> driver.Batch:
 
 def _answer(fleet: Fleet, batch: driver.Batch, answers: Vars) -> None:
     """Kept before anything else is done."""
-    memory, turn = fleet.memory, t.cast(Turn, batch.turn)
-    memory.answered.append(dict(answers))
+    turn, before = t.cast(Turn, batch.turn), dict(batch.now.records)
     batch.answer({key: step_result(turn.step.name, said) for key, said in answers.items()})
-    memory.records.update({host: document(of) for host, of in batch.now.records.items()})
-    memory.fenced = batch.now.fenced
-    memory.save()
+    fresh = {host: of for host, of in batch.now.records.items() if of is not before.get(host)}
+    fleet.memory.keep(answers, {host: newest(of) for host, of in fresh.items()}, batch.now.fenced)
 
 
 def _hear(fleet: Fleet, batch: driver.Batch, due: Vars) -> None:
@@ -142,7 +137,7 @@ def _next(fleet: Fleet, batch: driver.Batch) -> Result:
         "over": False,
         "where": where,
         # Another part of the same batch counts anew.
-        "turn": "%s %d" % (fleet.memory.part, len(fleet.memory.answered) + 1),
+        "turn": "%s %d" % (fleet.memory.now.name, len(fleet.memory.now.answered) + 1),
         "steps": [one.step.name for one in due] if where else [turn.step.name],
         "hosts": list(turn.hosts),
         "back": turn.back,

@@ -71,7 +71,6 @@ def make_plan(fleet: Fleet) -> Result:
     again = plan["unsettled"] and fleet.memory.looks < fleet.ask("rollout_most_looks")
     if again:
         fleet.memory.looks += 1
-        fleet.memory.save()
         fleet.sleep(PAUSE)
     refused = {} if again else _refused(plan)
     return refused or {

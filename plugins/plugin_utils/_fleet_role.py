@@ -45,7 +45,7 @@ class Fleet:
 
     def told(self, step: str) -> Vars:
         """What an earlier step of the fleet answered; empty where it has not been, or is not kept."""
-        return self.memory.told.get(step) or {}
+        return self.memory.told(step)
 
     def registered(self, name: str) -> Vars:
         """What a task of the role registered; empty where there is nothing."""

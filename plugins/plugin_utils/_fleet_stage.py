@@ -34,7 +34,6 @@ def sources(fleet: Fleet) -> Result:
     }
     found = fleet.call("release_artifact_info", options)
     fleet.memory.urls = found.pop("presigned", None) or {}
-    fleet.memory.save()
     if failed(found):
         return found
     keys = found["objects"]

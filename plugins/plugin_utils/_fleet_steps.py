@@ -74,6 +74,5 @@ KEPT: t.Mapping[str, str] = {
 def do(fleet: Fleet, step: str, **given: t.Any) -> Result:
     found = STEPS[step](fleet, **given)
     if step in KEPT:
-        fleet.memory.told[KEPT[step]] = found
-        fleet.memory.save()
+        fleet.memory.tell(KEPT[step], found)
     return found

@@ -59,6 +59,8 @@ def _note(fleet: Fleet, batch: Batch, turn: Turn, phase: str) -> Result:
         return dict(SKIPPED)
     rows = steps(batch.now.records, turn.hosts, batch.now.plan, phase)
     found = fleet.note("recorded", fleet.held, hosts=rows, reverting=turn.back)
+    # All of the fleet, which nobody reads here. It would be kept with each note.
+    found.pop("journal", None)
     # A store that is away for a while must not keep hosts out of service, nor from going back: the note is written with the next one. Who was overtaken
     # stops; in the end the verdict tells it.
     matters = phase == "leaving" or (code(found) == LOCK_LOST and phase != "returned")
@@ -124,5 +126,5 @@ def _give_way(fleet: Fleet, batch: Batch, turn: Turn) -> Result:
     taken = by_host(batch_state(batch.now.records, turn.batch).taken, turn.batch)
     members = members_of(fleet.hostvars, taken, taken, fleet.ask("rollout_colors") or ())
     found = {**_join(fleet, members), "failed": False}
-    fleet.memory.gave_way.update(dict.fromkeys(turn.batch, found))
+    fleet.memory.give_way(turn.batch, found)
     return found

@@ -52,11 +52,10 @@ def step_result(step: str, found: Vars) -> StepResult:
     )
 
 
-def document(found: HostRecord) -> dict[str, t.Any]:
-    """As the memory keeps it. Of a hook that failed, only its text is known."""
-    return {
-        one.step: dict(one.facts) if one.facts or one.ok else {"failed": True, "msg": one.text} for one in found.results
-    }
+def newest(found: HostRecord) -> dict[str, Vars]:
+    """What was said last, as the memory keeps it. Of a hook that failed, only its text is known."""
+    one = found.results[-1]
+    return {one.step: one.facts if one.facts or one.ok else {"failed": True, "msg": one.text}}
 
 
 def said_of(of: Vars, step: str) -> Vars:

@@ -171,7 +171,7 @@ def test_a_hook_has_a_turn_of_its_own_and_splits_what_is_one_call() -> None:
     assert world.hears()["steps"] == ["restart"] and world.hears(restart=UP)["steps"] == ["join"]
     failed = world.hears(h2={"join": {"failed": True, "msg": "Run it: no"}})
     assert (failed["where"], failed["back"], failed["halted"]) == ("server", True, True)
-    assert world.memory.records["h2"]["hook"]["msg"] == "Run it: no"
+    assert world.memory.record("h2")["hook"]["msg"] == "Run it: no"
 
 
 def test_one_that_fails_takes_all_of_the_batch_back() -> None:
@@ -310,7 +310,7 @@ def test_a_canary_is_compared_with_who_has_not_moved(aside: Vars, compared: list
     assert watched["balancers"] == ([{"kind": "none"}] if compared else []) and sorted(watched["members"]) == ["h1"]
     # What the balancer could not tell fails the canary, not the step.
     over = world.hears(look={"found": {"running": True, "pid": 9}})
-    assert over["halted"] and world.memory.records["h1"]["bake"]["failed"]
+    assert over["halted"] and world.memory.record("h1")["bake"]["failed"]
 
 
 def test_a_step_that_breaks_is_an_answer_and_keeps_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +319,7 @@ def test_a_step_that_breaks_is_an_answer_and_keeps_what_was_done(monkeypatch: py
     monkeypatch.setattr(_fleet_turns, "_balance", lambda *_words: 1 / 0)
     over = world.hears(restart=UP)
     assert over["failed"] and "join: ZeroDivisionError" in over["msg"] and over["waits"] == "drain"
-    assert world.memory.records["h1"]["restart"] == UP
+    assert world.memory.record("h1")["restart"] == UP
 
 
 @pytest.mark.parametrize(
@@ -337,8 +337,8 @@ def test_who_came_to_no_answer_has_failed(done: Vars, steps: set[str]) -> None:
     world.step("move")
     world.own["h1"]["rollout_done"] = done
     back = world.step("go_on")
-    assert back["back"] and back["halted"] and not world.memory.records["h1"]["activate"].get("after")
-    assert steps <= set(world.memory.records["h1"]) and "restart" not in world.memory.records["h1"]
+    assert back["back"] and back["halted"] and not world.memory.record("h1")["activate"].get("after")
+    assert steps <= set(world.memory.record("h1")) and "restart" not in world.memory.record("h1")
 
 
 def test_the_store_and_the_balancers_may_be_asked_from_different_hosts() -> None:
@@ -378,10 +378,61 @@ def test_who_is_overtaken_on_the_way_back_gives_way_also_from_another_host() -> 
 
 def test_the_memory_is_of_one_rollout(tmp_path: Path) -> None:
     first = load(str(tmp_path), "1")
-    first.records["h1"] = {"restart": UP}
-    first.save()
-    assert load(str(tmp_path), "1").records == {"h1": {"restart": UP}} and load(str(tmp_path), "2").records == {}
-    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+    first.begin("move", ["h1"], False)
+    first.keep({"h1": UP}, {"h1": {"restart": UP}}, False)
+    assert load(str(tmp_path), "1").record("h1") == {"restart": UP} and load(str(tmp_path), "2").record("h1") == {}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_the_memory_goes_on_from_one_task_to_the_next(tmp_path: Path) -> None:
+    def task() -> Memory:
+        return load(str(tmp_path), "1")
+
+    task().begin("move", ["h1", "h2"], False)
+    task().keep({"": {"changed": True}}, {host: {"note_leaving": {"changed": True}} for host in BATCH}, False)
+    task().keep({"h1": UP, "h2": LOST}, {"h1": {"restart": UP}, "h2": {"restart": LOST}}, True)
+    task().give_way(["h2"], DOWN)
+    assert (task().fenced, task().now.fenced_before, task().gave_way) == (True, False, {"h2": DOWN})
+    task().begin("take_back", ["h1"], True)
+    task().keep({"h1": BACK}, {"h1": {"back_restart": BACK}}, True)
+    now = task()
+    assert (now.now.name, now.now.batch, now.now.halted, now.now.fenced_before) == ("take_back", ["h1"], True, True)
+    assert now.now.answered == [{"h1": BACK}]
+    assert now.record("h1") == {"note_leaving": {"changed": True}, "restart": UP, "back_restart": BACK}
+    assert now.record("h1", before=True) == {"note_leaving": {"changed": True}, "restart": UP}
+    assert now.record("h2") == now.record("h2", before=True) == {"note_leaving": {"changed": True}, "restart": LOST}
+    assert now.record("h3") == {}
+
+
+def test_a_line_that_was_cut_off_is_as_if_it_had_never_been_written(tmp_path: Path) -> None:
+    load(str(tmp_path), "1").begin("move", BATCH, False)
+    load(str(tmp_path), "1").keep({"h1": UP}, {"h1": {"activate": UP}}, False)
+    [path] = tmp_path.glob("*-1-1.jsonl")
+    path.write_bytes(path.read_bytes() + b'{"said": [{"chan')
+    memory = load(str(tmp_path), "1")
+    assert memory.now.answered == [{"h1": UP}]
+    memory.keep({"h1": UP}, {"h1": {"restart": UP}}, False)
+    assert sorted(load(str(tmp_path), "1").record("h1")) == ["activate", "restart"]
+
+
+def test_a_turn_costs_what_its_batch_is_and_not_the_fleet(tmp_path: Path) -> None:
+    """What is the same of many hosts is written once, and no line of another batch is written again."""
+    sizes = []
+    for batch in range(3):
+        memory = load(str(tmp_path), "1")
+        hosts = ["b%d-h%d" % (batch, number) for number in range(50)]
+        memory.begin("move", hosts, False)
+        said = {"members": {host: {"before": "in"} for host in hosts}}
+        before = sum(path.stat().st_size for path in tmp_path.iterdir())
+        memory.keep({"": said}, {host: {"leave": said} for host in hosts}, False)
+        sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()) - before)
+    assert len(set(sizes)) == 1 and sizes[0] < 50 * 100, sizes
+    read: list[str] = []
+    memory = load(str(tmp_path), "1")
+    memory._lines = lambda part: read.append(part) or Memory("1", str(tmp_path))._lines(part)  # type: ignore[method-assign]
+    assert memory.record("b2-h1") and read == []
+    assert memory.record("b0-h1") == {"leave": {"members": {"b0-h%d" % n: {"before": "in"} for n in range(50)}}}
+    assert read == ["1"]
 
 
 # What the modules of a server's turn answer.

@@ -121,7 +121,6 @@ class Server:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path, step: str, check: bool = False, **role: t.Any):
         memory = load(str(path), "5.5")
         memory.urls = URLS
-        memory.save()
         monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(path))
         monkeypatch.setattr(rollout_look.ActionBase, "run", lambda *_given: {})
         self.asked: list[tuple[str, Vars, bool]] = []
