@@ -16,7 +16,12 @@ from ansible_collections.alchemist.beam.plugins.modules import (
     rollout_info,
     rollout_journal,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import SeenHosts, load, rollout_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import (
+    SeenHosts,
+    load,
+    remembered,
+    rollout_of,
+)
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import do
 from ansible_collections.alchemist.beam.plugins.plugin_utils._in_process import InProcess
@@ -54,8 +59,7 @@ class ActionModule(InProcess):
                 told.setdefault(key, []).extend(found.pop(key, None) or ())
             return found
 
-        here = variables["hostvars"]["localhost"]
-        memory = load(constants.DEFAULT_LOCAL_TMP, rollout_of(here.get("rollout_plan")))
+        memory = load(constants.DEFAULT_LOCAL_TMP, rollout_of(remembered(variables["hostvars"], "rollout_plan")))
         fleet = Fleet(
             lambda name: self._templar.template(variables.get(name)),
             SeenHosts(variables["hostvars"], memory),

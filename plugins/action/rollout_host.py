@@ -10,7 +10,7 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES, Call, Server, calls
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, rollout_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, remembered, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import reach
 from ansible_collections.alchemist.beam.plugins.plugin_utils._server_steps import Answers
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
         if not steps:
             result.update(self._execute_module(module_args=arguments, task_vars=variables))
             return result
-        turn = self._templar.template(variables["rollout_turn"])
+        turn = variables["rollout_turn"]
         answers = Answers(turn["turn"])
         for call in calls(steps, self._server(turn, steps, variables)):
             if not answers.take(call, self._call(call, variables)):
@@ -58,8 +58,8 @@ class ActionModule(ActionBase):
         def value(name: str) -> t.Any:
             return self._templar.template(of["rollout_" + name])
 
-        here, host = of["hostvars"]["localhost"], str(of["inventory_hostname"])
-        plan, held = (self._templar.template(here[name]) for name in ("rollout_plan", "rollout_held"))
+        host = str(of["inventory_hostname"])
+        plan, held = (remembered(of["hostvars"], name) for name in ("rollout_plan", "rollout_held"))
         # What was rehearsed has been staged nowhere.
         reaches = self._task.check_mode and not {"activate", "switch"}.isdisjoint(steps)
         return Server(

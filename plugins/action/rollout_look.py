@@ -11,7 +11,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.looks import STEPS, Look
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.look import OPTIONS
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, rollout_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, remembered, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, plain
 from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import PRESIGNED, PUSH, reach
@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Empty where nothing is rolled out."""
-        return self._templar.template(variables["hostvars"]["localhost"].get("rollout_plan")) or {}
+        return remembered(variables["hostvars"], "rollout_plan") or {}
 
     def _asks_health(self, variables: t.Mapping[str, t.Any]) -> bool:
         """Before anything is staged, who is healthy counts only where no balancer says who serves."""

@@ -77,15 +77,19 @@ def _balance(fleet: Fleet, batch: Batch, turn: Turn) -> Result:
     members = members_of(fleet.hostvars, chosen, plan["recovers"] if name == "leave" else chosen, colors)
     if name not in DRAINS:
         return _join(fleet, members)
-    everyone = (
-        members_of(fleet.hostvars, plan["order"], plan["order"], colors)
-        if colors
-        else members_of(fleet.hostvars, plan["fleet"])
-    )
+    # To ask Ansible for a thousand hosts takes more than a second.
+    everyone = fleet.memory.once("fleet", plan["order" if colors else "fleet"], lambda: _everyone(fleet, colors))
     # In a rehearsal the new nodes have not joined, so nobody would be left.
     floor = 0 if colors and name == "leave" and fleet.check_mode else plan["floor"]
     waits = {"timeout": fleet.ask("rollout_drain_timeout"), "quiet": fleet.ask("rollout_drain_quiet")}
     return fleet.at_balancers(members, state="drained", fleet=everyone, min_healthy=floor, **waits)
+
+
+def _everyone(fleet: Fleet, colors: t.Sequence[str]) -> Result:
+    order = fleet.plan["order"]
+    return (
+        members_of(fleet.hostvars, order, order, colors) if colors else members_of(fleet.hostvars, fleet.plan["fleet"])
+    )
 
 
 def _join(fleet: Fleet, members: Vars) -> Result:

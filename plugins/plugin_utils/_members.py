@@ -30,12 +30,12 @@ def members_of(
 
 def _member(of: Vars, host: str, left: bool) -> dict[str, t.Any]:
     found = {**(of.get("beam_member") or {}), **({"left": True} if left else {})}
+    if not left:
+        return found
     # Where it was out of some of its balancers before, and by no rollout, it comes back into the others.
     first = member_of(said_of(of, "leave"), host)
     return (
-        {**found, "places": list(first["taken"])}
-        if left and first.get("before") == "partly" and first.get("taken")
-        else found
+        {**found, "places": list(first["taken"])} if first.get("before") == "partly" and first.get("taken") else found
     )
 
 

@@ -117,8 +117,11 @@ def code(found: Vars) -> str:
 def by_host(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[str]]:
     """The nodes, by host, that a balancer's members are."""
     found: dict[str, list[str]] = {}
+    known = frozenset(hosts)
     for name in members:
-        host = name if name in hosts else next((one for one in hosts if name.startswith(one + "-")), "")
+        words = name.split("-")
+        # A host's own name may have a dash, so the longest counts.
+        host = next((one for one in ("-".join(words[:end]) for end in range(len(words), 0, -1)) if one in known), "")
         if host:
             found.setdefault(host, []).append(name[len(host) + 1 :] or CURRENT)
     return found

@@ -74,6 +74,7 @@ class Progress:
         self._members = [
             [str(host) for host in values.sequence(batch)] for batch in values.sequence(self._plan.get("members"))
         ]
+        self._number = {host: number for number, batch in enumerate(self._members, 1) for host in batch}
         self._said: set[tuple[t.Optional[int], str]] = set()
         self._next, self._fresh = "", True
         self.halted = False
@@ -108,7 +109,7 @@ class Progress:
         return "" if self._plan.get("strategy") == "blue_green" or self.halted else "drain"
 
     def _batch(self, host: str) -> t.Optional[int]:
-        return next((number for number, batch in enumerate(self._members, 1) if host in batch), None)
+        return self._number.get(host)
 
     def _concerned(self, step: str, hosts: t.Sequence[str]) -> list[str]:
         """Without those for whom the step is a word only: who leaves no balancer is not drained."""
@@ -121,7 +122,8 @@ class Progress:
             "gate": ("moves",),
         }.get(step, ())
         lists = [self._plan.get(key) for key in keys if not (key == "leaves" and self._plan.get("ready"))]
-        return [host for host in hosts if all(host in found for found in lists if isinstance(found, (list, tuple)))]
+        concerned = [frozenset(map(str, found)) for found in lists if isinstance(found, (list, tuple))]
+        return [host for host in hosts if all(host in found for found in concerned)]
 
     def _label(self, number: t.Optional[int], hosts: t.Sequence[str]) -> str:
         return "batch %d of %d: %s" % (number, len(self._members), names(hosts)) if number is not None else names(hosts)

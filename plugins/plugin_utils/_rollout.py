@@ -73,8 +73,8 @@ def _outcome(of: Vars, plan: Vars, row: Vars) -> tuple[str, Vars]:
     return found, after
 
 
-def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
-    planned: Vars = next((r for r in plan.get("rows") or () if r["host"] == host), {})
+def _row(host: str, of: Vars, plan: Vars, planned: Vars, batch: int | None) -> dict[str, t.Any]:
+    """planned: its row of the plan."""
     outcome, after = _outcome(of, plan, planned)
     staged, moved, left = looked(of, "staged"), said_of(of, "restart"), said_of(of, "leave")
     side = (plan.get("sides") or {}).get(host) or {}
@@ -82,7 +82,6 @@ def _row(host: str, of: Vars, plan: Vars) -> dict[str, t.Any]:
     joined = member_of(said_of(of, "join"), host, side.get("to"))
     size = staged.get("bytes") or {}
     failure = next((r for r in (moved, said_of(of, "back_restart")) if r.get("log") and r.get("failed")), {})
-    batch = next((number for number, hosts in enumerate(plan.get("members") or (), 1) if host in hosts), None)
     colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
     if side:
         again = outcome == "returned" or (outcome == "stranded" and record(of).serves_again)
@@ -204,7 +203,13 @@ def summarize(
     now: t.Optional[datetime.datetime] = None,
 ) -> dict[str, t.Any]:
     """The report. outside: what beam_info said of hosts that are not in scope. refused: the result of what ended the rollout before or after its batches."""
-    rows = [_row(host, hostvars.get(host) or {}, plan) for host in plan.get("order") or plan["hosts"]]
+    planned = {row["host"]: row for row in plan.get("rows") or ()}
+    batches = {host: number for number, hosts in enumerate(plan.get("members") or (), 1) for host in hosts}
+    rows = [
+        _row(host, hostvars.get(host) or {}, plan, planned.get(host) or {}, batches.get(host))
+        for host in plan.get("order") or plan["hosts"]
+    ]
+    told_of = {row["host"]: row for row in rows}
     wanted = ("moved", "would move", "unchanged") if check_mode else ("moved", "unchanged")
     bad = [row for row in rows if row["outcome"] not in wanted]
     failed = [row for row in bad if row["error"]]
@@ -298,7 +303,10 @@ def summarize(
             "outage_max": max((row["outage"] or 0 for row in rows), default=0),
             "cut": sum(row["cut"] or 0 for row in rows),
         },
-        "batches": [_batch(number, hosts, rows) for number, hosts in enumerate(plan.get("members") or (), 1)],
+        "batches": [
+            _batch(number, hosts, [told_of[host] for host in hosts if host in told_of])
+            for number, hosts in enumerate(plan.get("members") or (), 1)
+        ],
         "migration": _migration(hostvars),
         "bake": bake,
         "requests": _requests(plan, ((balanced or {}).get("members") or {})),
@@ -318,8 +326,7 @@ def disclaim(report: Vars, why: str) -> dict[str, t.Any]:
     }
 
 
-def _batch(number: int, hosts: t.Sequence[str], rows: t.Sequence[Vars]) -> dict[str, t.Any]:
-    mine = [row for row in rows if row["host"] in hosts]
+def _batch(number: int, hosts: t.Sequence[str], mine: t.Sequence[Vars]) -> dict[str, t.Any]:
     times = [(s["start"], s["start"] + s["seconds"]) for row in mine for s in row["steps"] if s["step"] != "stage"]
     outcomes = sorted({row["outcome"] for row in mine})
     return {

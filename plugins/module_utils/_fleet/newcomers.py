@@ -18,9 +18,10 @@ def sweeps(promoted: bool, check_mode: bool) -> bool:
     return promoted and not check_mode
 
 
-def newcomers(everyone: t.Container[str], inventory: t.Iterable[str], on_their_way: t.Container[str]) -> list[str]:
+def newcomers(everyone: t.Iterable[str], inventory: t.Iterable[str], on_their_way: t.Iterable[str]) -> list[str]:
     """Who came into the inventory since the plan was made, and is not on its way into a group: that one looks at the channel itself before it serves."""
-    return [host for host in inventory if host not in everyone and host not in on_their_way]
+    known = {*everyone, *on_their_way}
+    return [host for host in inventory if host not in known]
 
 
 def is_on_its_way(lifecycle_state: str) -> bool:
@@ -58,4 +59,5 @@ def counted(plan: Doc, swept: Doc | None) -> dict[str, t.Any]:
 
 def outside(plan: Doc) -> list[str]:
     """Whom the playbook is meant for and --limit left out, in the order of the inventory."""
-    return [host for host in plan.get("everyone") or () if host not in plan["order"]]
+    moving = frozenset(plan["order"])
+    return [host for host in plan.get("everyone") or () if host not in moving]

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass, field
 
@@ -101,7 +102,11 @@ class Plan:
         return bool(self.known)
 
     def row(self, host: str) -> Row:
-        return next((row for row in self.rows if row.host == host), Row(host))
+        return self._rows_by_host.get(host) or Row(host)
+
+    @functools.cached_property
+    def _rows_by_host(self) -> dict[str, Row]:
+        return {row.host: row for row in self.rows}
 
     def before(self, host: str) -> str:
         """The version that a host goes back to; empty where it had none."""

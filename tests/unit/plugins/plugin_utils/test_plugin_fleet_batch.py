@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.action import rollout_host
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import calls
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _fleet_turns
-from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, SeenHosts, load
+from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, SeenHosts, load, remembered
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import Fleet
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_steps import STEPS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import record
@@ -433,6 +433,53 @@ def test_a_turn_costs_what_its_batch_is_and_not_the_fleet(tmp_path: Path) -> Non
     assert memory.record("b2-h1") and read == []
     assert memory.record("b0-h1") == {"leave": {"members": {"b0-h%d" % n: {"before": "in"} for n in range(50)}}}
     assert read == ["1"]
+
+
+class Evaluated(dict):  # type: ignore[type-arg]
+    """Variables as Ansible has them: each that is read is evaluated, unless it is asked for as it is."""
+
+    def __init__(self, *words: t.Any) -> None:
+        super().__init__(*words)
+        self.read: list[str] = []
+
+    def __getitem__(self, name: str) -> t.Any:
+        self.read.append(name)
+        return super().__getitem__(name)
+
+    def raw_get(self, host: str) -> t.Any:
+        return dict(super().__getitem__(host))
+
+
+def test_a_plan_is_not_evaluated_and_what_is_known_of_a_host_is_put_together_once() -> None:
+    here = Evaluated({"rollout_plan": PLAN, "rollout_halted": False})
+    hostvars = Evaluated({"localhost": here})
+    seen = SeenHosts(hostvars, Memory("1"))
+    for _again in range(3):
+        assert seen["localhost"]["rollout_plan"] == PLAN and seen["localhost"]["rollout_halted"] is False
+    assert (here.read, hostvars.read) == (["rollout_halted"], ["localhost"])
+    assert remembered(hostvars, "rollout_plan") == PLAN and remembered(hostvars, "rollout_held") is None
+
+
+def test_for_each_drain_the_whole_fleet_is_looked_up_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Hosts(dict):  # type: ignore[type-arg]
+        def __getitem__(self, host: str) -> t.Any:
+            asked.append(host)
+            return super().__getitem__(host)
+
+    three = ["h1", "h2", "h3"]
+    world = World(plan={"leaves": three, "moves": three})
+    for batch in (BATCH, ["h3"]):
+        world.role["ansible_play_batch"] = batch
+        world.memory = load(str(tmp_path), "1")
+        world.hostvars = Hosts({**world.hostvars, "h4": {"beam_member": {"server": "four"}}})
+        world.step("move")
+    drains = [own for name, own in world.done if name == "balancer_member drained"]
+    assert [own["fleet"] for own in drains] == [{"h1": {}, "h2": {}, "h3": {}, "h4": {"server": "four"}}] * 2
+    assert asked.count("h4") == 1
+    world.memory.once("fleet", ["h1"], dict)  # another plan
+    assert world.memory.once("fleet", ["h1"], lambda: {"h1": 1 / 0}) == {}
 
 
 # What the modules of a server's turn answer.

@@ -22,6 +22,13 @@ Vars = dict[str, t.Any]
 KEYS = ["shop/layers/aa.tar.gz", "shop/layers/bb.tar.gz", "shop/manifests/d2.json", "shop/versions/2.json"]
 URLS = {key: "https://b/%s?signature" % key for key in KEYS}
 PLAN = {"begun": 5.5, "digest": "d2", "version": "2", "stable": {"version": "1"}}
+
+
+class Hosts(dict):  # type: ignore[type-arg]
+    def raw_get(self, host: str) -> t.Any:
+        return self[host]
+
+
 ROLE = {
     "rollout_way": "presigned",
     "rollout_fetch": "auto",
@@ -38,7 +45,7 @@ ROLE = {
     "rollout_force": False,
     "rollout_ready": {},
     "rollout_health": {},
-    "hostvars": {"localhost": {"rollout_plan": PLAN}},
+    "hostvars": Hosts(localhost={"rollout_plan": PLAN}),
 }
 
 

@@ -10,6 +10,7 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import CURRENT
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import came_from, parse_past
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Stamp
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import (
@@ -21,7 +22,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal im
     open_journal,
     record,
 )
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import sight
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import by_host, sight
 from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import members_of, steps, summarize
@@ -400,3 +401,8 @@ def test_what_an_overtaken_deployer_could_not_put_back_is_told() -> None:
         "had taken over" in note
         for note in summarize({"a": of, "b": home(), "c": home()}, {**PLAN, "rows": []})["notes"]
     )
+
+
+def test_members_are_the_nodes_of_their_hosts() -> None:
+    names = ["web", "web-2-blue", "web-2", "web-green", "db-blue", "other"]
+    assert by_host(names, ["web", "web-2"]) == {"web": [CURRENT, "green"], "web-2": ["blue", CURRENT]}

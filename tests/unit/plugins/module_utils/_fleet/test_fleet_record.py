@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import (
     BACK_ENDS,
@@ -103,3 +105,21 @@ def test_who_could_not_be_asked_again_is_told() -> None:
         False,
         "it was healthy, and could not be asked again: no route",
     )
+
+
+def test_what_a_balancer_said_once_for_a_batch_is_read_once() -> None:
+    class Members(dict):  # type: ignore[type-arg]
+        reads = 0
+
+        def __iter__(self) -> t.Iterator[str]:
+            Members.reads += 1
+            return super().__iter__()
+
+    hosts = ["h%d" % number for number in range(20)]
+    left = StepResult("leave", facts={"members": Members.fromkeys(hosts, {"before": "in"})})
+    joined = StepResult("join", facts={"members": {"h1": {}}})
+    records = {host: of(left, joined) for host in hosts[:-1]}
+    records["h19"] = of(left)  # did not hear of the join
+    assert sorted(batch_state(records, hosts).taken) == sorted(hosts)
+    assert sorted(batch_state(records, hosts[:-1]).taken) == sorted(set(hosts) - {"h1"})
+    assert Members.reads <= 4, Members.reads
