@@ -165,10 +165,13 @@ def _count(out: Path) -> int:
 
 def cost(report: t.Mapping[str, t.Any], wall: float) -> dict[str, float]:
     """What a rollout took beside what its nodes took: the slowest host of each batch counts, drain + stop + boot + gate."""
-    nodes = 0.0
-    for batch in report["batches"]:
-        mine = [row for row in report["rows"] if row["host"] in batch["hosts"]]
-        nodes += max(sum(row[step] or 0 for step in ("drain", "stop", "boot", "gate")) for row in mine)
+
+    def slowest(*of: str) -> float:
+        batches = [[row for row in report["rows"] if row["host"] in batch["hosts"]] for batch in report["batches"]]
+        return sum(max(sum(row[step] or 0 for step in of) for row in mine) for mine in batches)
+
+    nodes = slowest("drain", "stop", "boot", "gate")
+    staged = [s["seconds"] for row in report["rows"] for s in row["steps"] if s["step"] == "stage"]
     steps = [
         (s["start"], s["start"] + s["seconds"]) for row in report["rows"] for s in row["steps"] if s["step"] != "stage"
     ]
@@ -180,5 +183,8 @@ def cost(report: t.Mapping[str, t.Any], wall: float) -> dict[str, float]:
         "batches_seconds": batches,
         "whole_seconds": wall,
         "own_seconds_per_batch": own,
+        "restarts_seconds": slowest("stop", "boot", "gate"),
+        "joins_seconds": slowest("join"),
+        "stage_seconds": max(staged, default=0.0),
         **ratios,
     }
