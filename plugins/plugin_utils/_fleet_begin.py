@@ -196,7 +196,8 @@ def _other_rollout(fleet: Fleet, now: Vars) -> Result | None:
 def _open(fleet: Fleet, held: Vars) -> Result:
     plan = fleet.plan
     named = {key: plan[key] for key in ("kind", "version", "digest", "strategy")}
-    return fleet.note("opened", held, **named, stable=plan.get("stable") or {}, hosts=plan["origins"])
+    hosts = {row["host"]: {"from": row["from"]} for row in plan["rows"]}
+    return fleet.note("opened", held, **named, stable=plan.get("stable") or {}, hosts=hosts)
 
 
 def propose(fleet: Fleet) -> Result:

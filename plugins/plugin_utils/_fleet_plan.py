@@ -10,7 +10,7 @@ from __future__ import annotations
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_role import PAUSE, Fleet, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, looked
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import planned, preview_lines
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import Planned, planned
 
 
 def _in_service(fleet: Fleet) -> Result:
@@ -39,7 +39,7 @@ def foresee(fleet: Fleet) -> Result:
     if failed(balanced):
         return balanced
     # Whatever an earlier rollout of this run saw is not looked at: all of them are taken to move.
-    blind = not balanced or bool(_ahead(fleet, balanced, {})["refused"])
+    blind = not balanced or bool(_ahead(fleet, balanced, {}).refused)
     return {"changed": False, "balanced": balanced, "blind": blind}
 
 
@@ -50,16 +50,16 @@ def foresee_again(fleet: Fleet) -> Result:
         return {"changed": False}
     plan = _ahead(fleet, fleet.told("foresee").get("balanced") or {}, fleet.hostvars)
     # What an interrupted rollout has taken out may come back meanwhile, by its own hand: that is looked at later, for a while.
-    return {"changed": False} if plan["unsettled"] else _refused(plan) or {"changed": False}
+    return {"changed": False} if plan.unsettled else _refused(plan) or {"changed": False}
 
 
-def _ahead(fleet: Fleet, balanced: Vars, hostvars: Vars) -> Result:
+def _ahead(fleet: Fleet, balanced: Vars, hostvars: Vars) -> Planned:
     return planned({**fleet.plan, "balanced": balanced}, hostvars)
 
 
-def _refused(plan: Vars) -> Result:
+def _refused(plan: Planned) -> Result:
     """The failure that a plan is which makes no sense, or would take too many servers away."""
-    return {"failed": True, "msg": plan["refused"]} if plan["refused"] else {}
+    return {"failed": True, "msg": plan.refused} if plan.refused else {}
 
 
 def make_plan(fleet: Fleet) -> Result:
@@ -67,15 +67,14 @@ def make_plan(fleet: Fleet) -> Result:
     balanced = _in_service(fleet)
     if failed(balanced):
         return balanced
-    plan = planned({**fleet.plan, "balanced": balanced}, fleet.hostvars)
-    again = plan["unsettled"] and fleet.memory.looks < fleet.ask("rollout_most_looks")
+    plan = _ahead(fleet, balanced, fleet.hostvars)
+    again = plan.unsettled and fleet.memory.looks < fleet.ask("rollout_most_looks")
     if again:
         fleet.memory.looks += 1
         fleet.sleep(PAUSE)
-    refused = {} if again else _refused(plan)
-    return refused or {
+    return (not again and _refused(plan)) or {
         "changed": False,
-        "plan": plan,
-        "again": bool(again),
-        "lines": [] if plan["refused"] else preview_lines(plan),
+        "plan": plan.document,
+        "again": again,
+        "lines": list(plan.lines),
     }

@@ -16,7 +16,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import notes
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import Plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import HostRecord, StepResult
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.way_back import Sight
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.sight import Sight
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import NOTHING_NAMED
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal import Step
 
@@ -129,7 +129,8 @@ def by_host(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[
 
 def sight(hostvars: Vars) -> Sight:
     """What the tasks of the role saw of a host before anything moved."""
-    return Sight(**{part: looked(hostvars, part) for part in ("staged", "seen", "foreseen")})
+    said = {part: looked(hostvars, part) for part in PARTS}
+    return Sight(**said, faults={part: error(found) for part, found in said.items() if failed(found)})
 
 
 def looked(hostvars: Vars, part: str) -> Vars:

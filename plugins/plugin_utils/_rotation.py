@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.balanced import ASIDE, places_out
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import member_name
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.notes import in_again
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
@@ -25,15 +26,10 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import (
     record,
     result,
     said_of,
+    sight,
 )
 
 Vars = t.Mapping[str, t.Any]
-ASIDE = ("out", "draining", "partly")  # as balancer_member says `before`; a place says the first two
-
-
-def places_out(member: Vars) -> list[str]:
-    """The places that send no requests to a member, such as `haproxy lb1:9999 shop`."""
-    return [label for label, place in (member.get("places") or {}).items() if place.get("rotation") in ASIDE]
 
 
 def in_words(member: Vars) -> str:
@@ -46,7 +42,7 @@ def in_words(member: Vars) -> str:
 
 def unready(of: Vars) -> bool:
     """Whether the readiness file of a server is missing."""
-    return looked(of, "ready").get("rotation") in ASIDE
+    return sight(of).unready
 
 
 def notes(aside: t.Mapping[str, t.Sequence[str]], hidden: t.Sequence[str] = ()) -> list[str]:

@@ -73,7 +73,6 @@ PLAN = {
     "floor": 0,
     "sides": {"h1": SIDE, "h2": SIDE},
     "rows": [{"host": "h1", "from": "0.1.0"}, {"host": "h2", "from": "0.1.0"}],
-    "froms": {"h1": "0.1.0", "h2": "0.1.0"},
     "idle": False,
     "balanced": {"members": {name: {"before": "in"} for name in ("h1-blue", "h2-blue", "h1-green", "h2-green")}},
 }

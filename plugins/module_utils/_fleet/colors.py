@@ -15,9 +15,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .balanced import UNKNOWN, Balanced, Member
 from .nodes import CURRENT, member_name
 from .plan import Side
-from .way_back import Doc, Past, Sight, came_from, unfinished_from
+from .sight import Doc, Sight
+from .way_back import Past, came_from, unfinished_from
 
 
 def check_colors(strategy: str, colors: t.Sequence[str], hosts: t.Collection[str], ready: bool) -> None:
@@ -61,7 +63,7 @@ def live_of(seen: Doc) -> str:
 
 def kept(sight: Sight) -> Doc:
     """What would be done to the one that serves, if it stayed the one; empty where none runs. It is never started anew."""
-    return (sight.seen.get("restart") or {}) if sight.seen.get("running") else {}
+    return sight.restart if sight.runs else {}
 
 
 def side(host: str, sight: Sight, past: Past, colors: t.Sequence[str], kind: str) -> Side:
@@ -114,26 +116,21 @@ class Rotation:
     strange: tuple[str, ...] = ()  # members that it does not know
 
 
-def rotation(host: str, sight: Sight, colors: t.Sequence[str], mine: Side, balanced: Doc) -> Rotation:
-    """balanced: what balancer_member said of all; empty where there is no balancer."""
-    members = balanced.get("members") or {}
-    found = {color: members.get(member_name(host, color)) or {} for color in nodes(sight, colors)}
+def rotation(host: str, sight: Sight, colors: t.Sequence[str], mine: Side, balanced: Balanced | None) -> Rotation:
+    if balanced is None:
+        return Rotation()
+    found = {color: balanced.of(member_name(host, color)) for color in nodes(sight, colors)}
     wanted = [color for color in (mine.live, mine.to) if color]
-    strange = tuple(
-        member_name(host, color) for color in wanted if (found.get(color) or {}).get("before") in (None, "unknown")
-    )
-    inside = [color for color, member in found.items() if member.get("before") in ("in", "partly")]
+    strange = tuple(member_name(host, color) for color in wanted if not found.get(color, Member()).known)
+    inside = [color for color, member in found.items() if member.before in ("in", "partly")]
     running = [
         color
         for color in inside
         if color == mine.live or ((sight.seen.get("colors") or {}).get(color) or {}).get("running")
     ]
-    if not balanced:
-        state = ""
-    elif strange:
-        state = "unknown"
+    state = "in"
+    if strange:
+        state = UNKNOWN
     elif mine.live and not running:
-        state = str((found.get(mine.live) or {}).get("before") or "")  # somebody took it out
-    else:
-        state = "in"
-    return Rotation(state, any(found[color].get("healthy") for color in inside), strange)
+        state = found[mine.live].before  # somebody took it out
+    return Rotation(state, any(found[color].healthy for color in inside), strange)

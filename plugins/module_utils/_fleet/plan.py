@@ -12,7 +12,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._release.channel import Target
+from .balanced import Balanced, parse_balanced
 from .draft import target_of
+from .way_back import Past, parse_past
 
 Doc = t.Mapping[str, t.Any]
 
@@ -45,17 +47,30 @@ def side_doc(side: Side) -> dict[str, t.Any]:
 
 @dataclass(frozen=True)
 class Row:
-    """A host as it was seen before anything moved."""
+    """A host as it was seen before anything moved, and what it is to do."""
 
     host: str
     before: str = ""  # the version to go back to; empty where there is none
-    running: str = ""
     current: str = ""
     action: str = "none"
     activate: bool = False
     healthy: bool = False
-    serves: bool = False
-    rotation: str = ""  # what the balancer says; empty where there is none
+
+    @property
+    def moves(self) -> bool:
+        return self.action != "none" or self.activate
+
+
+def row_doc(row: Row) -> dict[str, t.Any]:
+    """As rollout_plan has it."""
+    return {
+        "host": row.host,
+        "from": row.before or None,
+        "current": row.current or None,
+        "action": row.action,
+        "activate": row.activate,
+        "healthy": row.healthy,
+    }
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,11 @@ class Draft:
     colors: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     everyone: tuple[str, ...] = ()  # also whom --limit leaves out
-    interrupted: bool = False
+    batch_sizes: t.Any = (1,)  # as beam_batches says them
+    min_healthy: t.Any = "auto"
+    interrupted: bool = False  # there is a rollout before this one to deal with
+    past: Past = field(default_factory=lambda: Past(""))
+    balanced: Balanced | None = None  # None where there is no balancer
 
 
 @dataclass(frozen=True)
@@ -86,16 +105,24 @@ class Plan:
     batches: tuple[tuple[str, ...], ...] = ()
     rows: tuple[Row, ...] = ()
     sides: t.Mapping[str, Side] = field(default_factory=dict)
+    fleet: tuple[str, ...] = ()  # with those beside it who carry load, too
     floor: int = 0
     idle: bool = False
     moves: frozenset[str] = frozenset()
     leaves: frozenset[str] = frozenset()  # its balancer is ours to command
     absent: frozenset[str] = frozenset()  # out by somebody else's hand
+    aside: t.Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # the places that these are out of, be it all or some
+    unready: tuple[str, ...] = ()  # without their readiness file, where nothing moves
     recovers: frozenset[str] = frozenset()  # left half way by a rollout that was interrupted
     canary: str = ""
-    known: frozenset[str] = frozenset()  # members that a balancer knows
     born: tuple[str, ...] = ()
-    refused: str = ""
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The members that a balancer knows."""
+        return self.draft.balanced.known if self.draft.balanced else frozenset()
 
     @property
     def balanced(self) -> bool:
@@ -116,10 +143,34 @@ class Plan:
         """Whether its move takes it out of service. A readiness file is withdrawn where something moves, and hides a server as a balancer does."""
         return host in self.leaves or (self.draft.ready and host in self.moves)
 
+    def as_document(self) -> dict[str, t.Any]:
+        """What rollout_plan has beside its draft."""
+        return {
+            "order": list(self.order),
+            "batches": [len(batch) for batch in self.batches],
+            "members": [list(batch) for batch in self.batches],
+            "rows": [row_doc(row) for row in self.rows],
+            "sides": {host: side_doc(one) for host, one in self.sides.items()},
+            "colors": list(self.draft.colors),
+            "fleet": list(self.fleet),
+            "floor": self.floor,
+            "idle": self.idle,
+            "moves": self._in_order(self.moves),
+            "leaves": self._in_order(self.leaves),
+            "absent": self._in_order(self.absent),
+            "aside": {host: list(places) for host, places in self.aside.items()},
+            "hidden": list(self.unready),
+            "recovers": self._in_order(self.recovers),
+            "canary": self.canary,
+        }
 
-def parse_plan(doc: Doc) -> Plan:
+    def _in_order(self, hosts: frozenset[str]) -> list[str]:
+        return [host for host in self.order if host in hosts]
+
+
+def parse_draft(doc: Doc) -> Draft:
     """doc: rollout_plan, be it a draft yet or a plan."""
-    draft = Draft(
+    return Draft(
         name=str(doc["name"]),
         channel=str(doc["channel"]),
         version=str(doc["version"]),
@@ -134,26 +185,33 @@ def parse_plan(doc: Doc) -> Plan:
         colors=_names(doc.get("colors")),
         hosts=_names(doc.get("hosts")),
         everyone=_names(doc.get("everyone")),
+        batch_sizes=doc.get("batch_sizes", (1,)),
+        min_healthy=doc.get("min_healthy", "auto"),
         interrupted=bool(doc.get("interrupted")),
+        past=parse_past(doc),
+        balanced=parse_balanced(doc.get("balanced")),
     )
-    members: Doc = (doc.get("balanced") or {}).get("members") or {}
-    froms = doc.get("froms") or {}
+
+
+def parse_plan(doc: Doc) -> Plan:
+    """doc: rollout_plan, be it a draft yet or a plan."""
     return Plan(
-        draft=draft,
+        draft=parse_draft(doc),
         order=_names(doc.get("order")),
         batches=tuple(_names(batch) for batch in doc.get("members") or ()),
-        rows=tuple(_row(row, froms) for row in doc.get("rows") or ()),
+        rows=tuple(_row(row) for row in doc.get("rows") or ()),
         sides={host: _side(side) for host, side in (doc.get("sides") or {}).items()},
+        fleet=_names(doc.get("fleet")),
         floor=int(doc.get("floor") or 0),
         idle=bool(doc.get("idle")),
         moves=frozenset(doc.get("moves") or ()),
         leaves=frozenset(doc.get("leaves") or ()),
         absent=frozenset(doc.get("absent") or ()),
+        aside={host: _names(places) for host, places in (doc.get("aside") or {}).items()},
+        unready=_names(doc.get("hidden")),
         recovers=frozenset(doc.get("recovers") or ()),
         canary=str(doc.get("canary") or ""),
-        known=frozenset(name for name, member in members.items() if member.get("before") != "unknown"),
         born=_names(doc.get("born")),
-        refused=str(doc.get("refused") or ""),
     )
 
 
@@ -173,15 +231,12 @@ def _side(doc: Doc) -> Side:
     )
 
 
-def _row(doc: Doc, froms: Doc) -> Row:
+def _row(doc: Doc) -> Row:
     return Row(
         host=str(doc["host"]),
-        before=doc.get("from") or froms.get(doc["host"]) or "",
-        running=doc.get("running") or "",
+        before=doc.get("from") or "",
         current=doc.get("current") or "",
         action=doc.get("action") or "none",
         activate=bool(doc.get("activate")),
         healthy=bool(doc.get("healthy")),
-        serves=bool(doc.get("serves")),
-        rotation=doc.get("rotation") or "",
     )

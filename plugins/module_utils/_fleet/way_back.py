@@ -11,45 +11,15 @@ runs, has a pointer to or ran before this, or what is stable on the channel; and
 
 from __future__ import annotations
 
-import types
 import typing as t
 from dataclasses import dataclass, field
 
+from .._rollout.journal import UNTOUCHED, Host
+from .sight import Sight
+
 Doc = t.Mapping[str, t.Any]
-
-
-def _nothing() -> Doc:
-    return types.MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What was said of a host before anything moved; each empty where it was not asked, or could not answer.
-
-    staged: by release_install. seen: by beam_info, with its health. foreseen: by beam_restart, of what it would do to the node that does not serve.
-    """
-
-    staged: Doc = field(default_factory=_nothing)
-    seen: Doc = field(default_factory=_nothing)
-    foreseen: Doc = field(default_factory=_nothing)
-
-    @property
-    def current(self) -> str:
-        return str(self.staged.get("current") or "")
-
-    @property
-    def previous(self) -> str:
-        return str(self.staged.get("previous") or "")
-
-    @property
-    def answered(self) -> bool:
-        return "previous" in self.staged
-
-    @property
-    def versions(self) -> set[str]:
-        """What it runs, or has a pointer to."""
-        named = (self.staged.get("current"), self.seen.get("version"), *(self.staged.get("pointers") or {}).values())
-        return {str(version) for version in named if version}
+# A host that an interrupted rollout left in one of these was dealt with to the end.
+SETTLED = (*UNTOUCHED, "joined", "returned")
 
 
 @dataclass(frozen=True)
@@ -60,8 +30,24 @@ class Past:
     stable: str = ""
     ghosts: frozenset[str] = frozenset()
     id: str = ""  # of the rollout that was interrupted; empty where none was
-    finished: bool = False  # it ended, and left only some hosts behind
-    hosts: Doc = field(default_factory=_nothing)  # of its journal
+    state: str = ""  # running, reverting or finished
+    hosts: t.Mapping[str, Host] = field(default_factory=dict)  # of its journal
+
+    @property
+    def finished(self) -> bool:
+        """It ended, and left only some hosts behind."""
+        return self.state == "finished"
+
+    def took_out(self, host: str) -> bool:
+        """Whether it took a host out of the balancer, and did not see it in again."""
+        return host in self.hosts and self.hosts[host].out
+
+    def left_half_way(self, host: str) -> bool:
+        return self.took_out(host) or (host in self.hosts and self.hosts[host].step not in SETTLED)
+
+    @property
+    def touched(self) -> frozenset[str]:
+        return frozenset(host for host, one in self.hosts.items() if one.step not in UNTOUCHED)
 
 
 def parse_past(plan: Doc) -> Past:
@@ -72,18 +58,21 @@ def parse_past(plan: Doc) -> Past:
         stable=str((plan.get("stable") or {}).get("version") or ""),
         ghosts=frozenset(str(ghost.get("version")) for ghost in plan.get("ghosts") or ()),
         id=str(left.get("id") or ""),
-        finished=left.get("state") == "finished",
-        hosts=left.get("hosts") or {},
+        state=str(left.get("state") or ""),
+        hosts={host: _left(one) for host, one in (left.get("hosts") or {}).items()},
     )
+
+
+def _left(doc: Doc) -> Host:
+    return Host(str(doc.get("step") or ""), doc.get("from") or None, bool(doc.get("out")))
 
 
 def noted(past: Past, host: str) -> str:
     """By the journal: the version that ran before a rollout that was interrupted and never ended on this host; empty where there was none."""
-    before = past.hosts.get(host) or {}
-    if past.finished and not before.get("out"):
+    left = past.hosts.get(host)
+    if left is None or (past.finished and not left.out) or left.step in UNTOUCHED:
         return ""
-    found = before.get("from") if before.get("step") not in ("planned", "skipped") else None
-    return str(found) if found and found != past.version else ""
+    return str(left.before) if left.before and left.before != past.version else ""
 
 
 def believed(version: str, sight: Sight, past: Past) -> bool:

@@ -28,7 +28,6 @@ from ansible_collections.alchemist.beam.plugins.module_utils._fleet.rollout impo
     rollout,
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._release.channel import Target
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.fleet_world import (
     COLORS,
     DIGESTS,
@@ -42,6 +41,7 @@ from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.fleet_wo
     hostvars,
     proven_at,
 )
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import origins, plan_of
 
 RUNS = 3  # until all is home: one may go on to a version that turns out to be bad, the next goes back
 LEAVING = {"leave", "clear", "back_leave", "back_clear"}
@@ -139,7 +139,7 @@ def planned(world: World, strategy: str, named: str = NEW, **more: t.Any) -> dic
         "interrupted": journal.document() if broken else {},
         "balanced": balanced(world),
     }
-    return make({**draft, **more}, hostvars(world, version))
+    return plan_of({**draft, **more}, hostvars(world, version))
 
 
 @dataclass
@@ -169,7 +169,7 @@ class Story:
 
     def run(self, doc: dict[str, t.Any], flawless: bool = False) -> Progress:
         now = Progress(parse_plan(doc), self.options)
-        one = Run(self.world, now, {host: row["from"] for host, row in doc["origins"].items()})
+        one = Run(self.world, now, origins(doc))
         turns, failed = rollout(now), []
         turn = next(turns, None)
         while turn is not None:

@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.nodes import turns
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import made_of, preview
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import timeline
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
-from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import members_of, summarize
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import members_of, plan_of, summarize
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
@@ -119,27 +119,27 @@ JOURNAL = {"id": "j", "version": "0.2.0", "hosts": {"a": {"step": "moved", "from
 def test_who_serves_and_who_shall(
     seen: dict[str, t.Any], journal: dict[str, t.Any], expected: tuple[t.Any, ...]
 ) -> None:
-    side = make({**DRAFT, "interrupted": journal}, {"a": seen})["sides"]["a"]
+    side = plan_of({**DRAFT, "interrupted": journal}, {"a": seen})["sides"]["a"]
     assert tuple(side[key] for key in ("live", "to", "back", "from", "others", "starts", "action")) == expected
 
 
 def test_a_restart_switches_to_the_same_version() -> None:
     seen = host("green", {"green": "0.2.0"}, kept="none")
     seen["rollout_look"]["foreseen"] = {"action": "start"}
-    side = make({**DRAFT, "kind": "restart"}, {"a": seen})["sides"]["a"]
+    side = plan_of({**DRAFT, "kind": "restart"}, {"a": seen})["sides"]["a"]
     assert (side["to"], side["back"], side["from"], side["action"]) == ("blue", "green", "0.2.0", "switch")
 
 
 def test_nothing_to_do() -> None:
     draft = {**DRAFT, "homecoming": True}
     home = host("green", {"green": "0.2.0"}, kept="none", current="0.2.0")
-    assert make(draft, {"a": home})["idle"]
+    assert plan_of(draft, {"a": home})["idle"]
     spoiled = (
         host("green", {"green": "0.2.0", "blue": "0.2.0"}, kept="none", current="0.2.0"),
         host("green", {"green": "0.2.0"}, kept="none"),
     )
     assert not any(
-        make(draft, {"a": each})["idle"] for each in (*spoiled, host("green", {"green": "0.2.0"}, current="0.2.0"))
+        plan_of(draft, {"a": each})["idle"] for each in (*spoiled, host("green", {"green": "0.2.0"}, current="0.2.0"))
     )
 
 
@@ -149,7 +149,7 @@ def test_nothing_to_do() -> None:
 )
 def test_colours_and_strategies_that_do_not_fit_are_refused(wrong: dict[str, t.Any]) -> None:
     with pytest.raises(BeamError):
-        make({**DRAFT, **wrong}, {"a": host("blue", {"blue": "0.1.0"})})
+        plan_of({**DRAFT, **wrong}, {"a": host("blue", {"blue": "0.1.0"})})
 
 
 def rotations(**known: str) -> dict[str, t.Any]:
@@ -159,9 +159,10 @@ def rotations(**known: str) -> dict[str, t.Any]:
 
 def test_turns_at_the_balancer() -> None:
     balanced = rotations(a="unknown", a_blue="in", a_green="out")
-    plan = make({**DRAFT, "balanced": balanced}, {"a": host("blue", {"blue": "0.1.0"})})
-    assert plan["leaves"] == ["a"] and plan["rows"][0]["serves"]
-    assert preview(plan)[0]["does"] == "start green, green joins, blue leaves, stop blue"
+    draft, hostvars = {**DRAFT, "balanced": balanced}, {"a": host("blue", {"blue": "0.1.0"})}
+    plan, made = plan_of(draft, hostvars), made_of(draft, hostvars)
+    assert plan["leaves"] == ["a"] and made.found[0].serves
+    assert preview(made)[0]["does"] == "start green, green joins, blue leaves, stop blue"
     expected = {
         "clear": ["green"],
         "rejoin": None,
@@ -178,7 +179,7 @@ def test_a_rollout_that_left_only_the_new_one_in_the_balancer_and_another_versio
     """Green has to be started anew, so blue comes back first: at no time the host is out."""
     seen = host("blue", {"blue": "0.1.0", "green": "0.1.9"}, foreseen="restart")
     balanced = rotations(a="unknown", a_blue="out", a_green="in")
-    plan = make({**DRAFT, "balanced": balanced, "interrupted": {**JOURNAL, "version": "0.1.9"}}, {"a": seen})
+    plan = plan_of({**DRAFT, "balanced": balanced, "interrupted": {**JOURNAL, "version": "0.1.9"}}, {"a": seen})
     assert (
         plan["absent"] == []
         and turns(parse_plan(plan), ["a"], "rejoin") == {"a": ["blue"]}
@@ -187,7 +188,7 @@ def test_a_rollout_that_left_only_the_new_one_in_the_balancer_and_another_versio
 
 
 def test_a_host_that_somebody_took_out_stays_out() -> None:
-    plan = make(
+    plan = plan_of(
         {**DRAFT, "balanced": rotations(a_blue="out", a_green="in"), "min_healthy": 0},
         {"a": host("blue", {"blue": "0.1.0"})},
     )
@@ -197,7 +198,9 @@ def test_a_host_that_somebody_took_out_stays_out() -> None:
 
 def test_a_balancer_that_does_not_know_the_colour_is_told_by_its_name() -> None:
     with pytest.raises(BeamError, match="a-green can't be taken out"):
-        make({**DRAFT, "balanced": rotations(a_blue="in", a_green="unknown")}, {"a": host("blue", {"blue": "0.1.0"})})
+        plan_of(
+            {**DRAFT, "balanced": rotations(a_blue="in", a_green="unknown")}, {"a": host("blue", {"blue": "0.1.0"})}
+        )
 
 
 def test_members_of_both_kinds_of_balancers() -> None:
@@ -232,7 +235,7 @@ def process(version: str, action: str, pid: int) -> dict[str, t.Any]:
 
 def test_rows_tell_of_both_nodes() -> None:
     before = host("blue", {"blue": "0.1.0"})
-    plan = make(DRAFT, {"a": before})
+    plan = plan_of(DRAFT, {"a": before})
     done = {
         **before,
         "activate": {"changed": True},

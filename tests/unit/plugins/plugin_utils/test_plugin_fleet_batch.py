@@ -39,7 +39,6 @@ PLAN = {
     "moves": BATCH,
     "recovers": ["h2"],
     "aside": {},
-    "froms": {},
     "canary": "h1",
     "rows": [{"host": host, "from": "1"} for host in ("h1", "h2", "h3")],
 }

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""How what the role knows becomes a plan, and what it remembers and shows of it. The plan itself: test_fleet_planning.py."""
+
 from __future__ import annotations
 
 import typing as t
 
-import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make, preview, unsettled
+from ansible_collections.alchemist.beam.plugins.plugin_utils._advice import UNWATCHED
+from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import Planned, made_of, planned, preview
 
 OLD, NEW = {"version": "0.1.0", "digest": "a" * 64}, {"version": "0.2.0", "digest": "b" * 64}
 DRAFT: dict[str, t.Any] = {
@@ -25,19 +26,24 @@ DRAFT: dict[str, t.Any] = {
     "interrupted": {},
     "hosts": ["a", "b", "c", "d"],
     "balanced": {},
+    "begun": 1.5,
 }
+# Beside its draft, the keys of rollout_plan, each of which somebody reads.
+KEYS = {
+    *("advice", "judges", "order", "batches", "members", "rows", "sides", "colors", "fleet", "floor", "idle", "moves"),
+    *("leaves", "absent", "aside", "hidden", "recovers", "canary"),
+}
+PLACE = "haproxy lb1:9999 shop"
 
 
-def seen(
-    version: str | None = "0.1.0", action: str = "restart", healthy: bool = True, current: str | None = "0.1.0"
-) -> dict[str, t.Any]:
+def seen(version: str | None = "0.1.0", action: str = "restart", current: str | None = "0.1.0") -> dict[str, t.Any]:
     return {
         "rollout_look": {
             "staged": {"current": current, "changed": current != "0.2.0", "bytes": {"fetched": 5}},
             "seen": {
                 "running": version is not None,
                 "version": version,
-                "health": {"passed": healthy},
+                "health": {"passed": True},
                 "restart": {"action": action, "reason": "it runs another version"},
             },
         },
@@ -48,154 +54,89 @@ def fleet(**changed: dict[str, t.Any]) -> dict[str, t.Any]:
     return {host: changed.get(host) or seen() for host in DRAFT["hosts"]}
 
 
-def test_a_plan_says_who_moves_in_which_order() -> None:
-    plan = make(DRAFT, fleet())
-    assert (plan["order"], plan["batches"], plan["floor"], plan["idle"]) == (["a", "b", "c", "d"], [1, 2, 1], 2, False)
-    assert plan["froms"] == dict.fromkeys("abcd", "0.1.0")
-    assert [row["does"] for row in preview(plan)] == ["restart"] * 4
-
-
-def test_nothing_to_do_is_said_only_where_everything_is_as_it_ought_to_be() -> None:
-    home = seen("0.2.0", "none", current="0.2.0")
-    everywhere = {host: home for host in DRAFT["hosts"]}
-    draft = {**DRAFT, "homecoming": True, "stable": NEW}
-    assert make(draft, everywhere)["idle"]
-    for spoiled in (
-        {**draft, "interrupted": {"id": "x", "hosts": {}}},
-        {**draft, "candidate": OLD},
-        {**draft, "homecoming": False},
-        {**draft, "kind": "restart"},
-    ):
-        assert not make(spoiled, everywhere)["idle"]
-    for host in (
-        seen("0.2.0", "none", healthy=False, current="0.2.0"),
-        seen("0.2.0", "restart", current="0.2.0"),
-        seen("0.1.0"),
-        seen(None, "start"),
-    ):
-        assert not make(draft, {**everywhere, "c": host})["idle"]
-
-
-def test_what_was_left_half_way_comes_first_and_remembers_what_ran_before() -> None:
-    journal = {
-        "id": "j",
-        "version": "0.2.0",
-        "hosts": {
-            "a": {"step": "joined", "from": "0.1.0", "out": False},
-            "c": {"step": "moved", "from": "0.0.9", "out": True},
-            "d": {"step": "planned", "from": "0.1.0"},
-        },
-    }
-    plan = make({**DRAFT, "interrupted": journal}, fleet(c=seen("0.2.0", "none", current="0.2.0")))
-    assert plan["order"] == ["c", "a", "b", "d"] and plan["batches"] == [1, 1, 1, 1] and plan["recovers"] == ["c"]
-    assert plan["froms"]["c"] == "0.0.9" and plan["froms"]["d"] == "0.1.0"
-    assert "left half way by j" in preview(plan)[0]["does"]
-
-
-def test_hosts_that_somebody_else_took_out_stay_out() -> None:
+def balanced(**states: str) -> dict[str, t.Any]:
+    told = {host: states.get(host, "in") for host in DRAFT["hosts"]}
     members = {
-        host: {"before": before, "healthy": True} for host, before in zip("abcd", ("in", "out", "draining", "in"))
+        host: {"before": state, "healthy": state == "in", "places": {PLACE: {"rotation": state}}}
+        for host, state in told.items()
     }
-    journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
-    plan = make({**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1}, fleet())
-    assert plan["absent"] == ["b"] and set(plan["leaves"]) == {"a", "c", "d"}
+    return {"members": members, "balancers": [PLACE]}
 
 
-def test_a_plan_below_the_floor_is_refused_and_what_does_not_serve_is_not_counted() -> None:
-    with pytest.raises(BeamError, match="have to stay in service"):
-        make({**DRAFT, "batch_sizes": [3]}, fleet())
-    first = {host: seen(None, "start", current=None) for host in DRAFT["hosts"]}
-    plan = make({**DRAFT, "batch_sizes": ["100%"]}, first)
-    assert (plan["batches"], plan["floor"]) == ([4], 0)
-    make({**DRAFT, "batch_sizes": [3], "strategy": "blue_green", "colors": ["blue", "green"]}, fleet())
+def does(draft: dict[str, t.Any], hostvars: dict[str, t.Any]) -> dict[str, str]:
+    return {row["host"]: row["does"] for row in preview(made_of(draft, hostvars))}
 
 
-def test_a_floor_that_who_serves_now_can_not_hold_is_known_before_anything_is_staged() -> None:
-    """By what the balancer says alone, all servers move. Those that run it already do not, which they tell themselves."""
-    members = {host: {"before": "in" if host in "ab" else "out", "healthy": True} for host in "abcd"}
-    draft = {**DRAFT, "balanced": {"members": members}, "batch_sizes": [1]}
-    nobody: dict[str, t.Any] = {host: {} for host in "abcd"}
-    with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave, and 2 have to stay"):
-        make(draft, nobody)
-    make({**draft, "min_healthy": 1}, nobody)
-    there = {
-        host: {
-            "rollout_look": {"seen": {**seen("0.2.0", "none")["rollout_look"]["seen"], "current": {"version": "0.2.0"}}}
-        }
-        for host in "ab"
+def test_the_plan_is_its_draft_with_what_was_decided() -> None:
+    found = planned(DRAFT, fleet())
+    plan = found.document
+    assert {key: plan[key] for key in DRAFT} == DRAFT and set(plan) == {*DRAFT, *KEYS}
+    assert plan["batches"] == [1, 2, 1] and plan["members"] == [["a"], ["b", "c"], ["d"]]
+    assert plan["judges"] == plan["order"] == plan["fleet"] == plan["moves"] == DRAFT["hosts"]
+    assert plan["rows"][0] == {
+        "host": "a",
+        "from": "0.1.0",
+        "current": "0.1.0",
+        "action": "restart",
+        "activate": True,
+        "healthy": True,
     }
-    make(draft, {**nobody, **there})
-    with pytest.raises(BeamError, match="would leave"):
-        make(draft, {**nobody, "a": there["a"]})
-    # Without a balancer it is who runs and is healthy. Where none does, there is nothing to hold.
-    runs = {host: {"rollout_look": {"seen": seen()["rollout_look"]["seen"]}} for host in "ab"}
-    with pytest.raises(BeamError, match="1 of 2 healthy hosts would leave"):
-        make({**DRAFT, "batch_sizes": [1], "strategy": "canary"}, {**nobody, **runs})
-    make({**DRAFT, "batch_sizes": [4]}, nobody)
+    assert (found.refused, found.unsettled) == ("", False)
+    assert [line.split()[:4] for line in found.lines[1:]] == [
+        [number, host, "0.1.0", "0.2.0"] for number, host in zip("1223", "abcd")
+    ]
 
 
-def test_a_fleet_that_grows_begins_with_those_that_do_not_serve_yet() -> None:
-    grown = {
-        **fleet(),
-        "b": seen(None, "start", current=None),
-        "c": seen(None, "start", current=None),
-        "d": seen(None, "start", current=None),
+def test_who_judges_is_said_once() -> None:
+    """Newcomers have a plan of their own, and have not heard what was said to those of the first one."""
+    assert planned({**DRAFT, "judges": ["a"]}, fleet()).document["judges"] == ["a"]
+
+
+def test_what_a_person_ought_to_know_is_in_the_plan_and_below_its_table() -> None:
+    noted = {
+        "version": "0.2.0",
+        "state": "finished",
+        "id": "j",
+        "hosts": {"a": {"step": "moved", "from": "0.0.9", "out": True}},
     }
-    plan = make({**DRAFT, "batch_sizes": [1, "50%"]}, grown)
-    assert plan["members"] == [["b"], ["c", "d"], ["a"]] and plan["floor"] == 2
-    with pytest.raises(BeamError, match="1 of 1 healthy hosts would leave"):
-        make({**DRAFT, "batch_sizes": [1, "50%"], "strategy": "canary"}, grown)
+    hostvars = fleet(a=seen())
+    hostvars["a"]["rollout_look"]["staged"]["previous"] = "0.0.8"
+    found = planned({**DRAFT, "watched": False, "interrupted": noted}, hostvars)
+    (doubt, unwatched) = found.document["advice"]
+    assert "a version that a has never run" in doubt and unwatched == UNWATCHED
+    assert list(found.lines[-2:]) == [doubt, unwatched]
 
 
-def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
-    members = {host: {"before": "out" if host == "c" else "in", "healthy": host != "c"} for host in "abcd"}
-    journal = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
-    plan = make(
-        {**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 3, "batch_sizes": [1]},
-        fleet(),
-    )
-    assert plan["members"] == [["c"], ["a"], ["b"], ["d"]] and plan["floor"] == 3
+def test_what_each_host_is_to_do_in_words() -> None:
+    assert does(DRAFT, fleet()) == dict.fromkeys("abcd", "restart")
+    home = seen("0.2.0", "none", current="0.2.0")
+    pointed = seen("0.2.0", "none")
+    left = {"id": "j", "version": "0.2.0", "hosts": {"c": {"step": "leaving", "from": "0.1.0", "out": True}}}
+    draft = {**DRAFT, "balanced": balanced(b="out", c="out"), "interrupted": left, "min_healthy": 1}
+    assert does(draft, fleet(a=home, d=pointed)) == {
+        "a": "nothing",
+        "b": "restart, stays out of the balancer",
+        "c": "leave, restart, join, left half way by j",
+        "d": "leave, activate, join",
+    }
 
 
-def test_what_limit_leaves_out_counts_for_the_floor() -> None:
-    everyone = list("abcdefgh")
-    limited = {**DRAFT, "everyone": everyone, "min_healthy": 6, "batch_sizes": [1]}
-    plan = make(limited, fleet())
-    assert plan["floor"] == 6 and plan["order"] == list("abcd") and plan["fleet"] == everyone
-    members = {host: {"before": "in", "healthy": True} for host in everyone}
-    assert make({**limited, "balanced": {"members": members}}, fleet())["floor"] == 6
-    # Two that are out of scope do not serve: six do, and one of them would leave.
-    lame = {**members, "g": {"before": "out", "healthy": False}, "h": {"before": "in", "healthy": False}}
-    with pytest.raises(BeamError, match="1 of 6 healthy hosts would leave, and 6 have to stay"):
-        make({**limited, "balanced": {"members": lame}}, fleet())
-    strange = {**members, "h": {"before": "unknown", "healthy": False}}
-    assert make({**limited, "balanced": {"members": strange}}, fleet())["fleet"] == list("abcdefg")
+def test_a_look_that_failed_is_told_by_its_reason() -> None:
+    look = {"staged": {"current": "0.1.0"}, "failed": True, "error": {"what": "its unit is masked", "why": "by hand"}}
+    rows = preview(made_of(DRAFT, fleet(b={"rollout_look": look})))
+    assert {row["host"]: row["because"] for row in rows}["b"] == "its unit is masked: by hand"
 
 
-@pytest.mark.parametrize(
-    ("state", "step", "rotation", "expected"),
-    [
-        ("running", "joined", "draining", True),  # its controller is on the way back with it
-        ("reverting", "returned", "out", True),
-        ("finished", "joined", "out", False),  # nobody is at work: somebody took it out afterwards
-        ("running", "planned", "out", False),  # it was not touched: somebody else took it out
-        ("running", "joined", "in", False),
-    ],
-)
-def test_a_controller_that_may_still_be_at_work_is_waited_for(
-    state: str, step: str, rotation: str, expected: bool
-) -> None:
-    members = {host: {"before": "in", "healthy": True} for host in "abcd"}
-    members["b"] = {"before": rotation, "healthy": rotation == "in"}
-    journal = {"id": "j", "version": "0.2.0", "state": state, "hosts": {"b": {"step": step, "from": "0.1.0"}}}
-    plan = make(
-        {**DRAFT, "balanced": {"members": members}, "interrupted": journal, "min_healthy": 1},
-        fleet(b=seen("0.2.0", "none", current="0.2.0")),
-    )
-    assert unsettled(plan) is expected
+def test_where_there_can_be_no_plan_the_draft_is_kept_with_the_reason() -> None:
+    draft = {**DRAFT, "batch_sizes": [3]}
+    found = planned(draft, fleet())
+    assert found == Planned(draft, refused=found.refused) and "have to stay in service" in found.refused
 
 
-def test_a_floor_that_does_not_hold_may_be_its_work_too() -> None:
-    assert unsettled({**DRAFT, "interrupted": {"id": "j", "state": "running", "hosts": {}}}, "capacity_floor")
-    assert not unsettled({**DRAFT, "interrupted": {"id": "j", "state": "running", "hosts": {}}}, "batches_invalid")
-    assert not unsettled(DRAFT, "capacity_floor")
+def test_a_deployer_that_may_still_be_at_work_is_looked_for_again() -> None:
+    left = {"id": "j", "version": "0.2.0", "state": "running", "hosts": {"b": {"step": "joined", "from": "0.1.0"}}}
+    draft = {**DRAFT, "interrupted": left, "min_healthy": 1}
+    assert planned({**draft, "balanced": balanced(b="out")}, fleet()).unsettled
+    assert not planned({**draft, "balanced": balanced()}, fleet()).unsettled
+    assert planned({**draft, "batch_sizes": [4]}, fleet()).unsettled, "too few may be in by its doing"
+    assert not planned({**draft, "batch_sizes": []}, fleet()).unsettled

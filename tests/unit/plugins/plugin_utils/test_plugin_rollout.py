@@ -29,7 +29,6 @@ PLAN: dict[str, t.Any] = {
     "order": ["a", "b"],
     "members": [["a"], ["b"]],
     "rows": [{"host": "a", "from": "0.1.0"}, {"host": "b", "from": "0.1.0"}],
-    "froms": {"a": "0.1.0", "b": "0.1.0"},
     "leaves": ["a"],
     "idle": False,
 }

@@ -23,9 +23,14 @@ from ansible_collections.alchemist.beam.plugins.module_utils._rollout.journal im
     record,
 )
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import by_host, sight
-from ansible_collections.alchemist.beam.plugins.plugin_utils._plan import make
 from ansible_collections.alchemist.beam.plugins.plugin_utils._status import fleet_status
-from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import members_of, steps, summarize
+from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import (
+    members_of,
+    origins,
+    plan_of,
+    steps,
+    summarize,
+)
 
 HOSTS = ["a", "b", "c"]
 DRAFT: dict[str, t.Any] = {
@@ -74,7 +79,6 @@ def balanced(**states: str) -> dict[str, t.Any]:
 
 PLAN = {
     **DRAFT,
-    "froms": dict.fromkeys(HOSTS),
     "leaves": HOSTS,
     "moves": HOSTS,
     "order": HOSTS,
@@ -187,7 +191,7 @@ class World:
             }
             for host in everyone
         }
-        plan = make(draft, hostvars)
+        plan = plan_of(draft, hostvars)
         assert not set(plan["absent"]) - self.foreign, "what a rollout took out is taken for somebody else's wish"
         self.journal = open_journal(
             self.journal,
@@ -198,7 +202,7 @@ class World:
                 "b" * 64,
                 None,
                 "rolling",
-                plan["froms"],
+                origins(plan),
             ),
             self.stamp(),
         )
@@ -233,9 +237,9 @@ class World:
         self.note(hostvars, batch, plan, "returning")
         if self.random.random() < 0.2:
             return  # it dies on the way back
-        healed = [host for host in batch if plan["froms"][host] and self.random.random() < 0.7]
+        healed = [host for host in batch if origins(plan)[host] and self.random.random() < 0.7]
         for host in batch:
-            before = plan["froms"][host]
+            before = origins(plan)[host]
             hostvars[host].update(back_restart=back(ran(before) if host in healed else BAD if before else NOTHING))
             self.runs[host] = before if host in healed else None
         again = [host for host in healed if host in leavers]
@@ -299,7 +303,7 @@ def test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in() -> 
         "stable": {"version": "0.2.0", "digest": "b" * 64},
         "balanced": balanced(a="draining", b="partly"),
     }
-    plan = make(draft, hostvars)
+    plan = plan_of(draft, hostvars)
     assert (
         plan["idle"]
         and plan["absent"] == ["a"]

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import ORDER, HostRecord, batch_state
-from ansible_collections.alchemist.beam.plugins.plugin_utils import _canary, _members, _outcome, _rollout
+from ansible_collections.alchemist.beam.plugins.plugin_utils import _canary, _members, _outcome, _plan, _rollout
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import RECORD
 
 Vars = t.Mapping[str, t.Any]
@@ -52,6 +52,16 @@ def batch(said: t.Mapping[str, Vars], names: t.Sequence[str]) -> dict[str, t.Any
 
 def record(said: Vars) -> HostRecord:
     return _outcome.record(of(said))
+
+
+def plan_of(draft: Vars, hostvars: Vars) -> dict[str, t.Any]:
+    """What the role remembers as rollout_plan. Raises where there can be no plan."""
+    return _plan.document(draft, _plan.made_of(draft, hostvars), hostvars)
+
+
+def origins(plan: Vars) -> dict[str, t.Any]:
+    """The version that each host goes back to."""
+    return {row["host"]: row["from"] for row in plan["rows"]}
 
 
 def steps(said: t.Mapping[str, Vars], names: t.Sequence[str], plan: Vars, phase: str) -> dict[str, dict[str, t.Any]]:
