@@ -216,8 +216,9 @@ def _refuse_too_few(plan: Plan, found: t.Sequence[Found], beside: Hosts) -> None
     """Of two nodes one serves all the time."""
     if plan.idle or plan.draft.strategy == "blue_green":
         return
-    # Those that were left half way serve again before anybody else leaves.
-    serving = {one.host for one in found if one.serves} | plan.recovers | _carrying(plan.draft, beside)
+    # Those that were left half way serve again before anybody else leaves, but for whom somebody has taken out since.
+    again = plan.recovers - plan.absent
+    serving = {one.host for one in found if one.serves} | again | _carrying(plan.draft, beside)
     leaving = plan.moves - plan.recovers
     refuse_below(
         plan.floor, [[host for host in batch if host in leaving] for batch in plan.batches], serving, plan.absent

@@ -195,6 +195,12 @@ def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
     assert plan.batches == (("c",), ("a",), ("b",), ("d",)) and (plan.floor, plan.canary) == (3, "a")
 
 
+def test_who_was_left_half_way_and_taken_out_by_hand_since_does_not_serve_again() -> None:
+    given = draft(balanced=balanced(c="out"), batch_sizes=[1], min_healthy=3, **past(c=Host("failed", OLD.version)))
+    assert "1 of 3 healthy hosts would leave, and 3 have to stay" in refusal(given)
+    assert plan_of(replace(given, min_healthy=2)).absent == {"c"}
+
+
 def test_what_limit_leaves_out_counts_for_the_floor() -> None:
     everyone = (*HOSTS, *"efgh")
     limited = draft(everyone=everyone, min_healthy=6, batch_sizes=[1])
@@ -341,7 +347,7 @@ def test_the_floor_holds_as_the_batches_of_every_plan_go() -> None:
     """Where all goes well. Of two nodes, one serves all the time."""
     for fleet, made in plans():
         plan, rows = made.plan, {one.host: one for one in made.found}
-        if plan.idle or fleet.given.colors or plan.absent & plan.recovers:
+        if plan.idle or fleet.given.colors:
             continue
         others = set(plan.fleet) - set(plan.order)
         lb = fleet.given.balanced
