@@ -88,7 +88,12 @@ def refusal(given: Draft, found: Sights | None = None) -> str:
 def test_a_plan_says_who_moves_in_which_order() -> None:
     plan = plan_of(draft())
     assert (plan.order, plan.batches, plan.floor, plan.idle) == (HOSTS, (("a",), ("b", "c"), ("d",)), 2, False)
-    assert plan.moves == set(HOSTS) and not plan.leaves and [plan.before(host) for host in HOSTS] == [OLD.version] * 4
+    assert (
+        plan.moves == set(HOSTS)
+        and not plan.leaves
+        and not plan.canary
+        and [plan.before(host) for host in HOSTS] == [OLD.version] * 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,6 +200,17 @@ def test_what_was_left_half_way_serves_again_before_others_leave() -> None:
     assert plan.batches == (("c",), ("a",), ("b",), ("d",)) and (plan.floor, plan.canary) == (3, "a")
 
 
+def test_who_was_left_half_way_may_leave_whatever_the_floor_is() -> None:
+    """It is not known to serve, be it in or not."""
+    left = past(a=Host("failed", OLD.version), b=Host("stranded", OLD.version))
+    assert plan_of(draft(min_healthy=3, batch_sizes=[1], **left)).batches == (("a", "b"), ("c",), ("d",))
+
+
+def test_a_host_that_runs_it_and_would_start_another_moves_too() -> None:
+    plan = plan_of(draft(), sights(HOME, b=seen(NEW.version, "none")))
+    assert plan.moves == {"b"} and (plan.row("b").action, plan.row("b").activate) == ("none", True)
+
+
 def test_who_was_left_half_way_and_taken_out_by_hand_since_does_not_serve_again() -> None:
     given = draft(balanced=balanced(c="out"), batch_sizes=[1], min_healthy=3, **past(c=Host("failed", OLD.version)))
     assert "1 of 3 healthy hosts would leave, and 3 have to stay" in refusal(given)
@@ -221,6 +237,39 @@ def test_why_a_host_could_not_be_asked_is_the_reason_of_its_row() -> None:
     lost = Sight(staged=seen().staged, seen={"failed": True}, faults={"seen": "no route"})
     (found, *_others) = make(draft(), sights(a=lost)).found
     assert (found.host, found.row.action, found.reason, found.running) == ("a", "restart", "no route", "")
+
+
+def blue(**more: t.Any) -> Sight:
+    """A host with two nodes, of which blue serves."""
+    nodes = {"blue": {"running": True}, "green": {"running": False}}
+    told = {"live": "blue", "idle": "green", "colors": nodes, "restart": {"action": "restart", "reason": "of blue"}}
+    return replace(seen(), seen={**seen().seen, **told}, foreseen={"action": "start", "reason": "of green"}, **more)
+
+
+def green(**states: str) -> Draft:
+    names = [member_name(host, color) for host in HOSTS for color in ("blue", "green")]
+    told = {name.replace("_", "-"): state for name, state in states.items()}
+    out = {name: "out" for name in names if name.endswith("green")}
+    return draft(strategy="blue_green", colors=("blue", "green"), balanced=balanced(*names, **{**out, **told}))
+
+
+def test_a_host_with_two_nodes_is_what_its_serving_node_is() -> None:
+    pointed = blue(staged={"current": "0.0.9", "previous": None})
+    made = make(green(b_blue="out", c_blue="lame"), sights(blue(), d=pointed))
+    found = {one.host: one for one in made.found}
+    assert made.plan.order == HOSTS, "one of two nodes serves all the time, so that nobody comes first"
+    assert {host: one.serves for host, one in found.items()} == {"a": True, "b": False, "c": False, "d": True}
+    assert made.plan.absent == {"b"} and made.plan.aside == {"b": ("lb1",)} and made.plan.leaves == {"a", "c", "d"}
+    # What runs there is what it goes back to, whatever `current` is.
+    assert found["d"].row.before == OLD.version and made.plan.sides["d"].back == "blue"
+
+
+def test_why_a_host_with_two_nodes_is_to_switch() -> None:
+    lost = blue(faults={"foreseen": "its unit is masked"})
+    made = make(
+        green(), sights(blue(), b=lost, c=replace(blue(), seen={**blue().seen, "restart": {"action": "restart"}}))
+    )
+    assert [one.reason for one in made.found] == ["of blue", "its unit is masked", "of green", "of blue"]
 
 
 @pytest.mark.parametrize(
