@@ -143,7 +143,8 @@ def _in_turn(draft: Draft, found: t.Mapping[str, Found], first: Hosts) -> Hosts:
     Who does not serve is next: it costs nobody anything, and is capacity for those that follow. But a canary needs requests to be judged by, unless it runs
     what is stable already, which is not judged; and of two nodes one serves all the time.
     """
-    rest = [host for host in draft.hosts if host not in first]
+    left = frozenset(first)
+    rest = [host for host in draft.hosts if host not in left]
     if not draft.colors and (draft.strategy != "canary" or draft.homecoming):
         rest.sort(key=lambda host: found[host].serves)
     return tuple(rest)
@@ -159,7 +160,8 @@ def _batches(draft: Draft, first: Hosts, rest: Hosts) -> tuple[Hosts, ...]:
 
 def _beside(draft: Draft) -> Hosts:
     """What --limit leaves out carries load, too; unless the balancer does not know it."""
-    others = [host for host in draft.everyone if host not in draft.hosts]
+    moving = frozenset(draft.hosts)
+    others = [host for host in draft.everyone if host not in moving]
     return tuple(host for host in others if not draft.balanced or draft.balanced.of(host).known)
 
 
