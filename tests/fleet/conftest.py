@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "fleet" / "hosts"))
 CACHE = ROOT / ".cache" / "fleet"
 
 
@@ -27,6 +30,13 @@ class Hosts:
         self.directory = CACHE / name
 
     def try_fleet(self, *words: str, timeout: float = 300, **more: t.Any) -> subprocess.CompletedProcess[str]:
+        cli = importlib.import_module("cli")
+        if words[0] in cli.ASKING and not more:
+            return subprocess.CompletedProcess(words, *cli.ask(["--name", self.name, *words], timeout))
+        return self.command(*words, timeout=timeout, **more)
+
+    def command(self, *words: str, timeout: float = 300, **more: t.Any) -> subprocess.CompletedProcess[str]:
+        """The command line itself, as a person types it."""
         argv = [str(ROOT / "tests" / "fleet" / "fleet"), "--name", self.name, *words]
         return subprocess.run(
             argv,

@@ -32,6 +32,23 @@ def test_hosts_run_systemd_as_pid_1_each_with_its_own_name_and_network(pair: t.A
         assert pair.on(host, "systemctl", "--failed", "--no-legend").strip() == ""
 
 
+def test_the_command_line_says_what_the_tests_are_told(pair: t.Any) -> None:
+    """Tests ask in their own process."""
+    for words in (
+        ("status", "--json"),
+        ("status",),
+        ("exec", "h1", "hostname"),
+        ("exec", "h2", "sh", "-c", "echo said; exit 7"),
+        ("exec", "h2", "--", "echo", "--", "x"),
+        ("exec", "h9", "true"),
+        ("balancer",),
+    ):
+        typed, told = pair.command(*words), pair.try_fleet(*words)
+        assert (told.returncode, told.stdout) == (typed.returncode, typed.stdout)
+    assert pair.try_fleet("exec", "h2", "sh", "-c", "echo said; exit 7").stdout == "said\n"
+    assert pair.try_fleet("exec", "h9", "true").stdout.startswith("fleet: no host 'h9'")
+
+
 def test_services_of_two_hosts_are_not_in_one_cgroup(pair: t.Any) -> None:
     def processes(host: str) -> list[str]:
         return pair.shell(host, "cat /sys/fs/cgroup/system.slice/ssh.service/cgroup.procs").split()

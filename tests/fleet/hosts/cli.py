@@ -298,6 +298,8 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+# They change nothing and print their answer.
+ASKING = ("status", "balancer", "exec")
 ACTIONS: dict[str, tuple[t.Callable[[Fleet, str], None], str]] = {
     "kill": (machine.power_cut, "power cut: all its processes end at once"),
     "poweroff": (machine.power_off, "the button: services stop in order"),
@@ -310,75 +312,105 @@ ACTIONS: dict[str, tuple[t.Callable[[Fleet, str], None], str]] = {
 }
 
 
-def main() -> int:
-    options = parser().parse_args()
+def parse(words: t.Sequence[str]) -> argparse.Namespace:
+    options = parser().parse_args(words)
     if not re.fullmatch(r"[a-z][a-z0-9]{0,7}", options.name):
         raise FleetError("a fleet's name is 1 to 8 of a-z and 0-9, not %r" % options.name)
-    argv = [word for index, word in enumerate(getattr(options, "argv", [])) if not (index == 0 and word == "--")]
+    given = getattr(options, "argv", [])
+    options.argv = given[1:] if given[:1] == ["--"] else given
+    return options
+
+
+def ask(words: t.Sequence[str], timeout: float = 600) -> tuple[int, str]:
+    """The exit code of one of ASKING, and what it prints. A test calls it hundreds of times: to start a Python for each takes ten times as long."""
+    try:
+        return asked(parse(words), timeout)
+    except FleetError as error:
+        return 1, "fleet: %s\n" % error
+
+
+def asked(options: argparse.Namespace, timeout: float) -> tuple[int, str]:
+    fleet = Fleet.load(options.name)
+    if options.command == "status":
+        return 0, status_text(fleet, options.json) + "\n"
+    require_up(fleet)
+    if options.command == "exec":
+        return machine.inside(fleet, fleet.known(options.host), *options.argv, timeout=timeout)
+    if "balancer" not in fleet.services:
+        raise FleetError("fleet %s has no balancer: `fleet up %d --balancer`" % (fleet.name, len(fleet.hosts)))
+    if options.argv:
+        return 0, balancer.ask(balancer.socket_path(fleet), " ".join(options.argv)).strip() + "\n"
+    return 0, balancer.table(fleet) + "\n"
+
+
+def status_text(fleet: Fleet, as_json: bool) -> str:
+    found, beside = status(fleet), services.addresses(fleet)
+    if as_json:
+        return json.dumps({"hosts": found, **beside})
+    hosts = [
+        "%-4s %-12s %-7s %-8s %s" % (host, *(one[name] for name in ("address", "state", "release", "pid")))
+        for host, one in found.items()
+    ]
+    places = [
+        "%-8s %s" % (name, values.get("url") or values.get("endpoint_url") or values["metadata_url"])
+        for name, values in beside.items()
+    ]
+    return "\n".join([*(hosts or ["no hosts"]), *places])
+
+
+def require_up(fleet: Fleet) -> None:
+    if not fleet.hosts:
+        raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
     if options.command == "check":
         why = check()
         print(why or "this machine can carry a fleet")
         return 1 if why else 0
-    if options.command == "remove":
-        on(
-            Fleet.load(options.name), options.hosts, machine.power_off
-        )  # may take its time, which others need not wait for
-    if options.command in ("up", "add", "remove", "bake", "imds", "down", *ACTIONS):
-        with locked(CACHE / ("%s.lock" % options.name)):
-            fleet = Fleet.load(options.name)
-            if options.command == "up":
-                asked = {name for name in services.NAMES if getattr(options, name)}
-                wanted = [
-                    name
-                    for name in services.NAMES
-                    if name in asked.union(*(services.NEEDS.get(one, ()) for one in asked))
-                ]
-                up(fleet, ["h%d" % number for number in range(1, options.count + 1)], wanted, options.releases)
-            elif options.command == "add":
-                add(fleet, options.hosts, options.image, not options.no_wait)
-            elif options.command == "remove":
-                remove(fleet, options.hosts)
-            elif options.command == "bake":
-                bake(fleet, options.host, options.image)
-            elif options.command == "imds":
-                imds.command(fleet, options.mode, options.words)
-            elif options.command == "down":
-                for name in machine.fleets() if options.all else [options.name]:
-                    down(Fleet.load(name))
-            else:
-                on(fleet, options.hosts, ACTIONS[options.command][0])
-        return 0
-    fleet = Fleet.load(options.name)
-    if options.command == "status":
-        found, beside = status(fleet), services.addresses(fleet)
-        if options.json:
-            print(json.dumps({"hosts": found, **beside}))
-        else:
-            words = [
-                "%-4s %-12s %-7s %-8s %s" % (host, *(one[name] for name in ("address", "state", "release", "pid")))
-                for host, one in found.items()
-            ]
-            print("\n".join(words) or "no hosts")
-            for name, values in beside.items():
-                print("%-8s %s" % (name, values.get("url") or values.get("endpoint_url") or values["metadata_url"]))
-        return 0
-    if not fleet.hosts:
-        raise FleetError("fleet %s is not up: `fleet up 3`" % fleet.name)
-    if options.command == "balancer":
-        if "balancer" not in fleet.services:
-            raise FleetError("fleet %s has no balancer: `fleet up %d --balancer`" % (fleet.name, len(fleet.hosts)))
-        print(balancer.ask(balancer.socket_path(fleet), " ".join(argv)).strip() if argv else balancer.table(fleet))
-        return 0
-    if options.command == "exec":
-        code, output = machine.inside(fleet, fleet.known(options.host), *argv, timeout=600)
+    if options.command in ASKING:
+        code, output = asked(options, 600)
         sys.stdout.write(output)
         return code
-    words = (
-        controller.ssh(fleet, fleet.known(options.host), argv)
-        if options.command == "ssh"
-        else controller.inside_control(fleet, argv)
-    )
-    os.execvpe(words[0], words, controller.controller_environment(fleet))
+    if options.command in ("ssh", "run"):
+        fleet = Fleet.load(options.name)
+        require_up(fleet)
+        words = (
+            controller.ssh(fleet, fleet.known(options.host), options.argv)
+            if options.command == "ssh"
+            else controller.inside_control(fleet, options.argv)
+        )
+        os.execvpe(words[0], words, controller.controller_environment(fleet))
+    change(options)
+    return 0
+
+
+def change(options: argparse.Namespace) -> None:
+    if options.command == "remove":
+        # It may take its time, which others need not wait for.
+        on(Fleet.load(options.name), options.hosts, machine.power_off)
+    with locked(CACHE / ("%s.lock" % options.name)):
+        fleet = Fleet.load(options.name)
+        if options.command == "up":
+            named = {name for name in services.NAMES if getattr(options, name)}
+            wanted = [
+                name for name in services.NAMES if name in named.union(*(services.NEEDS.get(one, ()) for one in named))
+            ]
+            up(fleet, ["h%d" % number for number in range(1, options.count + 1)], wanted, options.releases)
+        elif options.command == "add":
+            add(fleet, options.hosts, options.image, not options.no_wait)
+        elif options.command == "remove":
+            remove(fleet, options.hosts)
+        elif options.command == "bake":
+            bake(fleet, options.host, options.image)
+        elif options.command == "imds":
+            imds.command(fleet, options.mode, options.words)
+        elif options.command == "down":
+            for name in machine.fleets() if options.all else [options.name]:
+                down(Fleet.load(name))
+        else:
+            on(fleet, options.hosts, ACTIONS[options.command][0])
 
 
 if __name__ == "__main__":
