@@ -15,6 +15,8 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "support"))
+import releases
 
 
 class Line:
@@ -23,7 +25,10 @@ class Line:
     def __init__(
         self, hosts: t.Any, directory: Path, names: t.Sequence[str], versions: t.Sequence[str] = (), **variables: t.Any
     ) -> None:
-        """versions: words for examples/make_versions.py. variables: of the inventory, beside or instead of the usual ones."""
+        """versions: what is in the store from the beginning, of releases that are kept. Without any there is a repository to build from.
+
+        variables: of the inventory, beside or instead of the usual ones.
+        """
         self.hosts = hosts
         self.directory = directory
         self.names = tuple(names)
@@ -41,13 +46,10 @@ class Line:
             stdin=subprocess.DEVNULL,
             check=True,
         )
-        made = [
-            sys.executable,
-            str(ROOT / "examples" / "make_versions.py"),
-            str(self.directory / "repo"),
-            *self.versions,
-        ]
-        subprocess.run(made, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        trees = releases.lay_out(self.directory / "kept-releases", self.versions)
+        if not self.versions:
+            made = [sys.executable, str(ROOT / "examples" / "make_versions.py"), str(self.directory / "repo")]
+            subprocess.run(made, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         server = ["python", str(support / "s3_server.py")]
         where = ["--dir", str(self.directory / "s3")]
         self.hosts.control(*server, "start", "--bind", "10.99.0.1", *where)
@@ -82,6 +84,18 @@ class Line:
         inventory = {"all": {"vars": variables}}
         (self.directory / "line.yml").write_text(json.dumps(inventory), encoding="utf-8")
         (self.directory / "line.yml").chmod(0o600)  # it holds the keys of the store
+        for tree in trees.values():
+            self._publish(tree)
+
+    def _publish(self, tree: Path) -> None:
+        """The inventory knows the store and its keys: they are in no argument of a process."""
+        store = {key: "{{ beam_store_options.%s }}" % key for key in self.variables_of("beam_store_options")}
+        given = {"state": "present", "name": "beacon", "path": str(tree), "store": "{{ beam_store }}", **store}
+        words = ["localhost", "-m", "alchemist.beam.release_artifact", "-a", json.dumps(given)]
+        self.hosts.control("ansible", *self.inventories(), *words)
+
+    def inventories(self) -> list[str]:
+        return ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]
 
     def variables_of(self, name: str) -> t.Any:
         """A variable of the inventory that playbooks are run with."""
@@ -89,11 +103,18 @@ class Line:
 
     def playbook(self, name: str, *words: str, expect: int = 0) -> str:
         self.report_file.unlink(missing_ok=True)
-        inventories = ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]
         # Every task with what came of it: `changes` reads them.
         shown = "ANSIBLE_STDOUT_CALLBACK=ansible.builtin.default"
         done = self.hosts.try_fleet(
-            "run", "--", "env", shown, "ansible-playbook", *inventories, "alchemist.beam." + name, *words, timeout=1200
+            "run",
+            "--",
+            "env",
+            shown,
+            "ansible-playbook",
+            *self.inventories(),
+            "alchemist.beam." + name,
+            *words,
+            timeout=1200,
         )
         assert (done.returncode != 0) == bool(expect), "%s %s: exit code %d\n%s" % (
             name,

@@ -108,6 +108,7 @@ def site(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Site:
         hosts,
         tmp_path_factory.mktemp("green"),
         HOSTS,
+        ["0.1.0", "0.2.0", "0.3.0"],
         beam_balancers=balancers,
         beam_health=HEALTH,
         beam_color_ports=PORTS,
@@ -118,7 +119,7 @@ def site(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Site:
     (line.directory / "die.yml").write_text(DIE, encoding="utf-8")
     made = Site(line)
     made.play("setup")
-    made.play("deploy", beam_ref="v0.1.0")
+    made.play("rollout", beam_version="0.1.0")
     for number, host in enumerate(HOSTS):
         for color in ("blue", "green"):
             name = "app/%s-%s" % (host, color)
@@ -195,7 +196,7 @@ def test_a_host_with_one_node_keeps_it_until_the_next_version(site: Site) -> Non
 
 
 def test_from_the_one_node_to_blue(site: Site, load: t.Callable[[], dict[str, t.Any]]) -> None:
-    site.play("deploy", beam_ref="v0.2.0")
+    site.play("rollout", beam_version="0.2.0")
     site.assert_serves("blue", "0.2.0")
     for row in site.rows().values():
         assert (row["outcome"], row["color_before"], row["color"], row["before"], row["now"]) == (
@@ -223,7 +224,7 @@ def test_a_version_that_is_never_healthy_does_not_touch_what_serves(
     site: Site, load: t.Callable[[], dict[str, t.Any]]
 ) -> None:
     before = [site.units(host) for host in HOSTS]
-    site.play("deploy", expect=2, beam_ref="v0.3.0")
+    site.play("rollout", expect=2, beam_version="0.3.0")
     assert [site.units(host) for host in HOSTS] == before
     site.assert_serves("blue", "0.2.0")
     rows = site.rows()

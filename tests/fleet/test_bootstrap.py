@@ -45,7 +45,7 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
         hosts,
         tmp_path_factory.mktemp("born"),
         ["h1"],
-        ["--faults"],
+        ["0.1.0", "0.2.0", "1.0.0-wrong-abi"],
         beam_store="s3://%s/born" % s3["bucket"],
         beam_store_options=options,
         beam_env={"PORT": "4000", "BEACON_IP": "0.0.0.0"},
@@ -66,10 +66,9 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     line.aws.ask("secretsmanager", "create_secret", {"Name": "beacon", "SecretString": json.dumps({"cookie": COOKIE})})
     line.prepare()
     line.playbook("setup")
-    line.playbook("deploy", "-e", "beam_ref=v0.1.0")
+    line.playbook("rollout", "-e", "beam_version=0.1.0")
     (line.directory / "born.yml").write_text(json.dumps(PLAY), encoding="utf-8")
-    inventories = ["-i", str(hosts.directory / "inventory.yml"), "-i", str(line.directory / "line.yml")]
-    hosts.control("ansible-playbook", *inventories, str(line.directory / "born.yml"))
+    hosts.control("ansible-playbook", *line.inventories(), str(line.directory / "born.yml"))
     line.user_data = user_data.read_text(encoding="utf-8")
     image = hosts.fleet("bake", "h1", "golden").split()[-1]
     group(line.aws, GROUP, template(line.aws, GROUP, image, ""), ["launching", "terminating"])
@@ -187,9 +186,9 @@ def test_a_disk_that_is_too_small(born: Born) -> None:
 
 
 def test_a_release_for_another_system(born: Born) -> None:
-    """Its emulator asks for a libc that no server has. A deploy refuses to stage it, and a server that finds it on its channel does not switch to it."""
+    """Its emulator asks for a libc that no server has. A rollout refuses to stage it, and a server that finds it on its channel does not switch to it."""
     before = born.pid("h2")
-    said = born.playbook("deploy", "-e", "beam_ref=v1.0.0-wrong-abi", expect=1)
+    said = born.playbook("rollout", "-e", "beam_version=1.0.0-wrong-abi", expect=1)
     assert "GLIBC_2.99" in said and born.runs("h1") == "0.1.0"
     promote = {
         "name": "beacon",
@@ -372,13 +371,13 @@ def test_one_that_is_born_during_a_rollout_ends_on_the_new_version(born: Born) -
     before = born.layers("h1")
     failures: list[BaseException] = []
 
-    def deploy() -> None:
+    def rollout() -> None:
         try:
-            born.playbook("deploy", "-e", "beam_ref=v0.2.0")
+            born.playbook("rollout", "-e", "beam_version=0.2.0")
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=deploy)
+    thread = threading.Thread(target=rollout)
     thread.start()
     try:
         eventually(lambda: failures or not thread.is_alive() or _candidate(born), 300)

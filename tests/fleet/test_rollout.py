@@ -22,18 +22,24 @@ from line import Line
 from loaded import measure, variables
 
 HOSTS = ("h1", "h2", "h3", "h4", "h5")
+VERSIONS = ("0.1.0", "0.2.0", "1.0.0-crash-loop")
 
 
 @pytest.fixture(scope="module")
 def line(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Line:
     hosts.fleet("up", str(len(HOSTS)), "--balancer", timeout=580)
-    made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, ["--faults"], **variables([1, "40%"]))
+    made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, VERSIONS, **variables([1, "40%"]))
     made.prepare()
     made.playbook("setup")
     refuse = made.directory / "refuse.yml"
     refuse.write_text('[{"name": "Refuse", "ansible.builtin.fail": {"msg": "not today"}}]')
     made.playbook(
-        "deploy", "-e", "beam_ref=v0.1.0", "-e", json.dumps({"beam_hooks": {"after_restart": str(refuse)}}), expect=2
+        "rollout",
+        "-e",
+        "beam_version=0.1.0",
+        "-e",
+        json.dumps({"beam_hooks": {"after_restart": str(refuse)}}),
+        expect=2,
     )
     made.first = json.dumps(made.report()["notes"]), made.playbook("status"), servers(made)
     made.playbook("rollout", "-e", "beam_version=0.1.0", "-e", '{"beam_strategy": "all_at_once"}')
@@ -51,7 +57,7 @@ def pids(line: Line) -> dict[str, int]:
     return {host: line.pid(host) for host in HOSTS}
 
 
-def test_whom_a_failed_first_deploy_took_out_the_next_one_brings_back(line: Line) -> None:
+def test_whom_a_failed_first_rollout_took_out_the_next_one_brings_back(line: Line) -> None:
     notes, status, out = line.first
     assert out == {"h1": "out", **dict.fromkeys(HOSTS[1:], "ready")}
     assert "nothing proven runs there: h1." in notes and "not brought back yet: h1." in status
@@ -59,7 +65,7 @@ def test_whom_a_failed_first_deploy_took_out_the_next_one_brings_back(line: Line
 
 
 def test_no_request_is_lost_and_no_stream_is_broken(line: Line) -> None:
-    moves = [("deploy", ("-e", "beam_ref=v0.2.0"), "0.2.0"), ("rollback", (), "0.1.0")]
+    moves = [("rollout", ("-e", "beam_version=0.2.0"), "0.2.0"), ("rollback", (), "0.1.0")]
     found = measure(line, ["--rate", "100", "--slow", "4:5000", "--stream", "20:6000", "--drain-ms", "30000"], moves)
     told = json.dumps(found.load.get("first_failures"))
     assert found.load["failed"] == 0, told
@@ -93,7 +99,7 @@ def test_a_restart_is_a_rollout_of_what_runs(line: Line) -> None:
 
 def test_a_version_that_crashes_a_moment_after_it_was_healthy_goes_no_further(line: Line) -> None:
     before = pids(line)
-    line.playbook("deploy", "-e", "beam_ref=v1.0.0-crash-loop", expect=2)
+    line.playbook("rollout", "-e", "beam_version=1.0.0-crash-loop", expect=2)
     line.assert_all_run("0.1.0")
     after = pids(line)
     assert [host for host in HOSTS if after[host] != before[host]] == ["h1"]

@@ -102,7 +102,7 @@ def line(hosts: t.Any, groups: Groups, tmp_path_factory: pytest.TempPathFactory)
         hosts,
         directory,
         HOSTS,
-        ["--faults"],
+        ["0.1.0", "0.2.0", "1.0.0-never-healthy"],
         beam_store="s3://{{ fleet_s3.bucket }}/alb",
         beam_store_options={key: "{{ fleet_s3.%s }}" % key for key in keys},
         beam_balancers=[{"kind": "alb", "target_groups": groups.arns, **{key: groups.at[key] for key in keys}}],
@@ -112,7 +112,7 @@ def line(hosts: t.Any, groups: Groups, tmp_path_factory: pytest.TempPathFactory)
     )
     made.prepare()
     made.playbook("setup")
-    made.playbook("deploy", "-e", "beam_ref=v0.1.0")
+    made.playbook("rollout", "-e", "beam_version=0.1.0")
     made.assert_all_run("0.1.0")
     return made
 
@@ -185,11 +185,11 @@ def test_hosts_leave_both_groups_and_fetch_what_they_lack_by_urls_alone(line: Li
             host, "! python3 -c 'import boto3' 2>/dev/null && test ! -e ~root/.aws && rm -rf ~root/.ansible/tmp"
         )
     before = layers(line)
-    inventories = ["-i", str(line.hosts.directory / "inventory.yml"), "-i", str(line.directory / "line.yml")]
+    inventories = line.inventories()
     argv = ["env", "ANSIBLE_KEEP_REMOTE_FILES=1", "ANSIBLE_PIPELINING=0", "ansible-playbook", "-vvv"]
     with Load(line, "rolling") as load:
         done = line.hosts.try_fleet(
-            "run", "--", *argv, *inventories, "alchemist.beam.deploy", "-e", "beam_ref=v0.2.0", timeout=400
+            "run", "--", *argv, *inventories, "alchemist.beam.rollout", "-e", "beam_version=0.2.0", timeout=400
         )
         assert done.returncode == 0, done.stdout[-8000:]
     line.assert_all_run("0.2.0")
@@ -222,9 +222,9 @@ def test_a_bad_version_goes_back_into_both_groups(line: Line, groups: Groups) ->
     before = line.pids()
     with Load(line, "bad") as load:
         line.playbook(
-            "deploy",
+            "rollout",
             "-e",
-            "beam_ref=v1.0.0-never-healthy",
+            "beam_version=1.0.0-never-healthy",
             "-e",
             json.dumps(
                 {
