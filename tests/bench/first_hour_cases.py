@@ -175,7 +175,7 @@ CASES = (
     _case(
         "3.1",
         "a failed first deploy, and who is out of the balancer after it",
-        (_ROLLOUT, "test_whom_a_failed_first_deploy_took_out_the_next_one_brings_back"),
+        (_ROLLOUT, "test_whom_a_failed_first_rollout_took_out_the_next_one_brings_back"),
         (_PLUGIN % "rotation", "test_no_run_forgets_whom_an_earlier_one_took_out"),
         (_PLUGIN % "rotation", "test_who_is_out_by_somebody_elses_hand_is_named_with_what_brings_it_in"),
         (_PLUGIN % "rotation", "test_status_says_who_gets_requests_and_whose_doing_it_is"),
