@@ -16,7 +16,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.manifest i
 def made(version: str, files: t.Mapping[str, str], size: int = 10, **provenance: t.Any) -> Manifest:
     """A layer for each file: its content is one letter."""
     layers = [Layer(letter * 64, size, "", (File(path, 0o644, 1, letter * 64),)) for path, letter in files.items()]
-    return Manifest("shop", version, t.cast("Abi", None), Provenance(**provenance), tuple(layers))
+    return Manifest("shop", version, t.cast(Abi, None), Provenance(**provenance), tuple(layers))
 
 
 OLD = {
