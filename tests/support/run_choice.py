@@ -22,6 +22,7 @@ FIRST: dict[str, tuple[str, ...]] = {
         "beam_info",
         "beam_migrate",
         "beam_restart",
+        "beam_upgrade",
         "bootstrap_bundle",
         "mix_release",
         "operate",

@@ -28,6 +28,7 @@ MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
 WRITTEN_BY_HAND = (
     "_autoscaling/refresh.py",
     "_autoscaling/provision.py",
+    "_modules/upgrade.py",
     "_rollout/run_journal.py",
     "_rollout/journal.py",
     "_rollout/run_lock.py",
