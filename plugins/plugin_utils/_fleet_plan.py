@@ -72,9 +72,6 @@ def make_plan(fleet: Fleet) -> Result:
     if again:
         fleet.memory.looks += 1
         fleet.sleep(PAUSE)
-    return (not again and _refused(plan)) or {
-        "changed": False,
-        "plan": plan.document,
-        "again": again,
-        "lines": list(plan.lines),
-    }
+    elif plan.refused:
+        return _refused(plan)
+    return {"changed": False, "plan": plan.document, "again": again, "lines": list(plan.lines)}

@@ -158,8 +158,8 @@ def test_logs_and_console(desk: Desk) -> None:
     assert done.stdout.strip() == process.node
 
 
-def module(name: str, /, **options: t.Any) -> None:
-    argv = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "alchemist.beam." + name]
+def module(called: str, **options: t.Any) -> None:
+    argv = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "alchemist.beam." + called]
     python = ["-e", "ansible_python_interpreter={{ ansible_playbook_python }}"]
     subprocess.run([*argv, *python, "-a", json.dumps(options)], stdin=subprocess.DEVNULL, check=True, timeout=120)
 
