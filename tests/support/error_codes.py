@@ -654,7 +654,8 @@ def roles() -> list[tuple[str, str, list[str]]]:
 
 # What begins like this is typed and not read; and what others say: Ansible, AWX, nodes and the systems that they run on.
 _TYPED = re.compile(
-    r"(?:ansible|apt-get|aws|beam-bootstrap\.pyz|cd|chmod|curl|docker|fleet|git|journalctl|make|mix|pip|python|shop-remote|systemctl|tests/)\b"
+    r"(?:ansible|apt-get|aws|beam-bootstrap\.pyz|bin/shop|cap|cd|chmod|curl|docker|fleet|git|journalctl|kamal|make|mix|pip|python|shop-remote"
+    r"|systemctl|tests/)\b"
 )
 _OTHERS = re.compile(
     r"value of \w+ must be one of|No matching host|could not fetch environment variable|environment variable X|X must be set|Configuration :server"

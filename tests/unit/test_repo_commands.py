@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages of the daily commands name playbooks and variables that are there, and every playbook of the role operate."""
+"""The pages of the daily commands, and those from other tools, name playbooks and variables that are there, and every playbook of the role operate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import options
+from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import HOOKS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [path for name in ("commands", "from-edeliver") if (path := ROOT / "docs" / (name + ".md")).exists()]
+MOVING = [
+    ROOT / "docs" / ("from-%s.md" % name) for name in ("edeliver", "distillery", "capistrano", "codedeploy", "kamal")
+]
+SHORT = MOVING[1:]
+PAGES = [ROOT / "docs" / "commands.md", *MOVING]
+# Of roles whose names begin no word of another tool: init_app_remotely is a hook of edeliver.
+VARIABLE = re.compile(r"\b(?:beam|operate|rollout|service|autoscaling|bootstrap|toolchain)_[a-z_]+")
 PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
 KNOWN = {
     *PLAYBOOKS,
@@ -37,9 +44,35 @@ def test_what_a_page_names_is_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = set(re.findall(r"alchemist\.beam\.([a-z_]+)", text))
     assert named and named <= KNOWN, sorted(named - KNOWN)
-    variables = set(re.findall(r"\b(?:beam|operate|rollout|service)_[a-z_]+", text))
     modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
-    assert variables - options() - modules == set()
+    assert set(VARIABLE.findall(text)) - options() - modules == set()
+    run = set(re.findall(r"ansible-playbook [^\n`]*?alchemist\.beam\.([a-z_]+)", text))
+    assert run <= PLAYBOOKS, "no playbooks: %s" % sorted(run - PLAYBOOKS)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_hooks_that_a_page_names_are_there(path: Path) -> None:
+    """No other tool writes a name with before_ or after_ so. leave and join are words as well."""
+    named = set(re.findall(r"`((?:before|after)_[a-z_]+)`", path.read_text(encoding="utf-8")))
+    assert named <= set(HOOKS), sorted(named - set(HOOKS))
+    assert named or path.stem == "commands"
+
+
+def test_every_page_from_another_tool_is_held_and_linked() -> None:
+    assert set((ROOT / "docs").glob("from-*.md")) == set(MOVING)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in MOVING if "(docs/%s)" % path.name not in readme] == []
+
+
+@pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
+def test_a_short_page_begins_with_the_difference_and_ends_with_five_steps(path: Path) -> None:
+    parts = re.split(r"^#+ (.*)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    heads, bodies = parts[1::2], parts[2::2]
+    assert heads[1:] == ["Commands", "Settings", "Hooks", "The first five steps"]
+    assert bodies[0].strip() and "|" not in bodies[0]
+    assert all(re.search(r"^\| --- \|", body, re.MULTILINE) for body in bodies[1:-1])
+    assert re.findall(r"^(\d)\. ", bodies[-1], re.MULTILINE) == list("12345")
+    assert len(re.findall(r"ansible-playbook alchemist\.beam\.[a-z]+", bodies[-1])) >= 4
 
 
 @pytest.mark.parametrize("playbook", OPERATED)
