@@ -50,6 +50,10 @@ class Mask:
         more = dict.fromkeys(("SECRET", value) for value in values if value)
         return Mask(list(dict.fromkeys([*self._named, *more])), self._least) if more else self
 
+    def with_variables(self, named: t.Mapping[str, str]) -> Mask:
+        """With further variables and their values, of which the same is secret as of the first ones."""
+        return Mask(list(dict.fromkeys([*self._named, *named.items()])), self._least)
+
     @property
     def values(self) -> list[str]:
         """What is taken out, the longest first."""

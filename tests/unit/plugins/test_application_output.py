@@ -31,12 +31,17 @@ from ansible_collections.alchemist.beam.plugins.module_utils._build.request impo
 from ansible_collections.alchemist.beam.plugins.module_utils._build.steps import Steps
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import HIDDEN, Mask
+from ansible_collections.alchemist.beam.plugins.module_utils._modules import logs
+from ansible_collections.alchemist.beam.plugins.module_utils._modules.node import Node as NodeOf
 from ansible_collections.alchemist.beam.plugins.module_utils._node import explain, health, info, probes, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._node.daemon import Daemon
+from ansible_collections.alchemist.beam.plugins.module_utils._node.expression import Answer, Expression, in_release
+from ansible_collections.alchemist.beam.plugins.module_utils._node.hot import config
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import Started, Status
 from ansible_collections.alchemist.beam.plugins.module_utils._node.migrate import Request as Migration
 from ansible_collections.alchemist.beam.plugins.module_utils._node.migrate import migrate
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess
+from ansible_collections.alchemist.beam.plugins.module_utils._node.surroundings import surroundings_of
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
 from ansible_collections.alchemist.beam.plugins.module_utils._rollout.history import write_report
 from ansible_collections.alchemist.beam.plugins.module_utils._store.directory import DirectoryStore
@@ -145,13 +150,7 @@ def script(at: Path, name: str) -> Path:
 
 
 def migration(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
-    root = at / "releases" / "1.0.0"
-    (root / "releases").mkdir(parents=True)
-    (root / "releases" / "start_erl.data").write_text("13.1 1.0.0")
-    script(root, "shop")
-    (at / "shared").mkdir()
-    (at / "shared" / "shop.env").write_text("".join("%s=%s\n" % pair for pair in GIVEN.items()))
-    (at / "shared" / "shop.env").chmod(0o600)
+    release(at)
     shown = failing(
         lambda: migrate(Migration(str(at), "shop", "1.0.0", "Shop.Release.migrate()"), Daemon(str(at), "shop"))
     )
@@ -161,6 +160,47 @@ def migration(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
 def build(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
     request = Request(str(at), str(at), elixir_path=str(script(at, "mix").parent), compile_env=GIVEN)
     return failing(lambda: Steps(request, "shop", str(at / "compiled"), (), 1).mix("compile", "compile"))
+
+
+def release(at: Path) -> Target:
+    """Installed, with settings; its launcher says all that it has, and fails."""
+    root = at / "releases" / "1.0.0"
+    (root / "releases").mkdir(parents=True)
+    (root / "releases" / "start_erl.data").write_text("13.1 1.0.0")
+    script(root, "shop")
+    (at / "shared" / "run" / "shop").mkdir(parents=True)
+    (at / "shared" / "shop.env").write_text("".join("%s=%s\n" % pair for pair in GIVEN.items()))
+    (at / "shared" / "shop.env").chmod(0o600)
+    return Target("shop", str(root), "1.0.0")
+
+
+def logs_of_a_daemon(at: Path, patch: pytest.MonkeyPatch) -> t.Any:
+    release(at)
+    daemon = Daemon(str(at), "shop")
+    Path(daemon.log_file).parent.mkdir()
+    Path(daemon.log_file).write_text(SAID + "\n")
+    patch.setattr(logs.node, "node_of", lambda _options: NodeOf("shop", "current", daemon, Status(None, "failed")))
+    return logs.work({"lines": 10, "since": ""})
+
+
+def expression(_at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
+    asked_for = Expression("Shop.x()", 1, Mask(GIVEN), "node shop@h")
+    raised = failing(lambda: asked_for.result(Answer("error", SAID, SAID, SAID)))
+    return raised, asked_for.result(Answer("ok", SAID, SAID, SAID))
+
+
+def expression_of_a_release(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
+    target = release(at)
+    asked_for = Expression("Shop.x()", 1, Mask(GIVEN), "shop 1.0.0")
+    return failing(lambda: in_release(target, surroundings_of(Daemon(str(at), "shop")), asked_for))
+
+
+def configuration(at: Path, patch: pytest.MonkeyPatch) -> t.Any:
+    """What the process that runs was given is secret, too, where its file was changed since."""
+    target = release(at)
+    (at / "shared" / "shop.env").write_text("LANG=C\n")
+    patch.setattr(config, "environment_of", lambda _pid: {"PATH": "/usr/bin:/bin", **GIVEN})
+    return failing(lambda: config.evaluate(NODE, Daemon(str(at), "shop"), [target], 30))
 
 
 def project(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
@@ -207,6 +247,10 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     )["crash_dumps"],
     "beam_info: health": lambda at, patch: probes.ask_once(answers(patch), NODE, Mask(GIVEN)),
     "beam_migrate: the result and the log": migration,
+    "beam_logs: lines of a log": logs_of_a_daemon,
+    "beam_rpc: a value, and what was raised": expression,
+    "beam_eval: a command that fails": expression_of_a_release,
+    "beam_upgrade: a configuration that fails": configuration,
     "mix_release: a step that fails": build,
     "mix_release: mix.exs that fails": project,
     "mix_release: git": lambda at, patch: failing(
@@ -227,6 +271,7 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
 }
 # Files that read or hand on such output, and show it through a place above.
 BEHIND = {
+    "_modules/logs.py",
     "_bootstrap/report.py",
     "_build/command.py",
     "_build/git.py",
@@ -235,8 +280,11 @@ BEHIND = {
     "_node/crash.py",
     "_node/daemon.py",
     "_node/explain.py",
+    "_node/expression.py",
     "_node/health.py",
+    "_node/hot/config.py",
     "_node/journal.py",
+    "_node/logs.py",
     "_node/manager.py",
     "_node/migrate.py",
     "_node/restart.py",
