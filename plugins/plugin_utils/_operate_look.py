@@ -39,7 +39,8 @@ def console(desk: Desk) -> Result:
             bad.append(host)
             lines.append("%s: %s" % (host, "its node does not run" if "running" in seen else error(seen)))
             continue
-        lines.append("%s: %s" % (host, _over_ssh(desk.hostvars[host], host, _shell(desk, seen))))
+        of = {"ansible_ssh_args": desk.ask("operate_ssh_args"), **desk.hostvars[host]}
+        lines.append("%s: %s" % (host, _over_ssh(of, host, _shell(desk, seen))))
     return {"lines": lines, "wrong": "There is no console of %s." % ", ".join(bad) if bad else ""}
 
 
@@ -74,11 +75,23 @@ def _over_ssh(of: Vars, host: str, command: t.Sequence[str]) -> str:
         words += ["-p", str(of["ansible_port"])]
     if of.get("ansible_ssh_private_key_file"):
         words += ["-i", str(of["ansible_ssh_private_key_file"])]
+    words += _lasting(shlex.split(str(of.get("ansible_ssh_args") or "")))
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         words += shlex.split(str(of.get(name) or ""))
     there = "%s%s" % (user + "@" if user else "", of.get("ansible_host") or host)
     asroot = ["sudo"] if command[0] != "env" and user != "root" else []
     return shlex.join([*words, there, shlex.join([*asroot, *command])])
+
+
+def _lasting(args: t.Sequence[str]) -> list[str]:
+    """Without compression and the sharing of connections, which are there for many short commands."""
+    words: list[str] = []
+    for word in args:
+        if word.startswith("Control") and words and words[-1] == "-o":
+            words.pop()
+        elif word != "-C" and not word.startswith("-oControl"):
+            words.append(word)
+    return words
 
 
 def logs(desk: Desk) -> Result:

@@ -213,7 +213,13 @@ def test_what_came_of_a_migration() -> None:
     ]
 
 
-CONSOLE = {"operate_unit": "shop", "operate_name": "shop", "operate_base": "/srv/shop", "operate_manager": "systemd"}
+CONSOLE = {
+    "operate_unit": "shop",
+    "operate_name": "shop",
+    "operate_base": "/srv/shop",
+    "operate_manager": "systemd",
+    "operate_ssh_args": "-C -o ControlMaster=auto -oControlPersist=60s",
+}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +235,10 @@ CONSOLE = {"operate_unit": "shop", "operate_name": "shop", "operate_base": "/srv
                 "ansible_ssh_common_args": "-o ProxyJump=b",
             },
             "ssh -t -p 2222 -i '/k y' -o ProxyJump=b 10.0.0.1 'sudo /usr/local/sbin/shop-remote'",
+        ),
+        (
+            {"ansible_ssh_args": "-F 'my config' -o ControlPath=/x -o ConnectTimeout=5"},
+            "ssh -t -F 'my config' -o ConnectTimeout=5 a 'sudo /usr/local/sbin/shop-remote'",
         ),
         ({"ansible_connection": "local"}, "/usr/local/sbin/shop-remote"),
     ],
