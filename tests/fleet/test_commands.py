@@ -54,7 +54,7 @@ def test_ping_version_and_console(line: Line) -> None:
     ), told
     said = play(line, "console", beam_host="h2")
     [command] = [text.partition("h2: ")[2].strip('",') for text in said.splitlines() if "h2: ssh" in text]
-    assert command.endswith("/usr/local/sbin/beacon-remote") and "h1: ssh" not in said
+    assert command.endswith(" 'sudo /usr/local/sbin/beacon-remote'") and "h1: ssh" not in said
     # It leads into the node: the same command, with an expression instead of a terminal.
     words = [word for word in shlex.split(command) if word != "-t"]
     words[-1] += " rpc " + shlex.quote("IO.puts(node())")
