@@ -39,8 +39,9 @@ def console(desk: Desk) -> Result:
             bad.append(host)
             lines.append("%s: %s" % (host, "its node does not run" if "running" in seen else error(seen)))
             continue
-        of = {"ansible_ssh_args": desk.ask("operate_ssh_args"), **desk.hostvars[host]}
-        lines.append("%s: %s" % (host, _over_ssh(of, host, _shell(desk, seen))))
+        of = desk.hostvars[host]
+        args = of.get("ansible_ssh_args") or desk.ask("operate_ssh_args")
+        lines.append("%s: %s" % (host, _over_ssh(of, host, _lasting(shlex.split(str(args))), _shell(desk, seen))))
     return {"lines": lines, "wrong": "There is no console of %s." % ", ".join(bad) if bad else ""}
 
 
@@ -65,7 +66,7 @@ def _shell(desk: Desk, seen: Vars) -> list[str]:
     ]
 
 
-def _over_ssh(of: Vars, host: str, command: t.Sequence[str]) -> str:
+def _over_ssh(of: Vars, host: str, args: t.Sequence[str], command: t.Sequence[str]) -> str:
     """As Ansible itself logs in, as far as its usual variables say so."""
     user = str(of.get("ansible_user") or "")
     if of.get("ansible_connection") == "local":
@@ -75,7 +76,7 @@ def _over_ssh(of: Vars, host: str, command: t.Sequence[str]) -> str:
         words += ["-p", str(of["ansible_port"])]
     if of.get("ansible_ssh_private_key_file"):
         words += ["-i", str(of["ansible_ssh_private_key_file"])]
-    words += _lasting(shlex.split(str(of.get("ansible_ssh_args") or "")))
+    words += args
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         words += shlex.split(str(of.get(name) or ""))
     there = "%s%s" % (user + "@" if user else "", of.get("ansible_host") or host)
