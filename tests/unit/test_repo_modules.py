@@ -41,6 +41,7 @@ MAY_USE = {
     "_rollout": {"_release", "_store"},
     "_balancer": set(),
     "_autoscaling": set(),
+    "_stats": set(),
     "_fleet": {"_release", "_node", "_rollout"},
     "_bootstrap": {"_release", "_store", "_host", "_node"},
     "_modules": {"_release", "_store", "_host", "_node", "_balancer"},
