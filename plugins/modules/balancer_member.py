@@ -162,14 +162,15 @@ options:
         default: 100
       error_margin:
         description:
-          - Share of failed requests by which the members may exceed the rest, 0.01 being one in a hundred.
+          - Share of failed requests by which the members may exceed the rest, 0.001 being one in a thousand.
+          - Beyond this and O(limits.error_ratio) they count as worse only if chance alone would hardly do it (Fisher's exact test, p below 0.01).
         type: float
-        default: 0.01
+        default: 0.001
       error_ratio:
         description:
           - How many times the rest's share of failed requests is allowed. Both this and the margin must be exceeded.
         type: float
-        default: 2
+        default: 1.5
       latency_margin:
         description:
           - Milliseconds by which the members' mean response time may exceed the rest's.

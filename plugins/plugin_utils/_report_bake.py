@@ -76,11 +76,13 @@ def _limits(told: Vars) -> str:
     again = ", ".join(line(label, 80) for label in values.sequence(told.get("began_again"))[:5])
     return (
         "Compared from %d requests on each side. Worse is a share of failed requests that is more than %g times as high and %g percentage points"
-        " above the rest's, or a mean answer that takes more than %g times as long and %g ms longer.%s"
+        " above the rest's%s, or a mean answer that takes more than %g times as long and %g ms longer.%s"
     ) % (
         limits["min_requests"],
         limits["error_ratio"],
         100 * limits["error_margin"],
+        # Reports of before do not have it, and did not ask for it.
+        " and less likely by chance alone than %g" % limits["error_chance"] if "error_chance" in limits else "",
         limits["latency_ratio"],
         limits["latency_margin"],
         " %s counted from nothing again meanwhile." % again if again else "",

@@ -23,6 +23,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent)]
 
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer import compare
+from ansible_collections.alchemist.beam.plugins.module_utils._balancer.watch import ROW
 from ansible_collections.alchemist.beam.plugins.module_utils._stats.errors import fisher
 from ansible_collections.alchemist.beam.plugins.module_utils._stats.finding import ERRORS, WORSE
 from ansible_collections.alchemist.beam.plugins.module_utils._stats.judge import judge
@@ -171,6 +173,28 @@ def seen_errors(
     return {name: count / rounds for name, count in called.items()}
 
 
+def baked(source: random.Random, rounds: int, ours: float, theirs: float) -> dict[str, tuple[float, float]]:
+    """Bakes of 300 s with a look each second, 20 requests a second of the canary and 80 of the rest, and these shares of failures: how many of them the
+    canary's rule calls worse, and after how many seconds; and the same if each look asked for no more than the last one."""
+    called: dict[str, list[int]] = {"canary": [], "canary_naive": []}
+    for _round in range(rounds):
+        rows, over = dict.fromkeys(called, 0), dict.fromkeys(called, False)
+        one = two = 0
+        for look in range(1, 301):
+            one, two = one + failed(source, 20, ours), two + failed(source, 80, theirs)
+            for rule in called:
+                if over[rule]:
+                    continue
+                chance = compare.CHANCE if look == 300 or rule == "canary_naive" else compare.CHANCE_EARLY
+                sides = compare.Delta(20 * look, one), compare.Delta(80 * look, two)
+                worse = compare.judge(*sides, compare.Limits(), chance).verdict == compare.WORSE
+                rows[rule] = rows[rule] + 1 if worse else 0
+                if rows[rule] >= ROW or rows[rule] and look == 300:
+                    called[rule].append(look)
+                    over[rule] = True
+    return {rule: (len(looks) / rounds, sum(looks) / max(1, len(looks))) for rule, looks in called.items()}
+
+
 def timed(source: random.Random) -> dict[str, float]:
     """Seconds of the processor for one verdict."""
     took = {}
@@ -229,6 +253,19 @@ def main() -> int:
         print("%-34s %8.1f %8.1f %12.1f" % (name, *(100 * share for share in rules.values())), flush=True)
         values["judge_power_" + name] = rules["judge"]
         values["judge_power_%s_margin" % name] = rules["margin"]
+    print("\n%-34s %8s %12s" % ("bakes of 300 s judged worse, %", "canary", "naive"))
+    for name, ours_share, theirs_share in (
+        ("same", 0.005, 0.005),
+        ("errors_twice", 0.01, 0.005),
+        ("errors_5_times", 0.025, 0.005),
+    ):
+        bakes = baked(source, 5 * options.rounds, ours_share, theirs_share)
+        print(
+            "%-34s %8.1f %12.1f   after %.0f s, and %.0f s"
+            % (name, *(100 * row[0] for row in bakes.values()), *(row[1] for row in bakes.values())),
+            flush=True,
+        )
+        values.update({"judge_%s_%s" % (rule, name): row[0] for rule, row in bakes.items()})
     took = timed(source)
     print(
         "\na verdict: %(judge_ms).0f ms of the processor; of a million latencies on each side: %(judge_million_ms).0f ms"

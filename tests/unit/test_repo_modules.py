@@ -39,7 +39,7 @@ MAY_USE = {
     "_project": {"_release", "_build"},
     "_host": {"_release", "_store"},
     "_rollout": {"_release", "_store"},
-    "_balancer": set(),
+    "_balancer": {"_stats"},
     "_autoscaling": set(),
     "_stats": set(),
     "_fleet": {"_release", "_node", "_rollout"},

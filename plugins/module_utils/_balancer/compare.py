@@ -7,6 +7,9 @@
 
 An error is a response of 5xx, a connection that could not be made, or an answer that broke off; clients that went away are nobody's error. Rates are shares
 of the requests (0.01: one in a hundred), times are milliseconds until the head of the answer, means over the requests of the interval.
+
+Shares of failures are compared by Fisher's exact test, which knows how much chance does with so many requests. A mean has no test: it tells nothing of how
+much the times differ.
 """
 
 from __future__ import annotations
@@ -14,10 +17,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass
 
+from .._stats.errors import fisher
 from .base import Counters
 
 SAME, WORSE, TOO_FEW, NOT_COUNTED = "same", "worse", "not enough traffic", "not counted"
 COMPARED = (SAME, WORSE)
+CHANCE = 0.01  # how likely failures may be by chance alone to count as worse, when the time is over
+# The same for each look before. Whoever looks hundreds of times finds one of a hundred somewhere; docs/balancers.md tells what this comes to.
+CHANCE_EARLY = 0.0001
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ class Limits:
     """error_margin: a share of requests. error_ratio, latency_ratio: times the rest's. latency_margin: milliseconds. Both of a pair have to be exceeded."""
 
     min_requests: int = 100
-    error_margin: float = 0.01
-    error_ratio: float = 2.0
+    error_margin: float = 0.001
+    error_ratio: float = 1.5
     latency_margin: float = 50.0
     latency_ratio: float = 2.0
 
@@ -87,7 +94,7 @@ class Verdict:
             "reasons": list(self.reasons),
             "canary": {"hosts": list(self.bake.canary), **self.canary.facts()},
             "rest": {"hosts": list(self.bake.rest), **self.rest.facts()},
-            "limits": asdict(self.limits),
+            "limits": {**asdict(self.limits), "error_chance": CHANCE},
             "began": round(self.bake.began, 3),
             "seconds": round(self.bake.seconds, 3),
             "began_again": list(self.bake.began_again),
@@ -135,7 +142,8 @@ def total(deltas: t.Iterable[Delta]) -> Delta:
     return Delta(response_ms=mean, **{key: sum(getattr(d, key) for d in found) for key in keys})
 
 
-def judge(canary: Delta, rest: Delta, limits: Limits) -> Verdict:
+def judge(canary: Delta, rest: Delta, limits: Limits, chance: float = CHANCE) -> Verdict:
+    """chance: how likely failures may be by chance alone to count as worse."""
     few = []
     for who, what in (("the canary", canary), ("the rest", rest)):
         if what.requests < limits.min_requests:
@@ -143,18 +151,19 @@ def judge(canary: Delta, rest: Delta, limits: Limits) -> Verdict:
     if few:
         return Verdict(TOO_FEW, tuple(few), canary, rest, limits)
     reasons = []
-    if (
-        canary.error_rate > rest.error_rate + limits.error_margin
-        and canary.error_rate > rest.error_rate * limits.error_ratio
-    ):
+    found = _failing(canary, rest, limits)
+    if found < chance:
         reasons.append(
-            "%.2f %% of the canary's %d requests failed, and %.2f %% of the rest's %d (allowed: %.2f percentage points more)"
+            "%.2f %% of the canary's %d requests failed, and %.2f %% of the rest's %d (allowed: %g times as many, and %.2f percentage points more;"
+            " by chance alone it is so with p = %.2g)"
             % (
                 100 * canary.error_rate,
                 canary.requests,
                 100 * rest.error_rate,
                 rest.requests,
+                limits.error_ratio,
                 100 * limits.error_margin,
+                found,
             )
         )
     if canary.response_ms is not None and rest.response_ms is not None:
@@ -172,3 +181,13 @@ def judge(canary: Delta, rest: Delta, limits: Limits) -> Verdict:
                 )
             )
     return Verdict(WORSE if reasons else SAME, tuple(reasons), canary, rest, limits)
+
+
+def _failing(canary: Delta, rest: Delta, limits: Limits) -> float:
+    """How likely chance alone makes the canary fail so much more often; 1 where that is not more than is allowed."""
+    if (
+        canary.error_rate <= rest.error_rate + limits.error_margin
+        or canary.error_rate <= rest.error_rate * limits.error_ratio
+    ):
+        return 1.0
+    return fisher(canary.errors, canary.requests, rest.errors, rest.requests)

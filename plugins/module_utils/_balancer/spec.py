@@ -53,8 +53,8 @@ LIMITS_SPEC: dict[str, t.Any] = {
     "default": {},
     "options": {
         "min_requests": {"type": "int", "default": 100},
-        "error_margin": {"type": "float", "default": 0.01},
-        "error_ratio": {"type": "float", "default": 2.0},
+        "error_margin": {"type": "float", "default": 0.001},
+        "error_ratio": {"type": "float", "default": 1.5},
         "latency_margin": {"type": "float", "default": 50.0},
         "latency_ratio": {"type": "float", "default": 2.0},
     },

@@ -13,7 +13,21 @@ from dataclasses import replace
 
 from .._errors import BeamError
 from .base import Counters, Looks
-from .compare import NOT_COUNTED, TOO_FEW, WORSE, Bake, Delta, Limits, Verdict, delta, judge, restarted, total
+from .compare import (
+    CHANCE,
+    CHANCE_EARLY,
+    NOT_COUNTED,
+    TOO_FEW,
+    WORSE,
+    Bake,
+    Delta,
+    Limits,
+    Verdict,
+    delta,
+    judge,
+    restarted,
+    total,
+)
 from .move import Mover
 from .plan import fleet_of, serves, states_of
 
@@ -87,7 +101,7 @@ def watch(
         over = clock() >= end
         sick = sorted(name for name in canary if not serves(looks, name))
         row["sick"] = row["sick"] + 1 if sick else 0
-        found = judge(tally.of(canary), tally.of(rest), limits)
+        found = judge(tally.of(canary), tally.of(rest), limits, CHANCE if over else CHANCE_EARLY)
         verdict = replace(
             found, bake=Bake(tuple(sorted(canary)), tuple(sorted(rest)), began, clock() - start, tally.began_again)
         )

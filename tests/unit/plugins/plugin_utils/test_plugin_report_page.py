@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.plugin_utils import _report_values as values
+from ansible_collections.alchemist.beam.plugins.plugin_utils._report_bake import bake
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_html import page
 from ansible_collections.alchemist.beam.plugins.plugin_utils._report_time import step_seconds, timeline
 from ansible_collections.alchemist.beam.tests.unit.plugins.plugin_utils.told import summarize
@@ -177,6 +178,20 @@ def test_the_bake_of_a_canary_is_told_with_its_figures(
 ) -> None:
     text = Seen(page(rollout_reports.all_kinds()[kind])).text
     assert [said for said in shown if said not in text] == [] and [said for said in hidden if said in text] == []
+
+
+def test_a_bake_of_before_the_test_of_failures_has_the_limits_that_it_had() -> None:
+    limits = {
+        "min_requests": 100,
+        "error_margin": 0.01,
+        "error_ratio": 2.0,
+        "latency_margin": 50.0,
+        "latency_ratio": 2.0,
+    }
+    told = "more than 2 times as high and 1 percentage points above the rest&#x27;s"
+    assert told + ", or a mean answer" in bake({"bake": {"passed": True, "limits": limits}})
+    newer = bake({"bake": {"passed": True, "limits": {**limits, "error_chance": 0.01}}})
+    assert told + " and less likely by chance alone than 0.01, or a mean answer" in newer
 
 
 def test_a_good_bake_and_one_without_a_balancer(rollout_reports: t.Any) -> None:

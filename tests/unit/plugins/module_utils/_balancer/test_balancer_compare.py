@@ -36,8 +36,16 @@ GOOD = Delta(requests=4000, errors=4, response_ms=40.0)
             "worse",
             "30.00 % of the canary's 1000 requests failed, and 0.10 % of the rest's 4000",
         ),
-        # Twenty times the rest's rate, and still within the margin.
-        (Delta(1000, 9, response_ms=40), GOOD, "same", ""),
+        # Twice the rest's rate, and still what chance does.
+        (Delta(1000, 2, response_ms=40), GOOD, "same", ""),
+        (Delta(1000, 9, response_ms=40), GOOD, "worse", "0.90 % of the canary's 1000 requests failed"),
+        # 0.6 % against 0.3 %: with few requests it is chance, with many it is not.
+        (Delta(1000, 6), Delta(4000, 12), "same", ""),
+        (Delta(20000, 120), Delta(80000, 240), "worse", "0.60 % of the canary's 20000 requests failed"),
+        # 3 % against 2 % of few, where chance alone goes beyond any margin.
+        (Delta(100, 5), Delta(400, 8), "same", ""),
+        # No chance, and less than a tenth of a percentage point.
+        (Delta(10**6, 1000), Delta(4 * 10**6, 1000), "same", ""),
         # Beyond the margin, and not beyond the ratio: the whole fleet has a bad day.
         (Delta(1000, 130, response_ms=40), Delta(4000, 400, response_ms=40), "same", ""),
         (Delta(1000, 230, response_ms=40), Delta(4000, 400, response_ms=40), "worse", "23.00 %"),
@@ -64,14 +72,15 @@ def test_judge(canary: Delta, rest: Delta, verdict: str, said: str) -> None:
 
 
 def test_limits_are_used() -> None:
-    canary, rest = Delta(20, 1, response_ms=60), Delta(20, 0, response_ms=50)
+    canary, rest = Delta(20, 7, response_ms=60), Delta(20, 0, response_ms=50)
     assert judge(canary, rest, Limits()).verdict == "not enough traffic"
     assert (
         judge(canary, rest, Limits(min_requests=20)).reasons
         and judge(canary, rest, Limits(min_requests=20)).verdict == "worse"
     )
-    assert judge(canary, rest, Limits(min_requests=20, error_margin=0.1)).verdict == "same"
-    assert judge(canary, rest, Limits(20, 0.1, 2, 5, 1.1)).verdict == "worse"
+    assert judge(canary, rest, Limits(min_requests=20, error_margin=0.4)).verdict == "same"
+    assert judge(canary, rest, Limits(20, 0.4, 2, 5, 1.1)).verdict == "worse"
+    assert judge(canary, rest, Limits(min_requests=20), 0.0001).verdict == "same"  # p is 0.004
 
 
 def test_delta_counts_what_failed_and_not_who_went_away() -> None:
@@ -183,6 +192,28 @@ def test_watching_a_bad_canary_ends_early_with_figures(options: dict[str, int], 
         watched(clock, Served(clock, **options))
     assert caught.value.code == "canary_worse" and said in caught.value.why and clock() - start < 10
     assert caught.value.details["comparison"]["verdict"] == "worse"
+
+
+def test_what_chance_does_once_in_two_hundred_is_worse_only_at_the_end() -> None:
+    """1.7 % against 0.8 %: p is 0.018 after 48 looks, and 0.008 after 60."""
+    clock = Clock()
+    place, start = Served(clock, rate=10), clock()
+    look = place.look
+    looks = 0
+
+    def counted() -> dict[str, MemberState]:
+        nonlocal looks
+        looks += 1
+        if looks % 6 == 0:
+            place.failed["a"] += 1
+        if looks % 12 == 0:
+            place.failed["b"] += 1
+        return look()
+
+    place.look = counted  # type: ignore[method-assign]
+    with pytest.raises(BeamError) as caught:
+        watched(clock, place)
+    assert clock() - start >= 60 and "percentage points more" in caught.value.why
 
 
 def test_watching_ends_when_the_canary_is_no_longer_healthy() -> None:
