@@ -24,6 +24,7 @@ FIRST: dict[str, tuple[str, ...]] = {
         "beam_restart",
         "beam_upgrade",
         "bootstrap_bundle",
+        "delivery_info",
         "mix_release",
         "operate",
         "project_init",

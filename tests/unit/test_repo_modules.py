@@ -43,6 +43,7 @@ MAY_USE = {
     "_autoscaling": set(),
     "_stats": set(),
     "_fleet": {"_release", "_node", "_rollout"},
+    "_delivery": {"_release", "_store", "_rollout", "_build"},
     "_bootstrap": {"_release", "_store", "_host", "_node"},
     "_modules": {"_release", "_store", "_host", "_node", "_balancer"},
 }
