@@ -130,7 +130,7 @@ at:
   description: When this was computed.
   type: str
   returned: success
-keys:
+figures:
   description:
     - The figures by name, C(deployment_frequency), C(change_lead_time), C(change_lead_time_p90), C(lead_committed_to_published),
       C(lead_published_to_begun), C(lead_begun_to_first_server), C(lead_first_server_to_all), C(change_fail_rate), C(caught_rate), C(recovery_time),
@@ -162,7 +162,7 @@ keys:
     high:
       description: Its upper end.
       type: float
-    items:
+    entries:
       description: What it was computed from.
       type: list
       elements: dict

@@ -54,11 +54,11 @@ def delivery_page(found: t.Any) -> str:
 
 
 def _key(found: Vars, name: str) -> dict[str, t.Any]:
-    return values.mapping(values.mapping(found.get("keys")).get(name))
+    return values.mapping(values.mapping(found.get("figures")).get(name))
 
 
 def _items(found: Vars, name: str) -> list[dict[str, t.Any]]:
-    return values.mappings(_key(found, name).get("items"))
+    return values.mappings(_key(found, name).get("entries"))
 
 
 def _head(found: Vars) -> str:
@@ -107,7 +107,9 @@ def _leads(found: Vars) -> str:
         said.append("Without lead times: %s." % values.plural(unknown, "deployment"))
     if negative:
         said.append("Dated after their deployment, and left out: %s." % values.plural(negative, "commit"))
-    return _section("Lead time of each commit", plots.leads(key.get("items"), ended, key.get("value")), " ".join(said))
+    return _section(
+        "Lead time of each commit", plots.leads(key.get("entries"), ended, key.get("value")), " ".join(said)
+    )
 
 
 def _recovery(found: Vars) -> str:

@@ -78,7 +78,7 @@ def counted(name: str, key: Vars) -> str:
 
 
 def keys_in(found: Vars) -> list[tuple[str, dict[str, t.Any]]]:
-    keys = values.mapping(found.get("keys"))
+    keys = values.mapping(found.get("figures"))
     return [(name, values.mapping(keys[name])) for name in NAMES if name in keys]
 
 
@@ -98,10 +98,10 @@ def lines(found: Vars) -> list[str]:
         values.line(found.get("channel"), 80),
         window_in(found),
     )
-    keys = values.mapping(found.get("keys"))
+    keys = values.mapping(found.get("figures"))
     failed = [
         "failed: %s (%s): %s" % (_of(item), values.moment(item.get("ended")), _words(item.get("reasons")))
-        for item in values.mappings(values.mapping(keys.get("change_fail_rate")).get("items"))[-10:]
+        for item in values.mappings(values.mapping(keys.get("change_fail_rate")).get("entries"))[-10:]
     ]
     return [head, *render(rows, ("", "value", "95 % interval", "of")), *failed, *notes_in(found)]
 

@@ -94,7 +94,7 @@ def _of_quantile(found: Quantile, unit: str, items: t.Sequence[t.Any], **more: t
         "needs": found.needs,
         "enough": found.value is not None,
         **more,
-        "items": list(items),
+        "entries": list(items),
     }
 
 
@@ -109,7 +109,7 @@ def _of_share(found: Share, items: t.Sequence[t.Any], **more: t.Any) -> Item:
         "needs": found.needs,
         "enough": found.value is not None,
         **more,
-        "items": list(items),
+        "entries": list(items),
     }
 
 
@@ -256,7 +256,7 @@ def _recovery(story: Story, failed: t.Sequence[Verdict], any_reached: bool, now:
             "enough": enough,
             "not_over": still,
             "not_known": blind,
-            "items": [],
+            "entries": [],
         },
     }
 

@@ -65,7 +65,7 @@ def run_delivery(params: Params, now: float | None = None) -> Result:
         "since": iso(window.since),
         "before": iso(window.until),
         "at": iso(window.now),
-        "keys": keys_of(story, window),
+        "figures": keys_of(story, window),
         "deployments": [_deployment(story, verdict, shas) for verdict in shown],
         "damaged": [vars(one) for one in damaged],
         "interrupted": [

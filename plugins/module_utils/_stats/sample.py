@@ -159,15 +159,15 @@ def merged(one: Latencies, other: Latencies, downwards: bool = False) -> t.Itera
     """Each value of two that are aligned, upwards or downwards, with how often either has it."""
     turn: t.Callable[[t.Sequence[t.Any]], t.Iterable[t.Any]] = reversed if downwards else iter
     sign = -1 if downwards else 1
-    ours, theirs = (itertools.chain(zip(turn(side.uppers), turn(side.counts)), (_END,)) for side in (one, other))
-    (value, count), (its, its_count) = next(ours), next(theirs)
+    ours, theirs = (zip(turn(side.uppers), turn(side.counts)) for side in (one, other))
+    (value, count), (its, its_count) = next(ours, _END), next(theirs, _END)
     while value is not None or its is not None:
         if its is None or value is not None and sign * value < sign * its:
             yield value, count, 0
-            value, count = next(ours)
+            value, count = next(ours, _END)
         elif value is None or value != its:
             yield its, 0, its_count
-            its, its_count = next(theirs)
+            its, its_count = next(theirs, _END)
         else:
             yield value, count, its_count
-            (value, count), (its, its_count) = next(ours), next(theirs)
+            (value, count), (its, its_count) = next(ours, _END), next(theirs, _END)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import typing as t
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -55,7 +55,7 @@ def shop(deployments: int, **more: t.Any) -> dict[str, t.Any]:
         "since": None,
         "before": None,
         "at": iso(BEGIN),
-        "keys": told.keys,
+        "figures": told.keys,
     }
     return {**found, "deployments": attempts, "damaged": [], "notes": [], **more}
 
@@ -64,7 +64,7 @@ MUCH, LITTLE, NOTHING = shop(40), shop(2), shop(0)
 
 
 def test_each_figure_has_a_name_a_metric_and_a_definition() -> None:
-    assert set(NAMES) == set(METRICS) == set(DEFINITIONS) == set(MUCH["keys"])
+    assert set(NAMES) == set(METRICS) == set(DEFINITIONS) == set(MUCH["figures"])
 
 
 def test_the_screen() -> None:
@@ -82,10 +82,10 @@ def test_too_little_is_said() -> None:
     assert re.search(r"recovery time +not enough: 0 of 6", said)
 
 
-@pytest.mark.parametrize("found", [{}, {"keys": {}}, {"keys": {"rework_rate": None}}, NOTHING])
+@pytest.mark.parametrize("found", [{}, {"figures": {}}, {"figures": {"rework_rate": None}}, NOTHING])
 def test_nothing_at_all_is_shown_and_is_no_number(found: dict[str, t.Any]) -> None:
     rows = [line for line in lines(found) if line.startswith(tuple(name + " " for name, _of in NAMES.values()))]
-    assert len(rows) == len(found.get("keys", {})) and all("not enough: 0 of " in line for line in rows)
+    assert len(rows) == len(found.get("figures", {})) and all("not enough: 0 of " in line for line in rows)
     assert "<svg" not in delivery_page(found)
     assert not re.search(
         r"^beam_delivery_\w+(seconds|ratio|week)\{(?!.*bound=\"value\").*bound", prometheus(found), re.MULTILINE
@@ -129,10 +129,10 @@ def test_the_page_has_its_plots_and_tables() -> None:
     assert len(plots) == 3
     for plot in plots:
         ElementTree.fromstring(plot)
-    failed = len(MUCH["keys"]["change_fail_rate"]["items"])
-    bars = sum(week["stayed"] > 0 for week in MUCH["keys"]["deployment_frequency"]["items"])
+    failed = len(MUCH["figures"]["change_fail_rate"]["entries"])
+    bars = sum(week["stayed"] > 0 for week in MUCH["figures"]["deployment_frequency"]["entries"])
     assert plots[0].count('<rect class="ok"') == bars and plots[0].count('<rect class="ill"') > 5
-    assert plots[1].count("<circle") == MUCH["keys"]["change_lead_time"]["n"] and "median 2 h 05 min" in plots[1]
+    assert plots[1].count("<circle") == MUCH["figures"]["change_lead_time"]["n"] and "median 2 h 05 min" in plots[1]
     assert plots[2].count("<rect") == failed == page.count("failed on servers that people used")
     assert page.count(DEFINITIONS["rework_rate"]) == 1
     assert "prefers-color-scheme:dark" in page and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
@@ -141,7 +141,7 @@ def test_the_page_has_its_plots_and_tables() -> None:
 
 def test_what_others_wrote_is_escaped_and_masked() -> None:
     found = shop(3, name="<b>x", notes=["<script>alert(1)</script>", "at https://me:pw123456@host/"])
-    found["keys"]["caught_rate"]["items"] = [{"id": "<i>", "version": "<u>", "reason": "<a href=x>"}]
+    found["figures"]["caught_rate"]["entries"] = [{"id": "<i>", "version": "<u>", "reason": "<a href=x>"}]
     page = delivery_page(found)
     assert not re.search(r"<(script|b>|i>|u>|a )", page) and "&lt;script&gt;" in page
     assert "pw123456" not in page

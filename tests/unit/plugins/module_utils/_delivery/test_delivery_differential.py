@@ -243,7 +243,7 @@ def test_lead_times(world: World) -> None:
     rows = world[2].rows("select h, id, sha, round(seconds, 3), %s from lead" % ", ".join(parts))
 
     def told(number: int) -> t.Any:
-        items = world[1][number][1]["change_lead_time"]["items"]
+        items = world[1][number][1]["change_lead_time"]["entries"]
         return [
             (
                 i["id"],
@@ -278,7 +278,7 @@ def test_frequency(world: World) -> None:
     )
 
     def told(number: int) -> t.Any:
-        weeks = world[1][number][1]["deployment_frequency"]["items"]
+        weeks = world[1][number][1]["deployment_frequency"]["entries"]
         begins = [week["week"] for week in weeks]
         gaps = {seconds_of(b) - seconds_of(a) for a, b in zip(begins, begins[1:])}
         assert gaps <= {WEEK}, "a week is left out"
@@ -313,9 +313,9 @@ def test_a_verdict_never_changes_with_the_window(world: World) -> None:
     for number, (story, keys) in enumerate(world[1]):
         whole = keys_of(story, Window(None, None, NOW))
         for name in ("change_fail_rate", "caught_rate", "recovery_time", "rework_rate", "change_lead_time"):
-            seen = whole[name]["items"]
-            assert all(item in seen for item in keys[name]["items"]), (number, name)
+            seen = whole[name]["entries"]
+            assert all(item in seen for item in keys[name]["entries"]), (number, name)
         assert (
-            all(week in whole["deployment_frequency"]["items"] for week in keys["deployment_frequency"]["items"])
-            or keys["deployment_frequency"]["items"] == []
+            all(week in whole["deployment_frequency"]["entries"] for week in keys["deployment_frequency"]["entries"])
+            or keys["deployment_frequency"]["entries"] == []
         ), number

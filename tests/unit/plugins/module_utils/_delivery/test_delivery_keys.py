@@ -235,7 +235,7 @@ def test_what_is_rework(raw: list[dict[str, t.Any]], incidents: list[Incident], 
 
 def test_recovery_within_a_rollout_is_from_the_first_join_to_the_last_leave() -> None:
     told = Told([FIRST, report(2, "1.1", "1.0", B, "met")])
-    (item,) = told.keys["recovery_time"]["items"]
+    (item,) = told.keys["recovery_time"]["entries"]
     # h1 joined after 30 s and was drained after 210 s; h2 never joined.
     assert (item["seconds"], item["servers"], item["server_minutes"]) == (180.0, 1, 3.0)
     assert told.keys["recovery_time"]["value"] is None and told.keys["recovery_time"]["n"] == 1
@@ -248,13 +248,13 @@ def test_of_two_nodes_it_is_the_new_one_that_leaves_last() -> None:
     bad["rows"][0].update(
         color="blue", steps=[*steps[3:6], {"step": "drain", "start": B + 31, "seconds": 4}, *steps[6:]]
     )
-    (item,) = Told([FIRST, bad]).keys["recovery_time"]["items"]
+    (item,) = Told([FIRST, bad]).keys["recovery_time"]["entries"]
     assert item["seconds"] == 180.0
 
 
 def test_recovery_by_a_rollback_is_the_time_of_each_server() -> None:
     told = Told([FIRST, SECOND, rollback(3, "1.0", C)])
-    (item,) = told.keys["recovery_time"]["items"]
+    (item,) = told.keys["recovery_time"]["entries"]
     # h1 from B + 30 to C + 5, h2 from B + 60 to C + 35.
     assert (item["first_joined"], item["last_left"]) == (iso(B + 30), iso(C + 35))
     assert (item["seconds"], item["server_minutes"]) == (DAY + 5, round(2 * (DAY - 25) / 60, 3))
@@ -263,7 +263,7 @@ def test_recovery_by_a_rollback_is_the_time_of_each_server() -> None:
 def test_what_is_not_over_has_no_recovery_time_and_counts_until_now() -> None:
     told = Told([FIRST, SECOND], incidents=[Incident("i", "1.1")], now=B + 3660)
     key = told.keys["recovery_time"]
-    assert (key["n"], key["not_over"], key["items"][0]["still_there"]) == (0, 1, ["h1", "h2"])
+    assert (key["n"], key["not_over"], key["entries"][0]["still_there"]) == (0, 1, ["h1", "h2"])
     assert told.keys["bad_server_minutes"]["value"] == round((3630 + 3600) / 60, 3)
 
 
@@ -304,10 +304,10 @@ def test_frequency_is_of_whole_weeks_and_those_without_are_zeros() -> None:
         before = version
     told = Told(raw, now=BEGIN + 51 * DAY)
     key = told.keys["deployment_frequency"]
-    assert [week["deployments"] for week in key["items"]] == [3, 0, 1, 2, 0, 0, 0]
+    assert [week["deployments"] for week in key["entries"]] == [3, 0, 1, 2, 0, 0, 0]
     assert (key["n"], key["value"], key["low"], key["high"], key["deployments"]) == (7, 0, 0, 3, 7)
     later = Told(raw, since=BEGIN + 3 * DAY, until=BEGIN + 30 * DAY, now=BEGIN + 51 * DAY)
-    assert [week["deployments"] for week in later.keys["deployment_frequency"]["items"]] == [0, 1, 2]
+    assert [week["deployments"] for week in later.keys["deployment_frequency"]["entries"]] == [0, 1, 2]
 
 
 def test_a_week_begins_on_monday() -> None:
@@ -319,7 +319,7 @@ def test_a_week_begins_on_monday() -> None:
 
 def test_lead_time_is_of_each_commit_with_its_stages() -> None:
     told = Told([FIRST, SECOND], COMMITS, SHAS, published={digest("1.1"): B - 600})
-    (item,) = told.keys["change_lead_time"]["items"]
+    (item,) = told.keys["change_lead_time"]["entries"]
     assert (item["commit"], item["seconds"]) == (sha("b"), B + 300 - A - 1000)
     assert list(item["stages"].values()) == [B - 600 - A - 1000, 600, 30, 270]
     assert sum(item["stages"].values()) == item["seconds"]
@@ -336,12 +336,12 @@ def test_the_first_deployment_has_no_lead_time_and_says_so() -> None:
 def test_a_merge_is_not_counted_and_what_it_brings_is() -> None:
     commits = graph(("a", A, []), ("x", A + 1, ["a"]), ("y", A + 2, ["a"]), ("m", A + 3, ["x", "y"]))
     told = Told([FIRST, SECOND], commits, {"1.0": "a", "1.1": "m"})
-    assert [item["commit"] for item in told.keys["change_lead_time"]["items"]] == [sha("x"), sha("y")]
+    assert [item["commit"] for item in told.keys["change_lead_time"]["entries"]] == [sha("x"), sha("y")]
 
 
 def test_a_version_that_is_rolled_out_twice_brings_its_commits_once() -> None:
     told = Told([FIRST, SECOND, rollback(3, "1.0", C), report(4, "1.1", "1.0", D)], COMMITS, SHAS)
-    assert [(i["commit"], i["id"]) for i in told.keys["change_lead_time"]["items"]] == [(sha("b"), SECOND["id"])]
+    assert [(i["commit"], i["id"]) for i in told.keys["change_lead_time"]["entries"]] == [(sha("b"), SECOND["id"])]
 
 
 def test_enough_commits_have_a_median_with_its_interval() -> None:
@@ -368,11 +368,11 @@ def test_a_verdict_does_not_depend_on_where_the_window_begins() -> None:
         told = Told(raw, commits, shas, since=since)
         assert [vars(v) for v in told.verdicts.values()] == [vars(v) for v in whole.verdicts.values()]
         for name in ("change_fail_rate", "recovery_time", "rework_rate", "change_lead_time"):
-            mine = told.keys[name]["items"]
-            assert all(item in whole.keys[name]["items"] for item in mine)
+            mine = told.keys[name]["entries"]
+            assert all(item in whole.keys[name]["entries"] for item in mine)
             seen += len(mine)
     assert seen > 10
-    (item,) = Told(raw, commits, shas, since=B + 150, until=C).keys["change_lead_time"]["items"]
+    (item,) = Told(raw, commits, shas, since=B + 150, until=C).keys["change_lead_time"]["entries"]
     assert item["id"] == SECOND["id"]
 
 

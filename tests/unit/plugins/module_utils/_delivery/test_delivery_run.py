@@ -97,18 +97,18 @@ def world(tmp_path: Path) -> World:
 
 
 def lead(found: dict[str, t.Any]) -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", found["keys"]["change_lead_time"])
+    return t.cast("dict[str, t.Any]", found["figures"]["change_lead_time"])
 
 
 def test_all_of_it(world: World) -> None:
     found = world.tell()
     assert found["changed"] is False and found["schema"] == 1 and found["at"] == iso(NOW)
-    (item,) = lead(found)["items"]
+    (item,) = lead(found)["entries"]
     assert (item["seconds"], list(item["stages"].values())) == (DAY + 300, [600, DAY - 600, 30, 270])
     assert [one["outcome"] for one in found["deployments"]] == ["landed", "landed"]
     assert (found["damaged"], found["unfinished"], found["notes"]) == ([], None, [])
     # Too little data is no good news.
-    assert all(key["value"] is None for name, key in found["keys"].items() if name != "bad_server_minutes")
+    assert all(key["value"] is None for name, key in found["figures"].items() if name != "bad_server_minutes")
     json.dumps(found)
 
 
@@ -132,7 +132,7 @@ def test_a_revert_is_read_from_the_repository(world: World) -> None:
 
 def test_without_a_repository_the_rest_is_told(world: World) -> None:
     found = world.tell(repo=False)
-    assert lead(found)["n"] == 0 and found["keys"]["change_fail_rate"]["n"] == 2
+    assert lead(found)["n"] == 0 and found["figures"]["change_fail_rate"]["n"] == 2
     assert "There are no lead times: no repository was given (option repo), so no commit has a date." in found["notes"]
 
 
@@ -154,7 +154,7 @@ def test_a_damaged_report_is_named_and_hides_no_other(world: World, text: str, w
     found = world.tell()
     assert [one["key"] for one in found["damaged"]] == [key] and why in found["damaged"][0]["why"]
     assert any(note.startswith("The report %s can't be counted: " % key) for note in found["notes"])
-    assert found["keys"]["change_fail_rate"]["n"] == 2
+    assert found["figures"]["change_fail_rate"]["n"] == 2
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_commit_that_is_dated_after_its_deployment(world: World) -> None:
     world.roll_out("1.2", "1.1", BEGIN + 4 * DAY)
     key = lead(world.tell())
     assert (key["n"], key["negative"]) == (1, 1)
-    assert [(item["counted"], item["seconds"] < 0) for item in key["items"]] == [(True, False), (False, True)]
+    assert [(item["counted"], item["seconds"] < 0) for item in key["entries"]] == [(True, False), (False, True)]
 
 
 def test_a_build_of_what_was_not_committed(world: World) -> None:
@@ -215,7 +215,7 @@ def test_a_release_that_was_pruned(world: World) -> None:
     (world.place / manifest_key("shop", world.digests["1.1"])).unlink()
     found = world.tell()
     assert lead(found)["unknown"][1]["why"] == "of it no commit is known: its manifest is no longer in the store"
-    assert found["keys"]["change_fail_rate"]["n"] == 2
+    assert found["figures"]["change_fail_rate"]["n"] == 2
 
 
 def test_a_version_that_was_rolled_out_twice_and_one_that_came_again(world: World) -> None:
@@ -245,7 +245,7 @@ def test_each_channel_has_lead_times_of_its_own(world: World) -> None:
     world.roll_out("1.2", "1.1", BEGIN + 6 * DAY)
     found = {channel: world.tell(channel=channel) for channel in ("staging", "production")}
     seconds = {
-        channel: [item["seconds"] for item in lead(one)["items"] if item["commit"] == sha]
+        channel: [item["seconds"] for item in lead(one)["entries"] if item["commit"] == sha]
         for channel, one in found.items()
     }
     assert seconds == {"staging": [DAY + 300], "production": [4 * DAY + 300]}
@@ -265,7 +265,7 @@ def test_a_server_whose_clock_is_off(world: World, skew: float) -> None:
         if step["step"] not in ("drain", "join")
     ]
     write_report(world.store, "shop", "production", 7, raw["id"], raw)
-    (item,) = world.tell()["keys"]["recovery_time"]["items"]
+    (item,) = world.tell()["figures"]["recovery_time"]["entries"]
     assert item["seconds"] == 190.0
     begun = histories.BEGIN + 4 * DAY
     assert iso(begun) <= item["first_joined"] < item["last_left"] <= iso(begun + 301)
@@ -293,14 +293,14 @@ def test_an_incident_that_names_nothing(world: World) -> None:
 def test_no_history(tmp_path: Path) -> None:
     found = World(tmp_path).tell(repo=False)
     assert "The history of the channel has no rollout that can be counted." in found["notes"]
-    assert all(key["value"] is None and not key["enough"] for key in found["keys"].values())
+    assert all(key["value"] is None and not key["enough"] for key in found["figures"].values())
 
 
 @pytest.mark.parametrize("of", [channel_key, journal_key])
 def test_a_broken_channel_or_journal_hides_no_history(world: World, of: t.Callable[[str, str], str]) -> None:
     world.store.put_if_absent(of("shop", "production"), b"{", 1)
     found = world.tell()
-    assert found["keys"]["change_fail_rate"]["n"] == 2
+    assert found["figures"]["change_fail_rate"]["n"] == 2
     assert any(note.startswith("What only this would tell is not counted: ") for note in found["notes"])
 
 
@@ -339,4 +339,4 @@ def test_a_directory_that_is_no_repository(world: World, tmp_path: Path) -> None
     [("38d", 1), (iso(BEGIN + 2 * DAY), 1), ("2026-03-02", 2), ("12w", 2), ("2026-03-02T12:00:00+02:00", 2)],
 )
 def test_the_window(world: World, since: str, n: int) -> None:
-    assert world.tell(since=since)["keys"]["change_fail_rate"]["n"] == n
+    assert world.tell(since=since)["figures"]["change_fail_rate"]["n"] == n

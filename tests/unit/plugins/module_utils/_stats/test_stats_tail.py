@@ -50,7 +50,7 @@ def test_the_ratio_with_its_interval() -> None:
     ratio = p99_ratio(ours, theirs)
     assert ratio is not None and ratio == p99_ratio(ours, theirs)  # the same figures, the same answer
     assert ratio.value == ours.quantile(0.99) / theirs.quantile(0.99) and 1.25 < ratio.low < 1.6 < ratio.high < 2.2
-    turned = p99_ratio(theirs, ours)
+    turned = p99_ratio(ours=theirs, theirs=ours)
     assert turned is not None and turned.value == pytest.approx(1 / ratio.value)
     assert (turned.low, turned.high) == pytest.approx((1 / ratio.high, 1 / ratio.low), rel=0.1)
 
