@@ -290,7 +290,9 @@ BEHIND = {
     "_node/restart.py",
     "_node/systemd.py",
 }
-READS = re.compile(r"\boutput=|\.log\(|\bslogan\(|\"journalctl\"|\bexcerpt\(|\blast_boots\(|\.full\b|mask\.lines\(")
+READS = re.compile(
+    r"\boutput=|(?<!math)\.log\(|\bslogan\(|\"journalctl\"|\bexcerpt\(|\blast_boots\(|\.full\b|mask\.lines\("
+)
 
 
 @pytest.mark.parametrize("place", PLACES)
