@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.alchemist.beam.plugins.plugin_utils._delivery_text import METRICS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import (
     OWN,
     known,
@@ -119,6 +120,11 @@ OTHER = {path.stem for path in (ROOT / "plugins").glob("*/*.py")} | {
     "beam_ticket",
     "beam_heatlh",
     "beam_batchs",
+}
+# Metrics for Prometheus begin like variables.
+OTHER |= {"beam_delivery_" + metric for metric, _factor, _labels in METRICS.values()}
+OTHER |= {
+    "beam_delivery_" + metric for metric in ("samples", "enough", "damaged_reports", "computed_timestamp_seconds")
 }
 
 
