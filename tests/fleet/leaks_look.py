@@ -93,22 +93,29 @@ def watch(words: Words) -> dict[str, t.Any]:
             if not argv or (pid, argv) in seen:
                 continue
             seen.add((pid, argv))
+            try:
+                side = "controller" if os.readlink("/proc/%s/ns/pid" % pid) == own else "host"
+                before = who("/proc/" + pid)
+            except OSError:
+                continue  # it has ended meanwhile
             environ = read("/proc/%s/environ" % pid)
             environments += bool(environ)
             try:
-                side = "controller" if os.readlink("/proc/%s/ns/pid" % pid) == own else "host"
-                name = who("/proc/" + pid)
+                name = who("/proc/" + pid)  # a service changes its user before it becomes what it runs
             except OSError:
-                continue  # it has ended meanwhile
+                name = before  # it has ended since: the kernel takes its memory away first, then its file system
             for place, text in ((ARGV, argv), (ENVIRON, environ)):
                 found |= {(place, kind, side, name, argv[:100].replace("\0", " ")) for kind, _spot in grep(text, words)}
     return {"found": sorted(found), "processes": len(seen), "environments": environments}
 
 
 def who(proc: str) -> str:
-    """The user's name as the process's own system has it."""
+    """The user's name as the process's own system has it. OSError: the process has ended, and its system can't be asked."""
     number = str(os.stat(proc).st_uid)
-    for line in read(proc + "/root/etc/passwd").splitlines():
+    users = read(proc + "/root/etc/passwd")
+    if not users:
+        os.readlink(proc + "/root")  # of one that has ended there is no root
+    for line in users.splitlines():
         fields = line.split(":")
         if len(fields) > 2 and fields[2] == number:
             return fields[0]
