@@ -41,6 +41,36 @@ options:
     default: current
 """
 
+    ONE_OF = r"""
+options:
+  env_file:
+    description:
+      - The environment file of the node, with O(manager=daemon). What is in it is masked in what is returned.
+      - The default is C(<base>/shared/<name>.env), which may be missing.
+    type: path
+  colors:
+    description:
+      - Of a server that has two nodes, the names of both. It is about the one that serves. O(pointer) must not be given then.
+    type: list
+    elements: str
+    default: []
+"""
+
+    EXPRESSION = r"""
+options:
+  expression:
+    description:
+      - The Elixir expression, of one or more lines.
+      - It is in no list of processes, and neither logged nor returned, but for RV(would_run).
+    type: str
+    required: true
+  timeout:
+    description:
+      - Seconds that the expression has. Then its process is killed. What it has started besides goes on.
+    type: float
+    default: 10
+"""
+
     HEALTH = r"""
 options:
   health:

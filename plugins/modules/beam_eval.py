@@ -17,6 +17,8 @@ description:
 extends_documentation_fragment:
   - alchemist.beam.attributes
   - alchemist.beam.node
+  - alchemist.beam.node.one_of
+  - alchemist.beam.node.expression
 attributes:
   check_mode:
     support: full
@@ -29,27 +31,6 @@ attributes:
     details:
       - Nobody knows what an expression changes, so it always counts as a change.
 options:
-  env_file:
-    description:
-      - The environment file of the node, with O(manager=daemon). The default is C(<base>/shared/<name>.env), which may be missing.
-    type: path
-  colors:
-    description:
-      - Of a server that has two nodes, the names of both. It is about the one that serves. O(pointer) must not be given then.
-    type: list
-    elements: str
-    default: []
-  expression:
-    description:
-      - The Elixir expression, of one or more lines.
-      - It is in no list of processes, and neither logged nor returned, but for RV(would_run).
-    type: str
-    required: true
-  timeout:
-    description:
-      - Seconds that the expression has. Then its process is killed. What it has started besides goes on.
-    type: float
-    default: 10
   version:
     description:
       - The version whose code is used. It must be on the server. The default is what C(current) points at.

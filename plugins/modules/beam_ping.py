@@ -16,6 +16,7 @@ description:
 extends_documentation_fragment:
   - alchemist.beam.attributes
   - alchemist.beam.node
+  - alchemist.beam.node.one_of
 attributes:
   check_mode:
     support: full
@@ -24,16 +25,6 @@ attributes:
   idempotent:
     support: full
 options:
-  env_file:
-    description:
-      - The environment file of the node, with O(manager=daemon). What is in it is masked in what the node said.
-    type: path
-  colors:
-    description:
-      - Of a server that has two nodes, the names of both. The one that serves is asked. O(pointer) must not be given then.
-    type: list
-    elements: str
-    default: []
   timeout:
     description:
       - Seconds that the node has to take the connection, and to answer.
