@@ -15,7 +15,6 @@ import base64
 import os
 import re
 import stat
-import subprocess
 import tempfile
 import time
 import typing as t
@@ -27,9 +26,8 @@ from .._mask import Mask
 from .._tree import remove_quietly
 from . import etf
 from .ask import connect
-from .envfile import PLACEHOLDER
-from .migrate import await_end, vm_args_without_node
 from .process import NodeProcess
+from .release_eval import await_end, begin
 from .surroundings import Surroundings
 from .target import Target
 
@@ -245,29 +243,9 @@ def _write(around: Surroundings, directory: str, name: str, data: bytes) -> None
 
 def _run(target: Target, around: Surroundings, temporary: str, timeout: float) -> tuple[t.Optional[int], str]:
     """Its exit status, None where it was killed, and what it printed beside the answer."""
-    env = {
-        **around.env,
-        "RELEASE_DISTRIBUTION": "none",
-        "RELEASE_TMP": temporary,
-        "ERL_CRASH_DUMP_BYTES": "0",
-        # Without distribution no cookie is needed, and the launcher would put it into argv for everybody to read.
-        "RELEASE_COOKIE": PLACEHOLDER,
-        **vm_args_without_node(target, around, temporary),
-    }
     with tempfile.TemporaryFile() as log:  # of no name: nobody else reads it
         try:
-            # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
-            child = subprocess.Popen(
-                command(target),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=env,
-                cwd=around.directory,
-                start_new_session=True,
-                umask=0o077,
-                **around.identity(),
-            )
+            child = begin(target, around, _CALL, temporary, log)
         except OSError as exc:
             raise BeamError(
                 "expression_unanswered",

@@ -5,8 +5,7 @@
 
 """Run one expression of a release that is staged: `bin/NAME eval EXPRESSION`, once, before the release is activated.
 
-It is a VM of its own without distribution, so it meets neither the name nor the port of the node that runs. What it says
-goes straight to a file: if we are cut off, it goes on, and its lock is held until it ends, because it inherits it.
+What it says goes straight to a file: if we are cut off, it goes on, and its lock is held until it ends, because it inherits it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
@@ -29,18 +27,14 @@ from .._tree import remove_quietly
 from .boot_reason import read
 from .boot_words import plain
 from .daemon import Daemon
-from .envfile import PLACEHOLDER
 from .manager import Manager
-from .process import with_environment
+from .release_eval import await_end, begin
 from .surroundings import Surroundings, surroundings_of
 from .target import Target, rehearse, staged
-from .vm_flags import without_distribution
-from .vm_settings import read_text
 
 KEEP = 20  # logs
 _NOTES = 200  # of what was run
 LEFT = "The migration's own directory may hold secrets, and could not be removed: %s. Remove it by hand"
-GRACE = 5.0  # seconds between SIGTERM, which lets it close its connections, and SIGKILL
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -228,18 +222,9 @@ def _lock(directory: int, request: Request) -> t.Iterator[int]:
 def _run(
     request: Request, target: Target, around: Surroundings, places: _Places, directory: int, lock: int
 ) -> dict[str, t.Any]:
-    identity = around.identity()
+    around.identity()  # where it is refused, nothing is made
     name = "%s-%s.log" % (request.version, _utc(time.time(), "%Y%m%dT%H%M%SZ"))
     temporary = around.temporary()
-    env = {
-        **around.env,
-        "RELEASE_DISTRIBUTION": "none",
-        "RELEASE_TMP": temporary,
-        "ERL_CRASH_DUMP_BYTES": "0",
-        # Without distribution no cookie is needed, and the launcher would put it into argv for everybody to read.
-        "RELEASE_COOKIE": PLACEHOLDER,
-        **vm_args_without_node(target, around, temporary),
-    }
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     begun = time.monotonic()
     left: list[str] = []
@@ -247,19 +232,7 @@ def _run(
         log = os.open(name, flags, 0o600, dir_fd=directory)
         try:
             try:
-                # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
-                child = subprocess.Popen(
-                    [target.launcher, "eval", request.expression],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=env,
-                    cwd=around.directory,
-                    start_new_session=True,
-                    umask=0o077,
-                    pass_fds=(lock,),
-                    **identity,
-                )
+                child = begin(target, around, request.expression, temporary, log, keep=(lock,))
             except OSError as exc:
                 raise BeamError(
                     "migration_failed",
@@ -304,47 +277,6 @@ def _run(
             **result,
         )
     return result
-
-
-def vm_args_without_node(target: Target, around: Surroundings, temporary: str) -> dict[str, str]:
-    """`eval` reads the vm.args of the node. A name or a port in it would make the command a second node, beside the one that runs."""
-    path = around.env.get("RELEASE_VM_ARGS") or os.path.join(os.path.dirname(target.env_script), "vm.args")
-    text = read_text(path)
-    kept = without_distribution(text, lambda name: read_text(os.path.join(around.directory, name)))
-    if kept == text:
-        return {}
-    own = os.path.join(temporary, "vm.args")
-    # The directory is the node's by now, and we may be root: what the node has put there under that name is neither written to nor given away.
-    try:
-        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        hint = "Look at what runs as %s on this server: it has put something there" % around.user.pw_name
-        raise BeamError("scratch_denied", "%s can't be made" % own, exc.strerror or str(exc), hint) from None
-    with open(handle, "w", encoding="utf-8") as stream:
-        stream.write(kept)
-        if os.geteuid() == 0:
-            os.fchown(stream.fileno(), around.user.pw_uid, around.group)
-    return {"RELEASE_VM_ARGS": own}
-
-
-def await_end(child: subprocess.Popen[bytes], timeout: float, mark: str) -> int | None:
-    """The exit status; None if it had to be killed, and then nothing of it is left."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return child.wait(timeout)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(GRACE)
-    # What a VM starts is in sessions of its own, and may have lost its parent: but all of it has the environment that we gave.
-    end = time.monotonic() + GRACE
-    while time.monotonic() < end:
-        left = with_environment(mark)
-        for process in left:
-            process.signal(signal.SIGKILL)
-        if not left and child.poll() is not None:
-            break
-        time.sleep(0.02)
-    return None
 
 
 def _mask(places: _Places, directory: int, name: str, mask: Mask, lines: int) -> list[str]:

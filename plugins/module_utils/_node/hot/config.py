@@ -21,11 +21,10 @@ from ..._errors import BeamError
 from ..._tree import remove_quietly
 from ..boot_reason import read
 from ..boot_words import plain
-from ..envfile import PLACEHOLDER
 from ..explain import environment_of
 from ..manager import Manager
-from ..migrate import await_end, vm_args_without_node
 from ..process import NodeProcess
+from ..release_eval import await_end, begin
 from ..surroundings import Surroundings, surroundings_of
 from ..target import Target
 
@@ -82,32 +81,13 @@ def evaluate(process: NodeProcess, manager: Manager, targets: t.Sequence[Target]
 
 
 def _begin(target: Target, around: Surroundings, shared: str, place: str) -> subprocess.Popen[bytes]:
-    env = {
-        **around.env,
-        "RELEASE_DISTRIBUTION": "none",
-        # One and the same for both: a setting made of it is no difference.
-        "RELEASE_TMP": shared,
-        "ERL_CRASH_DUMP_BYTES": "0",
-        "RELEASE_COOKIE": PLACEHOLDER,
-        ANSWER: os.path.join(place, "answer"),
-        **vm_args_without_node(target, around, place),
-    }
     log = os.open(
         os.path.join(place, "log"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
     try:
-        # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
-        return subprocess.Popen(
-            [target.launcher, "eval", _EXPRESSION],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=env,
-            cwd=around.directory,
-            start_new_session=True,
-            umask=0o077,
-            **around.identity(),
-        )
+        # RELEASE_TMP is one and the same for both: a setting made of it is no difference.
+        own = {"RELEASE_TMP": shared, ANSWER: os.path.join(place, "answer")}
+        return begin(target, around, _EXPRESSION, place, log, env=own)
     except OSError as exc:
         raise _failed(target, "%s can't be started: %s" % (target.launcher, exc.strerror or exc)) from None
     finally:
