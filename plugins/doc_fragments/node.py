@@ -157,6 +157,19 @@ options:
               - Seconds for the whole question.
             type: float
             default: 2
+          connected:
+            description:
+              - The number of other nodes that it must be connected to. Hidden nodes, such as a remote console, are not counted.
+              - With more than 0, a restart is refused (V(cluster_cookie)) if the nodes it is connected to would not take the cookie that the next start
+                uses. Nothing has been stopped then.
+            type: int
+            default: 0
+          rejoin:
+            description:
+              - Whether the node must be connected again to all nodes that it was connected to before the restart. Of these, nodes that went down meanwhile
+                are not waited for. The cookie is looked at as with O(health.node.connected).
+            type: bool
+            default: false
       passes:
         description:
           - How many rounds in a row must pass. After a failed round the count starts again.

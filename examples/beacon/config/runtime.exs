@@ -15,4 +15,6 @@ config :beacon,
   drain: integer.("BEACON_DRAIN_MS", "5000"),
   # A file that has to be there before this node is ready, made by whoever has prepared the server.
   ready_file: System.get_env("BEACON_READY_FILE"),
+  # Other nodes to stay connected to: names with their hosts, separated by commas.
+  peers: "BEACON_PEERS" |> System.get_env("") |> String.split(",", trim: true) |> Enum.map(&String.to_atom/1),
   fault: System.get_env("BEACON_FAULT", "none")

@@ -45,7 +45,7 @@ def work(options: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     what = plan(options["state"], manager.status(), target, options["force"])
     if check_mode:
         if not rehearsed:
-            preflight(what, manager, rehearsal=True)
+            preflight(what, manager, health, rehearsal=True)
         result = Result(what, after=what.before)
     else:
         result = apply(what, manager, health, options["stop_timeout"], options["boot_timeout"], options["lines"])

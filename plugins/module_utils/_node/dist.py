@@ -150,6 +150,7 @@ class Connection:
         self._creation = secrets.randbits(32) | 4
         self._me = "beam-%d-%s@%s" % (os.getpid(), secrets.token_hex(4), node.partition("@")[2])
         self._next = 0
+        self.answered = ""  # who it says it is
 
     def __enter__(self) -> Connection:
         return self
@@ -176,6 +177,7 @@ class Connection:
                 "it does not speak handshake version 6",
                 "OTP 23 or later is needed",
             )
+        self.answered = challenge[19 : 19 + struct.unpack(">H", challenge[17:19])[0]].decode("utf-8", "replace")
         theirs = struct.unpack(">I", challenge[9:13])[0]
         ours = secrets.randbits(32)
         self._packet(b"r" + struct.pack(">I", ours) + _digest(cookie, theirs), clock)
@@ -193,6 +195,7 @@ class Connection:
             "Node %s refuses our cookie" % self.node,
             "it runs with another one than we were given",
             "Take the cookie of the process that runs, not of the release on disk",
+            answered=self.answered,
         )
 
     def _packet(self, data: bytes, clock: Clock) -> None:

@@ -66,6 +66,16 @@ class TcpCheck:
 class NodeCheck:
     applications: tuple[str, ...] = ()
     timeout: float = 2.0
+    connected: int = 0  # other nodes that it must be connected to
+    rejoin: bool = False  # whether it must be connected again to those it was connected to before
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the node is one of a cluster."""
+        return self.connected > 0 or self.rejoin
+
+
+BOOTED = NodeCheck()
 
 
 @dataclass(frozen=True)

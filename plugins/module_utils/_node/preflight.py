@@ -12,9 +12,10 @@ import typing as t
 
 from .._errors import BeamError
 from .._tree import remove_quietly
-from . import sockets, vm_settings
+from . import cluster, sockets, vm_settings
 from .daemon import Daemon
 from .envfile import COOKIE_FILE
+from .health import BOOTED, NodeCheck
 from .manager import Manager, Status
 from .process import NodeProcess
 from .surroundings import Surroundings, surroundings_of
@@ -24,16 +25,24 @@ from .target import Target
 _AT_REST = ("inactive", "failed", "stopped")
 
 
-def preflight(manager: Manager, target: Target, before: t.Optional[NodeProcess], rehearsal: bool = False) -> None:
-    """before: the node that is going to be stopped. rehearsal: the release's env.sh is not run, because it may do anything."""
+def preflight(
+    manager: Manager,
+    target: Target,
+    before: t.Optional[NodeProcess],
+    check: NodeCheck = BOOTED,
+    rehearsal: bool = False,
+) -> None:
+    """before: the node that is going to be stopped. check: what it is asked then. rehearsal: the release's env.sh is not run, because it may do anything."""
     manager.preflight(target)
     if isinstance(manager, (Systemd, Daemon)):
-        _settings(manager, target, before, rehearsal)
+        found = _settings(manager, target, before, rehearsal)
+        if before is not None:
+            cluster.check_cookie(before, found.next_cookie, check)
 
 
 def _settings(
     manager: t.Union[Systemd, Daemon], target: Target, before: t.Optional[NodeProcess], rehearsal: bool
-) -> None:
+) -> vm_settings.Settings:
     around = surroundings_of(manager, again=False)
     env, cookie = _given(manager, target, around)
     if isinstance(manager, Daemon) and not rehearsal:
@@ -48,8 +57,9 @@ def _settings(
     if before is not None or _at_rest(manager.status()):
         own = {one.port for one in sockets.of_process(before.pid)} if before is not None else set()
         vm_settings.check_port_free(
-            target, found.flags.port, own, sockets.listeners(before.pid if before is not None else "self")
+            target, found.flags, own, sockets.listeners(before.pid if before is not None else "self")
         )
+    return found
 
 
 def _at_rest(status: Status) -> bool:

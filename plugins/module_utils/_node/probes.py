@@ -11,9 +11,9 @@ import typing as t
 
 from .._errors import BeamError
 from .._mask import NOTHING_NAMED, Mask
-from . import etf
+from . import cluster, etf
 from .ask import connect
-from .health import Health, NodeCheck, Verdict, probe_http, probe_tcp
+from .health import BOOTED, Health, NodeCheck, Verdict, probe_http, probe_tcp
 from .process import NodeProcess
 
 
@@ -25,32 +25,39 @@ def ask_once(health: Health, process: NodeProcess, mask: Mask = NOTHING_NAMED) -
     return {"passed": not failed if verdicts else None, "reason": "; ".join(failed), "checks": said}
 
 
-def probes_for(health: Health, process: NodeProcess) -> dict[str, t.Callable[[], Verdict]]:
+def probes_for(health: Health, process: NodeProcess, peers: t.Sequence[str] = ()) -> dict[str, t.Callable[[], Verdict]]:
+    """peers: the nodes that the one before it was connected to."""
     probes: dict[str, t.Callable[[], Verdict]] = {}
     http, tcp, node = health.http, health.tcp, health.node
     if health.empty and process.askable:
-        node = NodeCheck()
+        node = BOOTED
     if http is not None:
         probes["http"] = lambda: probe_http(http)
     if tcp is not None:
         probes["tcp"] = lambda: probe_tcp(tcp)
     if node is not None:
-        probes["node"] = lambda: probe_node(node, process)
+        probes["node"] = lambda: probe_node(node, process, peers)
     return probes
 
 
-def probe_node(check: NodeCheck, process: NodeProcess) -> Verdict:
+def probe_node(check: NodeCheck, process: NodeProcess, peers: t.Sequence[str] = ()) -> Verdict:
     try:
         with connect(process, check.timeout) as node:
-            pid, status, applications = node.calls(
+            pid, status, applications, *others = node.calls(
                 [
                     ("os", "getpid", []),
                     ("init", "get_status", []),
                     ("application", "which_applications", [int(check.timeout * 1000)]),
+                    *([("erlang", "nodes", [])] if check.gathers else []),
                 ],
                 timeout=check.timeout,
             )
-        return judge_node(check, process.pid, pid, status, applications)
+        verdict = judge_node(check, process.pid, pid, status, applications)
+        if not verdict.ok or not others:
+            return verdict
+        now = cluster.names(others[0])
+        gathered = cluster.judge(check, now, cluster.lost(check, process, peers if check.rejoin else (), now))
+        return Verdict(gathered.ok, "%s, %s" % (verdict.reason, gathered.reason) if gathered.ok else gathered.reason)
     except BeamError as exc:
         return Verdict(False, exc.message)
 

@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from .._errors import BeamError
 from .._mask import NOTHING_NAMED, Mask
 from .boot_words import cut, plain
+from .cluster import connected
 from .crash import LONGEST, slogan
 from .ending import Pace, boot_id, judged
 from .explain import alone, environment_of, explained, note_of
-from .health import Health, Outcome, gate
+from .health import BOOTED, Health, Outcome, gate
 from .manager import Manager, Status
 from .preflight import preflight as look_ahead
 from .probes import probes_for
@@ -169,7 +170,8 @@ def _apply(
     result = Result(what, after=what.before, began=begin_wall)
     asked: t.Optional[float] = None
     try:
-        preflight(what, manager)
+        preflight(what, manager, health)
+        peers = _peers(what, health)
         result.began = time.time()
         if what.action == "stop":
             _stop(what, manager, result, stop_timeout)
@@ -186,7 +188,7 @@ def _apply(
             result.stop, result.escalated, asked = stopped.seconds, stopped.escalated, stopped.asked
             result.after, result.boot = started.process, started.seconds
         if what.target is not None:
-            _prove(what, manager, health, result, asked, sleep)
+            _prove(what, manager, health, result, asked, sleep, peers)
     except BeamError as error:
         result.total = time.monotonic() - begin
         crash = _crash(manager, what.before, result.after, begin_wall)
@@ -226,10 +228,20 @@ def _mask(manager: Manager, *processes: t.Optional[NodeProcess]) -> Mask:
     return manager.mask().also(*(process.argv_cookie for process in processes if process is not None))
 
 
-def preflight(what: Plan, manager: Manager, rehearsal: bool = False) -> None:
+def preflight(what: Plan, manager: Manager, health: Health, rehearsal: bool = False) -> None:
     """Raise what can be known to go wrong, while nothing has been touched. Check mode does this much, too."""
     if what.target is not None and what.action in ("start", "restart"):
-        look_ahead(manager, what.target, what.before, rehearsal)
+        look_ahead(manager, what.target, what.before, health.node or BOOTED, rehearsal)
+
+
+def _peers(what: Plan, health: Health) -> tuple[str, ...]:
+    """Whom the node is connected to before it is stopped. One that can't be asked is restarted all the same: often that is why."""
+    if what.action != "restart" or what.before is None or health.node is None or not health.node.rejoin:
+        return ()
+    try:
+        return connected(what.before, health.node.timeout)
+    except BeamError:
+        return ()
 
 
 def _crash(manager: Manager, before: t.Optional[NodeProcess], after: t.Optional[NodeProcess], since: float) -> str:
@@ -268,6 +280,7 @@ def _prove(
     result: Result,
     asked: t.Optional[float],
     sleep: t.Callable[[float], None],
+    peers: t.Sequence[str],
 ) -> None:
     target, process = what.target, result.after
     if target is None or process is None:
@@ -306,7 +319,7 @@ def _prove(
             return "its manager restarted it %d times" % (status.restarts - base)
         return ""
 
-    probes = probes_for(health, process)
+    probes = probes_for(health, process, peers)
     outcome = gate(health, probes, broken, sleep=sleep)
     result.health, result.gate = outcome, outcome.seconds
     if asked is not None and outcome.first_pass is not None:

@@ -14,7 +14,7 @@ import typing as t
 
 from .._proc import open_files
 
-_LISTEN = "0A"
+_ESTABLISHED, _LISTEN = "01", "0A"
 
 
 class Listener(t.NamedTuple):
@@ -43,10 +43,36 @@ def parse(lines: t.Iterable[str]) -> list[Listener]:
     return found
 
 
+def partners(pid: int, port: int) -> list[str]:
+    """The addresses that are connected to a process by a port which is the same at both ends of a cluster: one end listens on it, whichever began."""
+    try:
+        inodes = {link[len("socket:[") : -1] for link in open_files(pid) if link.startswith("socket:[")}
+    except OSError:
+        return []
+    found = set()
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open("/proc/%d/net/%s" % (pid, name), encoding="ascii") as table:
+            found |= {address for address, inode in parse_partners(table, port) if inode in inodes}
+    return sorted(found)
+
+
+def parse_partners(lines: t.Iterable[str], port: int) -> list[tuple[str, str]]:
+    """The other end's address, and the inode of ours."""
+    found = []
+    for line in lines:
+        words = line.split()
+        if len(words) > 9 and words[3] == _ESTABLISHED:
+            ports = {int(end.rpartition(":")[2], 16) for end in words[1:3]}
+            if port in ports:
+                found.append((_address(words[2].rpartition(":")[0]), words[9]))
+    return found
+
+
 def _address(digits: str) -> str:
-    """The kernel writes words of 32 bits in its own order of bytes."""
+    """The kernel writes words of 32 bits in its own order of bytes. What listens for both families has addresses of IPv4 in the form of IPv6."""
     data = b"".join(struct.pack("=I", int(digits[at : at + 8], 16)) for at in range(0, len(digits), 8))
-    return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
+    text = socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
+    return text[len("::ffff:") :] if text.startswith("::ffff:") and "." in text else text
 
 
 def of_process(pid: int) -> list[Listener]:

@@ -54,6 +54,8 @@ HEALTH_SPEC: dict[str, t.Any] = {
             "options": {
                 "applications": {"type": "list", "elements": "str", "default": []},
                 "timeout": {"type": "float", "default": 2.0},
+                "connected": {"type": "int", "default": 0},
+                "rejoin": {"type": "bool", "default": False},
             },
         },
         "passes": {"type": "int", "default": 3, "no_log": False},
@@ -115,12 +117,24 @@ def health_of(given: t.Optional[t.Mapping[str, t.Any]]) -> Health:
     return Health(
         check,
         TcpCheck(tcp["port"], tcp["host"], _positive("tcp.timeout", tcp["timeout"])) if tcp else None,
-        NodeCheck(tuple(node["applications"]), _positive("node.timeout", node["timeout"])) if node else None,
+        _node_check(node) if node else None,
         given["passes"],
         given["interval"],
         given["within"],
         given["stable"],
     )
+
+
+def _node_check(node: t.Mapping[str, t.Any]) -> NodeCheck:
+    if node["connected"] < 0:
+        raise BeamError(
+            "health_invalid",
+            "Cannot use health.node.connected %d" % node["connected"],
+            "it is a number of other nodes, 0 or more",
+            "Correct it",
+        )
+    timeout = _positive("node.timeout", node["timeout"])
+    return NodeCheck(tuple(node["applications"]), timeout, node["connected"], node["rejoin"])
 
 
 def _positive(name: str, value: float) -> float:

@@ -43,6 +43,13 @@ class Settings:
     def flags(self) -> Flags:
         return vm_flags.read(vm_flags.of_node(self.after, self.vm_args, self.load))
 
+    @property
+    def next_cookie(self) -> str:
+        """What the VM takes: given twice, the flag counts as not given, and it reads its file."""
+        if self.flags.times("setcookie") > 1:
+            return self.cookie
+        return self.after.get("RELEASE_COOKIE", "") or self.target.own_cookie()
+
     def load(self, path: str) -> str:
         return read_text(os.path.join(self.directory, path))
 
@@ -182,10 +189,14 @@ def _check_cookie(found: Settings) -> None:
 
 
 def check_port_free(
-    target: Target, port: t.Optional[int], own: t.Collection[int], listening: t.Iterable[sockets.Listener]
+    target: Target, flags: Flags, own: t.Collection[int], listening: t.Iterable[sockets.Listener]
 ) -> None:
     """own: the ports that our node, which is going to be stopped, listens on."""
-    taken = next((one for one in listening if one.port == port and port not in own), None)
+    port = flags.port
+    taken = next(
+        (one for one in listening if one.port == port and port not in own and _clash(one.address, flags.interface)),
+        None,
+    )
     if port is not None and taken is not None:
         raise BeamError(
             "dist_port_taken",
@@ -194,6 +205,11 @@ def check_port_free(
             % (port, taken.address),
             "Give this application a port of its own: service_dist_port, %s. `ss -ltnp` tells who has it" % SETUP,
         )
+
+
+def _clash(one: str, other: str) -> bool:
+    """Two sockets can have one port on two addresses, unless one of them listens on all. Without an address it does."""
+    return one == other or bool({one, other} & {"", "0.0.0.0", "::"})
 
 
 def read_text(path: str) -> str:

@@ -11,7 +11,7 @@ defmodule Beacon.Application do
 
     children =
       [Beacon.Counter, {Task.Supervisor, name: Beacon.Connections}, Beacon.Listener] ++
-        Beacon.Fault.children()
+        Beacon.Cluster.children() ++ Beacon.Fault.children()
 
     Supervisor.start_link(children, strategy: :one_for_one, name: Beacon.Supervisor)
   end

@@ -225,7 +225,7 @@ def test_an_endpoint_that_does_not_listen_is_noted_where_nothing_asked_for_it(mo
         "log",
         lambda lines: ["Configuration :server was not enabled for A.Endpoint, http/https services won't start"],
     )
-    monkeypatch.setattr(restart, "probes_for", lambda health, process: {})
+    monkeypatch.setattr(restart, "probes_for", lambda *_given: {})
     assert apply(BEFORE, fake, HEALTH, 1, 1).notes == []
     noted = apply(BEFORE, fake, Health(passes=1, interval=0.01), 1, 1).facts()["notes"]
     assert len(noted) == 1 and noted[0].startswith("A.Endpoint does not listen") and "PHX_SERVER" in noted[0]

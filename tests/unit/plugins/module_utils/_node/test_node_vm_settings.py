@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -123,11 +124,28 @@ def test_what_can_not_work_is_refused_by_name_and_blames_no_release(
 
 def test_a_port_that_somebody_else_has() -> None:
     taken = [sockets.Listener("0.0.0.0", 4370, "1")]
-    check_port_free(TARGET, 4370, {4370}, taken)
-    check_port_free(TARGET, 4371, set(), taken)
-    check_port_free(TARGET, None, set(), taken)
+    flags = settings().flags
+    check_port_free(TARGET, flags, {4370}, taken)
+    check_port_free(TARGET, settings(ERL_ZFLAGS=LOOPBACK.replace("4370", "4371")).flags, set(), taken)
+    check_port_free(TARGET, settings(ERL_ZFLAGS="").flags, set(), taken)
     with pytest.raises(BeamError, match="port 4370, and something else on this host does .*service_dist_port"):
-        check_port_free(TARGET, 4370, {4000}, taken)
+        check_port_free(TARGET, flags, {4000}, taken)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "clash"),
+    [
+        (LOOPBACK, "127.0.0.1", True),
+        (LOOPBACK, "127.0.0.2", False),
+        (LOOPBACK, "::", True),
+        (CLUSTER, "127.0.0.2", True),
+        (LOOPBACK.replace(" inet_dist_use_interface {127,0,0,1}", ""), "127.0.0.2", True),
+    ],
+)
+def test_nodes_of_one_host_may_have_one_port_on_addresses_of_their_own(ours: str, theirs: str, clash: bool) -> None:
+    flags = settings(ERL_ZFLAGS=ours).flags
+    with pytest.raises(BeamError) if clash else contextlib.nullcontext():
+        check_port_free(TARGET, flags, set(), [sockets.Listener(theirs, 4370, "1")])
 
 
 def test_listening_sockets_are_read_from_the_kernel() -> None:
