@@ -44,6 +44,7 @@ MAY_USE = {
     "_stats": set(),
     "_fleet": {"_release", "_node", "_rollout"},
     "_delivery": {"_release", "_store", "_rollout", "_build"},
+    "_gates": {"_release", "_store", "_node", "_build"},
     "_bootstrap": {"_release", "_store", "_host", "_node"},
     "_modules": {"_release", "_store", "_host", "_node", "_balancer"},
 }
