@@ -25,6 +25,7 @@ FIRST: dict[str, tuple[str, ...]] = {
         "beam_upgrade",
         "bootstrap_bundle",
         "delivery_info",
+        "mix_gate",
         "mix_release",
         "operate",
         "project_init",

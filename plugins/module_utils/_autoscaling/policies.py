@@ -15,7 +15,7 @@ from .._errors import BeamError
 Statement = dict[str, t.Any]
 KINDS = ("host", "deployer", "builder")
 # What is written once and never again, and what moves by compare-and-swap (see the store's keys).
-_ONCE_BUILDER = ("layers", "manifests", "versions", "builds")
+_ONCE_BUILDER = ("layers", "manifests", "versions", "builds", "gates")
 _ONCE_DEPLOYER = ("history", "bootstrap")
 _SWAPPED = ("channels", "locks", "journal", "pins")
 _KEYS = {

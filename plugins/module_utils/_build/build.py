@@ -46,7 +46,7 @@ def run_build(request: Request, check_mode: bool = False, published: Published |
     """published: the store that the release goes to. What is there already is not built."""
     started = time.monotonic()
     try:
-        with _errors_of_the_disk(request), closed_to_others(), git.without_credentials(request.repo) as repo:
+        with errors_of_the_disk(request), closed_to_others(), git.without_credentials(request.repo) as repo:
             for path, option in request.places:
                 refuse_foreign(path, option)
             result = _run(replace(request, repo=repo), check_mode, published)
@@ -59,7 +59,7 @@ def run_build(request: Request, check_mode: bool = False, published: Published |
 def _run(request: Request, check_mode: bool, published: Published | None) -> dict[str, t.Any]:
     if not request.repo:
         # For the whole repository, because another part of it may be built meanwhile.
-        with _lock_directory(request, top_of(request.project_dir)[0]) as lock:
+        with lock_directory(request, top_of(request.project_dir)[0]) as lock:
             return _plan_and_build(request, check_mode, published, (lock,))
     wanted = checkout.resolve(request.repo, request.ref, request.timeout)
     request = replace(request, tag=wanted.tag)
@@ -72,7 +72,7 @@ def _run(request: Request, check_mode: bool, published: Published | None) -> dic
             require_project(there.project_dir)
             return {**_plan_and_build(there, True, published, ()), "ref": wanted.said}
     os.makedirs(request.checkout, mode=0o755, exist_ok=True)
-    with _lock_directory(request, request.checkout) as lock:
+    with lock_directory(request, request.checkout) as lock:
         wanted, moved = checkout.fetch(wanted, request.checkout, request.build_dir, request.timeout, (lock,))
         warnings = ["The tag %s" % tag for tag in moved]
         found = existing.find(request, wanted, published)
@@ -95,7 +95,7 @@ def _plan_and_build(request: Request, check_mode: bool, published: Published | N
     seconds: dict[str, float] = {}
     record = plan.record
     if plan.changed and not check_mode:
-        with _lock(request) as lock:
+        with lock_build_dir(request) as lock:
             record, seconds = _build(plan, (*locks, lock))
     elif plan.changed:
         needs.require(plan)
@@ -108,7 +108,7 @@ def _plan_and_build(request: Request, check_mode: bool, published: Published | N
 
 
 @contextlib.contextmanager
-def _errors_of_the_disk(request: Request) -> t.Iterator[None]:
+def errors_of_the_disk(request: Request) -> t.Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -125,14 +125,14 @@ def _errors_of_the_disk(request: Request) -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lock_directory(request: Request, directory: str) -> t.Iterator[int]:
+def lock_directory(request: Request, directory: str) -> t.Iterator[int]:
     """One build of a directory at a time, from the checkout to the tree. Locking a directory writes nothing, so check mode does it too."""
     with _locked(request, os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), directory) as descriptor:
         yield descriptor
 
 
 @contextlib.contextmanager
-def _lock(request: Request) -> t.Iterator[int]:
+def lock_build_dir(request: Request) -> t.Iterator[int]:
     """One build in a build directory at a time."""
     os.makedirs(request.build_dir, mode=0o755, exist_ok=True)
     descriptor = os.open(os.path.join(request.build_dir, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -161,7 +161,7 @@ def _locked(request: Request, descriptor: int, place: str) -> t.Iterator[int]:
         os.close(descriptor)
 
 
-def _compiled_dir(plan: BuildPlan) -> str:
+def compiled_dir(plan: BuildPlan) -> str:
     """Compiled code of its own for each environment and toolchain: Mix does not notice when only a variable changes."""
     request = plan.request
     parts = [FORMAT, sorted(request.env.items()), sorted(request.compile_env.items()), toolchain.identity(plan.project.toolchain), request.project_dir]
@@ -169,7 +169,7 @@ def _compiled_dir(plan: BuildPlan) -> str:
     return os.path.join(request.build_dir, "compiled", "%s-%s" % (request.mix_env, key))
 
 
-def _needs_force(plan: BuildPlan, compiled: str) -> bool:
+def needs_force(plan: BuildPlan, compiled: str) -> bool:
     """Whether Mix would leave stale code of the own applications: it looks at mix.exs and at newer files only.
 
     Not noticed: a version that mix.exs takes from git, and a changed file with an old time stamp (rsync -a, tar) or one of
@@ -183,11 +183,11 @@ def _needs_force(plan: BuildPlan, compiled: str) -> bool:
             continue
         if version and match and match.group(1) != version:
             return True
-    seen_path = _seen_path(compiled)
+    noted = seen_path(compiled)
     try:
-        with open(seen_path, encoding="ascii") as stream:
+        with open(noted, encoding="ascii") as stream:
             seen = parse_json(stream.read())
-        last = int(os.stat(seen_path).st_mtime)
+        last = int(os.stat(noted).st_mtime)
         if seen["products"]:
             return True  # what the compiler wrote beside the sources was taken away again, and it writes it only when it compiles
         files = seen["files"]
@@ -199,13 +199,13 @@ def _needs_force(plan: BuildPlan, compiled: str) -> bool:
     )
 
 
-def _seen_path(compiled: str) -> str:
+def seen_path(compiled: str) -> str:
     return os.path.join(compiled, ".alchemist-sources.json")
 
 
 def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[str, float]]:
     request = plan.request
-    compiled = _compiled_dir(plan)
+    compiled = compiled_dir(plan)
     if os.path.isdir(compiled) and open_to_others(compiled):
         remove_tree(compiled)
     os.makedirs(compiled, exist_ok=True)
@@ -216,11 +216,11 @@ def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[s
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=request.build_dir) as scratch:
         # A lock that deps: get changes is somebody's to commit; in a checkout of ours it would only be a change.
         if not request.repo:
-            _fetch(plan, steps)
+            fetch(plan, steps)
         products = Products((plan.sources, *plan.others), request.build_dir, scratch, steps.caches())
         try:
             if request.repo:
-                _fetch(plan, steps)
+                fetch(plan, steps)
             record = _make(plan, steps, products, compiled, scratch)
         finally:
             products.undo()
@@ -228,7 +228,7 @@ def _build(plan: BuildPlan, locks: t.Sequence[int]) -> tuple[BuildRecord, dict[s
     return record, steps.seconds
 
 
-def _fetch(plan: BuildPlan, steps: Steps) -> None:
+def fetch(plan: BuildPlan, steps: Steps) -> None:
     needs.require(plan, steps)
     if plan.project.fetched:
         fetch_dependencies(steps, plan.project.lockfile)
@@ -240,9 +240,9 @@ def _make(plan: BuildPlan, steps: Steps, products: Products, compiled: str, scra
     before, after = in_order(request.before, request.after_compile, plan.project.aliases)
     for task in before:
         steps.mix("before", *task)
-    force = ["--force"] if request.force or _needs_force(plan, compiled) else []
+    force = ["--force"] if request.force or needs_force(plan, compiled) else []
     # Until it is written again, the next build knows that this one did not end.
-    remove_tree(_seen_path(compiled))
+    remove_tree(seen_path(compiled))
     looked = products.look()
     steps.mix("compile", "compile", *force)
     left = products.written_since(looked)
@@ -250,7 +250,7 @@ def _make(plan: BuildPlan, steps: Steps, products: Products, compiled: str, scra
         steps.mix("after_compile", *task)
     wanted = ["--version", plan.version] if request.version and plan.version else []
     steps.mix("release", "release", *plan.chosen.argument, "--path", fresh, "--overwrite", "--quiet", *wanted)
-    index.write_atomically(_seen_path(compiled), json.dumps({"products": left, "files": plan.sources.files}).encode("ascii"))
+    index.write_atomically(seen_path(compiled), json.dumps({"products": left, "files": plan.sources.files}).encode("ascii"))
     record = _finish(plan, fresh, scratch, steps.epoch)
     _publish(plan, fresh, record, scratch)
     return record

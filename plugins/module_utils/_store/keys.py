@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BeamError
+from .._release.gates import check_commit, check_gate
 from .._release.names import (
     check_channel,
     check_digest,
@@ -34,6 +35,7 @@ KINDS = (
     "pins",
     "bootstrap",
     "boots",
+    "gates",
 )
 
 
@@ -103,6 +105,15 @@ def boot_key(name: str, channel: str, at: str, of: str, instance: str) -> str:
 def bundle_key(name: str, sha256: str) -> str:
     """What a bare server takes first. Write-once, and named by its content: user data that names it can't get another one."""
     return "%s/bootstrap/%s.zip" % (check_name(name), check_digest(sha256))
+
+
+def gates_prefix(name: str, commit: str) -> str:
+    return "%s/gates/%s/" % (check_name(name), check_commit(commit))
+
+
+def gate_key(name: str, commit: str, gate: str, statement: str, ending: str = "json") -> str:
+    """Write-once. statement: the sha256 of the statement, which its reports share. The order of the keys says nothing."""
+    return "%s%s-%s.%s" % (gates_prefix(name, commit), check_gate(gate), check_digest(statement), ending)
 
 
 def names_in(

@@ -30,6 +30,11 @@ from ansible_collections.alchemist.beam.plugins.module_utils._build.project impo
 from ansible_collections.alchemist.beam.plugins.module_utils._build.request import Request
 from ansible_collections.alchemist.beam.plugins.module_utils._build.steps import Steps
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._gates.findings import Finding
+from ansible_collections.alchemist.beam.plugins.module_utils._gates.place import There
+from ansible_collections.alchemist.beam.plugins.module_utils._gates.reports import junit
+from ansible_collections.alchemist.beam.plugins.module_utils._gates.results import Case
+from ansible_collections.alchemist.beam.plugins.module_utils._gates.session import Session
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import HIDDEN, Mask
 from ansible_collections.alchemist.beam.plugins.module_utils._modules import logs
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.node import Node as NodeOf
@@ -162,6 +167,15 @@ def build(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
     return failing(lambda: Steps(request, "shop", str(at / "compiled"), (), 1).mix("compile", "compile"))
 
 
+def gate(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
+    """What a tool says goes to the result, to files beside the build, and to reports in the store."""
+    session = Session.__new__(Session)
+    session.there = There(Request(str(at), str(at), compile_env=GIVEN))
+    case = Case("shop", "ShopTest", "a", "failed", 0.1, "a.exs", 1, SAID)
+    found = session.masked(Finding("failed", SAID, named=(SAID,), cases=(case,), sarif={"runs": [SAID]}, output=SAID))
+    return found.reason, found.named, found.sarif, found.output, junit(found.cases).decode()
+
+
 def release(at: Path) -> Target:
     """Installed, with settings; its launcher says all that it has, and fails."""
     root = at / "releases" / "1.0.0"
@@ -252,6 +266,7 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "beam_eval: a command that fails": expression_of_a_release,
     "beam_upgrade: a configuration that fails": configuration,
     "mix_release: a step that fails": build,
+    "mix_gate: a gate that fails": gate,
     "mix_release: mix.exs that fails": project,
     "mix_release: git": lambda at, patch: failing(
         lambda: git.refuse("https://shop:%s@h/r" % PASSWORD, "it fails", Finished(1, SHAPED, SHAPED))
@@ -277,6 +292,10 @@ BEHIND = {
     "_build/git.py",
     "_build/project.py",
     "_build/steps.py",
+    "_gates/findings.py",
+    "_gates/runner.py",
+    "_gates/session.py",
+    "_gates/table.py",
     "_node/crash.py",
     "_node/daemon.py",
     "_node/explain.py",

@@ -69,7 +69,7 @@ def put(kind: str, key: str, context: t.Mapping[str, str]) -> bool:
     ("kind", "once", "swapped"),
     [
         ("host", {"boots"}, set()),
-        ("builder", {"layers", "manifests", "versions", "builds"}, set()),
+        ("builder", {"layers", "manifests", "versions", "builds", "gates"}, set()),
         (
             "deployer",
             {"channels", "locks", "journal", "pins", "history", "bootstrap"},
@@ -83,6 +83,7 @@ def test_who_writes_what_and_nobody_overwrites(kind: str, once: set[str], swappe
         "manifests",
         "versions",
         "builds",
+        "gates",
         "channels",
         "locks",
         "journal",

@@ -187,11 +187,11 @@ def test_reports_are_read_by_others() -> None:
         Case("shop", "ShopTest", "test d", "skipped", 0.0, "test/a.exs", 12, "due to skip tag"),
         Case("shop", "ShopTest", "test e", "excluded", 0.0, "test/a.exs", 15),
     ]
-    root = Xml.fromstring(junit(cases, lambda said: said.replace("token", "***")))
+    root = Xml.fromstring(junit(cases))
     assert root.attrib == {"tests": "3", "failures": "1", "errors": "0", "skipped": "1", "time": "0.750000"}
     suite = root[0]
     assert suite.attrib["name"] == "ShopTest" and [one.attrib["name"] for one in suite][0] == 'test <a> & "b" \ufffd'
-    assert suite[0][0].tag == "failure" and suite[0][0].text == "left < right & ***" and suite[2][0].tag == "skipped"
+    assert suite[0][0].tag == "failure" and suite[0][0].text == "left < right & token" and suite[2][0].tag == "skipped"
     rows = [Covered("A", "lib/a.ex", ((1, 2), (3, 0))), Covered("A.B", "lib/a.ex", ((3, 1),))]
     assert lcov(rows) == b"SF:lib/a.ex\nDA:1,2\nDA:3,1\nLF:2\nLH:2\nend_of_record\n"
     assert percentage(rows) == 66.67 and percentage([]) is None
