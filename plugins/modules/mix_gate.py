@@ -70,7 +70,7 @@ options:
     type: str
   repo:
     description:
-      - The git repository to check out. Its branches and tags are followed, even if they moved or were removed; RV(moved_tags) names tags that moved.
+      - The git repository to check out. Its branches and tags are followed, even if they moved or were removed. A warning names tags that moved.
       - Without it, O(project_dir) is built as it is.
       - "With it, O(project_dir) belongs to the build. Changes that somebody made there are refused, as O(allow_dirty) says. Files that git ignores are
         moved aside to O(build_dir), except caches and files below C(config/) and C(rel/)."
