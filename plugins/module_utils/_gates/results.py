@@ -44,7 +44,7 @@ class Diagnostic:
 
     @property
     def label(self) -> str:
-        return "%s:%d: %s" % (self.file, self.line, self.message.strip().split("\n")[0])
+        return "%s:%d: %s" % (self.file, self.line, self.message.strip().partition("\n")[0])
 
 
 @dataclass(frozen=True)
