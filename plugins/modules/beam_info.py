@@ -147,11 +147,15 @@ uptime:
   returned: always
   type: float
 version:
-  description: The version that runs.
+  description: The version that runs. After a hot upgrade (M(alchemist.beam.beam_upgrade)) it is that of its code, not the one that it was booted from.
   returned: always
   type: str
 root:
-  description: The release directory that it runs from.
+  description: The release directory that it runs from. After a hot upgrade it is where its code comes from.
+  returned: always
+  type: str
+upgraded_from:
+  description: The version that it was booted from, if its code was replaced by that of another release since. V(null) otherwise.
   returned: always
   type: str
 node:
@@ -163,7 +167,7 @@ current:
   returned: always
   type: dict
 drift:
-  description: Whether the node runs from a directory other than the one that C(current) points at.
+  description: Whether the node runs the code of a release other than the one that C(current) points at.
   returned: always
   type: bool
 rss:

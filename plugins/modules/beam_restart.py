@@ -142,7 +142,10 @@ before:
       description: When it was started, in UTC.
       type: str
     version:
-      description: The version it runs.
+      description: The version it runs. After a hot upgrade it is that of its code.
+      type: str
+    upgraded_from:
+      description: The version that it was booted from, where its code was replaced since.
       type: str
     root:
       description: The release directory it runs from.

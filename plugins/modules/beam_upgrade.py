@@ -74,9 +74,10 @@ options:
       - Blockers that are none in this case.
       - V(supervisor_changed) where the children of the changed supervisors are the same. New ones are not started.
       - V(application_changed) where what the application does at its start is the same. It is not started again.
+      - V(settings_changed) where the settings that changed since its start can wait for the next restart.
     type: list
     elements: str
-    choices: [supervisor_changed, application_changed]
+    choices: [supervisor_changed, application_changed, settings_changed]
     default: []
   suspend_timeout:
     description:
@@ -121,8 +122,8 @@ options:
       - The channel whose lock that is.
     type: str
 notes:
-  - Afterwards the environment of the process still names the release that it was booted from. M(alchemist.beam.beam_restart) takes that for a reason
-    to restart it.
+  - Afterwards the environment of the process still names the release that it was booted from. A note below O(base) makes
+    M(alchemist.beam.beam_restart) and the other modules ask the node itself.
 seealso:
   - module: alchemist.beam.release_install
   - module: alchemist.beam.beam_restart
@@ -205,7 +206,7 @@ blockers:
     - What speaks against an upgrade without a restart, each as C(code) and C(why).
     - The codes are V(not_running), V(distribution_off), V(release_missing), V(ghost), V(other_version), V(not_newer), V(erts_differs), V(core_differs),
       V(application_added), V(application_removed), V(native_code), V(supervisor_changed), V(application_changed), V(no_way_back),
-      V(old_code_in_use) and V(removed_in_use).
+      V(old_code_in_use), V(removed_in_use) and V(settings_changed).
   returned: always
   type: list
   elements: dict
@@ -235,6 +236,18 @@ node:
   description: The process, as it was booted.
   returned: success
   type: dict
+before:
+  description: The process with the release that its code came from before, as M(alchemist.beam.beam_restart) returns it.
+  returned: success
+  type: dict
+after:
+  description: The same now. C(upgraded_from) is the version that it was booted from, where that is another one.
+  returned: success
+  type: dict
+boot_id:
+  description: The id of the server's boot.
+  returned: success
+  type: str
 restart:
   description: What M(alchemist.beam.beam_restart) returned.
   returned: it was restarted

@@ -23,6 +23,7 @@ from .._host.source import open_source
 from .._node import restart
 from .._node.ending import ENDINGS, FROZEN, STOPPING, Pace, boot_id, ending
 from .._node.manager import Manager
+from .._node.replaced import status_as_it_runs
 from .._node.spec import manager_of
 from .._node.target import Target, resolve
 from .._store.base import Store
@@ -231,7 +232,7 @@ class Host:
         config = self.config
         health = config.health_of(target.version)
         manager = self.manager()
-        what = restart.plan("restarted", manager.status(), target)
+        what = restart.plan("restarted", status_as_it_runs(config.base, "current", manager.status()), target)
         result = restart.apply(what, manager, health, config.stop_timeout, config.boot_timeout, LOG_LINES)
         self.action = what.action
         if what.changed:

@@ -13,6 +13,7 @@ import typing as t
 from .._errors import BeamError
 from .._host.fence import installed_digest
 from .._host.source import open_source
+from .._node.replaced import status_as_it_runs
 from .._node.spec import manager_of
 from .._node.target import resolve
 from .config import Config
@@ -77,5 +78,5 @@ def _current(config: Config) -> dict[str, t.Any]:
 
 
 def _running(config: Config) -> dict[str, t.Any] | None:
-    process = manager_of(config.node()).status().process
+    process = status_as_it_runs(config.base, "current", manager_of(config.node()).status()).process
     return process.facts() if process else None

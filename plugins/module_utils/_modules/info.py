@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._node.colors import survey
@@ -53,6 +54,11 @@ def look(options: Options, health_for: t.Callable[[str], Options | None]) -> dic
         options["pointer"],
         mask,
     )
+    if facts["upgraded_from"] and status.process is not None:
+        process = dataclasses.replace(
+            status.process, root=facts["root"], version=facts["version"], booted=facts["upgraded_from"]
+        )
+        status = dataclasses.replace(status, process=process)
     answer = ask_once(health, status.process, mask) if status.process and wanted else None
     well = status.process is not None and (answer is None or answer["passed"])
     end = None if well else ending(options["base"])

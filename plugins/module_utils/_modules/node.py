@@ -16,6 +16,7 @@ from .._node.colors import survey
 from .._node.explain import why_down
 from .._node.manager import Manager, Status
 from .._node.process import NodeProcess
+from .._node.replaced import status_as_it_runs
 from .._node.spec import NODE_SPEC, manager_of, managers_of
 
 OPTIONS: dict[str, t.Any] = {**NODE_SPEC, "colors": {"type": "list", "elements": "str", "default": []}}
@@ -55,4 +56,4 @@ def node_of(options: Options) -> Node:
         managers = managers_of(options)
         _facts, pointer = survey(options["base"], options["colors"], managers)
         manager = managers[pointer]
-    return Node(options["name"], pointer, manager, manager.status())
+    return Node(options["name"], pointer, manager, status_as_it_runs(options["base"], pointer, manager.status()))

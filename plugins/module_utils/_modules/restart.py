@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from .._host.fence import check_fence, fence_of
+from .._node.replaced import status_as_it_runs
 from .._node.restart import Result, apply, plan, preflight
 from .._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
 from .._node.target import rehearse, resolve
@@ -42,7 +43,10 @@ def work(options: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         target = rehearse(options["base"], options["name"], options["expect_version"])
     else:
         target = resolve(options["base"], options["name"], options["expect_version"], options["pointer"])
-    what = plan(options["state"], manager.status(), target, options["force"])
+    status = manager.status()
+    if target is not None:
+        status = status_as_it_runs(options["base"], options["pointer"], status)
+    what = plan(options["state"], status, target, options["force"])
     if check_mode:
         if not rehearsed:
             preflight(what, manager, health, rehearsal=True)

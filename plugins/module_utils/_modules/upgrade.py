@@ -7,14 +7,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import time
 import typing as t
 
 from .._errors import BeamError
 from .._host.fence import check_fence, fence_of, installed_digest
-from .._node.hot.plan import ACCEPTABLE, Wish
+from .._node.ending import boot_id
+from .._node.hot.plan import ACCEPTABLE, Place, Wish
 from .._node.hot.run import Done, Request, Session, apply, opened
 from .._node.manager import Manager
+from .._node.process import NodeProcess
+from .._node.replaced import remember
 from .._node.spec import HEALTH_SPEC, NODE_SPEC, health_of, manager_of
 from . import install, restart
 from .in_turn import in_turn
@@ -66,17 +71,24 @@ def _work(options: Options, manager: Manager, check_mode: bool, begun: float) ->
             raise _blocked(session)
         if action != "restart":
             pointed: dict[str, t.Any] = _point(options, True) if action != "blocked" else {}
+            if action == "hot" and not check_mode and session.process is not None:
+                remember(options["base"], options["pointer"], session.process)
             if not check_mode and action != "blocked":
                 done = apply(session, health, lambda: pointed.update(_point(options, False)))
             result = {key: pointed[key] for key in ("warnings", "diff") if pointed.get(key)}
     if action == "restart":
         result = _restart(options, check_mode)
+    before = _ran(session.process, session.plan.start)
+    after = before if check_mode or action == "blocked" else _ran(session.process, session.plan.target)
     return {
         "changed": action not in ("none", "blocked"),
         **result,
         "action": action,
         **session.plan.facts(),
         **_measured(session, done or Done()),
+        "before": before,
+        "after": result["restart"].get("after") if action == "restart" else after,
+        "boot_id": boot_id() or None,
         "seconds": {
             **{step: round(seconds, 3) for step, seconds in session.seconds.items()},
             "total": round(time.monotonic() - begun, 3),
@@ -160,6 +172,15 @@ def _restart(options: Options, check_mode: bool) -> dict[str, t.Any]:
     done = in_turn(lambda: _point(options, check_mode), lambda: restart.work(given, check_mode))
     shown: dict[str, t.Any] = {key: done[key] for key in ("warnings", "diff") if key in done}
     return {**shown, "changed": done["changed"], "restart": {key: done[key] for key in done if key not in shown}}
+
+
+def _ran(process: t.Optional[NodeProcess], place: t.Optional[Place]) -> t.Optional[dict[str, t.Any]]:
+    """The process with the release that its code comes from."""
+    if process is None:
+        return None
+    if place is None or os.path.realpath(process.root) == place.root:
+        return process.facts()
+    return dataclasses.replace(process, root=place.root, version=place.version, booted=process.version).facts()
 
 
 def _measured(session: Session, done: Done) -> dict[str, t.Any]:

@@ -19,6 +19,7 @@ from .crash import crash_dumps
 from .ending import boot_id
 from .manager import Status
 from .process import NodeProcess
+from .replaced import with_paths
 from .target import current_root, resolve
 
 _CALLS: tuple[tuple[str, str, list[t.Any]], ...] = (
@@ -35,6 +36,7 @@ _CALLS: tuple[tuple[str, str, list[t.Any]], ...] = (
     ("erlang", "system_info", [etf.Atom("otp_release")]),
     ("erlang", "system_info", [etf.Atom("schedulers_online")]),
     ("init", "get_status", []),
+    ("code", "get_path", []),
 )
 
 
@@ -57,15 +59,17 @@ def gather(
         "enabled": status.enabled,
         "boot_id": boot_id() or None,
         "uptime": None,
+        "upgraded_from": None,
         **(process.facts() if process else {"pid": None, "started": None, "version": None, "root": None, "node": None}),
         "current": _on_disk(base, name, pointer),
         "rss": _rss(process) if process else None,
         **_unasked(""),
     }
-    facts["drift"] = process is not None and bool(root) and os.path.realpath(process.root) != root
     if process is not None:
         facts["uptime"] = round(time.time() - process.started, 1)
-        facts.update(_asked(process, timeout))
+        said, process = _asked(base, process, timeout)
+        facts.update(said, **process.facts())
+    facts["drift"] = process is not None and bool(root) and os.path.realpath(process.root) != root
     hidden = mask.also(process.argv_cookie) if process is not None else mask
     facts["crash_dumps"] = crash_dumps(_dump_places(process, crash_dirs), hidden)
     return facts
@@ -96,16 +100,18 @@ def _unasked(reason: str) -> dict[str, t.Any]:
     return {**dict.fromkeys(keys), "answers": False, "problem": reason or None}
 
 
-def _asked(process: NodeProcess, timeout: float) -> dict[str, t.Any]:
+def _asked(base: str, process: NodeProcess, timeout: float) -> tuple[dict[str, t.Any], NodeProcess]:
+    """What it says, and the process with the release that its code comes from."""
     try:
         with connect(process, timeout) as node:
-            return digest(node.calls(_CALLS, timeout=timeout))
+            *answers, paths = node.calls(_CALLS, timeout=timeout)
+            return digest(answers), with_paths(base, process, paths)
     except BeamError as exc:
-        return _unasked(exc.message)
+        return _unasked(exc.message), process
 
 
 def digest(answers: t.Sequence[t.Any]) -> dict[str, t.Any]:
-    """Pure: the answers to _CALLS, as a module returns them."""
+    """Pure: the answers to _CALLS but for the last, as a module returns them."""
     (
         applications,
         memory,

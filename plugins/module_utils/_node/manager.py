@@ -18,6 +18,9 @@ from .._mask import Mask
 from .process import NodeProcess, OsProcess, companions
 from .target import Target
 
+# The kernel tells start times in hundredths of a second: a file written just before a start must not look newer.
+CLOCK_TICK = 0.05
+
 
 @dataclass(frozen=True)
 class Status:
@@ -28,6 +31,11 @@ class Status:
     restarts: int = 0  # how often the manager itself had to start it again
     configured: float = 0.0  # when its configuration last changed, seconds since the epoch
     enabled: t.Optional[bool] = None  # whether it is started at boot; None where nobody would
+
+    @property
+    def unread(self) -> bool:
+        """Whether its configuration changed after its process had started, which therefore has not read it."""
+        return self.process is not None and self.configured > self.process.started + CLOCK_TICK
 
 
 @dataclass(frozen=True)

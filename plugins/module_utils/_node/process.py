@@ -135,6 +135,7 @@ class NodeProcess(OsProcess):
     epmd: int = 4369
     crash_dump: str = ""
     uid: int = -1
+    booted: str = ""  # the version that it was booted from, where its code was replaced since; root and version are then those of its code
     cookie_file: str = ""  # where the VM reads its cookie when argv does not have it
     argv_cookie: str = field(default="", repr=False)
 
@@ -171,6 +172,7 @@ class NodeProcess(OsProcess):
             "version": self.version or None,
             "root": self.root or None,
             "node": self.node or None,
+            **({"upgraded_from": self.booted} if self.booted else {}),
         }
 
 

@@ -30,8 +30,6 @@ from .probes import probes_for
 from .process import NodeProcess
 from .target import Target, rehearse
 
-# The kernel tells start times in hundredths of a second: a file written just before a start must not look newer.
-CLOCK_TICK = 0.05
 _MOST = 5000  # lines of a log in which the reason of a failure is looked for
 
 
@@ -84,7 +82,7 @@ def plan(state: str, status: Status, target: t.Optional[Target], force: bool = F
     reason = _difference(process, target)
     if not reason and status.state not in ("active", "running"):
         reason = "its unit is %s" % status.state
-    if not reason and status.configured > process.started + CLOCK_TICK:
+    if not reason and status.unread:
         reason = "its configuration changed after it had started"
     if not reason and force:
         reason = "forced"

@@ -20,8 +20,8 @@ CORE = frozenset(
 SUPERVISORS = frozenset(("supervisor", "Elixir.Supervisor", "Elixir.DynamicSupervisor"))
 APPLICATIONS = frozenset(("application", "Elixir.Application"))
 EVENTS = "gen_event"
-# What a person may know better: that the children, or what the application does at its start, are the same.
-ACCEPTABLE = ("supervisor_changed", "application_changed")
+# What a person may know better: that the children, or what the application does at its start, are the same; that the settings can wait.
+ACCEPTABLE = ("supervisor_changed", "application_changed", "settings_changed")
 _MOST = 5  # names in one sentence
 
 
@@ -117,9 +117,13 @@ def migrates(one: Changed, down: bool) -> bool:
     return one.migrates if down else one.migrates_to or bool(one.behaviours & SUPERVISORS)
 
 
-def make(wish: Wish, start: Place, target: Place, look: Look, keys: Keys = Keys()) -> Plan:
+def make(wish: Wish, start: Place, target: Place, look: Look, keys: Keys = Keys(), *, unread: bool = False) -> Plan:
+    """unread: the settings of the node changed after it had started."""
     down = start.root != target.root and newer(start.version, target.version)
     blockers = [*of_wish(wish, start.version), *_of_release(look), *_of_modules(look), *_of_processes(look)]
+    if unread and start != target:
+        why = "its settings (unit or environment file) changed after it had started, and only a restart reads them"
+        blockers.append(Blocker("settings_changed", why))
     kept = tuple(one for one in blockers if one.code not in wish.accept)
     return Plan(start, target, look, keys, kept, down, _moved(look))
 

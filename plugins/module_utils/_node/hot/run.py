@@ -21,9 +21,10 @@ from ..._errors import BeamError
 from .. import dist, etf
 from ..ask import connect
 from ..health import Health, Outcome, gate
-from ..manager import Manager
+from ..manager import Manager, Status
 from ..probes import probes_for
 from ..process import NodeProcess
+from ..replaced import releases_of
 from ..target import Target, current_root, rehearse, staged
 from . import plan as plans
 from . import scripts
@@ -77,7 +78,8 @@ class Done:
 @contextlib.contextmanager
 def opened(request: Request, manager: Manager) -> t.Iterator[Session]:
     """The node is asked and nothing is changed; what speaks against an upgrade is in the plan."""
-    process = manager.status().process
+    status = manager.status()
+    process = status.process
     base, name, wish = request.base, request.name, request.wish
     target = rehearse(base, name, wish.version)
     place = Place(target.root, target.version)
@@ -87,7 +89,7 @@ def opened(request: Request, manager: Manager) -> t.Iterator[Session]:
         yield Session(request, manager, process, target, plans.blocked(wish, place, start, *blockers))
         return
     with connect(process, request.timeout) as node:
-        yield _looked_at(Session(request, manager, process, target, plans.blocked(wish, place, start)), node)
+        yield _looked_at(Session(request, manager, process, target, plans.blocked(wish, place, start)), node, status)
 
 
 def _staged(request: Request) -> t.Iterator[Blocker]:
@@ -105,7 +107,7 @@ def _reachable(process: t.Optional[NodeProcess], name: str) -> t.Iterator[Blocke
         yield Blocker("distribution_off", "the node can't be asked: %s" % why)
 
 
-def _looked_at(session: Session, node: dist.Connection) -> Session:
+def _looked_at(session: Session, node: dist.Connection, status: Status) -> Session:
     request = session.request
     began = time.monotonic()
     remote = Remote(node)
@@ -114,7 +116,7 @@ def _looked_at(session: Session, node: dist.Connection) -> Session:
     look = look_at(remote, request, start, place)
     session.remote = remote
     session.seconds["look"] = time.monotonic() - began
-    session.plan = plans.make(request.wish, start, place, look)
+    session.plan = plans.make(request.wish, start, place, look, unread=status.unread)
     if start != place and not session.plan.blockers:
         began = time.monotonic()
         old = replace(session.target, root=start.root, version=start.version)
@@ -128,18 +130,13 @@ def _looked_at(session: Session, node: dist.Connection) -> Session:
 
 def _runs(request: Request, process: NodeProcess, remote: Remote) -> Place:
     """The release that its code comes from: after a hot upgrade that is not the one that it was booted from."""
-    releases = os.path.join(os.path.realpath(request.base), "releases") + "/"
-    paths, _version = remote.run(scripts.WHERE, request.timeout)
-    roots = {
-        path[len(releases) :].split("/")[0]
-        for path in map(os.path.normpath, map(etf.text, paths))
-        if path.startswith(releases)
-    }
+    roots = releases_of(request.base, remote.node.call("code", "get_path", timeout=request.timeout))
     if len(roots) != 1:
         raise BeamError(
             "upgrade_unclear",
             "Cannot tell which release node %s runs" % process.node,
-            "its code paths name %s of %s" % (", ".join(sorted(roots)) or "none", releases),
+            "its code paths name %s of %s"
+            % (", ".join(sorted(roots)) or "none", os.path.join(request.base, "releases")),
             "Restart it (alchemist.beam.beam_restart)",
         )
     root = roots.pop()

@@ -21,11 +21,6 @@ BOOT = """
 Value.
 """
 
-# Where its code comes from: what the operating system's environment says is only what it was booted from.
-WHERE = """
-{code:get_path(), erlang:system_info(version)}.
-"""
-
 # Which processes belong to which of the modules in Among: whoever was started by proc_lib says so in its dictionary, supervised or not.
 # Handlers of event managers are looked for only where one of the modules is such a handler: a busy manager has to be asked.
 _FIND = """

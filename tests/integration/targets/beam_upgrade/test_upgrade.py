@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
-from ansible_collections.alchemist.beam.plugins.module_utils._modules import install, upgrade
+from ansible_collections.alchemist.beam.plugins.module_utils._modules import info, install, restart, upgrade
 from ansible_collections.alchemist.beam.plugins.module_utils._node.ask import connect
 from ansible_collections.alchemist.beam.plugins.module_utils._node.hot.remote import Remote
 from ansible_collections.alchemist.beam.plugins.module_utils._node.process import NodeProcess
@@ -159,6 +159,14 @@ class Server:
         }
         return upgrade.work({**spec, **given}, check_mode)
 
+    def ask(self, module: t.Any, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        """What another module says of it."""
+        spec = {key: option.get("default") for key, option in module.OPTIONS.items()}
+        given = {**spec, "name": NAME, "base": str(self.site.base), "manager": "daemon", **options}
+        if module is info:
+            return info.work(given)
+        return t.cast("dict[str, t.Any]", module.work({**given, "health": HEALTH}, check_mode))
+
     def fails(self, code: str, version: str, **options: t.Any) -> BeamError:
         with pytest.raises(BeamError) as caught:
             self.upgrade(version, **options)
@@ -280,9 +288,20 @@ def test_up_and_down_under_load_with_state(bare: Site, store: str) -> None:
         "suspended %.1f ms up, %.1f ms down; %d requests" % (up["suspended_ms"], down["suspended_ms"], len(load.counts))
     )
 
+    # What it runs is told by all who look, though it was booted from another release: there is no reason to restart it.
+    done = server.upgrade("0.2.0")
+    assert (done["before"]["version"], done["after"]["version"]) == ("0.1.0", "0.2.0")
+    seen = server.ask(info, expect_version="0.2.0")
+    assert (seen["version"], seen["upgraded_from"], seen["drift"]) == ("0.2.0", "0.1.0", False)
+    assert seen["restart"]["action"] == "none" and seen["started"] == server.process().facts()["started"]
+    kept = server.ask(restart)
+    assert (kept["action"], kept["after"]["version"]) == ("none", "0.2.0")
+    server.install(store, "0.1.0", "active")
+    assert server.ask(info)["drift"] and server.ask(restart, check_mode=True)["action"] == "restart"
+    server.install(store, "0.2.0", "active")
     # What is current is what the next start boots.
-    server.upgrade("0.2.0")
     bare.run(force=True)
+    assert server.ask(info)["upgraded_from"] is None
     assert server.get("/health")["version"] == "0.2.0" and server.process().identity != before.identity
 
 

@@ -86,7 +86,7 @@ def test_an_answer_that_is_none_is_an_error(said: t.Any, code: str, words: str) 
 
 
 def test_nothing_is_compiled_or_loaded_for_a_text() -> None:
-    texts = [scripts.BOOT, scripts.WHERE, scripts.LOOK, scripts.SWAP, scripts.KEYS, scripts.SETTLE]
+    texts = [scripts.BOOT, scripts.LOOK, scripts.SWAP, scripts.KEYS, scripts.SETTLE]
     called = {name for text in texts for name in re.findall(r"\b([a-z_]+):[a-z_]\w*\(", text)}
     # Of kernel and stdlib alone: whatever else is part of a release, these are.
     assert called == {
