@@ -9,11 +9,14 @@ import typing as t
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES as CALLED
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import UPGRADE, upgrade_plan
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.hot import asks, told
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.looks import STEPS, Look
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.look import OPTIONS
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, remembered, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, plain
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, plain
 from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import PRESIGNED, PUSH, reach
 
 INSTALL = "alchemist.beam.release_install"
@@ -58,6 +61,8 @@ class ActionModule(ActionBase):
             str(self._task.args.get("version", likely)),
         )
         result.update(look.ask(call, health if self._asks_health(variables) else None, AnsibleError))
+        if not failed(result) and asks(self._plan(variables), result, self._task.args["step"], self._task.check_mode):
+            result["hot"] = self._hot(variables)
         if way == PUSH and not failed(result):
             pushed = {"path": self._value(variables, "pushed"), "state": "absent"}
             gone = self._beside("ansible.builtin.file", pushed, variables, rehearse=False)
@@ -74,6 +79,14 @@ class ActionModule(ActionBase):
             return dict(self._execute_module(module_name=name, module_args=options, task_vars=variables))
         finally:
             self._task.check_mode, self._task.diff = shown
+
+    def _hot(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Whether the node can be upgraded without a restart. Whatever prevents that it is told speaks against it."""
+        node = {name: str(self._value(variables, name)) for name in ("name", "base", "manager", "unit")}
+        asked = upgrade_plan(version=str(self._plan(variables)["version"]), **node)
+        defaults = defaults_of(self._task, self._templar, CALLED[UPGRADE])
+        found = self._beside(CALLED[UPGRADE], {**defaults, **asked}, variables, rehearse=True)
+        return told(found, error(found) if failed(found) else "")
 
     def _lacking(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """What the server lacks of the release, of which it reads the documents for that."""

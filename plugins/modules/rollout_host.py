@@ -46,6 +46,7 @@ options:
       - hide
       - activate
       - restart
+      - upgrade
       - show
       - look
       - switch
@@ -53,6 +54,7 @@ options:
       - disable
       - stop
       - confirm
+      - back_upgrade
       - back_point
       - back_restart
       - back_show
@@ -103,6 +105,7 @@ STEPS = [
     "hide",
     "activate",
     "restart",
+    "upgrade",
     "show",
     "look",
     "switch",
@@ -110,6 +113,7 @@ STEPS = [
     "disable",
     "stop",
     "confirm",
+    "back_upgrade",
     "back_point",
     "back_restart",
     "back_show",

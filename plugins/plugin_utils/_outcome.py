@@ -26,7 +26,7 @@ Vars = t.Mapping[str, t.Any]
 RECORD = "rollout_record"
 # What the look at a server registers, and the parts of its answer in the order in which they are asked for.
 LOOK = "rollout_look"
-PARTS = ("staged", "seen", "foreseen", "ready")
+PARTS = ("staged", "seen", "foreseen", "ready", "hot")
 
 
 def record(of: Vars) -> HostRecord:

@@ -75,6 +75,8 @@ def _does(plan: Plan, found: Found) -> list[str]:
     will = [] if not row.moves else [row.action if row.action != "none" else "activate"]
     if row.action == "switch":
         will = _switch(plan.sides[host], host in plan.leaves)
+    elif plan.stays(host):
+        will = ["upgrade without a restart"]
     elif host in plan.leaves and will:
         will = ["leave", *will, "join"]
     if host in plan.recovers:

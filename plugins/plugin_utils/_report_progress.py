@@ -25,6 +25,7 @@ WAITS: t.Mapping[str, str] = {
     "drain": "draining",
     "activate": "activating",
     "restart": "restarting, and waiting until it is healthy",
+    "upgrade": "upgrading without a restart, and waiting until it is healthy",
     "gate": "waiting until it is healthy",
     "join": "joining the balancer",
     "stop": "stopping the former node",
@@ -35,7 +36,9 @@ WAITS: t.Mapping[str, str] = {
 # These are of the whole rollout, the others of a batch.
 WHOLE = ("stage", "lock", "migrate", "sweep")
 # What found a batch on its way, and so may have to go back.
-FORWARD = ("drain", "activate", "restart")
+FORWARD = ("drain", "activate", "restart", "upgrade")
+# Who is upgraded without a restart does none of these.
+COLD = ("drain", "activate", "restart", "join")
 # What a task waits for that takes whichever turn of its batch is due: what the task before it has told.
 NEXT = "next"
 _SHOWN = 6
@@ -119,11 +122,19 @@ class Progress:
             "join": ("leaves",),
             "activate": ("moves",),
             "restart": ("moves",),
+            "upgrade": ("moves",),
             "gate": ("moves",),
         }.get(step, ())
         lists = [self._plan.get(key) for key in keys if not (key == "leaves" and self._plan.get("ready"))]
         concerned = [frozenset(map(str, found)) for found in lists if isinstance(found, (list, tuple))]
-        return [host for host in hosts if all(host in found for found in concerned)]
+        rows = values.mappings(self._plan.get("rows"))
+        hot = frozenset(str(row.get("host")) for row in rows if row.get("action") == "upgrade")
+        return [
+            host
+            for host in hosts
+            if all(host in found for found in concerned)
+            and (host in hot if step == "upgrade" else host not in hot or step not in COLD)
+        ]
 
     def _label(self, number: t.Optional[int], hosts: t.Sequence[str]) -> str:
         return "batch %d of %d: %s" % (number, len(self._members), names(hosts)) if number is not None else names(hosts)

@@ -83,6 +83,8 @@ def _row(host: str, of: Vars, plan: Vars, planned: Vars, batch: int | None) -> d
     size = staged.get("bytes") or {}
     failure = next((r for r in (moved, said_of(of, "back_restart")) if r.get("log") and r.get("failed")), {})
     colors, stop, outage = {}, seconds(moved, "stop"), seconds(moved, "outage")
+    if outcome == "moved" and moved.get("action") == "hot":
+        outage = 0.0
     if side:
         again = outcome == "returned" or (outcome == "stranded" and record(of).serves_again)
         now = side["back"] if again else side["live"] if outcome in ("skipped", "unchanged") else side["to"]
@@ -149,7 +151,29 @@ def _noted(hostvars: Vars, rows: t.Sequence[Vars]) -> list[str]:
     for row in rows:
         for note in said_of(hostvars.get(row["host"]) or {}, "restart").get("notes") or ():
             found.setdefault(str(note), []).append(row["host"])
-    return ["On %s: %s." % (", ".join(hosts), note.rstrip(".")) for note, hosts in found.items()]
+    return [
+        *_upgraded(hostvars, rows),
+        *("On %s: %s." % (", ".join(on), note.rstrip(".")) for note, on in found.items()),
+    ]
+
+
+def _upgraded(hostvars: Vars, rows: t.Sequence[Vars]) -> list[str]:
+    """Whose node was upgraded without a restart, and which processes still use the code from before."""
+    hot = {
+        row["host"]: said_of(hostvars.get(row["host"]) or {}, "restart") for row in rows if row["outcome"] == "moved"
+    }
+    hot = {host: said for host, said in hot.items() if said.get("action") == "hot"}
+    if not hot:
+        return []
+    longest = max(float(said.get("suspended_ms") or 0) for said in hot.values())
+    told = "Upgraded without a restart: %s. Processes were suspended for at most %.1f ms."
+    stale = [
+        "On %s, processes still use the code from before: %s. The next upgrade of these modules waits for them."
+        % (host, ", ".join("%s (%s)" % (one.get("module"), one.get("count")) for one in said["old_code"]))
+        for host, said in hot.items()
+        if said.get("old_code")
+    ]
+    return [told % (", ".join(hot), longest), *stale]
 
 
 def _requests(plan: Vars, hosts: t.Mapping[str, Vars]) -> dict[str, t.Any] | None:

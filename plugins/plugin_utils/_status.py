@@ -43,6 +43,8 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
         notes.append("not running: %s" % info["why"] if info.get("why") else "not running")
     elif info.get("drift"):
         notes.append("runs another version than current")
+    if info["running"] and info.get("upgraded_from"):
+        notes.append("upgraded hot from %s" % info["upgraded_from"])
     if info["running"] and stable and info.get("version") != stable:
         notes.append("not what the channel says")
     beside = [

@@ -43,6 +43,12 @@ def steps(host: str, of: Vars, side: t.Optional[Vars] = None) -> list[dict[str, 
         if label:
             add(label, start, seconds(done, "total"), not failed(done))
             return
+        if done.get("action") == "hot":
+            gate = float((done.get("health") or {}).get("seconds") or 0)
+            swap = max(0.0, (seconds(done, "total") or 0.0) - gate)
+            add("activate", start, swap, not failed(done))
+            add("gate", float(start) + swap, gate)
+            return
         parts = [
             ("stop", seconds(done, "stop")),
             ("boot", seconds(done, "boot")),

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from .nodes import CURRENT
 
 Options = t.Mapping[str, t.Any]
-POINT, RESTART, INFO, MEMBER, SYSTEMD = "point", "restart", "info", "member", "systemd"
+POINT, RESTART, UPGRADE, INFO, MEMBER, SYSTEMD = "point", "restart", "upgrade", "info", "member", "systemd"
 # The first two, alone or both, are one call of rollout_host.
 MODULES: t.Mapping[str, str] = {
     POINT: "alchemist.beam.release_install",
     RESTART: "alchemist.beam.beam_restart",
+    UPGRADE: "alchemist.beam.beam_upgrade",
     INFO: "alchemist.beam.beam_info",
     MEMBER: "alchemist.beam.balancer_member",
     SYSTEMD: "ansible.builtin.systemd_service",
@@ -142,6 +143,18 @@ def _restart_back(server: Server) -> Made:
     return [(RESTART, _started(server) if server.version else stopped)]
 
 
+def upgrade_plan(name: str, base: str, manager: str, unit: str, version: str) -> dict[str, t.Any]:
+    """What beam_upgrade is asked of a node. A rollout may also go to an older version, as it may with a restart."""
+    node = {"name": name, "base": base, "pointer": CURRENT, "manager": manager, "unit": unit}
+    return {**node, "version": version, "downgrade": True}
+
+
+def _upgrade(server: Server) -> Made:
+    """What speaks against it is an error, as nothing may be restarted here: who is, has left the balancers before."""
+    asked = upgrade_plan(server.name, server.base, server.manager, server.unit, server.version)
+    return [(UPGRADE, {**_fenced(server), **asked, "health": server.health})]
+
+
 def _readiness(state: str) -> t.Callable[[Server], Made]:
     def made(server: Server) -> Made:
         waits: dict[str, t.Any] = {"timeout": server.join_timeout}
@@ -181,6 +194,7 @@ _CALLS: t.Mapping[str, t.Callable[[Server], Made]] = {
     "hide": _readiness("drained"),
     "activate": _point,
     "restart": _restart,
+    "upgrade": _upgrade,
     "show": _readiness("joined"),
     "look": _look,
     "switch": lambda server: _point(server, CURRENT),
@@ -188,6 +202,7 @@ _CALLS: t.Mapping[str, t.Callable[[Server], Made]] = {
     "disable": _boot(False, own=False),
     "stop": _stop,
     "confirm": _look,
+    "back_upgrade": _upgrade,
     "back_point": _point_back,
     "back_restart": _restart_back,
     "back_show": _readiness("joined"),

@@ -18,7 +18,7 @@ from .record import HostRecord
 
 def note(record: HostRecord, host: str, plan: Plan, phase: str) -> Step:
     if phase == "leaving":
-        return Step("leaving", plan.before(host) or None, plan.hidden(host))
+        return Step("leaving", plan.before(host) or None, plan.hidden(host) and not plan.stays(host))
     if phase == "returning":
         return Step("returning", out=plan.hidden(host))
     if phase == "joined":

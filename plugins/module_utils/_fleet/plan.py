@@ -60,6 +60,11 @@ class Row:
     def moves(self) -> bool:
         return self.action != "none" or self.activate
 
+    @property
+    def hot(self) -> bool:
+        """Whether its node is upgraded without a restart."""
+        return self.action == "upgrade"
+
 
 def row_doc(row: Row) -> dict[str, t.Any]:
     """As rollout_plan has it."""
@@ -138,6 +143,10 @@ class Plan:
     def before(self, host: str) -> str:
         """The version that a host goes back to; empty where it had none."""
         return self.sides[host].before if host in self.sides else self.row(host).before
+
+    def stays(self, host: str) -> bool:
+        """Whether it stays in service while it moves. Who was left half way may be out, and comes back as all do."""
+        return self.row(host).hot and host not in self.recovers
 
     def hidden(self, host: str) -> bool:
         """Whether its move takes it out of service. A readiness file is withdrawn where something moves, and hides a server as a balancer does."""

@@ -17,6 +17,7 @@ from .._errors import BeamError
 from .balanced import UNKNOWN, Member
 from .batches import cut, floor, refuse_below, sizes
 from .colors import check_colors, kept, rotation, side
+from .hot import in_place, refuse_blocked
 from .nodes import member_name
 from .plan import Draft, Plan, Row, Side
 from .sight import Sight
@@ -66,6 +67,7 @@ def make(draft: Draft, sights: t.Mapping[str, Sight]) -> Made:
     lowest = _floor(draft, found, beside)
     absent = frozenset(one.host for one in found if _by_hand(draft, one, "out", "draining"))
     _refuse_strangers(draft, found)
+    refuse_blocked(draft, [(one.host, one.reason) for one in found if one.row.action == "restart"])
     idle = _idle(draft, found, sights)
     plan = Plan(
         draft=draft,
@@ -95,6 +97,8 @@ def _found(host: str, sight: Sight, draft: Draft, mine: Side | None) -> Found:
     action = action or ("none" if sight.running == draft.version else "restart")
     if draft.kind == "restart" and action == "none":
         action = "restart"
+    if action == "restart":
+        action, reason = in_place(draft, sight, reason)
     member = draft.balanced.of(host) if draft.balanced else Member()
     row = Row(
         host=host,
@@ -221,7 +225,7 @@ def _refuse_too_few(plan: Plan, found: t.Sequence[Found], beside: Hosts) -> None
     # Those that were left half way serve again before anybody else leaves, but for whom somebody has taken out since.
     again = plan.recovers - plan.absent
     serving = {one.host for one in found if one.serves} | again | _carrying(plan.draft, beside)
-    leaving = plan.moves - plan.recovers
+    leaving = frozenset(host for host in plan.moves - plan.recovers if not plan.stays(host))
     refuse_below(
         plan.floor, [[host for host in batch if host in leaving] for batch in plan.batches], serving, plan.absent
     )

@@ -47,6 +47,7 @@ FORWARD = (
 CONFIRM = "confirm"
 BACKWARD = (
     "note_returning",
+    "back_upgrade",
     "back_clear",
     "back_leave",
     "back_point",
@@ -155,6 +156,11 @@ class HostRecord:
     def serves_again(self) -> bool:
         """Whether the version before runs, proven, and nothing says that it does not serve."""
         return "back_point" in self and bool(self["back_restart"].facts.get("after")) and not self._failed(BACK_PROVES)
+
+    @property
+    def back_hot(self) -> bool:
+        """Whether the version before runs again without a restart."""
+        return bool(self["back_upgrade"].facts.get("after"))
 
     @property
     def since(self) -> str:

@@ -11,7 +11,7 @@ The same answers lead to the same turn, so that who has kept the answers can go 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import decisions
 from .nodes import nodes_at
@@ -90,6 +90,20 @@ def _canary(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[s
     return _unharmed(now, scene, hosts) if bakes and scene.batch[0] == now.plan.canary else ()
 
 
+def _leaving(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
+    return [host for host in hosts if not now.plan.stays(host)]
+
+
+def _not_back_hot(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
+    return [host for host in hosts if not now.of(host).back_hot]
+
+
+def _fallen(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
+    """Who serves and is to be restarted, be it because it could not go back hot."""
+    serving = [host for host in scene.returning if host in scene.serving or now.plan.stays(host)]
+    return [host for host in _not_back_hot(now, scene, serving) if host in now.plan.leaves]
+
+
 def _nodes(step: str) -> Chooser:
     return lambda now, scene, hosts: [host for host in hosts if nodes_at(now.plan, host, step)]
 
@@ -97,8 +111,20 @@ def _nodes(step: str) -> Chooser:
 # Who takes part in a step, or in a group of steps, of those who are there.
 WHO: t.Mapping[str, Chooser] = {
     "all": lambda now, scene, hosts: hosts,
-    "leavers": lambda now, scene, hosts: [host for host in hosts if host in now.plan.leaves and host in now.plan.moves],
-    "hidden": lambda now, scene, hosts: [host for host in hosts if now.plan.draft.ready and host in now.plan.moves],
+    "leavers": lambda now, scene, hosts: [
+        host for host in _leaving(now, scene, hosts) if host in now.plan.leaves and host in now.plan.moves
+    ],
+    "hidden": lambda now, scene, hosts: [
+        host for host in _leaving(now, scene, hosts) if now.plan.draft.ready and host in now.plan.moves
+    ],
+    "leaving": _leaving,
+    "hot": lambda now, scene, hosts: [host for host in hosts if now.plan.row(host).hot],
+    "cold": lambda now, scene, hosts: [host for host in hosts if not now.plan.row(host).hot],
+    "not_back_hot": _not_back_hot,
+    "fallen": _fallen,
+    "had_one_and_fell": lambda now, scene, hosts: [
+        host for host in _not_back_hot(now, scene, hosts) if now.plan.before(host)
+    ],
     "ready": lambda now, scene, hosts: hosts if now.plan.draft.ready else (),
     "settled": lambda now, scene, hosts: _settled(now, scene),
     "joiners": lambda now, scene, hosts: [host for host in _settled(now, scene) if host in now.plan.leaves],
@@ -142,7 +168,7 @@ def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answ
             "" if step.once else host, StepResult(step.name, False, text="%s said nothing" % step.name)
         )
         if step.where != HOOK and not result.facts.get("skipped"):
-            now.take(host, result)
+            now.take(host, replace(result, step=step.keeps) if step.keeps else result)
         elif step.where == HOOK and not result.ok:
             now.take(host, StepResult("back_hook" if scene.back else "hook", False, text=result.text))
         if not result.ok:

@@ -25,13 +25,15 @@ class Sight:
     """What a server said of itself; each empty where it was not asked, or could not answer.
 
     staged: by release_install. seen: by beam_info, with its health. foreseen: by beam_restart, of what it would do to the node that does not serve. ready:
-    whether its readiness file is there. faults: of these, by name, why one could not be told.
+    whether its readiness file is there. hot: by beam_upgrade, whether its node can be upgraded without a restart. faults: of these, by name, why one could
+    not be told.
     """
 
     staged: Doc = field(default_factory=_nothing)
     seen: Doc = field(default_factory=_nothing)
     foreseen: Doc = field(default_factory=_nothing)
     ready: Doc = field(default_factory=_nothing)
+    hot: Doc = field(default_factory=_nothing)
     faults: t.Mapping[str, str] = field(default_factory=_nothing)
 
     @property

@@ -20,11 +20,15 @@ JOURNAL, BALANCER, SERVER, HOOK, DECISION = "journal", "balancer", "server", "ho
 
 @dataclass(frozen=True)
 class Step:
-    """name: as in record.py, or of a hook. where: whom it asks; a decision asks nobody. who: of the hosts in the batch that take part, in rollout.py."""
+    """name: as in record.py, or of a hook. where: whom it asks; a decision asks nobody. who: of the hosts in the batch that take part, in rollout.py.
+
+    keeps: the name under which its answer is kept, where another step has the same answer.
+    """
 
     name: str
     where: str
     who: str = "all"
+    keeps: str = ""
 
     @property
     def once(self) -> bool:
@@ -85,6 +89,52 @@ ROLLING_BACK = (
             Step("back_point", SERVER),
             Step("back_restart", SERVER),
             _hook("join", "had_one"),
+            Step("back_show", SERVER, "shown_again"),
+            _hook("after_return"),
+        ),
+        "returning",
+    ),
+    Group((Step("back_join", BALANCER, "back_joiners"),), "healed"),
+    Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
+)
+
+# A host is upgraded without a restart, and stays in its balancers meanwhile; or it is restarted as by ROLLING. The plan says which of these.
+HOT = (
+    Group(
+        (
+            Step("note_leaving", JOURNAL),
+            _hook("before_batch"),
+            Step("leave", BALANCER, "leavers"),
+            Step("hide", SERVER, "hidden"),
+            _hook("leave", "leaving"),
+            Step("activate", SERVER, "cold"),
+            _hook("before_restart", "cold"),
+            Step("restart", SERVER, "cold"),
+            # It points `current`, too, and proves what runs: so what it says is what a restart says.
+            Step("upgrade", SERVER, "hot", keeps="restart"),
+            _hook("after_restart"),
+            Step("note_moved", JOURNAL),
+            _hook("join", "leaving"),
+            Step("show", SERVER, "ready"),
+            Step("join", BALANCER, "joiners"),
+            Step("note_joined", JOURNAL, "settled"),
+            _hook("after_batch"),
+        )
+    ),
+)
+HOT_BACK = (
+    Group(
+        (
+            Step("note_returning", JOURNAL),
+            _hook("before_return"),
+            # It fails nothing: who can't go back hot is restarted, as all are who were restarted, and leaves the balancers before.
+            Step("back_upgrade", SERVER, "hot"),
+            Step("back_leave", BALANCER, "fallen"),
+            _hook("leave", "not_back_hot"),
+            # Of who went back hot, they prove what runs, and that the next boot starts it.
+            Step("back_point", SERVER),
+            Step("back_restart", SERVER),
+            _hook("join", "had_one_and_fell"),
             Step("back_show", SERVER, "shown_again"),
             _hook("after_return"),
         ),
@@ -157,7 +207,12 @@ STRATEGIES: t.Mapping[str, Strategy] = {
     "canary": Strategy("canary", ROLLING, ROLLING_BACK),
     "blue_green": Strategy("blue_green", BLUE_GREEN, BLUE_GREEN_BACK),
     "all_at_once": Strategy("all_at_once", ROLLING, ROLLING_BACK),
+    "hot": Strategy("hot", HOT, HOT_BACK),
+    "auto": Strategy("auto", HOT, HOT_BACK),
 }
+# Those that replace code in nodes that run. With the first, what can't be upgraded so is refused; with the second, it is restarted.
+HOT_ONLY, HOT_OR_COLD = "hot", "auto"
+IN_PLACE = (HOT_ONLY, HOT_OR_COLD)
 
 
 def steps(groups: t.Iterable[Group]) -> t.Iterator[Step]:

@@ -12,6 +12,8 @@ import re
 import socket
 import subprocess
 import sys
+import threading
+import time
 import typing as t
 import urllib.request
 from dataclasses import dataclass
@@ -368,3 +370,90 @@ def test_15_settings_that_only_setup_writes_are_named(fleet: Fleet) -> None:
         not [note for note in run.report["notes"] if "alchemist.beam.setup" in note]
         and "neither http nor tcp" in run.text
     )
+
+
+class Load(threading.Thread):
+    """Counts up on both nodes, one request after the other, each on a connection of its own."""
+
+    def __init__(self, ports: t.Mapping[str, int]) -> None:
+        super().__init__(daemon=True)
+        self.ports = ports
+        self.counts: dict[str, list[int]] = {host: [] for host in ports}
+        self.failed: list[str] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            for host in self.ports:
+                self.ask(host)
+            time.sleep(0.005)
+
+    def ask(self, host: str) -> None:
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:%d/counter" % self.ports[host], timeout=5) as answer:
+                self.counts[host].append(int(json.load(answer)["count"]))
+        except (OSError, ValueError) as exc:
+            self.failed.append("%s: %r" % (host, exc))
+
+    def __enter__(self) -> Load:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: t.Any) -> None:
+        self.over.set()
+        self.join(10)
+
+
+def test_16_hot_under_load_and_hot_again_on_the_way_back(fleet: Fleet) -> None:
+    before, files = fleet.answers(), fleet.everything()
+    pids = {host: pid for host, (_version, pid) in before.items()}
+    hot = {"beam_strategy": "hot", "rollout_force": True, "beam_version": "0.2.0"}
+    run = fleet.play("rollout", "--check", "--diff", **{**hot, "beam_report": ""})
+    assert run.code == 0 and run.text.count("upgrade without a restart") >= 2 and "would run on 2 of 2" in run.text
+    fleet.same((before, files))
+    with Load(fleet.ports) as load:
+        # On b the gate asks for what only the version before says: b goes back, and then a, which had moved.
+        wrong = {
+            "http": {
+                "url": "http://127.0.0.1:{{ beam_port }}/health",
+                "json": {"version": "{{ '0.1.0' if inventory_hostname == 'b' else rollout_expected_version }}"},
+            },
+            **{"within": 2, "passes": 1, "stable": 0},
+        }
+        run = fleet.play("rollout", **hot, beam_health=wrong)
+        assert run.code != 0 and [row["outcome"] for row in run.report["rows"]] == ["returned", "returned"]
+        assert fleet.answers() == before, "both run what they ran, in the same processes"
+        assert not run.report["blame"]
+        run = fleet.play("rollout", **hot)
+        assert run.code == 0 and fleet.answers() == {host: ("0.2.0", pid) for host, pid in pids.items()}
+    assert load.failed == []
+    for host, counts in load.counts.items():
+        assert counts == list(range(counts[0], counts[0] + len(counts))), "state was lost on %s" % host
+    print("requests: %d, failed: 0" % sum(map(len, load.counts.values())))
+    assert [row["outage"] for row in run.report["rows"]] == [0.0, 0.0] and fleet.channel()["stable"][
+        "version"
+    ] == "0.2.0"
+    assert "Upgraded without a restart: a, b." in run.text
+    # Nobody takes them for the version that they were booted from.
+    run = fleet.play("rollout", beam_report="")
+    assert run.code == 0 and run.changed() == 0 and "there was nothing to do" in run.text
+    table = fleet.play("status").report["table"]
+    assert all(line.split()[1:4] == ["0.2.0"] * 3 and "upgraded hot from 0.1.0" in line for line in table[1:3])
+
+
+def test_17_hot_where_that_can_be_and_a_restart_where_not(fleet: Fleet) -> None:
+    os.utime(fleet.directory / "nodes" / "b" / "shared" / "beacon.env")
+    before, files = fleet.answers(), fleet.everything()
+    back = {"rollout_force": True, "beam_version": "0.1.0"}
+    run = fleet.play("rollout", **back, beam_strategy="hot")
+    assert run.code != 0 and "1 of 2 hosts can't be upgraded without a restart: b: its settings" in re.sub(
+        r"\s+", " ", run.text
+    )
+    fleet.same((before, files))
+    run = fleet.play("rollout", **back, beam_strategy="auto")
+    assert run.code == 0 and fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+    after = fleet.answers()
+    assert after["a"][1] == before["a"][1] and after["b"][1] != before["b"][1]
+    # A restart boots what is current, cold.
+    assert fleet.play("restart").code == 0 and fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
+    assert not [line for line in fleet.play("status").report["table"] if "upgraded hot" in line]

@@ -66,6 +66,8 @@ class World:
     colored: bool = False
     balanced: bool = True
     sick: frozenset[str] = frozenset()  # versions that never become healthy
+    blocked: frozenset[str] = frozenset()  # hosts whose node can't be upgraded without a restart
+    one_way: bool = False  # and no host can go back so
     inside: set[str] = field(default_factory=set)  # members that the balancer sends requests to
     stable: str = OLD
     candidate: str = ""
@@ -224,6 +226,8 @@ class Run:
                 server.pointers[color] = wanted
             else:
                 server.current = wanted
+        elif step in ("upgrade", "back_upgrade"):
+            return self._upgrade(server, host, wanted, back, code)
         elif step in ("restart", "back_restart"):
             return self._restart(server, color, wanted, code)
         elif step in ("switch", "back_switch", "back_remove"):
@@ -238,6 +242,19 @@ class Run:
             for one in aside:
                 server.nodes.pop(one, None)
         return {}
+
+    def _upgrade(self, server: Server, host: str, wanted: str, back: bool, code: str) -> dict[str, t.Any]:
+        """Whole, or not at all: what fails leaves the node with the version before."""
+        running = server.nodes.get(CURRENT, "")
+        if running != wanted and (not running or host in self.world.blocked or (back and self.world.one_way)):
+            raise Refused("upgrade_blocked")
+        if code:
+            server.nodes.pop(CURRENT, None)
+            raise Refused("upgrade_lost")
+        if wanted in self.world.sick:
+            raise Refused("upgrade_failed")
+        server.nodes[CURRENT] = server.current = wanted
+        return {"after": {"version": wanted, "pid": wanted}}  # as `_look` calls it
 
     def _restart(self, server: Server, color: str, wanted: str, code: str) -> dict[str, t.Any]:
         if not wanted:
@@ -259,6 +276,9 @@ class Run:
 def answer(run: Run, turn: Turn, host: str, fault: str) -> StepResult:
     """What a deployer is told of a step on one host, or of one that is done once (host is "" then). fault: see faults()."""
     name = turn.step.name
+    tried = name == "back_upgrade"  # who can't go back so is restarted
+    if fault in ("other", "lost") and tried:
+        return StepResult(name)
     if fault == "other":
         return _told(name, turn, Refused("disk_full"))
     if fault == "lost":
@@ -266,7 +286,9 @@ def answer(run: Run, turn: Turn, host: str, fault: str) -> StepResult:
     try:
         facts = run.act(turn, host, fault if fault in ("node_died", "canary_worse") else "")
     except Refused as refused:
-        return _told(name, turn, refused)
+        return StepResult(name) if tried else _told(name, turn, refused)
+    if fault == "answer_lost" and tried:
+        return StepResult(name)
     if fault == "answer_lost":
         return (
             StepResult(name, False, "", "no route", lost=True)
@@ -309,6 +331,8 @@ def hostvars(world: World, plan_version: str) -> dict[str, dict[str, t.Any]]:
         look = {"seen": seen, "staged": {"current": server.current or None}}
         if world.colored and action != "none":
             look["foreseen"] = {"action": "none" if server.nodes.get(idle) == plan_version else "start"}
+        if action == "restart" and not world.colored:
+            look["hot"] = {"action": "blocked" if host in world.blocked else "hot", "blockers": [{"why": "NIFs"}]}
         found[host] = {"rollout_look": look}
     return found
 

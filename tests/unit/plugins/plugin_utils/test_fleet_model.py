@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet import record as fleet_record
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet import rollout as fleet_rollout
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.draft import Asked, aim, parse_known
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.plan import parse_plan
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.record import CONFIRM, ORDER, HostRecord, StepResult
@@ -95,7 +96,7 @@ def faults(turn: Turn, host: str) -> list[str]:
     found = ["", "other", "answer_lost"]
     if where == "server":
         found.append("lost")
-    if name in ("restart", "back_restart"):
+    if name in ("restart", "back_restart", "upgrade", "back_upgrade"):
         found.append("node_died")
     if name == "bake":
         found.append("canary_worse")
@@ -275,10 +276,11 @@ class Story:
     def told(self, now: Progress, failed: t.Sequence[tuple[str, Turn, StepResult]]) -> None:
         """No step that failed is left out of the report, and none is made up."""
         for host, turn, result in failed:
+            kept = turn.step.keeps or turn.step.name
             for name in [host] if host else turn.batch:
-                if turn.step.name in ORDER or turn.step.where == "hook":
+                if kept in ORDER or turn.step.where == "hook":
                     record = now.of(name)
-                    if turn.back and record[turn.step.name].ok and turn.step.name in record:
+                    if turn.back and record[kept].ok and kept in record:
                         continue  # the way back was tried again
                     assert record.reason, "%s failed on %s, and nothing is said of it" % (turn.step.name, name)
                     wrong = ("moved", "returned") if turn.back else ("moved",)
@@ -291,7 +293,7 @@ class Story:
                         record.reason
                     )
             assert (
-                turn.step.name in ORDER
+                kept in ORDER
                 or turn.step.where == "hook"
                 or turn.step.name in now.fleet
                 or turn.step.name == "note_returned"
@@ -332,6 +334,8 @@ def explore(
     hooks: t.Iterable[str] = (),
     on_failure: str = "revert",
     then: str = "",
+    blocked: str = "",
+    one_way: bool = False,
 ) -> int:
     search, names = Search(most), "abcd"[:hosts]
     colored = strategy == "blue_green"
@@ -345,6 +349,7 @@ def explore(
             )
 
         world = World({name: server() for name in names}, colored, lb, frozenset([NEW] if sick else []))
+        world.blocked, world.one_way = frozenset(blocked), one_way
         world.inside = {world.members(name)[0] for name in names} if lb else set()
         Story(one, world, strategy, Options(on_failure, hooks=frozenset(hooks)), batches, then).tell()
 
@@ -362,7 +367,7 @@ HOOKS = (
     "before_return",
     "after_return",
 )
-ALL = ("rolling", "canary", "blue_green", "all_at_once")
+ALL = ("rolling", "canary", "blue_green", "all_at_once", "hot")
 
 
 @pytest.mark.parametrize("sick", [False, True], ids=["good", "sick"])
@@ -378,9 +383,9 @@ def test_whatever_goes_wrong_in_a_batch_of_two(strategy: str) -> None:
 
 
 # One batch is the same with rolling and all_at_once.
-@pytest.mark.parametrize("strategy", ["rolling", "canary", "blue_green"])
+@pytest.mark.parametrize("strategy", ["rolling", "canary", "blue_green", "hot"])
 def test_whatever_goes_wrong_twice(strategy: str) -> None:
-    assert explore(strategy, 1, most=2) > 1000
+    assert explore(strategy, 1, most=2) > 800
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -403,6 +408,18 @@ def test_what_moved_stays_where_that_is_wanted(strategy: str) -> None:
 def test_the_next_run_is_told_where_to_go(strategy: str, then: str) -> None:
     """On to the version that was interrupted, or back to the one before: wherever the controller was killed."""
     assert explore(strategy, 2, then=then) > 40
+
+
+@pytest.mark.parametrize("sick", [False, True], ids=["good", "sick"])
+def test_some_are_upgraded_and_some_are_restarted(sick: bool) -> None:
+    """In one batch, too."""
+    assert explore("auto", 3, sick=sick, batches=(1, 2), blocked="b") > 70
+
+
+@pytest.mark.parametrize("strategy", ["hot", "auto"])
+def test_who_cannot_go_back_hot_leaves_before_it_is_restarted(strategy: str) -> None:
+    assert explore(strategy, 2, one_way=True) > 40
+    assert explore(strategy, 1, most=2, one_way=True) > 800
 
 
 # The model can see what it is there to see.
@@ -431,6 +448,13 @@ def test_a_report_that_forgets_a_step_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(fleet_record, "FORWARD", tuple(step for step in fleet_record.FORWARD if step != "join"))
     with pytest.raises(AssertionError):
         explore("rolling", 1)
+
+
+def test_a_restart_under_load_on_the_way_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who could not go back hot has to leave the balancers first."""
+    monkeypatch.setitem(t.cast("dict[str, t.Any]", fleet_rollout.WHO), "fallen", lambda _now, _scene, _hosts: ())
+    with pytest.raises(AssertionError, match="back_restart under load"):
+        explore("hot", 2, one_way=True)
 
 
 def test_a_journal_that_is_not_told_who_leaves_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -530,6 +530,22 @@ def test_what_a_look_sees_fails_nothing() -> None:
     assert not away.take(calls(["confirm"], SERVER)[0], {"unreachable": True, "msg": "no route"})
 
 
+def test_a_node_that_can_not_go_back_hot_is_restarted_later() -> None:
+    told = Answers("take_back 1")
+    assert told.take(calls(["back_upgrade"], SERVER)[0], DOWN)
+    assert told.result(["back_upgrade"])["answers"] == {"back_upgrade": {"changed": False, "found": DOWN}}
+    back = Answers("take_back 1")
+    back.take(calls(["back_upgrade"], SERVER)[0], {"changed": True, "after": {"version": "1"}})
+    assert back.result(["back_upgrade"])["answers"]["back_upgrade"]["after"] == {"version": "1"}
+
+
+@pytest.mark.parametrize(("code", "changed"), [("release_missing", True), ("native_code", False)])
+def test_in_a_rehearsal_nothing_is_staged_which_speaks_against_nothing(code: str, changed: bool) -> None:
+    told = Answers("move 1")
+    told.take(calls(["upgrade"], SERVER)[0], {"changed": False, "action": "blocked", "blockers": [{"code": code}]})
+    assert told.result(["upgrade"])["answers"]["upgrade"]["changed"] is changed
+
+
 @pytest.mark.parametrize(
     ("reach", "hidden"), [({"presigned": {"m": "https://x"}}, True), ({"store": "file:///s"}, False)]
 )

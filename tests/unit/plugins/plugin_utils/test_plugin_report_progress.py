@@ -41,6 +41,13 @@ def test_only_those_are_named_that_a_step_is_for() -> None:
     assert Progress({**PLAN, "leaves": []}).begins("h1", "drain") is None
 
 
+def test_who_is_upgraded_without_a_restart_is_named_for_nothing_else() -> None:
+    plan = {"members": [["h1", "h2"]], "leaves": ["h1", "h2"], "moves": ["h1", "h2"]}
+    progress = Progress({**plan, "rows": [{"host": "h1", "action": "upgrade"}, {"host": "h2", "action": "restart"}]})
+    said = [progress.begins("h1", step) for step in ("drain", "restart", "upgrade", "join")]
+    assert [line and line.split(" | ")[0][-2:] for line in said] == ["h2", "h2", "h1", "h2"]
+
+
 def test_after_a_failure_only_the_way_back_is_said() -> None:
     progress = Progress(PLAN)
     progress.begins("h1", "drain")

@@ -468,6 +468,21 @@ def test_a_timeline_has_the_steps_in_their_order() -> None:
     ]
 
 
+def test_a_node_that_was_upgraded_without_a_restart_was_never_away() -> None:
+    done = {"action": "hot", "began": 5, "suspended_ms": 2.34, "seconds": {"total": 2.5}, "health": {"seconds": 2.0}}
+    old = [{"module": "Elixir.Shop.Cart", "count": 2}]
+    after = {"version": PLAN["version"], "pid": 9}
+    said = {"a": host(restart={**done, "after": after, "old_code": old}), "b": host(restart={**done, "after": after})}
+    report = summarize(said, PLAN)
+    assert [(s["step"], s["start"], s["seconds"]) for s in report["rows"][0]["steps"]] == [
+        ("activate", 5.0, 0.5),
+        ("gate", 5.5, 2.0),
+    ]
+    assert [row["outage"] for row in report["rows"]] == [0.0, 0.0]
+    assert report["notes"][0] == "Upgraded without a restart: a, b. Processes were suspended for at most 2.3 ms."
+    assert "On a, processes still use the code from before: Elixir.Shop.Cart (2)." in report["notes"][1]
+
+
 PROOF: dict[str, t.Any] = {
     "boot_id": "one",
     "running": True,

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import SERVER_STEPS, Server, calls
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.strategies import STRATEGIES, steps
-from ansible_collections.alchemist.beam.plugins.module_utils._modules import install, restart
+from ansible_collections.alchemist.beam.plugins.module_utils._modules import install, restart, upgrade
 
 SERVER = Server(
     name="shop",
@@ -41,6 +41,8 @@ NODE = {
 }
 NAME = {"name": "shop", "base": "/srv/shop"}
 FILE = {"balancers": [{"kind": "file", "path": "/up"}], "members": {"h1": {}}}
+HOT = {key: value for key, value in NODE.items() if not key.endswith("_timeout")}
+HOT.update({"version": "2", "downgrade": True, "health": {"stable": 3}})
 PROVEN = {"state": "restarted", "expect_version": "2", "health": {"stable": 3}}
 
 
@@ -105,6 +107,8 @@ HERE = {**POINT, "state": "active", "digest": "d" * 64, "allow_ghost": False}
             ],
         ),
         (["enable"], {"manager": "daemon"}, []),
+        # Without a restart: what speaks against it is an error, in both directions.
+        *(([step], {}, [(step, "upgrade", HOT)]) for step in ("upgrade", "back_upgrade")),
     ],
 )
 def test_what_a_step_calls(steps: list[str], more: dict[str, t.Any], wanted: list[t.Any]) -> None:
@@ -159,7 +163,7 @@ def test_a_rehearsal_holds_no_lock_and_reads_the_store() -> None:
 def test_the_modules_know_each_option(fence: int | None) -> None:
     for step in SERVER_STEPS:
         for _step, module, options in made([step], fence=fence, color="green", others=("blue",)):
-            known = {"point": install.OPTIONS, "restart": restart.OPTIONS}.get(module)
+            known = {"point": install.OPTIONS, "restart": restart.OPTIONS, "upgrade": upgrade.OPTIONS}.get(module)
             assert known is None or set(options) <= set(known)
 
 
