@@ -100,15 +100,15 @@ def for_service(abi: Abi, libraries: t.Sequence[str] = (), ignore: t.Collection[
     return replace(abi, runpath=(*libraries, *abi.runpath), needs=left(abi.needs), optional=left(abi.optional))
 
 
-def problems(abi: Abi, root: str = "/") -> list[str]:
-    """Why a release can't run below root; empty where it can."""
+def problems(abi: Abi, root: str = "/", machine: str = "", where: str = "this server") -> list[str]:
+    """Why a release can't run below root; empty where it can. machine: of what root belongs to, if that is not this one, and where says what it is."""
     if not abi.arch:
         return []
-    machine = os.uname().machine
+    machine = machine or os.uname().machine
     if _family(machine) != _family(abi.arch):
-        return ["it was built for %s, this server is %s" % (abi.arch, machine)]
+        return ["it was built for %s, %s is %s" % (abi.arch, where, machine)]
     if abi.interpreter and not os.path.exists(_below(root, abi.interpreter)):
-        return [_without_loader(abi, root)]
+        return [_without_loader(abi, root, where)]
     directories = _directories(abi, root)
     found = []
     for soname in sorted(abi.needs):
@@ -123,13 +123,13 @@ def problems(abi: Abi, root: str = "/") -> list[str]:
     return found
 
 
-def _without_loader(abi: Abi, root: str) -> str:
+def _without_loader(abi: Abi, root: str, where: str) -> str:
     other = {"glibc": "musl", "musl": "glibc"}.get(abi.libc, "")
     patterns = {"musl": ["lib/ld-musl-*"], "glibc": ["lib*/ld-linux*", "lib*/ld64.so*"]}.get(other, [])
     text = "it needs the dynamic loader %s" % abi.interpreter
     if any(glob.glob(_below(glob.escape(root), pattern)) for pattern in patterns):
-        return "%s (it was built for %s), this server has %s" % (text, abi.libc, other)
-    return "%s, which is not on this server" % text
+        return "%s (it was built for %s), %s has %s" % (text, abi.libc, where, other)
+    return "%s, which is not on %s" % (text, where)
 
 
 def _highest(lacking: str, provides: t.Iterable[str]) -> str:
@@ -148,11 +148,16 @@ def require_abi(abi: Abi, root: str = "/") -> list[str]:
         if libraries:
             hint += ". If they are never loaded, say so: beam_abi_ignore: [%s]" % ", ".join(libraries)
         raise BeamError("abi_mismatch", "the release can't run on this server", "; ".join(found), hint, problems=found)
+    return lacking_later(abi, root)
+
+
+def lacking_later(abi: Abi, root: str = "/", where: str = "this server") -> list[str]:
+    """Libraries that nobody needs before something is used."""
     if not abi.optional or not abi.arch:
         return []
     directories = _directories(abi, root)
     return [
-        "%s is not installed, so %s can't be used on this server" % (soname, who)
+        "%s is not installed, so %s can't be used on %s" % (soname, who, where)
         for soname, who in sorted(abi.optional.items())
         if _library(soname, abi.arch, directories, root) is None
     ]
