@@ -104,6 +104,18 @@ def verify(store: Store, name: str, digests: t.Iterable[str]) -> Verified:
     )
 
 
+@contextlib.contextmanager
+def whole_layer(store: Store, name: str, layer: Layer, doing: str) -> t.Iterator[t.Iterator[tuple[File, t.BinaryIO]]]:
+    """The files of a layer, each compared with the manifest as soon as it is read to its end. doing: for the message, such as exported."""
+    try:
+        with _fetched(store, name, layer) as archive:
+            yield read_members(archive, layer)
+    except NotFound as exc:
+        raise _corrupt(store, name, layer, "it is missing", doing) from exc
+    except ValueError as exc:
+        raise _corrupt(store, name, layer, str(exc), doing) from exc
+
+
 def read_one(store: Store, manifest: Manifest, path: str) -> bytes:
     """One file of a release; NotFound or ValueError where it is not there or its layer is broken."""
     for layer in manifest.layers:
@@ -179,21 +191,16 @@ def _unwritable(dest: str, exc: OSError) -> BeamError:
 
 
 def _append(store: Store, name: str, layer: Layer, tar: tarfile.TarFile) -> None:
-    try:
-        with _fetched(store, name, layer) as archive:
-            for file, stream in read_members(archive, layer):
-                tar.addfile(member(_path(layer, file), file.mode, file.size), t.cast(t.IO[bytes], stream))
-                stream.read(1)
-    except NotFound as exc:
-        raise _corrupt(store, name, layer, "it is missing") from exc
-    except ValueError as exc:
-        raise _corrupt(store, name, layer, str(exc)) from exc
+    with whole_layer(store, name, layer, "exported") as files:
+        for file, stream in files:
+            tar.addfile(member(_path(layer, file), file.mode, file.size), t.cast(t.IO[bytes], stream))
+            stream.read(1)
 
 
-def _corrupt(store: Store, name: str, layer: Layer, why: str) -> BeamError:
+def _corrupt(store: Store, name: str, layer: Layer, why: str, doing: str) -> BeamError:
     return BeamError(
         "release_corrupt",
-        "%s in the store %s can't be exported" % (name, store.location),
+        "%s in the store %s can't be %s" % (name, store.location, doing),
         "the layer %s (%s): %s" % (layer.sha256[:12], layer.prefix or "root", why),
         _REPAIR,
         problems=[_problem(layer, why)],

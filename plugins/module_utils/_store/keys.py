@@ -36,6 +36,7 @@ KINDS = (
     "bootstrap",
     "boots",
     "gates",
+    "images",
 )
 
 
@@ -114,6 +115,15 @@ def gates_prefix(name: str, commit: str) -> str:
 def gate_key(name: str, commit: str, gate: str, statement: str, ending: str = "json") -> str:
     """Write-once. statement: the sha256 of the statement, which its reports share. The order of the keys says nothing."""
     return "%s%s-%s.%s" % (gates_prefix(name, commit), check_gate(gate), check_digest(statement), ending)
+
+
+def image_layer_key(name: str, key: str) -> str:
+    """What a layer of an image was packed to, once: key is of what is in it."""
+    return "%s/images/%s.json" % (check_name(name), check_digest(key))
+
+
+def image_blob_key(name: str, sha256: str) -> str:
+    return "%s/images/%s.tar.gz" % (check_name(name), check_digest(sha256))
 
 
 def names_in(
