@@ -38,6 +38,7 @@ MAY_USE = {
     "_build": {"_release"},
     "_project": {"_release", "_build"},
     "_host": {"_release", "_store"},
+    "_image": {"_release", "_store", "_host"},
     "_rollout": {"_release", "_store"},
     "_balancer": {"_stats"},
     "_autoscaling": set(),

@@ -35,6 +35,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._gates.place import
 from ansible_collections.alchemist.beam.plugins.module_utils._gates.reports import junit
 from ansible_collections.alchemist.beam.plugins.module_utils._gates.results import Case
 from ansible_collections.alchemist.beam.plugins.module_utils._gates.session import Session
+from ansible_collections.alchemist.beam.plugins.module_utils._image.skopeo import explain as explain_image
 from ansible_collections.alchemist.beam.plugins.module_utils._mask import HIDDEN, Mask
 from ansible_collections.alchemist.beam.plugins.module_utils._modules import logs
 from ansible_collections.alchemist.beam.plugins.module_utils._modules.node import Node as NodeOf
@@ -282,6 +283,7 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "rollout: history": history,
     "settings_check: a URL that is refused": settings,
     "callback rollout: progress": lambda at, patch: Progress().failed("h1", "restart", HOOK),
+    "release_image: what skopeo said": lambda at, patch: explain_image("it fails", SHAPED).as_failure(),
     "callback quiet: a task that fails": lambda at, patch: Screen().failed("h1", "A hook", HOOK),
 }
 # Files that read or hand on such output, and show it through a place above.
@@ -296,6 +298,7 @@ BEHIND = {
     "_gates/runner.py",
     "_gates/session.py",
     "_gates/table.py",
+    "_image/skopeo.py",
     "_node/crash.py",
     "_node/daemon.py",
     "_node/explain.py",
