@@ -36,7 +36,7 @@ WRITTEN_BY_HAND = (
 )
 # Names of options that are no words of English: with an underscore, or followed by a value.
 _USER = re.compile(
-    r"\b(?:beam|service|rollout|toolchain|build|bootstrap|autoscaling|distribute)_[a-z_]+|alchemist\.beam\.[a-z]+"
+    r"\b(?:beam|service|rollout|toolchain|build|bootstrap|autoscaling|distribute|oci)_[a-z_]+|alchemist\.beam\.[a-z]+"
 )
 _VALUE = re.compile(
     r"(?<!not )\b([a-z_]+)(?:: |=)(?:true|false|present|absent|opened|pruned|verified|daemon|inactive|offline|locked|%d)"
