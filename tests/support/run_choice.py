@@ -31,6 +31,7 @@ FIRST: dict[str, tuple[str, ...]] = {
         "project_init",
         "release_artifact",
         "release_channel",
+        "release_image",
         "release_install",
         "rollout",
         "store_check",
