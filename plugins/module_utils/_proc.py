@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What the kernel tells of a process below /proc. A process that is gone, or not ours to look at, is an OSError."""
+"""What the kernel tells of a process below /proc, and the end of a child. A process that is gone, or not ours to look at, is an OSError."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import typing as t
 
 
@@ -37,3 +38,13 @@ def open_files(pid: int) -> list[str]:
         with contextlib.suppress(OSError):  # closed by now
             found.append(os.readlink("/proc/%d/fd/%s" % (pid, name)))
     return found
+
+
+def end(child: subprocess.Popen[t.Any]) -> None:
+    """Kill a command of ours. What it has started may hold its outputs open for ever, so nobody reads them to their end."""
+    child.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(2)
+    for stream in (child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from .._host.files import refuse_foreign_root
+from .._host.setup import apply_plan
 from .first_boot import unpack
 from .main import main as _entry  # adds the whole module, wherever this goes
-from .server_setup import Kit, apply_setup, kit_of, parse_kit, plan_setup
+from .server_setup import Kit, kit_of, parse_kit, plan_setup
 
 PACKAGE = "alchemist_beam"
 _TOP = __name__.rpartition(".")[0].rpartition(".")[0]
@@ -241,7 +242,7 @@ def install_bundle(data: bytes, root: str, check_mode: bool) -> Installed:
                 exc.strerror or str(exc),
                 "Run this as root, on a disk with room",
             ) from None
-        apply_setup(plan)
+        apply_plan(plan)
     return Installed(not there or plan.changed, (*([] if there else [link]), *plan.changes))
 
 

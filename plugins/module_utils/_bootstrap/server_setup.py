@@ -3,29 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What a server needs before its first release: users, directories, files and units, from kit.json. Without Ansible, and without secrets.
-
-A plan is what differs; where nothing does, nothing is written.
-"""
+"""What a server that comes up by itself needs before its first release, from kit.json. Without Ansible, and without secrets."""
 
 from __future__ import annotations
 
-import grp
-import os
 import posixpath
-import pwd
 import re
-import secrets
-import stat
-import subprocess
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .._errors import BeamError
 from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account, ports_of
 from .._host.selinux import advice
+from .._host.setup import Place, Plan, Server, User, apply_plan, plan_of
 from .._json import parse_json
-from .._node.process import end
 from .config import DIRECTORY, parse_config
 from .report import Report
 
@@ -36,54 +27,10 @@ _MODE = re.compile(r"0[0-7]{3}")
 _PLACE = {"path": str, "owner": str, "group": str, "mode": str}
 
 
-COMMAND_SECONDS = 120.0  # of systemd, useradd and the like
-
-
 @dataclass(frozen=True)
-class User:
-    name: str
-    group: str
-    home: str
-
-
-@dataclass(frozen=True)
-class Place:
-    path: str
-    owner: str
-    group: str
-    mode: str
-    content: str | None = None  # None: a directory
-
-    @property
-    def bits(self) -> int:
-        return int(self.mode, 8)
-
-
-@dataclass(frozen=True)
-class Kit:
-    name: str
-    users: tuple[User, ...] = ()
-    directories: tuple[Place, ...] = ()
-    files: tuple[Place, ...] = ()
-    enable: tuple[str, ...] = ()
-    disable: tuple[str, ...] = ()
+class Kit(Server):
+    name: str = ""
     adopt: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plan:
-    kit: Kit
-    groups: tuple[str, ...] = ()
-    users: tuple[User, ...] = ()
-    places: tuple[Place, ...] = ()
-    enable: tuple[str, ...] = ()
-    disable: tuple[str, ...] = ()
-    changes: tuple[str, ...] = field(default=())  # for people
-    claim: Claim | None = None  # not noted yet
-
-    @property
-    def changed(self) -> bool:
-        return bool(self.changes)
 
 
 def parse_kit(data: bytes, where: str) -> Kit:
@@ -105,8 +52,8 @@ def kit_of(document: t.Any, where: str) -> Kit:
     users = [User(**_members(one, {"name": str, "group": str, "home": str}, where, "users")) for one in values["users"]]
     directories = [Place(**_members(one, _PLACE, where, "directories")) for one in values["directories"]]
     files = [Place(**_members(one, {**_PLACE, "content": str}, where, "files")) for one in values["files"]]
-    more = [tuple(values[name]) for name in ("enable", "disable", "adopt")]
-    kit = Kit(values["name"], tuple(users), tuple(directories), tuple(files), *more)
+    enable, disable, adopt = (tuple(values[name]) for name in ("enable", "disable", "adopt"))
+    kit = Kit(tuple(users), tuple(directories), tuple(files), enable, disable, values["name"], adopt)
     _check(kit, where)
     return kit
 
@@ -216,51 +163,7 @@ def claim_of(kit: Kit) -> Claim:
 
 
 def plan_setup(kit: Kit) -> Plan:
-    claim = claim_of(kit)
-    claim.check()
-    groups = tuple(dict.fromkeys(user.group for user in kit.users if not _has(grp.getgrnam, user.group)))
-    users = tuple(user for user in kit.users if not _has(pwd.getpwnam, user.name))
-    places = tuple(place for place in (*kit.directories, *kit.files) if not _is_so(place))
-    enable = tuple(unit for unit in kit.enable if not _is_enabled(unit))
-    disable = tuple(unit for unit in kit.disable if _is_enabled(unit))
-    changes = (
-        *("group %s" % name for name in groups),
-        *("user %s" % user.name for user in users),
-        *(place.path for place in places),
-        *("enable %s" % unit for unit in enable),
-        *("disable %s" % unit for unit in disable),
-    )
-    # A note of what is there already is no change of the server.
-    return Plan(kit, groups, users, places, enable, disable, changes, None if claim.noted else claim)
-
-
-def apply_setup(plan: Plan) -> None:
-    if plan.claim is not None:
-        plan.claim.take()
-    for group in plan.groups:
-        _command(["groupadd", "--system", group])
-    for user in plan.users:
-        _command(
-            [
-                "useradd",
-                "--system",
-                "--gid",
-                user.group,
-                "--home-dir",
-                user.home,
-                "--no-create-home",
-                "--shell",
-                "/usr/sbin/nologin",
-                user.name,
-            ]
-        )
-    for place in plan.places:
-        _make(place)
-    if any("/systemd/" in place.path for place in plan.places) and os.path.isdir("/run/systemd/system"):
-        _command(["systemctl", "daemon-reload"])
-    for verb, units in (("disable", plan.disable), ("enable", plan.enable)):
-        if units:
-            _command(["systemctl", verb, "--quiet", *units])
+    return plan_of(kit, claim_of(kit))
 
 
 def run_setup(path: str, report: Report) -> int:
@@ -275,124 +178,8 @@ def run_setup(path: str, report: Report) -> int:
     kit = parse_kit(data, path)
     report.name = kit.name
     plan = plan_setup(kit)
-    apply_setup(plan)
+    apply_plan(plan)
     for text in advice(base_of(kit)):
         report.say(text)
     report.say("The server is ready: %d changes" % len(plan.changes) if plan.changed else "The server was ready")
     return 0
-
-
-def _has(look: t.Callable[[str], t.Any], name: str) -> bool:
-    try:
-        look(name)
-    except KeyError:
-        return False
-    return True
-
-
-def _is_enabled(unit: str) -> bool:
-    # Without asking systemd, which need not run where an image is made.
-    for name in ("multi-user.target.wants", "timers.target.wants", "sockets.target.wants", "graphical.target.wants"):
-        if os.path.lexists("/etc/systemd/system/%s/%s" % (name, unit)):
-            return True
-    return False
-
-
-def _ids(place: Place) -> tuple[int, int]:
-    try:
-        return pwd.getpwnam(place.owner).pw_uid, grp.getgrnam(place.group).gr_gid
-    except KeyError as exc:
-        raise BeamError(
-            "setup_failed", "%s can't be made" % place.path, str(exc.args[0]), "Name the account in the kit"
-        ) from None
-
-
-def _is_so(place: Place) -> bool:
-    try:
-        info = os.lstat(place.path)
-        ids = pwd.getpwnam(place.owner).pw_uid, grp.getgrnam(place.group).gr_gid
-    except (FileNotFoundError, NotADirectoryError, KeyError):
-        return False
-    if stat.S_IMODE(info.st_mode) != place.bits or (info.st_uid, info.st_gid) != ids:
-        return False
-    if place.content is None:
-        return stat.S_ISDIR(info.st_mode)
-    wanted = place.content.encode()
-    if not stat.S_ISREG(info.st_mode) or info.st_size != len(wanted):
-        return False
-    with open(place.path, "rb") as stream:
-        return stream.read() == wanted
-
-
-def _make(place: Place) -> None:
-    try:
-        _put(place)
-    except OSError as exc:
-        raise BeamError(
-            "setup_failed",
-            "%s can't be made" % place.path,
-            exc.strerror or str(exc),
-            "Run the setup as root, on a disk with room",
-        ) from None
-
-
-def _put(place: Place) -> None:
-    uid, gid = _ids(place)
-    if place.content is None:
-        if not stat.S_ISDIR(_mode(place.path)):
-            os.makedirs(posixpath.dirname(place.path), exist_ok=True)
-            os.mkdir(place.path, 0o700)
-        os.chown(place.path, uid, gid, follow_symlinks=False)
-        os.chmod(place.path, place.bits)
-        return
-    os.makedirs(posixpath.dirname(place.path), exist_ok=True)
-    fresh = "%s.%s.new" % (place.path, secrets.token_hex(8))
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(place.content.encode())
-            os.fchown(stream.fileno(), uid, gid)
-            os.fchmod(stream.fileno(), place.bits)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(fresh, place.path)
-    except BaseException:
-        os.unlink(fresh)
-        raise
-
-
-def _mode(path: str) -> int:
-    try:
-        return os.lstat(path).st_mode
-    except FileNotFoundError:
-        return 0
-
-
-def _command(words: list[str]) -> None:
-    what = "%s failed" % " ".join(words[:2])
-    try:
-        # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
-        process = subprocess.Popen(  # pylint: disable=consider-using-with
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        )
-    except OSError as exc:
-        raise BeamError(
-            "setup_failed",
-            "%s can't be run" % words[0],
-            exc.strerror or str(exc),
-            "Install it on this server, or in its image",
-        ) from None
-    try:
-        said = process.communicate(timeout=COMMAND_SECONDS)[1]
-    except subprocess.TimeoutExpired:
-        end(process)
-        hint = "Run it by hand on this server, and look at what it waits for"
-        raise BeamError("setup_failed", what, "it did not end within %g s" % COMMAND_SECONDS, hint) from None
-    if process.returncode:
-        why = (said.strip().splitlines() or ["exit status %d" % process.returncode])[-1]
-        raise BeamError("setup_failed", what, why, "Run the setup as root")

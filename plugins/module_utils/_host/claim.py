@@ -26,7 +26,6 @@ from .._errors import BeamError
 from .._json import parse_json
 from .files import write_atomically
 from .layout import NAMES
-from .selinux import advice
 
 NOTES = "/etc/alchemist-beam"
 UNITS = "/etc/systemd/system"
@@ -394,17 +393,6 @@ class Claim:
 
     def _marked(self, path: str) -> bool:
         return any(mark in self._text(path) for mark in _MARKS)
-
-
-def claim(wanted: Wanted, check_mode: bool = False) -> dict[str, t.Any]:
-    """The module's result."""
-    found = Claim(wanted)
-    found.check()
-    changed = not found.noted
-    if changed and not check_mode:
-        found.take()
-    told = [text for directory in wanted.directories if directory.base for text in advice(directory.path)]
-    return {"changed": changed, "path": found.path, **({"warnings": told} if told else {})}
 
 
 def _user(name: str) -> pwd.struct_passwd | None:

@@ -16,7 +16,6 @@ import errno
 import os
 import select
 import signal
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -174,16 +173,6 @@ class NodeProcess(OsProcess):
             "node": self.node or None,
             **({"upgraded_from": self.booted} if self.booted else {}),
         }
-
-
-def end(child: subprocess.Popen[t.Any]) -> None:
-    """Kill a command of ours. What it has started may hold its outputs open for ever, so nobody reads them to their end."""
-    child.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(2)
-    for stream in (child.stdout, child.stderr):
-        if stream is not None:
-            stream.close()
 
 
 def _stat(pid: int) -> Stat:

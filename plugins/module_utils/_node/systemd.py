@@ -17,10 +17,11 @@ import typing as t
 
 from .._errors import BeamError
 from .._mask import Mask
+from .._proc import end
 from . import envfile
 from .journal import Journal
 from .manager import Started, Status, Stopped, Terminator, settle
-from .process import NodeProcess, end, identify
+from .process import NodeProcess, identify
 from .target import Target
 
 _PROPERTIES = (

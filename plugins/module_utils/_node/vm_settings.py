@@ -18,8 +18,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._proc import end
 from . import sockets, vm_flags, vm_words
-from .process import end
 from .target import Target
 from .vm_flags import Flags
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import main, server_setup
+from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import main
 from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap.report import Report
 from ansible_collections.alchemist.beam.plugins.module_utils._build import git
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._host import setup as host_setup
 from ansible_collections.alchemist.beam.plugins.module_utils._node import vm_settings
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl
 from ansible_collections.alchemist.beam.plugins.module_utils._node.target import Target
@@ -51,9 +52,9 @@ def test_a_child_of_env_sh_that_outlives_it(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_command_of_the_setup_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_setup, "COMMAND_SECONDS", 0.2)
+    monkeypatch.setattr(host_setup, "COMMAND_SECONDS", 0.2)
     with soon(), pytest.raises(BeamError, match=r"sh -c failed: it did not end within 0.2 s. Run it by hand") as error:
-        server_setup._command(["sh", "-c", ESCAPED])
+        host_setup._command(["sh", "-c", ESCAPED])
     assert error.value.code == "setup_failed"
 
 

@@ -28,6 +28,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._bootstrap import (
     user_data,
 )
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
+from ansible_collections.alchemist.beam.plugins.module_utils._host import setup as host_setup
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 CONFIG = {"schema": 1, "name": "shop", "base": "/srv/shop", "store": "s3://releases/prod"}
@@ -73,7 +74,7 @@ def snapshot(root: str) -> dict[str, tuple[int, int, int]]:
 
 def setup(root: str, **changes: t.Any) -> server_setup.Plan:
     plan = server_setup.plan_setup(server_setup.kit_of(document(root, **changes), "kit.json"))
-    server_setup.apply_setup(plan)
+    server_setup.apply_plan(plan)
     return plan
 
 
@@ -105,7 +106,7 @@ def test_accounts_and_units_that_are_missing_are_made_by_the_tools_of_the_system
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[list[str]] = []
-    monkeypatch.setattr(server_setup, "_command", ran.append)
+    monkeypatch.setattr(host_setup, "_command", ran.append)
     users = [{"name": "no-such-user", "group": "no-such-group", "home": "/var/lib/shop"}]
     setup(root, users=users, enable=["beam-bootstrap@shop.service"], disable=["shop.service"])
     assert (
@@ -117,7 +118,7 @@ def test_accounts_and_units_that_are_missing_are_made_by_the_tools_of_the_system
 def test_what_is_on_the_server_and_not_the_kit_s_is_refused_before_anything_is_made(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_setup, "_command", lambda words: pytest.fail(words[0]))
+    monkeypatch.setattr(host_setup, "_command", lambda words: pytest.fail(words[0]))
     Path(root, "etc/shop").mkdir(parents=True)
     Path(root, "etc/shop/env").write_text("theirs")
     before = snapshot(root)
