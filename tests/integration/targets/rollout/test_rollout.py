@@ -445,12 +445,12 @@ def test_17_hot_where_that_can_be_and_a_restart_where_not(fleet: Fleet) -> None:
     os.utime(fleet.directory / "nodes" / "b" / "shared" / "beacon.env")
     before, files = fleet.answers(), fleet.everything()
     back = {"rollout_force": True, "beam_version": "0.1.0"}
-    run = fleet.play("rollout", **back, beam_strategy="hot")
+    run = fleet.play("upgrade", **back)
     assert run.code != 0 and "1 of 2 hosts can't be upgraded without a restart: b: its settings" in re.sub(
         r"\s+", " ", run.text
     )
     fleet.same((before, files))
-    run = fleet.play("rollout", **back, beam_strategy="auto")
+    run = fleet.play("upgrade", **back, beam_on_blocked="restart")
     assert run.code == 0 and fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
     after = fleet.answers()
     assert after["a"][1] == before["a"][1] and after["b"][1] != before["b"][1]

@@ -195,6 +195,12 @@ def test_each_shape_is_of_a_variable_that_is_known() -> None:
         ({"bake": "long"}, "'beam_bake' is of type str"),
         ({"strategy": "roling"}, "value of beam_strategy must be one of"),
         ({"on_failure": "ignore"}, "value of beam_on_failure must be one of: revert, halt"),
+        ({"on_blocked": "skip"}, "value of beam_on_blocked must be one of: fail, restart"),
+        (
+            {"strategy": "warm"},
+            "value of beam_strategy must be one of: rolling, canary, blue_green, all_at_once, hot, auto",
+        ),
+        ({"strategy": "hot", "colors": ["blue", "green"]}, "the strategy hot can't be used"),
         ({"force": "perhaps"}, "'beam_force'"),
         ({"keep": 0}, "beam_keep can't be 0"),
         ({"canary": {"min_requests": "many"}}, "cannot be converted to an int"),
