@@ -73,6 +73,8 @@ def _version(host: str, seen: Vars, stable: str) -> dict[str, t.Any]:
         notes.append("it does not run")
     elif seen.get("drift"):
         notes.append("runs another version than current")
+    if seen["running"] and seen.get("upgraded_from"):
+        notes.append("upgraded hot from %s" % seen["upgraded_from"])
     if stable and current and current != stable:
         notes.append("current is not what is stable")
     return {

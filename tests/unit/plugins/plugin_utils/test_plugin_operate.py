@@ -85,13 +85,15 @@ def test_what_runs_what_current_is_and_what_is_stable() -> None:
         "a": {"operate_seen": runs},
         "b": {"operate_seen": {"running": False, "version": None, "current": {"version": "1.2.0"}}},
         "c": {"operate_seen": UNREACHABLE},
+        "d": {"operate_seen": {**runs, "drift": False, "version": "1.2.0", "upgraded_from": "1.1.0"}},
     }
     channel = {"channel": {"stable": {"version": "1.2.0"}}}
     lines = STEPS["version"](desk(said, operate_channel_now=channel))["lines"]
     assert lines[0].split() == ["host", "runs", "current", "stable", "since", "note"]
     assert "runs another version than current; current is not what is stable" in lines[1]
     assert lines[2].split()[:4] == ["b", "-", "1.2.0", "1.2.0"] and lines[2].endswith("it does not run")
-    assert "no route to host" in lines[3] and len(lines) == 4
+    assert "no route to host" in lines[3] and len(lines) == 5
+    assert lines[4].split()[:2] == ["d", "1.2.0"] and "upgraded hot from 1.1.0" in lines[4]
 
 
 def test_without_a_store_it_tells_what_runs_all_the_same() -> None:
