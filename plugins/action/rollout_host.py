@@ -82,6 +82,7 @@ class ActionModule(ActionBase):
             health=value("gate"),
             sight=value("health"),
             ready=value("ready"),
+            hot=value("hot"),
             drain_timeout=value("drain_timeout"),
             drain_quiet=value("drain_quiet"),
             join_timeout=value("join_timeout"),

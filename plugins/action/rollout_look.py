@@ -85,7 +85,9 @@ class ActionModule(ActionBase):
         node = {name: str(self._value(variables, name)) for name in ("name", "base", "manager", "unit")}
         asked = upgrade_plan(version=str(self._plan(variables)["version"]), **node)
         defaults = defaults_of(self._task, self._templar, CALLED[UPGRADE])
-        found = self._beside(CALLED[UPGRADE], {**defaults, **asked}, variables, rehearse=True)
+        found = self._beside(
+            CALLED[UPGRADE], {**defaults, **self._value(variables, "hot"), **asked}, variables, rehearse=True
+        )
         return told(found, error(found) if failed(found) else "")
 
     def _lacking(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -58,7 +58,7 @@ UNASKED = (
     "store_host",
     "unit",
 )
-CHECKED = ("health", "balancers", "canary", "ready", "store_options", "autoscaling_options")
+CHECKED = ("health", "balancers", "canary", "hot", "ready", "store_options", "autoscaling_options")
 
 
 def problems(

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.alchemist.beam.plugins.module_utils._aws import AWS_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._balancer.spec import BALANCERS_SPEC, LIMITS_SPEC, MEMBER
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.bake import ON_NO_TRAFFIC
+from ansible_collections.alchemist.beam.plugins.module_utils._node.hot.plan import ACCEPTABLE
 from ansible_collections.alchemist.beam.plugins.module_utils._node.spec import HEALTH_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import STORE_SPEC
 
@@ -38,6 +39,13 @@ CANARY_SPEC: Spec = {
         "on_no_traffic": {"type": "str", "choices": list(ON_NO_TRAFFIC)},
     },
 }
+HOT_SPEC: Spec = {
+    "type": "dict",
+    "options": {
+        "accept": {"type": "list", "elements": "str", "choices": list(ACCEPTABLE)},
+        **{name: {"type": "float"} for name in ("suspend_timeout", "change_timeout", "timeout")},
+    },
+}
 _STORE: Spec = {"type": "dict", "options": STORE_SPEC}
 
 # By the part after the prefix: beam_health and rollout_health are one.
@@ -46,6 +54,7 @@ SHAPES: t.Mapping[str, Spec] = {
     "balancers": BALANCERS_SPEC,
     "canary": CANARY_SPEC,
     "hooks": {"type": "dict", "options": {name: {"type": "str"} for name in HOOKS}},
+    "hot": HOT_SPEC,
     "ready": READY_SPEC,
     "member": {"type": "dict", "options": {name: {} for name in MEMBER}},
     "store_options": _STORE,

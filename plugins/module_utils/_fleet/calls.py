@@ -54,6 +54,7 @@ class Server:
     # Of a look, which watches no node that has just started.
     sight: Options = field(default_factory=dict)
     ready: Options = field(default_factory=dict)
+    hot: Options = field(default_factory=dict)  # of an upgrade without a restart, what the user gives
     drain_timeout: float = 60
     drain_quiet: float = 2
     join_timeout: float = 60
@@ -152,7 +153,7 @@ def upgrade_plan(name: str, base: str, manager: str, unit: str, version: str) ->
 def _upgrade(server: Server) -> Made:
     """What speaks against it is an error, as nothing may be restarted here: who is, has left the balancers before."""
     asked = upgrade_plan(server.name, server.base, server.manager, server.unit, server.version)
-    return [(UPGRADE, {**_fenced(server), **asked, "health": server.health})]
+    return [(UPGRADE, {**_fenced(server), **server.hot, **asked, "health": server.health})]
 
 
 def _readiness(state: str) -> t.Callable[[Server], Made]:

@@ -205,6 +205,8 @@ def test_each_shape_is_of_a_variable_that_is_known() -> None:
         ({"keep": 0}, "beam_keep can't be 0"),
         ({"canary": {"min_requests": "many"}}, "cannot be converted to an int"),
         ({"canary": {"ratio": 2}}, "beam_canary.ratio"),
+        ({"hot": {"accepts": []}}, "beam_hot.accepts: did you mean accept?"),
+        ({"hot": {"accept": ["native_code"]}}, "value of accept must be one or more of: supervisor_changed"),
         (
             {"canary": {"on_no_traffic": "stop"}},
             "value of on_no_traffic must be one of: pass, fail, got: stop found in beam_canary",

@@ -109,6 +109,7 @@ HERE = {**POINT, "state": "active", "digest": "d" * 64, "allow_ghost": False}
         (["enable"], {"manager": "daemon"}, []),
         # Without a restart: what speaks against it is an error, in both directions.
         *(([step], {}, [(step, "upgrade", HOT)]) for step in ("upgrade", "back_upgrade")),
+        (["upgrade"], {"hot": {"timeout": 9}}, [("upgrade", "upgrade", {**HOT, "timeout": 9})]),
     ],
 )
 def test_what_a_step_calls(steps: list[str], more: dict[str, t.Any], wanted: list[t.Any]) -> None:
