@@ -43,8 +43,9 @@ options:
       - V(rolled_back) goes back to the given release or to previous; the release that was stable becomes a ghost.
       - V(ghosted) makes the release a ghost, V(unghosted) undoes that.
       - V(proposed) makes it the candidate of a rollout, V(withdrawn) removes the candidate.
+      - V(required) sets O(requires) for all releases that become candidate or stable from then on.
     type: str
-    choices: [promoted, rolled_back, ghosted, unghosted, proposed, withdrawn]
+    choices: [promoted, rolled_back, ghosted, unghosted, proposed, withdrawn, required]
     default: promoted
   version:
     description:
@@ -77,7 +78,22 @@ options:
     description:
       - Who does it. The default is the user and host that the task runs as.
     type: str
+  requires:
+    description:
+      - With O(state=required), what a release has to fulfil. An empty dict means nothing.
+      - C(gates) is a list of gates that the release's commit has passed, by the statements that M(alchemist.beam.mix_gate) wrote to this store.
+      - C(coverage) is the least percentage of lines that the tests ran. C(max_age) is how old a statement may be, such as V(30d), V(12h) or V(4w).
+      - C(unstable) is V(refuse) (the default) or V(allow), for gates that passed only when they were repeated.
+      - It is compared before a release becomes candidate or stable, and before a rollback to a version that the channel does not name. Without a
+        statement, with a failed, old, changed or foreign one, the task fails with C(gates_unmet). What the channel names already stays.
+    type: dict
+  break_glass:
+    description:
+      - Why a release is let through that does not fulfil O(requires). The channel keeps it as RV(channel), and a rollout's report shows it.
+      - It has no effect on a release that does.
+    type: str
 seealso:
+  - module: alchemist.beam.mix_gate
   - module: alchemist.beam.release_artifact
   - module: alchemist.beam.release_channel_info
   - module: alchemist.beam.rollout_lock
@@ -98,6 +114,14 @@ EXAMPLES = r"""
     channel: production
     state: rolled_back
     reason: checkout fails for guests
+
+- name: From now on, only what passed its tests
+  alchemist.beam.release_channel:
+    store: file:///srv/releases
+    name: shop
+    channel: production
+    state: required
+    requires: {gates: [compile, test, credo], coverage: 80, max_age: 30d}
 """
 
 RETURN = r"""
@@ -116,6 +140,13 @@ channel:
     fence: 4
     by: deploy@build1
     at: "2026-03-01T12:00:00Z"
+gates:
+  description: What was found of each required gate, if a release was compared with what the channel requires.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {version: 1.4.2, gate: test, verdict: passed, finished: "2026-03-01T11:58:00Z", note: "", ok: true}
 previous_serial:
   description: The serial that the channel had before.
   type: int
@@ -141,7 +172,7 @@ def main() -> None:
             "state": {
                 "type": "str",
                 "default": "promoted",
-                "choices": ["promoted", "rolled_back", "ghosted", "unghosted", "proposed", "withdrawn"],
+                "choices": ["promoted", "rolled_back", "ghosted", "unghosted", "proposed", "withdrawn", "required"],
             },
             "version": {"type": "str"},
             "digest": {"type": "str"},
@@ -150,9 +181,15 @@ def main() -> None:
             "serial": {"type": "int"},
             "fence": {"type": "int"},
             "by": {"type": "str"},
+            "requires": {"type": "dict"},
+            "break_glass": {"type": "str"},
         },
         required_if=[
-            ("state", state, ("version", "digest"), True) for state in ("promoted", "ghosted", "unghosted", "proposed")
+            *(
+                ("state", state, ("version", "digest"), True)
+                for state in ("promoted", "ghosted", "unghosted", "proposed")
+            ),
+            ("state", "required", ("requires",)),
         ],
         supports_check_mode=True,
     )

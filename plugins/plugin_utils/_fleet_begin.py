@@ -89,7 +89,12 @@ def make_draft(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
     if wanted:
         # Resolves the version, and is refused for a ghost, before anything moves.
         proposed = fleet.run(
-            "release_channel", rehearse=True, state="proposed", force=fleet.ask("rollout_force"), **wanted
+            "release_channel",
+            rehearse=True,
+            state="proposed",
+            force=fleet.ask("rollout_force"),
+            break_glass=fleet.ask("rollout_break_glass") or None,
+            **wanted,
         )
         if failed(proposed):
             return proposed
@@ -144,6 +149,7 @@ def roll_back(fleet: Fleet) -> Result:
         state="rolled_back",
         version=fleet.ask("rollout_version") or None,
         force=fleet.ask("rollout_force"),
+        break_glass=fleet.ask("rollout_break_glass") or None,
     )
     # What would be refused is refused before anybody is kept waiting for a lock.
     rehearsed = move(rehearse=True)
@@ -204,4 +210,9 @@ def propose(fleet: Fleet) -> Result:
     """The candidate is named on the channel. What is stable already needs none."""
     if fleet.plan["homecoming"]:
         return dict(SKIPPED)
-    return fleet.move("proposed", digest=fleet.plan["digest"], force=fleet.ask("rollout_force"))
+    return fleet.move(
+        "proposed",
+        digest=fleet.plan["digest"],
+        force=fleet.ask("rollout_force"),
+        break_glass=fleet.ask("rollout_break_glass") or None,
+    )

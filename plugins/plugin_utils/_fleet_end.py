@@ -38,7 +38,13 @@ def promote(fleet: Fleet) -> Result:
         return dict(SKIPPED)
     seen = (fleet.told("propose").get("channel"), fleet.rolled_back, fleet.told("begin").get("channel"))
     serial = decisions.promotion_serial(fleet.check_mode, *seen)
-    return fleet.move("promoted", digest=fleet.plan["digest"], force=fleet.ask("rollout_force"), serial=serial)
+    return fleet.move(
+        "promoted",
+        digest=fleet.plan["digest"],
+        force=fleet.ask("rollout_force"),
+        serial=serial,
+        break_glass=fleet.ask("rollout_break_glass") or None,
+    )
 
 
 def newcomers(fleet: Fleet, hosts: t.Sequence[str]) -> Result:
@@ -121,6 +127,7 @@ def _keep(fleet: Fleet, report: Vars) -> list[str]:
 
 
 def _report(fleet: Fleet, plan: Vars) -> Result:
+    seen = [fleet.told(step).get("channel") or {} for step in ("promote", "propose")]
     return summarize(
         fleet.hostvars,
         plan,
@@ -130,4 +137,5 @@ def _report(fleet: Fleet, plan: Vars) -> Result:
         closing=fleet.told("promote"),
         opened=fleet.told("begin").get("journal"),
         balanced=fleet.told("count").get("balanced"),
+        glass=next((one["glass"] for one in (*seen, fleet.rolled_back) if one.get("glass")), None),
     )

@@ -225,8 +225,12 @@ def summarize(
     balanced: t.Optional[Vars] = None,
     opened: t.Optional[Vars] = None,
     now: t.Optional[datetime.datetime] = None,
+    glass: t.Optional[Vars] = None,
 ) -> dict[str, t.Any]:
-    """The report. outside: what beam_info said of hosts that are not in scope. refused: the result of what ended the rollout before or after its batches."""
+    """The report. glass: the last release that the channel let through without its gates.
+
+    outside: what beam_info said of hosts that are not in scope. refused: the result of what ended the rollout before or after its batches.
+    """
     planned = {row["host"]: row for row in plan.get("rows") or ()}
     batches = {host: number for number, hosts in enumerate(plan.get("members") or (), 1) for host in hosts}
     rows = [
@@ -262,6 +266,12 @@ def summarize(
     bake, unproven = bake_report(hostvars, plan)
     notes += unproven
     notes += plan.get("advice") or ()
+    broken = dict(glass) if glass and glass.get("digest") == plan["digest"] else None
+    if broken:
+        notes.append(
+            "%s was let through without the gates that the channel requires, by %s at %s: %s. Unmet: %s."
+            % (plan["version"], broken["by"], broken["at"], broken["reason"], broken["unmet"])
+        )
     notes += out_of_rotation(plan.get("aside") or {}, plan.get("hidden") or ())
     if plan.get("arriving"):
         notes.append(
@@ -311,6 +321,7 @@ def summarize(
         "verdict": _verdict(plan, rows, bad, told, way, check_mode) + ".",
         "next": way,
         "notes": notes,
+        "break_glass": {key: broken[key] for key in ("reason", "unmet", "by", "at")} if broken else None,
         "interrupted": {key: plan["interrupted"].get(key) for key in ("id", "version", "by", "at")}
         if plan.get("interrupted")
         else None,

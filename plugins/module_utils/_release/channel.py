@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from .._errors import BeamError, Conflict
 from .._json import parse_json
 from .names import check_channel, check_digest, check_name, check_version, is_whole
+from .requires import Glass, Requires, parse_requires
 
 SCHEMA = 1
 MAX_CHANNEL_BYTES = 1024 * 1024
@@ -55,6 +56,8 @@ class Channel:
     at: str = ""  # when, ISO 8601, UTC
     token: str = ""  # unique to each write
     fence: int = 0  # serial of the newest lock of a rollout: whoever writes with an older one lost that lock
+    requires: Requires | None = None  # of whatever becomes candidate or stable
+    glass: Glass | None = None  # the last release that was let through without it
 
     def ghost(self, digest: str) -> Ghost | None:
         return next((g for g in self.ghosts if g.digest == digest), None)
@@ -64,7 +67,12 @@ class Channel:
         return tuple(x for x in (self.stable, self.candidate, self.previous) if x)
 
     def to_bytes(self) -> bytes:
-        return (json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode("ascii")
+        document = {"schema": SCHEMA, **asdict(self)}
+        # Not there where nobody uses them, so that readers of former versions go on.
+        for key in ("requires", "glass"):
+            if document[key] is None:
+                del document[key]
+        return (json.dumps(document, sort_keys=True, indent=1) + "\n").encode("ascii")
 
 
 @dataclass(frozen=True)
@@ -230,8 +238,18 @@ def remove_ghost(channel: Channel, target: Target, stamp: Stamp) -> Channel:
     return _next(channel, stamp, ghosts=tuple(g for g in channel.ghosts if g.digest != target.digest))
 
 
+def require(channel: Channel, requires: Requires | None, stamp: Stamp) -> Channel:
+    """What releases have to fulfil from now on. What is named on the channel already stays."""
+    return _next(channel, stamp, requires=requires)
+
+
 def _target(doc: t.Any) -> Target | None:
     return None if doc is None else Target(check_version(doc["version"]), check_digest(doc["digest"]))
+
+
+def _glass(doc: t.Any) -> Glass:
+    _target(doc)
+    return Glass(**{key: str(value) for key, value in doc.items()})
 
 
 def parse_channel(data: bytes, counters: bool = True) -> Channel:
@@ -256,6 +274,10 @@ def parse_channel(data: bytes, counters: bool = True) -> Channel:
             Ghost(check_version(g["version"]), check_digest(g["digest"]), str(g["reason"]), str(g["at"]))
             for g in doc["ghosts"]
         )
+        if "requires" in doc:
+            doc["requires"] = parse_requires(doc["requires"])
+        if "glass" in doc:
+            doc["glass"] = _glass(doc["glass"])
         return Channel(**doc)
     except (ValueError, KeyError, TypeError, AttributeError, BeamError) as exc:
         raise BeamError(

@@ -20,6 +20,7 @@ from .._json import parse_json
 from .._mask import NOTHING_NAMED
 from .._release.channel import (
     LAST_SERIAL,
+    MAX_CHANNEL_BYTES,
     Channel,
     Stamp,
     Target,
@@ -28,11 +29,13 @@ from .._release.channel import (
     propose,
     refuse_older_fence,
     remove_ghost,
+    require,
     roll_back,
     spent,
     withdraw,
 )
 from .._release.names import check_channel, check_name
+from .._release.requires import Requires, parse_requires
 from .base import Store
 from .check import prove_conditions
 from .documents import read_channel, read_channel_anyhow, read_version, resolve
@@ -40,6 +43,7 @@ from .intact import lost_write
 from .keys import channel_key, names_in, prefix
 from .location import open_store
 from .parallel import parallel
+from .required import apply_requires
 
 Transition = t.Callable[[Channel, Stamp], Channel]
 
@@ -108,12 +112,20 @@ def _anew(store: Store, name: str, channel: str) -> tuple[Channel, str | None]:
     if not why and value is not None and not spent(value):
         return value, etag
     now = int(time.time())
-    value = value or Channel(name, channel)
+    value = value or Channel(name, channel, requires=_still_required(store, name, channel))
     return replace(
         value,
         serial=value.serial if 0 < value.serial < LAST_SERIAL else now,
         fence=value.fence if 0 < value.fence < LAST_SERIAL else now,
     ), etag
+
+
+def _still_required(store: Store, name: str, channel: str) -> Requires | None:
+    """What a document that makes no sense otherwise says of gates: writing it anew is no way past them."""
+    try:
+        return parse_requires(parse_json(store.get(channel_key(name, channel), MAX_CHANNEL_BYTES).data)["requires"])
+    except (BeamError, ValueError, KeyError, TypeError):
+        return None
 
 
 def apply_channel(store: Store, plan: ChannelPlan) -> Channel:
@@ -211,7 +223,7 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
     target: Target | None = None
     if params.get("version") or params.get("digest"):
         target = find_target(store, name, params.get("version"), params.get("digest"))
-    elif state not in ("rolled_back", "withdrawn"):
+    elif state not in ("rolled_back", "withdrawn", "required"):
         raise BeamError(
             "option_missing",
             "version is missing",
@@ -219,14 +231,19 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
             "Give version or digest",
         )
     stamp = make_stamp(params.get("by"), fence=params.get("fence"))
-    transition = _transition(state, target, NOTHING_NAMED.text(params.get("reason") or ""), force)
+    requires = parse_requires(params.get("requires") or {})
+    transition = _transition(state, target, NOTHING_NAMED.text(params.get("reason") or ""), force, requires)
     plan = plan_channel(store, name, channel, transition, stamp, params.get("serial"), force and state == "promoted")
+    # Before anything is written; the compare-and-swap then holds what was required when it was compared.
+    required, gates = apply_requires(store, plan.before, plan.after, params.get("break_glass") or "")
+    plan = replace(plan, after=required)
     after = plan.after if check_mode else apply_channel(store, plan)
     where = "%s/%s" % (store.location, channel_key(name, channel))
     return {
         "changed": plan.changed,
         "channel": channel_dict(after),
         "previous_serial": plan.before.serial,
+        "gates": gates,
         "diff": {
             "before_header": where,
             "after_header": where,
@@ -236,7 +253,11 @@ def run_channel(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.
     }
 
 
-def _transition(state: str, target: Target | None, reason: str, force: bool) -> Transition:
+def _transition(
+    state: str, target: Target | None, reason: str, force: bool, requires: Requires | None = None
+) -> Transition:
+    if state == "required":
+        return lambda channel, stamp: require(channel, requires, stamp)
     if state == "rolled_back":
         return lambda channel, stamp: _roll_back(channel, stamp, target, reason, force)
     if state == "withdrawn":

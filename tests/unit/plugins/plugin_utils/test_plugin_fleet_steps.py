@@ -229,6 +229,20 @@ def test_the_candidate_is_named_under_the_fence_of_the_lock() -> None:
     assert world.done == [("release_channel proposed", {"digest": "d2", "force": False, "fence": 7})]
 
 
+def test_the_reason_for_breaking_glass_goes_to_the_store_and_its_record_into_the_report() -> None:
+    glass = {"digest": "d2", "version": "2", "reason": "INC-7", "unmet": "test is failed", "by": "me", "at": "now"}
+    told = {"begin": {"journal": {"id": "new"}}, "propose": {"channel": {"serial": 4, "glass": glass}}}
+    world = World(held=HELD, told=told, rollout_break_glass="INC-7")
+    world.step("propose")
+    assert world.done[0][1]["break_glass"] == "INC-7"
+    report = World(held=HELD, here=FAILED, told=told).verdict()["rollout_result"]
+    assert report["break_glass"] == {"reason": "INC-7", "unmet": "test is failed", "by": "me", "at": "now"}
+    assert any("let through without the gates" in note and "INC-7" in note for note in report["notes"])
+    # That of another version says nothing of this one.
+    told["propose"] = {"channel": {"serial": 4, "glass": {**glass, "digest": "d1"}}}
+    assert World(held=HELD, here=FAILED, told=told).verdict()["rollout_result"]["break_glass"] is None
+
+
 @pytest.mark.parametrize(
     ("check", "known", "serial"),
     [
