@@ -20,6 +20,8 @@ from .grouping import Group
 from .places import Entry, Placed
 from .remember import bring, packed_otherwise, recall, remember
 
+PACKERS = 8
+
 
 class Derived:
     """The layers of the image of one release. Bytes are at hand only where they were packed now, or brought since."""
@@ -42,13 +44,19 @@ class Derived:
         """write: whether what is packed now is remembered."""
         name = self.manifest.name
         known = parallel(lambda group: recall(self.store, name, group), self.groups)
-        self._unpack([group for group, blob in zip(self.groups, known) if blob is None])
-        for index, (group, blob) in enumerate(zip(self.groups, known)):
-            if blob is None:
-                made = self._pack(index, group)
-                blob = remember(self.store, name, group, made, self.path(made)) if write else made
-                self.fresh += 1
-            self.blobs.append(blob)
+        unknown = [group for group, blob in zip(self.groups, known) if blob is None]
+        self._unpack(unknown)
+        self.fresh = len(unknown)
+
+        def work(index: int, group: Group) -> Blob:
+            made = self._pack(index, group)
+            return remember(self.store, name, group, made, self.path(made)) if write else made
+
+        # zlib works outside of the interpreter's lock, and the largest takes longest.
+        order = sorted(range(len(unknown)), key=lambda index: -unknown[index].size)
+        packed = parallel(lambda index: work(index, unknown[index]), order, min(PACKERS, os.cpu_count() or 1))
+        made = dict(zip((unknown[index].key for index in order), packed))
+        self.blobs = [blob or made[group.key] for group, blob in zip(self.groups, known)]
 
     def path(self, blob: Blob) -> str:
         return os.path.join(self.packed, blob.digest)

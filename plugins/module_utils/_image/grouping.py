@@ -137,7 +137,9 @@ def group(manifest: Manifest, placed: Placed, budget: int = USUAL) -> list[Group
         parts = path.split("/")
         directory = "/".join(parts[:2])
         application = parts[1].split("-", 1)[0] if len(parts) > 1 else ""
-        if directory in own_apps:
+        if directory in own_apps and parts[2:] == ["ebin", application + ".app"]:
+            found["boot"][""].append(entry)  # it says the version, so it changes with each, as those do
+        elif directory in own_apps:
             name = "%s/%s" % (application, parts[2] if len(parts) > 3 else "")
             own[name].append(("/".join(parts[2:]), entry))
         elif parts[0].startswith("erts-") or (parts[0] == "lib" and application in TOOLCHAIN):

@@ -45,7 +45,8 @@ from .preflight import architecture, machine_of, preflight
 from .reference import Reference, check_tag, parse_reference, tag_of
 from .skopeo import Lacking, Skopeo
 
-LOOKED_AT = 3  # earlier images of the repository whose blobs are known to be there
+# Earlier images of the repository, whose blobs are known to be there: by the tags of the newest versions, else by those that there are.
+GUESSES, LOOKED_AT = 2, 3
 Result = dict[str, t.Any]
 
 
@@ -112,7 +113,7 @@ def _present(params: Params, skopeo: Skopeo, repository: Reference, check_mode: 
         there = "" if found is None else digest_of(found)
         changed = there != image.digest
         _require_tag(params, target, there, image)
-        known = _known(skopeo, repository, store, version.name, found) if changed else set()
+        known = _known(skopeo, target, store, version.name, found) if changed else set()
         missing = [layer for layer in (*base.layers, *image.layers) if changed and layer.digest not in known]
         if changed and not check_mode:
             _push(skopeo, image, derived, target, known, scratch)
@@ -179,21 +180,27 @@ def _require_tag(params: Params, target: Reference, there: str, image: Image) ->
         )
 
 
-def _known(skopeo: Skopeo, repository: Reference, store: Store, name: str, there: bytes | None) -> set[str]:
-    """Blobs that the repository has for certain, as images of it name them: of the newest versions first."""
-    tags = skopeo.tags(repository.repository)
-    newest = [tag_of(row.version) for row in list_versions(store, name)]
-    order = [tag for tag in dict.fromkeys(newest) if tag in tags]
-    order += [tag for tag in reversed(sorted(tags)) if tag not in order]
-    found: set[str] = set()
+def _known(skopeo: Skopeo, target: Reference, store: Store, name: str, there: bytes | None) -> set[str]:
+    """Blobs that the repository has for certain, as an image of it names them: of the newest version that is there, whose tag can mostly be guessed."""
     documents = [there] if there is not None else []
-    for tag in order[:LOOKED_AT]:
-        data = skopeo.raw(str(repository.tagged(tag)))
-        documents += [data] if data is not None else []
-    for data in documents:
-        if not is_index(repository.repository, data):
-            found |= {layer.digest for layer in parse_manifest(repository.repository, data).layers}
-    return found
+    newest = [tag for tag in (tag_of(row.version) for row in list_versions(store, name)) if tag != target.tag]
+    for tag in newest[:GUESSES]:
+        data = skopeo.raw(str(target.tagged(tag)))
+        if data is not None:
+            documents.append(data)
+            break
+    else:
+        tags = sorted(set(skopeo.tags(target.repository)) - set(newest[:GUESSES]), reverse=True)
+        found = [
+            skopeo.raw(str(target.tagged(tag))) for tag in [*(one for one in newest if one in tags), *tags][:LOOKED_AT]
+        ]
+        documents += [data for data in found if data is not None]
+    return {
+        layer.digest
+        for data in documents
+        if not is_index(target.repository, data)
+        for layer in parse_manifest(target.repository, data).layers
+    }
 
 
 def _push(skopeo: Skopeo, image: Image, derived: Derived, target: Reference, known: set[str], scratch: str) -> None:
