@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import MODULES, Call, Server, calls
 from ansible_collections.alchemist.beam.plugins.plugin_utils._fleet_memory import Memory, remembered, rollout_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._module_defaults import defaults_of
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import files_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._reach import reach
 from ansible_collections.alchemist.beam.plugins.plugin_utils._server_steps import Answers
 
@@ -76,7 +77,7 @@ class ActionModule(ActionBase):
             keep=value("keep"),
             abi_ignore=value("abi_ignore"),
             allow_ghost=value("force"),
-            force=plan.get("kind") == "restart" and plan.get("strategy") != "blue_green",
+            force=self._forced(plan, host),
             stop_timeout=value("stop_timeout"),
             boot_timeout=value("boot_timeout"),
             health=value("gate"),
@@ -88,7 +89,15 @@ class ActionModule(ActionBase):
             join_timeout=value("join_timeout"),
             fence=held.get("fence") if held.get("mine") else None,
             reach=self._reach(plan, of) if reaches else {},
+            settings=tuple(files_of(of)) if plan.get("settings") else (),
         )
+
+    @staticmethod
+    def _forced(plan: t.Mapping[str, t.Any], host: str) -> bool:
+        """Of new settings a node takes notice by itself; in a rehearsal they are not there."""
+        if plan.get("kind") != "restart" or plan.get("strategy") == "blue_green":
+            return False
+        return not plan.get("settings") or host in plan["moves"]
 
     def _reach(self, plan: t.Mapping[str, t.Any], of: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """For a rehearsal, which fetches no layer."""

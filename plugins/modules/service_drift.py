@@ -106,6 +106,16 @@ differs:
   elements: str
   returned: success
   sample: ["/etc/shop/env: new: PHX_SERVER; changed: PORT"]
+settings:
+  description: Those of RV(differs) that are about environment files.
+  type: list
+  elements: str
+  returned: success
+env_files:
+  description: The environment files that were compared.
+  type: list
+  elements: str
+  returned: success
 error:
   description: What could not be done, why, and the next step, for machines.
   type: dict

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error, failed, parts, result
+from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import DRIFT, error, failed, parts, result
 
 Vars = t.Mapping[str, t.Any]
 UNWATCHED = (
@@ -20,16 +20,17 @@ UNWATCHED = (
 
 def advice(plan: Vars, hostvars: Vars) -> list[str]:
     found = [] if plan.get("idle") or plan.get("watched", True) else [UNWATCHED]
-    return found + _settings(plan.get("order") or plan["hosts"], hostvars)
+    return found + _settings(plan.get("order") or plan["hosts"], hostvars, bool(plan.get("settings")))
 
 
-def _settings(hosts: t.Sequence[str], hostvars: Vars) -> list[str]:
-    """Of servers whose settings are not those of the inventory: nothing but `setup` writes them."""
+def _settings(hosts: t.Sequence[str], hostvars: Vars, applied: bool) -> list[str]:
+    """Of servers whose settings are not those of the inventory: nothing but `setup` writes them. applied: but for those that this rollout brings."""
     same: dict[str, list[str]] = {}
     unknown: dict[str, list[str]] = {}
     for host in hosts:
-        drifted = result(hostvars.get(host) or {}, "service_drifted")
-        said = [text for item in parts(drifted) for text in item.get("differs") or ()]
+        drifted = result(hostvars.get(host) or {}, DRIFT)
+        brought = [text for item in parts(drifted) for text in item.get("settings") or ()] if applied else []
+        said = [text for item in parts(drifted) for text in item.get("differs") or () if text not in brought]
         bad = next((item for item in parts(drifted) if failed(item)), None)
         if bad is not None:
             unknown.setdefault(error(bad)[:300].rstrip("."), []).append(host)

@@ -134,6 +134,7 @@ def _draft(fleet: Fleet, said: Vars, known: Known, why: str, target: Target, eve
         "ready": bool(fleet.ask("rollout_ready")),
         "begun": fleet.now(),
         "idle": False,
+        **({"settings": True} if fleet.ask("rollout_settings") and not fleet.rolled_back else {}),
         # Whether the gate asks what a user of the application would notice.
         "watched": bool({"http", "tcp"} & set(fleet.ask("rollout_health") or ())),
         # What --limit leaves out is told, not forgotten.

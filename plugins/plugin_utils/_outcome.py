@@ -26,6 +26,8 @@ Vars = t.Mapping[str, t.Any]
 RECORD = "rollout_record"
 # What the look at a server registers, and the parts of its answer in the order in which they are asked for.
 LOOK = "rollout_look"
+# What the comparison of a server's settings with the inventory registers.
+DRIFT = "service_drifted"
 PARTS = ("staged", "seen", "foreseen", "ready", "hot")
 
 
@@ -130,7 +132,15 @@ def by_host(members: t.Iterable[str], hosts: t.Sequence[str]) -> dict[str, list[
 def sight(hostvars: Vars) -> Sight:
     """What the tasks of the role saw of a host before anything moved."""
     said = {part: looked(hostvars, part) for part in PARTS}
-    return Sight(**said, faults={part: error(found) for part, found in said.items() if failed(found)})
+    changes = [text for item in parts(result(hostvars, DRIFT)) for text in item.get("settings") or ()]
+    return Sight(
+        **said, settings=tuple(changes), faults={part: error(found) for part, found in said.items() if failed(found)}
+    )
+
+
+def files_of(hostvars: Vars) -> list[str]:
+    """The environment files of a host, as the comparison of its settings has named them."""
+    return [path for item in parts(result(hostvars, DRIFT)) for path in item.get("env_files") or ()]
 
 
 def looked(hostvars: Vars, part: str) -> Vars:

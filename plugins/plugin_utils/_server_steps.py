@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import Call
+from ansible_collections.alchemist.beam.plugins.module_utils._fleet.calls import SETTINGS, Call
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import failed, plain
 
 Vars = t.Mapping[str, t.Any]
@@ -39,6 +39,8 @@ class Answers:
             found = _foreseen(found)
         elif call.step == LAST_LOOK and not found.get("unreachable"):
             found["failed"] = False
+        if call.module == SETTINGS and not failed(found):
+            return True  # the step is told by what comes after it
         if call.then is None:
             self._steps.setdefault(call.step, []).append(found)
             return not failed(found)

@@ -15,6 +15,7 @@ from .nodes import CURRENT
 
 Options = t.Mapping[str, t.Any]
 POINT, RESTART, UPGRADE, INFO, MEMBER, SYSTEMD = "point", "restart", "upgrade", "info", "member", "systemd"
+SETTINGS = "settings"
 # The first two, alone or both, are one call of rollout_host.
 MODULES: t.Mapping[str, str] = {
     POINT: "alchemist.beam.release_install",
@@ -23,6 +24,7 @@ MODULES: t.Mapping[str, str] = {
     INFO: "alchemist.beam.beam_info",
     MEMBER: "alchemist.beam.balancer_member",
     SYSTEMD: "ansible.builtin.systemd_service",
+    SETTINGS: "alchemist.beam.service_settings",
 }
 
 
@@ -62,6 +64,8 @@ class Server:
     fence: int | None = None
     # How it reaches the store, where the release is not staged yet: in a rehearsal.
     reach: Options = field(default_factory=dict)
+    # Environment files whose successors are staged beside them, where the rollout brings new settings.
+    settings: tuple[str, ...] = ()
 
     def unit_of(self, color: str) -> str:
         return self.unit if color == CURRENT else "%s-%s" % (self.unit, color)
@@ -117,6 +121,10 @@ def _point_back(server: Server, pointer: str = "") -> Made:
     where = {"state": "active", "version": server.version} if server.version else {"state": "inactive"}
     own = {"pointer": pointer or server.color, **where, "allow_ghost": True, **_kept(server)}
     return [(POINT, {**_fenced(server), **own})]
+
+
+def _settings(server: Server, state: str) -> list[tuple[str, dict[str, t.Any]]]:
+    return [(SETTINGS, {**_fenced(server), "files": list(server.settings), "state": state})] if server.settings else []
 
 
 def _node(server: Server, color: str = "") -> dict[str, t.Any]:
@@ -193,7 +201,8 @@ def _remove(server: Server) -> Made:
 _PAIRS = {"activate": "restart", "back_point": "back_restart"}
 _CALLS: t.Mapping[str, t.Callable[[Server], Made]] = {
     "hide": _readiness("drained"),
-    "activate": _point,
+    # Settings come first, and go back first: the release is pointed at and restarted in one call.
+    "activate": lambda server: [*_settings(server, "applied"), *_point(server)],
     "restart": _restart,
     "upgrade": _upgrade,
     "show": _readiness("joined"),
@@ -204,7 +213,7 @@ _CALLS: t.Mapping[str, t.Callable[[Server], Made]] = {
     "stop": _stop,
     "confirm": _look,
     "back_upgrade": _upgrade,
-    "back_point": _point_back,
+    "back_point": lambda server: [*_settings(server, "returned"), *_point_back(server)],
     "back_restart": _restart_back,
     "back_show": _readiness("joined"),
     "back_switch": lambda server: _point_back(server, CURRENT),

@@ -87,6 +87,7 @@ class Draft:
     version: str
     digest: str
     kind: str = "rollout"  # rollout, restart, rollback
+    settings: bool = False  # of a restart: only where settings change, and with the new ones
     why: str = "named"  # named, stable, resumed, reverted, swept
     strategy: str = "rolling"
     homecoming: bool = False  # to what is stable already
@@ -185,6 +186,7 @@ def parse_draft(doc: Doc) -> Draft:
         version=str(doc["version"]),
         digest=str(doc["digest"]),
         kind=doc.get("kind") or "rollout",
+        settings=bool(doc.get("settings")),
         why=doc.get("why") or "named",
         strategy=doc.get("strategy") or "rolling",
         homecoming=bool(doc.get("homecoming")),

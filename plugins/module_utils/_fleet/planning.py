@@ -56,7 +56,11 @@ def make(draft: Draft, sights: t.Mapping[str, Sight]) -> Made:
     """Raises BeamError where the batches make no sense or would take too many hosts away at once. sights: of all hosts of the draft."""
     check_colors(draft.strategy, draft.colors, draft.hosts, draft.ready)
     sides = {
-        host: side(host, sights[host], draft.past, draft.colors, draft.kind) for host in draft.hosts if draft.colors
+        host: side(
+            host, sights[host], draft.past, draft.colors, "restart" if _forced(draft, sights[host]) else "rollout"
+        )
+        for host in draft.hosts
+        if draft.colors
     }
     by_host = {host: _found(host, sights[host], draft, sides.get(host)) for host in draft.hosts}
     first = tuple(host for host in draft.hosts if draft.past.left_half_way(host))
@@ -95,10 +99,12 @@ def _found(host: str, sight: Sight, draft: Draft, mine: Side | None) -> Found:
     """What a host runs, and what is to be done to it. mine: of a host with two nodes."""
     action, reason = _foreseen(sight, colored=mine is not None)
     action = action or ("none" if sight.running == draft.version else "restart")
-    if draft.kind == "restart" and action == "none":
+    if _forced(draft, sight) and action == "none":
         action = "restart"
     if action == "restart":
         action, reason = in_place(draft, sight, reason)
+    if draft.settings and sight.settings:
+        reason = "; ".join(sight.settings)
     member = draft.balanced.of(host) if draft.balanced else Member()
     row = Row(
         host=host,
@@ -117,6 +123,11 @@ def _found(host: str, sight: Sight, draft: Draft, mine: Side | None) -> Found:
         rotation=member.before,
     )
     return found if mine is None else _colored(found, sight, draft, mine)
+
+
+def _forced(draft: Draft, sight: Sight) -> bool:
+    """Whether it is restarted though it runs what it shall."""
+    return draft.kind == "restart" and (bool(sight.settings) if draft.settings else True)
 
 
 def _foreseen(sight: Sight, colored: bool) -> tuple[str, str]:

@@ -25,8 +25,8 @@ class Sight:
     """What a server said of itself; each empty where it was not asked, or could not answer.
 
     staged: by release_install. seen: by beam_info, with its health. foreseen: by beam_restart, of what it would do to the node that does not serve. ready:
-    whether its readiness file is there. hot: by beam_upgrade, whether its node can be upgraded without a restart. faults: of these, by name, why one could
-    not be told.
+    whether its readiness file is there. hot: by beam_upgrade, whether its node can be upgraded without a restart. settings: in which of its environment files
+    the inventory means something else, and how. faults: of the others, by name, why one could not be told.
     """
 
     staged: Doc = field(default_factory=_nothing)
@@ -34,6 +34,7 @@ class Sight:
     foreseen: Doc = field(default_factory=_nothing)
     ready: Doc = field(default_factory=_nothing)
     hot: Doc = field(default_factory=_nothing)
+    settings: tuple[str, ...] = ()
     faults: t.Mapping[str, str] = field(default_factory=_nothing)
 
     @property

@@ -110,5 +110,10 @@ def run_drift(
 ) -> dict[str, t.Any]:
     wanted = [Wanted(file["path"], file["content"] or "", file["kind"], tuple(file["ignore"] or ())) for file in files]
     wanted += [Wanted(os.path.join(directory, copy["path"]), copy["content"], "secret") for copy in copies]
-    found = [differs(one, read(one.path)) for one in wanted]
-    return {"changed": False, "differs": [said for said in found if said]}
+    found = [(one, differs(one, read(one.path))) for one in wanted]
+    return {
+        "changed": False,
+        "differs": [said for _one, said in found if said],
+        "settings": [said for one, said in found if said and one.kind == "env"],
+        "env_files": [one.path for one in wanted if one.kind == "env"],
+    }

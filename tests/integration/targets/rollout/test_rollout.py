@@ -457,3 +457,30 @@ def test_17_hot_where_that_can_be_and_a_restart_where_not(fleet: Fleet) -> None:
     # A restart boots what is current, cold.
     assert fleet.play("restart").code == 0 and fleet.versions() == {"a": "0.1.0", "b": "0.1.0"}
     assert not [line for line in fleet.play("status").report["table"] if "upgraded hot" in line]
+
+
+def test_18_new_settings_without_a_release_and_back_where_they_fail(fleet: Fleet) -> None:
+    meant = {"PORT": "{{ beam_port }}", "BEACON_SECRET": "hunter2hunter2"}
+    before, files = fleet.answers(), [fleet.directory / "nodes" / host / "shared" / "beacon.env" for host in "ab"]
+    texts = [file.read_text() for file in files]
+    run = fleet.play("env", "--check", beam_env=meant)
+    assert run.code == 0 and run.text.count("new: BEACON_SECRET") >= 2 and "hunter2" not in run.text
+    assert fleet.answers() == before and [file.read_text() for file in files] == texts
+    run = fleet.play("env", beam_env=meant)
+    assert run.code == 0 and [row["outcome"] for row in run.report["rows"]] == ["moved", "moved"]
+    assert "hunter2" not in run.text and run.report["kind"] == "restart"
+    now = fleet.answers()
+    for host, (_version, pid) in now.items():
+        assert pid != before[host][1] and b"BEACON_SECRET=hunter2hunter2" in Path("/proc/%d/environ" % pid).read_bytes()
+    run = fleet.play("env", beam_env=meant)
+    assert run.code == 0 and run.changed() == 0 and fleet.answers() == now
+    # On b it is a setting with which no node boots: both go back, to what they had.
+    broken = {**meant, "BEACON_FAULT": "{{ 'boot_error' if inventory_hostname == 'b' else 'none' }}"}
+    texts = [file.read_text() for file in files]
+    run = fleet.play("env", beam_env=broken)
+    assert run.code != 0 and [row["outcome"] for row in run.report["rows"]] == ["returned", "returned"]
+    assert fleet.versions() == {host: version for host, (version, _pid) in now.items()}
+    assert [file.read_text() for file in files] == texts
+    for _version, pid in fleet.answers().values():
+        assert b"BEACON_FAULT" not in Path("/proc/%d/environ" % pid).read_bytes()
+    assert not [path for file in files for path in file.parent.glob("beacon.env?*")]

@@ -35,3 +35,9 @@ def test_what_could_not_be_compared_is_told() -> None:
     assert advice(PLAN, {"a": {"service_drifted": {"failed": True, "msg": "'x' is undefined"}}})[0].endswith(
         ": 'x' is undefined."
     )
+
+
+def test_settings_that_this_rollout_brings_are_not_told_as_missing() -> None:
+    both = {"differs": ["/etc/shop/env: new: A", "/etc/x.service: User"], "settings": ["/etc/shop/env: new: A"]}
+    (said,) = advice({**PLAN, "settings": True}, {"a": {"service_drifted": {"results": [both]}}})
+    assert "not on a: /etc/x.service: User. " in said and "new: A" not in said

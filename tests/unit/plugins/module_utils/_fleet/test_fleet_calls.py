@@ -177,3 +177,17 @@ def test_each_step_of_a_server_is_one_of_the_strategies() -> None:
         if step.where == "server"
     }
     assert {*there, "confirm"} == set(SERVER_STEPS)
+
+
+def test_new_settings_come_before_the_release_and_go_back_before_it() -> None:
+    files = {**NAME, **HELD, "files": ["/etc/shop/env"]}
+    told = made(["activate", "restart", "back_point", "back_restart"], settings=("/etc/shop/env",))
+    assert [one[:2] for one in told] == [
+        ("activate", "settings"),
+        ("activate", "point"),
+        ("restart", "restart"),
+        ("back_point", "settings"),
+        ("back_point", "point"),
+        ("back_restart", "restart"),
+    ]
+    assert told[0][2] == {**files, "state": "applied"} and told[3][2] == {**files, "state": "returned"}

@@ -415,3 +415,20 @@ def test_every_plan_is_read_from_its_document_as_it_was_written() -> None:
         again = parse_plan({**named, **made.plan.as_document()})
         assert replace(again, draft=made.plan.draft) == made.plan
         assert again.draft.colors == made.plan.draft.colors
+
+
+def test_new_settings_restart_only_whom_they_change() -> None:
+    same = seen(NEW.version, "none", current=NEW.version)
+    changed = replace(same, settings=("/etc/beacon/env: new: TOKEN",))
+    sights = {"a": same, "b": changed, "c": same, "d": changed}
+    known: dict[str, t.Any] = {"kind": "restart", "settings": True, "homecoming": True, "stable": NEW}
+    sights = {host: replace(one, staged={**one.staged, "changed": False}) for host, one in sights.items()}
+    found = make(draft(**known), sights)
+    assert found.plan.moves == {"b", "d"} and not found.plan.idle
+    assert {one.host: one.reason for one in found.found if one.row.moves} == dict.fromkeys(
+        "bd", "/etc/beacon/env: new: TOKEN"
+    )
+    assert make(draft(**known), dict.fromkeys(HOSTS, sights["a"])).plan.idle
+    # A run that was cut had written them, and the node says itself that it is behind.
+    behind = replace(sights["a"], seen={**same.seen, "restart": {"action": "restart", "reason": "it changed"}})
+    assert make(draft(**known), {**sights, "a": behind}).plan.moves == {"a", "b", "d"}

@@ -63,4 +63,6 @@ def test_a_server_is_compared(tmp_path: Path) -> None:
     assert found == {
         "changed": False,
         "differs": ["%s is not there (A)" % (tmp_path / "no"), "%s: its content" % (tmp_path / "key")],
+        "settings": ["%s is not there (A)" % (tmp_path / "no")],
+        "env_files": [str(tmp_path / "env"), str(tmp_path / "no")],
     }
