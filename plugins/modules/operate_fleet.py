@@ -28,6 +28,7 @@ options:
       - V(choose) tells which node of the server of its task is to be started, V(whom) and V(one_host) whether that server takes part,
         and V(migration) whether and how it migrates. V(releases_asked) tells which versions are meant,
         V(leaving) who leaves the fleet, V(drain) what balancers are told then, and V(remains) what there is of it on a server.
+      - V(rotating) refuses a cookie that can't be used, a part of a fleet, and a fleet in which somebody rolls out.
       - V(confirm) refuses what could do harm in production and was not confirmed.
       - The others tell what the playbook of their name has found, as lines for a person, and what is wrong with it.
     type: str
@@ -48,6 +49,8 @@ options:
       - releases_asked
       - remains
       - removed
+      - rotated
+      - rotating
       - version
       - whom
     required: true
@@ -150,6 +153,8 @@ CHOICES = [
     "releases_asked",
     "remains",
     "removed",
+    "rotated",
+    "rotating",
     "version",
     "whom",
 ]

@@ -21,6 +21,7 @@ from ansible_collections.alchemist.beam.plugins.plugin_utils._operate_look impor
 from ansible_collections.alchemist.beam.plugins.plugin_utils._operate_nodes import choose, ping, version
 from ansible_collections.alchemist.beam.plugins.plugin_utils._operate_releases import releases, releases_asked
 from ansible_collections.alchemist.beam.plugins.plugin_utils._operate_remove import drain, leaving, remains, removed
+from ansible_collections.alchemist.beam.plugins.plugin_utils._operate_rotate import rotated, rotating
 
 STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "audit": audit,
@@ -39,6 +40,8 @@ STEPS: t.Mapping[str, t.Callable[..., Result]] = {
     "releases_asked": releases_asked,
     "remains": remains,
     "removed": removed,
+    "rotated": rotated,
+    "rotating": rotating,
     "version": version,
     "whom": whom,
 }

@@ -19,6 +19,7 @@ import typing as t
 
 from .._errors import BeamError
 from .drift import Wanted, differs
+from .replace import write_like
 
 NEXT, FORMER = ".next", ".former"
 APPLIED, RETURNED, UNSTAGED, SETTLED = "applied", "returned", "unstaged", "settled"
@@ -61,11 +62,11 @@ def _apply(path: str, check_mode: bool) -> bool:
     # A run that was cut has put there what is there, and its predecessor is the one that the node has proven itself with.
     if found is None or _replaced_by(path) != _hash(found):
         head = "%s%s%s\n" % (_HEAD, _hash(wanted), "" if found is not None else _MISSING)
-        _write(path + FORMER, head + (found or ""), like)
+        write_like(path + FORMER, head + (found or ""), like)
     else:
-        _write(path + FORMER, "%s%s\n%s" % (_HEAD, _hash(wanted), _body(path)), like)
+        write_like(path + FORMER, "%s%s\n%s" % (_HEAD, _hash(wanted), _body(path)), like)
     # As a new file: a node that was started before it is started anew.
-    _write(path, wanted, like)
+    write_like(path, wanted, like)
     os.unlink(path + NEXT)
     return True
 
@@ -82,7 +83,7 @@ def _give_back(path: str, check_mode: bool) -> bool:
     if former.partition("\n")[0].endswith(_MISSING):
         os.unlink(path)
     else:
-        _write(path, _body(path), os.stat(path))
+        write_like(path, _body(path), os.stat(path))
     os.unlink(path + FORMER)
     return True
 
@@ -137,29 +138,3 @@ def _read(path: str) -> t.Optional[str]:
         raise BeamError("settings_strange", "%s can't be used" % path, why, "Move it away, and run it again")
     with open(handle, "rb") as stream:
         return stream.read().decode("utf-8", "surrogateescape")
-
-
-def _write(path: str, content: str, like: os.stat_result) -> None:
-    """Whole or not at all, with the owner of the file that it is about, and for nobody else to read."""
-    temporary = path + ".tmp"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(handle, "wb") as stream:
-            stream.write(content.encode("utf-8", "surrogateescape"))
-            if os.geteuid() == 0:
-                os.fchown(handle, like.st_uid, like.st_gid)
-            os.fchmod(handle, stat.S_IMODE(like.st_mode) & 0o640)
-            stream.flush()
-            os.fsync(handle)
-        os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

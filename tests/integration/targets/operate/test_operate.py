@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._node.ask import connect
+from ansible_collections.alchemist.beam.plugins.module_utils._node.cookie import Rotation, rotate
+from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from node_site import NAME, Site
 
 
@@ -22,6 +26,7 @@ class Desk:
     def __init__(self, site: Site, where: Path) -> None:
         self.site = site
         self.inventory = where / "inventory.json"
+        self.hosts: dict[str, dict[str, t.Any]] = {"h1": {}}
         self.variables: dict[str, t.Any] = {
             "beam_name": NAME,
             "beam_base": str(site.base),
@@ -37,7 +42,8 @@ class Desk:
 
     def play(self, name: str, *words: str, rc: int = 0, **extra: t.Any) -> str:
         host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-        group = {"beam": {"hosts": {"h1": host}, "vars": self.variables}}
+        hosts = {name: {**host, **more} for name, more in self.hosts.items()}
+        group = {"beam": {"hosts": hosts, "vars": self.variables}}
         self.inventory.write_text(json.dumps({"all": {"children": group}}))
         argv = [
             "ansible-playbook",
@@ -213,3 +219,52 @@ def test_migrate(desk: Desk) -> None:
     assert "could not fetch application environment :ecto_repos" in lacks and "beam_migrate_to is empty" in desk.play(
         "migrate", rc=2, beam_direction="down", beam_confirm="production"
     )
+
+
+def peers(site: Site, other: str = "") -> list[str]:
+    """With whom a node is connected; other: whom it is told to connect with before."""
+    process = site.process()
+    assert process is not None
+    with connect(process, 5) as connection:
+        if other:
+            connection.call("net_kernel", "connect_node", Atom(other))
+        return [str(name) for name in connection.call("erlang", "nodes")]
+
+
+def test_another_cookie_for_nodes_that_stay_connected(
+    desk: Desk, tmp_path: Path, releases: Path, epmd_port: int
+) -> None:
+    second = Site(tmp_path / "second", releases, epmd_port)
+    try:
+        second.env(RELEASE_COOKIE=desk.site.cookie)
+        desk.hosts["h2"] = {"beam_base": str(second.base)}
+        for site in (desk.site, second):
+            site.run("started")
+        first, other = (site.process() for site in (desk.site, second))
+        assert first is not None and other is not None
+        with connect(other, 5) as connection:
+            there = [str(connection.call("erlang", "node"))]
+        assert peers(desk.site, there[0]) == there
+
+        new = "n" + secrets.token_hex(20)
+        # A run that was cut: one node has it, and its file has not.
+        with connect(first, 5) as connection:
+            connection.call("erlang", "set_cookie", connection.call("erlang", "node"), Atom(new))
+        given = {"beam_cookie": new, "beam_confirm": "production"}
+        assert "Say -e beam_confirm=production" in desk.play("rotate", rc=2, beam_cookie=new)
+        said = desk.play("rotate", **given)
+        assert "it had it" in said and " new " in said and new not in said
+        assert peers(desk.site) == there
+        assert [site.process() for site in (desk.site, second)] == [first, other]
+        wanted = Rotation(new)
+        assert [rotate({"current": site.manager}, wanted)["changed"] for site in (desk.site, second)] == [False, False]
+        # Nothing restarts a node for it, and after a restart they find each other again.
+        assert not second.run().plan.changed
+        second.run(force=True)
+        assert peers(desk.site, there[0]) == there
+        for site in (desk.site, second):
+            process = site.process()
+            assert process is not None and new.encode() not in Path("/proc/%d/cmdline" % process.pid).read_bytes()
+            assert new not in (site.base / "shared" / "log" / "beacon.log").read_text()
+    finally:
+        second.clean()

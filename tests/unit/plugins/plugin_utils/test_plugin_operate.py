@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
@@ -513,3 +514,35 @@ def test_what_is_said_of_who_left() -> None:
     told["b"]["operate_cleaned"] = {"results": []}
     cleaned = STEPS["removed"](desk(told, operate_base="/srv/shop"))
     assert "/srv/shop/shared" in cleaned["lines"][1]
+
+
+def test_a_cookie_is_replaced_on_all_of_the_fleet_or_nowhere() -> None:
+    given = {"operate_cookie": "new-cookie-2", "operate_fleet_hosts": ["a", "b"], "ansible_play_hosts_all": ["a", "b"]}
+    assert STEPS["rotating"](desk({}, **given)) == {}
+    for code, more in (
+        ("rotation_partial", {"operate_fleet_hosts": ["a", "b", "c"]}),
+        ("cookie_invalid", {"operate_cookie": ""}),
+        ("rollout_goes_on", {"operate_history": {"lock": {"held": True, "owner": "ada", "purpose": "rollout"}}}),
+    ):
+        with pytest.raises(BeamError) as caught:
+            STEPS["rotating"](desk({}, **{**given, **more}))
+        assert caught.value.code == code
+
+
+def test_who_has_the_new_cookie_and_who_has_lost_a_connection() -> None:
+    def node(had: str | None, *connected: str) -> dict[str, t.Any]:
+        return {"nodes": [{"node": "n@h", "had": had, "connected": list(connected)}], "files": ["f"], "changed": True}
+
+    said = {
+        "a": {"operate_rotated": node("old", "x", "y"), "operate_looked_again": node("new", "y")},
+        "b": {"operate_rotated": node("new", "x"), "operate_looked_again": node("new", "x")},
+        "c": {"operate_rotated": DOWN},
+        "d": {"operate_rotated": {"nodes": [], "files": ["f"]}, "operate_looked_again": {"nodes": [], "files": []}},
+        "e": {"operate_rotated": node(None), "operate_looked_again": node(None)},
+    }
+    found = STEPS["rotated"](desk(said))
+    text = "\n".join(found["lines"])
+    assert found["wrong"] == "The cookie is not as it should be on a, c."
+    assert "not connected any more: x" in text and "it had it" in text and "it does not run" in text
+    assert "none is asked for" in text and "its state is failed" in text
+    assert "would be new" in "\n".join(STEPS["rotated"](replace(desk({"a": said["a"]}), check_mode=True))["lines"])
