@@ -204,6 +204,14 @@ options:
                 description: Seconds for the whole question.
                 type: float
                 default: 2
+              connected:
+                description: The number of other nodes that it must be connected to.
+                type: int
+                default: 0
+              rejoin:
+                description: Plays no part here.
+                type: bool
+                default: false
           passes:
             description: Plays no part here.
             type: int
