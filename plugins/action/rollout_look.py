@@ -83,7 +83,8 @@ class ActionModule(ActionBase):
     def _hot(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Whether the node can be upgraded without a restart. Whatever prevents that it is told speaks against it."""
         node = {name: str(self._value(variables, name)) for name in ("name", "base", "manager", "unit")}
-        asked = upgrade_plan(version=str(self._plan(variables)["version"]), **node)
+        version, ignored = str(self._plan(variables)["version"]), self._value(variables, "abi_ignore")
+        asked = upgrade_plan(**node, version=version, abi_ignore=ignored)
         defaults = defaults_of(self._task, self._templar, CALLED[UPGRADE])
         found = self._beside(
             CALLED[UPGRADE], {**defaults, **self._value(variables, "hot"), **asked}, variables, rehearse=True

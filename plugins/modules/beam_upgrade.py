@@ -94,6 +94,12 @@ options:
       - Seconds within which the node must have answered what it has loaded, and the configuration must have been evaluated.
     type: float
     default: 60
+  abi_ignore:
+    description:
+      - What of the server is not looked at before C(current) is switched. See M(alchemist.beam.release_install).
+    type: list
+    elements: str
+    default: []
   env_file:
     description:
       - With O(manager=daemon), the environment file of the node. See M(alchemist.beam.beam_restart).

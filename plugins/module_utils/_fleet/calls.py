@@ -152,15 +152,17 @@ def _restart_back(server: Server) -> Made:
     return [(RESTART, _started(server) if server.version else stopped)]
 
 
-def upgrade_plan(name: str, base: str, manager: str, unit: str, version: str) -> dict[str, t.Any]:
+def upgrade_plan(
+    name: str, base: str, manager: str, unit: str, version: str, abi_ignore: t.Sequence[str]
+) -> dict[str, t.Any]:
     """What beam_upgrade is asked of a node. A rollout may also go to an older version, as it may with a restart."""
     node = {"name": name, "base": base, "pointer": CURRENT, "manager": manager, "unit": unit}
-    return {**node, "version": version, "downgrade": True}
+    return {**node, "version": version, "downgrade": True, "abi_ignore": abi_ignore}
 
 
 def _upgrade(server: Server) -> Made:
     """What speaks against it is an error, as nothing may be restarted here: who is, has left the balancers before."""
-    asked = upgrade_plan(server.name, server.base, server.manager, server.unit, server.version)
+    asked = upgrade_plan(server.name, server.base, server.manager, server.unit, server.version, server.abi_ignore)
     return [(UPGRADE, {**_fenced(server), **server.hot, **asked, "health": server.health})]
 
 

@@ -39,6 +39,7 @@ OPTIONS: dict[str, t.Any] = {
     "suspend_timeout": {"type": "float", "default": 5.0},
     "change_timeout": {"type": "float", "default": 30.0},
     "timeout": {"type": "float", "default": 60.0},
+    "abi_ignore": install.OPTIONS["abi_ignore"],
     **{key: restart.OPTIONS[key] for key in _RESTART},
     "fence": {"type": "int"},
     "fence_channel": {"type": "str"},

@@ -199,6 +199,10 @@ def test_4_check_mode_tells_and_writes_nothing(fleet: Fleet) -> None:
     run = fleet.play("rollout", "--check", "--diff", beam_version="0.2.0", beam_report="")
     assert run.code == 0 and "would run on 2 of 2 hosts" in run.text
     fleet.same((before, files))
+    # Nor is it staged for a rehearsal of a hot upgrade, so what speaks against that is not known.
+    run = fleet.play("upgrade", "--check", beam_version="0.2.0", beam_report="")
+    assert run.code == 0 and "would run on 2 of 2 hosts" in run.text and "upgrade without a restart" in run.text
+    fleet.same((before, files))
 
 
 def _tree(fleet: Fleet, version: str) -> str:

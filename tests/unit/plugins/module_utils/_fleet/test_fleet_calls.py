@@ -42,7 +42,7 @@ NODE = {
 NAME = {"name": "shop", "base": "/srv/shop"}
 FILE = {"balancers": [{"kind": "file", "path": "/up"}], "members": {"h1": {}}}
 HOT = {key: value for key, value in NODE.items() if not key.endswith("_timeout")}
-HOT.update({"version": "2", "downgrade": True, "health": {"stable": 3}})
+HOT.update({"version": "2", "downgrade": True, "abi_ignore": ["erlang"], "health": {"stable": 3}})
 PROVEN = {"state": "restarted", "expect_version": "2", "health": {"stable": 3}}
 
 
