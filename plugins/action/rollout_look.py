@@ -136,6 +136,8 @@ class ActionModule(ActionBase):
             found.update(expect_version=plan["version"], force=plan.get("kind") == "restart")
         if step.stages:
             found.update(self._release(variables, lacks))
+        if step.modified:
+            found.update(modified=True)
         ready = self._value(variables, "ready") if step.ready else None
         return {**found, **({"ready": ready} if ready else {})}
 

@@ -117,6 +117,11 @@ options:
     type: list
     elements: path
     default: []
+  modified:
+    description:
+      - See M(alchemist.beam.beam_info).
+    type: bool
+    default: false
   timeout:
     description:
       - See M(alchemist.beam.beam_info).

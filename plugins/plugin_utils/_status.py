@@ -41,6 +41,9 @@ def _row(host: str, info: Vars, stable: str) -> dict[str, t.Any]:
     current = (info.get("current") or {}).get("version")
     if not info["running"]:
         notes.append("not running: %s" % info["why"] if info.get("why") else "not running")
+    elif info.get("modified"):
+        some = ", ".join(str(name).replace("Elixir.", "", 1) for name in info["modified"][:3])
+        notes.append("%d modules are not those of its release: %s" % (len(info["modified"]), some))
     elif info.get("drift"):
         notes.append("runs another version than current")
     if info["running"] and info.get("upgraded_from"):

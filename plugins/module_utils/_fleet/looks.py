@@ -28,6 +28,7 @@ _ONCE = ("digest", "presigned", "ready")
 @dataclass(frozen=True)
 class Step:
     """stages: the release is put there first. foresees: it is told what a restart would do. ready: it is seen whether the readiness file is there.
+    modified: the node compares its code with its files.
 
     expects: the version that the health is asked of. `current` is what is on the disk (of two nodes, what runs), `running` is what runs, and `given` is
     what the task says.
@@ -36,6 +37,7 @@ class Step:
     stages: bool = False
     foresees: bool = False
     ready: bool = False
+    modified: bool = False
     expects: str = "current"
 
 
@@ -43,7 +45,7 @@ STEPS: t.Mapping[str, Step] = {
     "stage": Step(stages=True, foresees=True, ready=True),
     "foresee": Step(foresees=True),
     "join": Step(expects="running"),
-    "status": Step(ready=True, expects="given"),
+    "status": Step(ready=True, modified=True, expects="given"),
 }
 
 

@@ -23,6 +23,7 @@ OPTIONS: dict[str, t.Any] = {
     "colors": {"type": "list", "elements": "str", "default": []},
     "expect_version": {"type": "str"},
     "crash_dumps": {"type": "list", "elements": "path", "default": []},
+    "modified": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 2.0},
     "health": HEALTH_SPEC,
 }
@@ -53,6 +54,7 @@ def look(options: Options, health_for: t.Callable[[str], Options | None]) -> dic
         options["timeout"],
         options["pointer"],
         mask,
+        options["modified"],
     )
     if facts["upgraded_from"] and status.process is not None:
         process = dataclasses.replace(

@@ -19,7 +19,7 @@ from . import info, install, restart
 Options = t.Mapping[str, t.Any]
 
 _STAGE = ("digest", "presigned", "keep", "min_free_mb", "verify", "lock_timeout", "abi_ignore", "allow_ghost")
-_NODE = ("name", "base", "manager", "unit", "colors", "expect_version", "crash_dumps", "timeout")
+_NODE = ("name", "base", "manager", "unit", "colors", "expect_version", "crash_dumps", "modified", "timeout")
 OPTIONS: dict[str, t.Any] = {
     **{key: option for key, option in install.OPTIONS.items() if key in _STAGE or key in STORE_SPEC},
     **{key: info.OPTIONS[key] for key in _NODE},

@@ -92,7 +92,7 @@ end), ok.
 HEALTH = {
     "http": None,
     "tcp": None,
-    "node": {"applications": [], "timeout": 2.0},
+    "node": {"applications": [], "timeout": 2.0, "connected": 0, "rejoin": True},
     "passes": 1,
     "interval": 0.05,
     "within": 10.0,
@@ -291,7 +291,8 @@ def test_up_and_down_under_load_with_state(bare: Site, store: str) -> None:
     # What it runs is told by all who look, though it was booted from another release: there is no reason to restart it.
     done = server.upgrade("0.2.0")
     assert (done["before"]["version"], done["after"]["version"]) == ("0.1.0", "0.2.0")
-    seen = server.ask(info, expect_version="0.2.0")
+    seen = server.ask(info, expect_version="0.2.0", modified=True)
+    assert seen["modified"] == []
     assert (seen["version"], seen["upgraded_from"], seen["drift"]) == ("0.2.0", "0.1.0", False)
     assert seen["restart"]["action"] == "none" and seen["started"] == server.process().facts()["started"]
     kept = server.ask(restart)
@@ -299,6 +300,11 @@ def test_up_and_down_under_load_with_state(bare: Site, store: str) -> None:
     server.install(store, "0.1.0", "active")
     assert server.ask(info)["drift"] and server.ask(restart, check_mode=True)["action"] == "restart"
     server.install(store, "0.2.0", "active")
+    # What somebody loads by hand is seen.
+    beam = "%s/releases/0.1.0/lib/beacon-0.1.0/ebin/Elixir.Beacon.Greeting" % bare.base
+    server.run("{module, _} = code:load_abs(Beam), ok.", beam=list(beam.encode()))
+    seen = server.ask(info, modified=True)
+    assert seen["modified"] == ["Elixir.Beacon.Greeting"] and seen["drift"]
     # What is current is what the next start boots.
     bare.run(force=True)
     assert server.ask(info)["upgraded_from"] is None
