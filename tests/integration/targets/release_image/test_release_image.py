@@ -129,6 +129,25 @@ def test_the_digest_is_the_same_from_empty_caches(
     assert other["digest"] == pushed[VERSIONS[1]]["digest"] and other["layers"]["packed"] == other["layers"]["release"]
 
 
+@pytest.mark.skipif("S3_ENDPOINT" not in os.environ, reason="no S3 server: make integration starts one")
+def test_a_store_in_s3_makes_the_same(pushed: dict[str, t.Any], image: Run, registry: Registry, place: Path) -> None:
+    there = {
+        "store": "s3://%s/release-image-%d" % (os.environ["S3_BUCKET"], os.getpid()),
+        "endpoint_url": os.environ["S3_ENDPOINT"],
+        "region": "us-east-1",
+        "access_key": os.environ["S3_ACCESS_KEY"],
+        "secret_key": os.environ["S3_SECRET_KEY"],
+        "store_timeout": 60,
+    }
+    tree = {"state": "present", "path": str(place / "releases" / VERSIONS[1]), "name": "beacon", "version": VERSIONS[1]}
+    run_artifact({**there, **tree}, False)
+    first = image(VERSIONS[1], image=registry.address + "/of-s3", **there)
+    assert first["digest"] == pushed[VERSIONS[1]]["digest"] and first["layers"]["packed"] > 0
+    # An empty repository takes the bytes that the bucket remembers.
+    again = image(VERSIONS[1], image=registry.address + "/of-s3-again", **there)
+    assert again["changed"] and again["digest"] == first["digest"] and again["layers"]["packed"] == again["writes"] == 0
+
+
 def test_an_image_names_its_release(pushed: dict[str, t.Any], registry: Registry) -> None:
     done = pushed[VERSIONS[1]]
     found = run_image_info(
