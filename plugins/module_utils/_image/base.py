@@ -129,7 +129,11 @@ def _read(skopeo: Skopeo, base: Reference, architecture: str, variant: str, kept
                 stream.write(data)
         if os.path.lexists(kept):  # of a run that was killed
             remove_tree(kept)
-        os.rename(made, kept)
+        try:
+            os.rename(made, kept)
+        except OSError:  # another run has read the same base meanwhile
+            if not os.path.exists(os.path.join(kept, "done")):
+                raise
     finally:
         remove_tree(scratch)
 

@@ -261,6 +261,7 @@ def make_config(
         diff_ids
     ):  # buildah builds on no image whose history is another
         history = [{"created": EPOCH, "created_by": "base"} for _one in diff_ids]
+    ours = {key: text for key, text in named.items() if key.startswith(LABEL)}
     ports: dict[str, t.Any] = {"%d/tcp" % port: {} for port in settings.ports}
     document = {
         "architecture": base.get("architecture", ""),
@@ -273,7 +274,8 @@ def make_config(
             "Entrypoint": entrypoint(manifest.name, settings),
             "WorkingDir": "/" + ROOT,
             "StopSignal": "SIGTERM",
-            "Labels": {**_texts(before.get("Labels")), **named, **settings.labels},
+            # What says which release it is, nobody overrides.
+            "Labels": {**_texts(before.get("Labels")), **named, **settings.labels, **ours},
             **({"ExposedPorts": ports} if ports else {}),
         },
         "rootfs": {"type": "layers", "diff_ids": [*diff_ids, *("sha256:" + blob.diff_id for _title, blob in layers)]},

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from .._errors import BeamError
 from .._release.manifest import Manifest
-from .._release.names import check_digest, check_name
+from .._release.names import check_channel, check_digest, check_name
 from .._store.base import Store
-from .._store.channels import list_channels
-from .._store.documents import Version, read_manifest, resolve
+from .._store.documents import Version, read_channel_anyhow, read_manifest, resolve
+from .._store.keys import names_in, prefix
 from .._store.location import open_store
 from .._store.retention import list_versions
 from .._tree import remove_tree
@@ -77,11 +77,16 @@ def run_image(params: Params, check_mode: bool) -> Result:
             "it names a tag or a digest",
             "Name the repository alone, such as registry.example.com/shop; the tag is tag, and by default the version",
         )
-    result = (
-        run_join(params, skopeo, repository, check_mode)
-        if params["state"] == "joined"
-        else _present(params, skopeo, repository, check_mode)
-    )
+    work = run_join if params["state"] == "joined" else _present
+    try:
+        result = work(params, skopeo, repository, check_mode)
+    except OSError as exc:
+        raise BeamError(
+            "image_disk",
+            "the image can't be made on this host",
+            "%s: %s" % (exc.filename or tempfile.gettempdir(), exc.strerror or exc),
+            "Make room there and give the rights; TMPDIR and cache name other directories",
+        ) from exc
     return {**result, "seconds": round(time.monotonic() - begun, 3)}
 
 
@@ -141,11 +146,15 @@ def _version(store: Store, params: Params) -> Version:
 
 
 def _ghosts(store: Store, version: Version) -> list[str]:
-    return [
-        "%s %s is a ghost on the channel %s: no rollout picks it" % (version.name, version.version, channel.channel)
-        for channel in list_channels(store, version.name)
-        if any(ghost.digest == version.digest for ghost in channel.ghosts)
-    ]
+    """To be told, and no reason to refuse: an image is no rollout. A channel that can't be read is the business of who uses it."""
+    found = []
+    for name in names_in(store.list(prefix(version.name, "channels")), ".json", check_channel)[1]:
+        channel = read_channel_anyhow(store, version.name, name)[0]
+        if channel is not None and channel.ghost(version.digest) is not None:
+            found.append(
+                "%s %s is a ghost on the channel %s: no rollout picks it" % (version.name, version.version, name)
+            )
+    return found
 
 
 def _require_room(base: Base, own: int) -> None:

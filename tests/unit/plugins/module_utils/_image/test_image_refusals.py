@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError, NotFound
+from ansible_collections.alchemist.beam.plugins.module_utils._image import image as product
 from ansible_collections.alchemist.beam.plugins.module_utils._image.documents import MOST_LAYERS
 from ansible_collections.alchemist.beam.plugins.module_utils._image.options import skopeo_of
 from ansible_collections.alchemist.beam.plugins.module_utils._image.reference import parse_reference, tag_of
@@ -228,6 +229,23 @@ def test_a_ghost_is_told(publish: Run, image: Run, tmp_path: Path) -> None:
     run_channel({**params, "state": "proposed"}, False)
     run_channel({**params, "state": "ghosted", "reason": "it failed"}, False)
     assert image()["warnings"] == ["shop 1.0.0 is a ghost on the channel production: no rollout picks it"]
+
+
+def test_a_channel_that_is_damaged_stops_no_image(publish: Run, image: Run, tmp_path: Path) -> None:
+    publish()
+    (tmp_path / "store/shop/channels").mkdir()
+    (tmp_path / "store/shop/channels/production.json").write_text("{")
+    assert image()["changed"]
+
+
+def test_a_disk_that_is_full(publish: Run, image: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish()
+
+    def full(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise OSError(28, "No space left on device", "/var/tmp/x")
+
+    monkeypatch.setattr(product, "make_config", full)
+    refused("image_disk", "/var/tmp/x: No space left on device", image)
 
 
 def test_a_cache_that_others_may_write_to(publish: Run, image: Run, tmp_path: Path) -> None:
