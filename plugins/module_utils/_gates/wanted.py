@@ -69,10 +69,8 @@ def _gate(given: t.Any, timeout: int) -> Gate:
     kind = KINDS.get(name)
     if kind is None:
         near = difflib.get_close_matches(name, KINDS, 1)
-        hint = "Did you mean %s" % near[0] if near else "The known ones are %s" % ", ".join(KINDS)
-        raise _refused(
-            "there is no gate %s" % name, "a gate of your own has a command", "%s; or give it a command" % hint
-        )
+        hint = "Write %s, or give it a command" % (near[0] if near else "one of " + ", ".join(KINDS))
+        raise _refused("there is no gate %s" % name, "a gate of your own has a command", hint)
     floor = option.get("floor")
     if floor is not None:
         if name != "coverage":

@@ -127,7 +127,7 @@ def test_what_is_not_there_is_named(site: Site) -> None:
     assert found["own"].reason == "mix knows no task licenses" and found["other"].verdict == "failed"
 
 
-# Recorded: dialyxir 1.4 with OTP 25, Hex 2.0, mix_audit 2.1. They can't be installed where the tests run.
+# Written after the formats of dialyxir 1.4, Hex 2.0 and mix_audit 2.1: these can't be installed where the tests run.
 DIALYZER = """Finding suitable PLTs
 Total errors: 1, Skipped: 0, Unnecessary Skips: 0
 lib/shop.ex:7:no_return

@@ -40,8 +40,8 @@ def test_names_and_options() -> None:
     ("given", "said"),
     [
         ([], "gates is empty"),
-        (["tests"], "Did you mean test"),
-        (["zzz"], "The known ones are format, compile"),
+        (["tests"], "Write test, or give it a command"),
+        (["zzz"], "Write one of format, compile"),
         (["test", "test"], "named twice"),
         ([7], "7 is not a gate"),
         ([{"floor": 3}], "it has no name"),
