@@ -36,6 +36,11 @@ options:
       - Otherwise a time as C(journalctl --since) takes it, such as V(10 min ago) or V(2026-01-31 12:00:00). Not with O(manager=daemon), whose log has no times.
     type: str
     default: ""
+  follow:
+    description:
+      - How long to wait for what is written after that, such as V(30s) or V(2m); at most 10 minutes. It is returned at the end of that time.
+    type: str
+    default: "0"
 """
 
 EXAMPLES = r"""

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import typing as t
 
-from .._node.logs import read_log
+from .._node.logs import follow, seconds_of
 from . import node
 
 OPTIONS: dict[str, t.Any] = {
     **node.OPTIONS,
     "lines": {"type": "int", "default": 100},
     "since": {"type": "str", "default": ""},
+    "follow": {"type": "str", "default": "0"},
 }
 
 
 def work(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    seconds = seconds_of(options["follow"])
     found = node.node_of(options)
-    lines = found.mask.lines(read_log(found.manager, options["lines"], options["since"]))
+    said = follow(found.manager, options["lines"], options["since"], seconds)
+    lines = found.mask.lines(said)
     return {"changed": False, "pointer": found.pointer, "running": found.status.process is not None, "log": lines}

@@ -32,13 +32,7 @@ class Journal:
     def begin(self, former: str) -> None:
         """From here on it is a new start. former: the id of the one that it replaces, whose last words come after this."""
         self._former = former
-        code, out = self._run("journalctl", "--lines", "1", "--no-pager", "--quiet", "--output", "json", timeout=10)
-        cursor = (
-            next((str(doc.get("__CURSOR") or "") for doc in map(_document, reversed(out.splitlines())) if doc), "")
-            if code == 0
-            else ""
-        )
-        self._since = ("--after-cursor", cursor) if cursor else ("--since", "@%d" % int(time.time()))
+        self._since = newest(self._run)
 
     def since_start(self, running: str) -> list[Entry]:
         """running: the id of the start that is current, for where none was begun here."""
@@ -81,6 +75,17 @@ class Journal:
             start = next((str(doc[key]) for key in _IDS if doc.get(key)), "")
             found += [Entry(start, line.rstrip()) for line in message_of(doc).splitlines() if line.strip()]
         return found
+
+
+def newest(run: t.Callable[..., tuple[int, str]]) -> tuple[str, str]:
+    """Options of journalctl: what is written from now on."""
+    code, out = run("journalctl", "--lines", "1", "--no-pager", "--quiet", "--output", "json", timeout=10)
+    cursor = (
+        next((str(doc.get("__CURSOR") or "") for doc in map(_document, reversed(out.splitlines())) if doc), "")
+        if code == 0
+        else ""
+    )
+    return ("--after-cursor", cursor) if cursor else ("--since", "@%d" % int(time.time()))
 
 
 def _document(line: str) -> dict[str, t.Any]:

@@ -195,7 +195,7 @@ def logs_of_a_daemon(at: Path, patch: pytest.MonkeyPatch) -> t.Any:
     Path(daemon.log_file).parent.mkdir()
     Path(daemon.log_file).write_text(SAID + "\n")
     patch.setattr(logs.node, "node_of", lambda _options: NodeOf("shop", "current", daemon, Status(None, "failed")))
-    return logs.work({"lines": 10, "since": ""})
+    return logs.work({"lines": 10, "since": "", "follow": "0"})
 
 
 def expression(_at: Path, _patch: pytest.MonkeyPatch) -> t.Any:

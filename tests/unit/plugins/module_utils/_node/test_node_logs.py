@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node.daemon import Daemon
-from ansible_collections.alchemist.beam.plugins.module_utils._node.logs import read_log
+from ansible_collections.alchemist.beam.plugins.module_utils._node.logs import follow, read_log, seconds_of
 from ansible_collections.alchemist.beam.plugins.module_utils._node.systemd import Systemctl, Systemd
 
 
@@ -63,3 +63,44 @@ def test_the_file_of_a_daemon(tmp_path: Path) -> None:
     assert read_log(daemon, 10, "start") == ["a", "b", "c"]
     with pytest.raises(BeamError, match="a daemon's log has no times"):
         read_log(daemon, 10, "10 min ago")
+
+
+def test_a_journal_that_is_followed_loses_nothing_and_tells_nothing_twice() -> None:
+    class Growing(Journal):
+        def run(self, *argv: str, timeout: float = 30) -> tuple[int, str]:
+            self.asked.append(argv)
+            rows = [{"MESSAGE": word, "__REALTIME_TIMESTAMP": "0", "__CURSOR": "s=" + word} for word in "abc"]
+            shown = {1: rows[:1], 2: rows[:2]}.get(len(self.asked), rows[1:])
+            return 0, "\n".join(json.dumps(row) for row in shown)
+
+    journal, slept = Growing([]), []
+    manager = Systemd("shop", journal)
+    lines = follow(manager, 9, "", 3, journal, slept.append)
+    assert [line[-1] for line in lines] == ["a", "b", "c"] and slept == [3]
+    assert journal.asked[2][journal.asked[2].index("--after-cursor") + 1] == "s=a"
+
+
+def test_a_file_that_is_followed(tmp_path: Path) -> None:
+    daemon = Daemon(str(tmp_path), "shop")
+    log = Path(daemon.log_file)
+    log.parent.mkdir(parents=True)
+
+    def later(text: str) -> t.Callable[[float], None]:
+        return lambda _seconds: log.write_text(text) and None  # type: ignore[func-returns-value]
+
+    assert follow(daemon, 2, "", 1, sleep=later("a\nb\nb\n")) == ["a", "b", "b"]
+    assert follow(daemon, 2, "", 1, sleep=later("a\nb\nb\nb\n")) == ["b", "b", "b"]
+    # It was begun anew meanwhile.
+    assert follow(daemon, 1, "", 1, sleep=later("new\n")) == ["b", "new"]
+    assert follow(daemon, 9, "", 0) == ["new"]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("", 0), ("30s", 30), ("1.5", 1.5), ("2m", 120)])
+def test_how_long(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "11m", "601", "1h"])
+def test_no_time_to_follow(text: str) -> None:
+    with pytest.raises(BeamError, match="beam_follow"):
+        seconds_of(text)
