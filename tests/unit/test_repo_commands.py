@@ -6,11 +6,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
+import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.cli.playbook import PlaybookCLI
+from ansible.parsing.splitter import parse_kv
 from ansible_collections.alchemist.beam.plugins.plugin_utils._known import options
 from ansible_collections.alchemist.beam.plugins.plugin_utils._shapes import HOOKS
 
@@ -93,3 +100,71 @@ def test_each_variable_of_the_role_is_on_the_page() -> None:
     defaults = yaml.safe_load((ROOT / "roles" / "operate" / "defaults" / "main.yml").read_text(encoding="utf-8"))
     read = {name for value in defaults.values() for name in re.findall(r"\bbeam_[a-z_]+", str(value))}
     assert {name for name in read if name not in page} == set()
+
+
+def _commands(path: Path) -> list[list[str]]:
+    """Each command of a page, as the words that ansible-playbook gets: in a line of text it may begin with the name of the playbook."""
+    text = path.read_text(encoding="utf-8")
+    found = re.findall(r"`((?:ansible-playbook |beam )?(?:-\S+ \S+ )*alchemist\.beam\.[a-z_]+[^`\n]*)`", text)
+    found += re.findall(r"^\$ (ansible-playbook .*)$", text, re.MULTILINE)
+    words = [shlex.split(command.replace("…", "x"), comments=True) for command in found]
+    words = [line[1:] if line[0] == "ansible-playbook" else line for line in words]
+    return [line for line in words if any(word.removeprefix("alchemist.beam.") in PLAYBOOKS for word in line)]
+
+
+def _choices() -> dict[str, list[str]]:
+    """What a variable of an inventory may be, where the option of a role that reads it has a list."""
+    found: dict[str, list[str]] = {}
+    for role in (ROOT / "roles").iterdir():
+        defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8")) or {}
+        specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+        for entry in specs.values():
+            for name, option in (entry.get("options") or {}).items():
+                read = re.findall(r"\bbeam_[a-z_]+", str(defaults.get(name)))
+                if read and option.get("choices") and option["type"] == "str":
+                    found.setdefault(read[0], option["choices"])
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_ansible_takes_each_command_of_a_page(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the parser of ansible-playbook itself. A real run of each playbook is in tests/integration and tests/fleet."""
+    commands, choices, known = _commands(path), _choices(), options()
+    assert len(commands) >= 5 and {"beam_releases", "beam_direction", "beam_strategy"} <= set(choices)
+    for words in commands:
+        cli = PlaybookCLI(["ansible-playbook", *words])
+        cli.init_parser()
+        try:
+            given = cli.parser.parse_args(words)
+        except SystemExit:
+            pytest.fail("%s: %s" % (shlex.join(words), capsys.readouterr().err.strip().splitlines()[-1]))
+        variables: dict[str, t.Any] = {}
+        for text in given.extra_vars or ():
+            variables.update({} if text.startswith("@") else parse_kv(text))
+        assert set(variables) <= known, "%s: %s" % (shlex.join(words), set(variables) - known)
+        for name, value in variables.items():
+            assert not value or name not in choices or value in choices[name], shlex.join(words)
+
+
+def test_ansible_reads_every_playbook_that_a_page_names() -> None:
+    named = {
+        word for path in PAGES for words in _commands(path) for word in words if word.startswith("alchemist.beam.")
+    }
+    assert len(named) >= 20
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "--syntax-check", "-i", "beam1,", *sorted(named)]
+    env = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "live"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+    }
+    done = subprocess.run(
+        [*argv, "-e", "beam_name=shop", "-e", "beam_store=file:///srv/store"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=env,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
