@@ -127,11 +127,13 @@ def heed_interrupts(how: t.Any = signal.default_int_handler) -> None:
             signal.signal(number, how)
 
 
-def interrupt_running() -> None:
-    """Ctrl-C does not reach the groups of the steps. Each gets it from here, so that pytest takes down its hosts and servers."""
+def interrupt_running(told: set[int]) -> None:
+    """Ctrl-C does not reach the groups of the steps. Each gets it from here, once, so that pytest takes down its hosts and servers."""
     for process in list(_running):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGINT)
+        if process.pid not in told:
+            told.add(process.pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
 
 
 def log_of(part: str, step: Step) -> Path:
@@ -179,21 +181,27 @@ def _what_failed(step: Step, output: str) -> list[str]:
 def run_part(part: str, steps: t.Sequence[Step], workers: int = 2, notes: t.Sequence[str] = ()) -> int:
     """Runs the steps, writes what was counted, and returns the exit code: a part that tested nothing has failed."""
     began = time.monotonic()
-    heed_interrupts()
+    # An exception could come between the start of a step and the note that it runs, and would be waited for then. So it is an event.
+    interrupted = threading.Event()
+    heed_interrupts(lambda *_signal: interrupted.set())
     for note in notes:
         print("    ! %s" % note, flush=True)
     total = Count(notes=tuple(notes))
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
         todo = [pool.submit(_run_one, part, step) for step in steps]
-        try:
-            done = [one.result() for one in todo]
-        except KeyboardInterrupt:
-            heed_interrupts(signal.SIG_IGN)  # nothing cuts short what ends now
+        while not interrupted.is_set() and concurrent.futures.wait(todo, timeout=0.2).not_done:
+            pass
+        if interrupted.is_set():
             for one in todo:
                 one.cancel()
             print("interrupted: what runs takes down what it set up", flush=True)
-            interrupt_running()
-            return 130
+            told: set[int] = set()
+            while True:
+                interrupt_running(told)
+                if not concurrent.futures.wait(todo, timeout=0.2).not_done:
+                    return 130
+        done = [one.result() for one in todo]
+    heed_interrupts()
     for _seconds, count in done:
         total += count
     if total.passed == 0 and total.failed == 0:
