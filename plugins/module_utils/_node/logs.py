@@ -56,7 +56,7 @@ def seconds_of(text: str) -> float:
     raise BeamError(
         "follow_invalid",
         "The log can't be followed",
-        "for %s is no time" % text if found is None else "%s is more than %d s" % (text, LONGEST),
+        "%s is no time" % text if found is None else "%s is more than %d s" % (text, LONGEST),
         "Say how long, such as 30s or 2m (beam_follow); without an end, follow it on the server",
     )
 
