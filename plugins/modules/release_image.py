@@ -75,7 +75,7 @@ options:
     default: false
   base:
     description:
-      - The base image, by its digest, such as V(docker.io/library/debian@sha256:...). It may be an index of several architectures.
+      - The base image, by its digest, such as V(registry.example.com/debian@sha256:...). It may be an index of several architectures.
       - A tag is refused. The message says which digest it has now.
       - Needed with O(state=present).
     type: str
@@ -143,7 +143,7 @@ EXAMPLES = r"""
     store: s3://releases/prod
     name: shop
     version: 1.4.2
-    base: docker.io/library/debian@sha256:4bcb9db66237237d03b55b969271728dd3d955eaaa254b9db8a3db94550b1885
+    base: registry.example.com/debian@sha256:5f1e0c4b7a2d9e8c3b6a1f0d4e7c2b5a8d9f3e6c1b4a7d0e2f5c8b1a4d7e0f3c
     image: registry.example.com/shop
     authfile: /etc/beam/registry.json
     ports: [4000]
