@@ -168,3 +168,11 @@ def test_ansible_reads_every_playbook_that_a_page_names() -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_readme_names_all_that_one_can_call() -> None:
+    """Modules, roles and playbooks, each in its table."""
+    named = set(re.findall(r"`([a-z_]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem[0] != "_"}
+    roles = {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()}
+    assert sorted((modules | roles | PLAYBOOKS) - named) == []
