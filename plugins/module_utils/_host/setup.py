@@ -80,11 +80,11 @@ class Plan:
             {
                 "before_header": place.path,
                 "after_header": place.path,
-                "before": _shown(place, _text(place.path)),
+                "before": _shown(place, text_of(place.path)),
                 "after": _shown(place, place.content),
             }
             for place in self.places
-            if place.content is not None and not place.hidden and _text(place.path) != place.content
+            if place.content is not None and not place.hidden and text_of(place.path) != place.content
         ]
         compared = {one["after_header"] for one in found}
         rest = "".join("%s\n" % change for change in self.changes if change not in compared)
@@ -171,7 +171,7 @@ def _ids(place: Place) -> tuple[int, int]:
         ) from None
 
 
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()

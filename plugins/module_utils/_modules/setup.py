@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
 from .._errors import BeamError
 from .._host.claim import Claim, of_service
 from .._host.selinux import advice
-from .._host.setup import Place, Server, User, apply_plan, new_cookie, plan_of
+from .._host.setup import Place, Server, User, apply_plan, new_cookie, plan_of, text_of
 
 _PLACE: dict[str, t.Any] = {
     "path": {"type": "path", "required": True},
@@ -55,21 +56,34 @@ OPTIONS: dict[str, t.Any] = {
     "enabled": {"type": "bool"},
 }
 Options = t.Mapping[str, t.Any]
+OTHER_COOKIE = (
+    "%s gets another cookie. Nodes that run keep the former one until they restart. To change it in running nodes, so that a cluster is not split,"
+    " take this change back and run alchemist.beam.rotate"
+)
 
 
 def run_setup(options: Options, check_mode: bool) -> dict[str, t.Any]:
     plan = plan_of(_server(options), _claim(options))
     noting = plan.claim is not None
     diff = plan.diff()
+    warnings = advice(options["base"])
+    if any(_replaces_cookie(place, options) for place in plan.places):
+        warnings.append(OTHER_COOKIE % options["cookie"]["path"])
     if not check_mode:
         apply_plan(plan)
-    warnings = advice(options["base"])
     return {
         "changed": plan.changed or noting,
         "changes": list(plan.changes),
         "diff": diff,
         **({"warnings": warnings} if warnings else {}),
     }
+
+
+def _replaces_cookie(place: Place, options: Options) -> bool:
+    cookie = options["cookie"]
+    if cookie is None or place.path != cookie["path"] or place.once:
+        return False
+    return os.path.exists(place.path) and text_of(place.path) != place.content
 
 
 def _place(one: Options, **more: t.Any) -> Place:

@@ -81,8 +81,11 @@ def test_a_cookie_is_made_once_and_one_that_is_given_is_written(box: Box) -> Non
     assert box.run()["changes"] == [str(box.root / "cookie")]
     assert box.cookie() == made and os.stat(box.root / "cookie").st_mode & 0o777 == 0o400
     given = {"path": str(box.root / "cookie"), "value": "hunter2"}
-    assert box.run(cookie=given)["changed"] and box.cookie() == "hunter2"
-    assert not box.run(cookie=given)["changed"] and not box.run()["changed"]
+    said = box.run(cookie=given)
+    assert said["changed"] and box.cookie() == "hunter2"
+    assert "alchemist.beam.rotate" in said["warnings"][0] and "hunter2" not in str(said)
+    again = box.run(cookie=given)
+    assert not again["changed"] and "warnings" not in again and not box.run()["changed"]
 
 
 def test_the_diff_shows_units_and_no_secret(box: Box) -> None:
