@@ -80,8 +80,8 @@ class Plan:
             {
                 "before_header": place.path,
                 "after_header": place.path,
-                "before": _shown(place, text_of(place.path)),
-                "after": _shown(place, place.content),
+                "before": text_of(place.path),
+                "after": place.content,
             }
             for place in self.places
             if place.content is not None and not place.hidden and text_of(place.path) != place.content
@@ -177,10 +177,6 @@ def text_of(path: str) -> str:
             return stream.read()
     except OSError:
         return ""
-
-
-def _shown(place: Place, text: str | None) -> str:
-    return "" if place.hidden else text or ""
 
 
 def _is_so(place: Place) -> bool:
