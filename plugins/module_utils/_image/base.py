@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import BeamError
+from .._json import parse_json
 from .._tree import remove_tree
 from .documents import (
     Descriptor,
@@ -104,7 +105,7 @@ def _kept(base: Reference, architecture: str, kept: str) -> Base:
         config,
         layers_of_base(str(image), manifest, config),
         os.path.join(kept, "root"),
-        json.loads(data("programs.json")),
+        parse_json(data("programs.json")),
     )
 
 

@@ -71,7 +71,7 @@ OWN = ("predicate", "alchemist_beam")
     [
         (b"", "Expecting value"),
         (b"[]", "list indices"),
-        (b"[" * 5000, "nested"),
+        (b"[" * 5000 + b"]" * 5000, "nested"),
         (GOOD.to_bytes()[:-20], ""),
         (b" " * 300_000, "more than"),
         (changed("_type", to="https://in-toto.io/Statement/v0.1"), "no in-toto Statement"),
