@@ -72,7 +72,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions: &place
+    suboptions:
       path:
         description: Absolute path.
         type: path
@@ -95,33 +95,38 @@ options:
     elements: dict
     default: []
     suboptions:
-      <<: *place
-      content:
-        description: What it holds.
-        type: str
-        required: true
-  hidden_files:
-    description: The same for files with secrets. Nothing shows what they hold.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      <<: *place
-      content:
-        description: What it holds.
-        type: str
-        required: true
-  cookie:
-    description: The cookie of the node. Its owner is O(user), its mode is 0400.
-    type: dict
-    suboptions:
       path:
-        description: Absolute path of the file.
+        description: Absolute path.
         type: path
         required: true
-      value:
-        description: The cookie. If it is empty, the server makes a random one once.
+      owner:
+        description: Its owner.
         type: str
+        default: root
+      group:
+        description: Its group.
+        type: str
+        default: root
+      mode:
+        description: Its mode, such as V(0755).
+        type: str
+        required: true
+      content:
+        description: What it holds.
+        type: str
+        required: true
+  settings:
+    description:
+      - Files with secrets, such as the environment of the node. A key is an absolute path, its value is what the file holds.
+      - They belong to root, with the mode 0600. Nothing shows what they hold.
+    type: dict
+    default: {}
+  cookie_file:
+    description: Absolute path of the file with the cookie of the node. Its owner is O(user), its mode is 0400.
+    type: path
+  cookie:
+    description: The cookie. If it is empty, the server makes a random one once.
+    type: str
   enabled:
     description: Whether the unit starts at boot. By default, this stays as it is.
     type: bool
@@ -143,8 +148,7 @@ EXAMPLES = r"""
       - path: /etc/systemd/system/shop.service
         mode: "0644"
         content: "{{ lookup('ansible.builtin.template', 'shop.service.j2') }}"
-    cookie:
-      path: /var/lib/shop/.erlang.cookie
+    cookie_file: /var/lib/shop/.erlang.cookie
     enabled: true
 """
 

@@ -39,23 +39,14 @@ OPTIONS: dict[str, t.Any] = {
         "default": [],
         "options": {**_PLACE, "content": {"type": "str", "required": True}},
     },
-    "hidden_files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {**_PLACE, "content": {"type": "str", "required": True, "no_log": True}},
-    },
-    "cookie": {
-        "type": "dict",
-        "no_log": False,
-        "options": {
-            "path": {"type": "path", "required": True},
-            "value": {"type": "str", "no_log": True},
-        },
-    },
+    # Of what is hidden within another option, a module writes to the system log all that has more than one line. So these are options of their own.
+    "settings": {"type": "dict", "default": {}, "no_log": True},
+    "cookie_file": {"type": "path"},
+    "cookie": {"type": "str", "no_log": True},
     "enabled": {"type": "bool"},
 }
 Options = t.Mapping[str, t.Any]
+ROOT = ("root", "root")
 OTHER_COOKIE = (
     "%s gets another cookie. Nodes that run keep the former one until they restart. To change it in running nodes, so that a cluster is not split,"
     " take this change back and run alchemist.beam.rotate"
@@ -68,7 +59,7 @@ def run_setup(options: Options, check_mode: bool) -> dict[str, t.Any]:
     diff = plan.diff()
     warnings = advice(options["base"])
     if any(_replaces_cookie(place, options) for place in plan.places):
-        warnings.append(OTHER_COOKIE % options["cookie"]["path"])
+        warnings.append(OTHER_COOKIE % options["cookie_file"])
     if not check_mode:
         apply_plan(plan)
     return {
@@ -80,13 +71,12 @@ def run_setup(options: Options, check_mode: bool) -> dict[str, t.Any]:
 
 
 def _replaces_cookie(place: Place, options: Options) -> bool:
-    cookie = options["cookie"]
-    if cookie is None or place.path != cookie["path"] or place.once:
+    if place.path != options["cookie_file"] or place.once:
         return False
     return os.path.exists(place.path) and text_of(place.path) != place.content
 
 
-def _place(one: Options, **more: t.Any) -> Place:
+def _place(one: Options) -> Place:
     if not re.fullmatch("0[0-7]{3}", one["mode"]):
         raise BeamError(
             "mode_invalid",
@@ -94,7 +84,7 @@ def _place(one: Options, **more: t.Any) -> Place:
             "%s is no mode such as 0644" % one["mode"],
             "Give four octal digits, in quotes",
         )
-    return Place(**one, **more)
+    return Place(**one)
 
 
 def _claim(options: Options) -> Claim:
@@ -114,22 +104,12 @@ def _claim(options: Options) -> Claim:
 
 def _server(options: Options) -> Server:
     users = (User(options["user"], options["group"], options["home"] or "/var/lib/" + options["unit"]),)
-    files = [_place(one, hidden=True) for one in options["hidden_files"]]
-    cookie = options["cookie"]
-    if cookie is not None:
-        given = cookie["value"] or ""
-        files.insert(
-            0,
-            Place(
-                cookie["path"],
-                options["user"],
-                options["group"],
-                "0400",
-                given or new_cookie(),
-                hidden=True,
-                once=not given,
-            ),
-        )
+    files = [Place(path, *ROOT, "0600", str(text), hidden=True) for path, text in options["settings"].items()]
+    if options["cookie_file"]:
+        given = options["cookie"] or ""
+        account = options["user"], options["group"]
+        cookie = Place(options["cookie_file"], *account, "0400", given or new_cookie(), hidden=True, once=not given)
+        files.insert(0, cookie)
     files += [_place(one) for one in options["files"]]
     unit = ("%s.service" % options["unit"],)
     return Server(

@@ -31,6 +31,7 @@ class Box:
         self.root = root
         self.ran: list[list[str]] = []
         monkeypatch.setattr(host_setup, "_command", self.ran.append)
+        monkeypatch.setattr(module, "ROOT", (USER, GROUP))
         monkeypatch.setattr(claims.Claim, "check", lambda self: None)
         monkeypatch.setattr(module, "Claim", lambda wanted: Claim(wanted, root=str(root), notes="/etc/alchemist-beam"))
 
@@ -47,9 +48,10 @@ class Box:
             "adopt": [],
             "ports": [],
             "directories": [{**OURS, "path": at + "/srv/shop", "mode": "0755"}],
-            "hidden_files": [{**OURS, "path": at + "/env", "mode": "0600", "content": "KEY='canary'\n"}],
+            "settings": {at + "/env": "KEY='canary'\n"},
             "files": [{**OURS, "path": at + "/shop.service", "mode": "0644", "content": "[Unit]\nA=1\n"}],
-            "cookie": {"path": at + "/cookie", "value": ""},
+            "cookie_file": at + "/cookie",
+            "cookie": "",
             "enabled": None,
             **changes,
         }
@@ -80,11 +82,10 @@ def test_a_cookie_is_made_once_and_one_that_is_given_is_written(box: Box) -> Non
     os.chmod(box.root / "cookie", 0o644)
     assert box.run()["changes"] == [str(box.root / "cookie")]
     assert box.cookie() == made and os.stat(box.root / "cookie").st_mode & 0o777 == 0o400
-    given = {"path": str(box.root / "cookie"), "value": "hunter2"}
-    said = box.run(cookie=given)
+    said = box.run(cookie="hunter2")
     assert said["changed"] and box.cookie() == "hunter2"
     assert "alchemist.beam.rotate" in said["warnings"][0] and "hunter2" not in str(said)
-    again = box.run(cookie=given)
+    again = box.run(cookie="hunter2")
     assert not again["changed"] and "warnings" not in again and not box.run()["changed"]
 
 
@@ -92,9 +93,8 @@ def test_the_diff_shows_units_and_no_secret(box: Box) -> None:
     box.run()
     before = box.cookie()
     files = [{**OURS, "path": str(box.root / "shop.service"), "mode": "0644", "content": "[Unit]\nA=2\n"}]
-    hidden = [{**OURS, "path": str(box.root / "env"), "mode": "0600", "content": "KEY='other'\n"}]
-    cookie = {"path": str(box.root / "cookie"), "value": "hunter2"}
-    found = box.run(check_mode=True, files=files, hidden_files=hidden, cookie=cookie)["diff"]
+    settings = {str(box.root / "env"): "KEY='other'\n"}
+    found = box.run(check_mode=True, files=files, settings=settings, cookie="hunter2")["diff"]
     assert [(one["before"], one["after"]) for one in found[1:]] == [("[Unit]\nA=1\n", "[Unit]\nA=2\n")]
     assert found[0]["after"] == "%s\n%s\n" % (box.root / "cookie", box.root / "env")
     said = str(found)
@@ -113,12 +113,12 @@ def test_a_directory_may_be_a_link_to_where_there_is_room(box: Box, tmp_path_fac
 
 def test_accounts_units_and_their_reading(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_setup, "_is_enabled", lambda unit: False)
-    box.run(user="no-such-user", group="no-such-group", cookie=None, enabled=True)
+    box.run(user="no-such-user", group="no-such-group", cookie_file=None, enabled=True)
     assert box.ran[0] == ["groupadd", "--system", "no-such-group"]
     assert box.ran[1][0] == "useradd" and "/var/lib/shop" in box.ran[1]
     assert box.ran[-1] == ["systemctl", "enable", "--quiet", "shop.service"]
     box.ran.clear()
-    assert box.run(create_user=False, cookie=None, enabled=False)["changed"] is False and box.ran == []
+    assert box.run(create_user=False, cookie_file=None, enabled=False)["changed"] is False and box.ran == []
     monkeypatch.setattr(host_setup, "_is_enabled", lambda unit: True)
     box.run(enabled=False)
     assert box.ran == [["systemctl", "disable", "--quiet", "shop.service"]]
