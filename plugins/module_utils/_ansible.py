@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import typing as t
@@ -42,6 +43,16 @@ def taken(module: AnsibleModule, name: str) -> str:
     module.params[name] = HIDDEN
     module.no_log_values.discard(value)
     return value
+
+
+def uncut(module: AnsibleModule, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result of a build, with its warnings told. Ansible would cut the value of a variable such as MIX_TARGET=host out of every path with it."""
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    said = json.dumps(result)
+    keys = {module.params[name] for name in ("secret_key", "session_token")}
+    module.no_log_values.difference_update([value for value in module.no_log_values - keys if value in said])
+    return result
 
 
 def hide_credentials(module: AnsibleModule) -> None:

@@ -282,10 +282,8 @@ output:
   elements: str
 """
 
-import json
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, uncut
 from ansible_collections.alchemist.beam.plugins.module_utils._gates.session import run_gates
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
@@ -319,17 +317,7 @@ def main() -> None:
         supports_check_mode=True,
     )
 
-    def work() -> dict[str, object]:
-        result = run_gates(module.params, module.check_mode)
-        for warning in result.pop("warnings", []):
-            module.warn(warning)
-        # Ansible would cut the value of a variable such as MIX_TARGET=host out of every path that has it in it.
-        said = json.dumps(result)
-        keys = {module.params[name] for name in ("secret_key", "session_token")}
-        module.no_log_values.difference_update([value for value in module.no_log_values - keys if value in said])
-        return result
-
-    run(module, work)
+    run(module, lambda: uncut(module, run_gates(module.params, module.check_mode)))
 
 
 if __name__ == "__main__":

@@ -344,11 +344,10 @@ output:
   elements: str
 """
 
-import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run
+from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, uncut
 from ansible_collections.alchemist.beam.plugins.module_utils._build.build import run_build
 from ansible_collections.alchemist.beam.plugins.module_utils._build.request import make_request
 from ansible_collections.alchemist.beam.plugins.module_utils._store.builds import StoreBuilds
@@ -386,14 +385,7 @@ def main() -> None:
 
     def work() -> dict[str, object]:
         published = StoreBuilds(open_store(module.params), module.params["exclude"]) if module.params["store"] else None
-        result = run_build(make_request(module.params, os.environ), module.check_mode, published)
-        for warning in result.pop("warnings", []):
-            module.warn(warning)
-        # Ansible would cut the value of a variable such as MIX_TARGET=host out of every path that has it in it.
-        said = json.dumps(result)
-        keys = {module.params[name] for name in ("secret_key", "session_token")}
-        module.no_log_values.difference_update([value for value in module.no_log_values - keys if value in said])
-        return result
+        return uncut(module, run_build(make_request(module.params, os.environ), module.check_mode, published))
 
     run(module, work)
 
