@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .._errors import BeamError
 from .._host.claim import EVERYWHERE, NOTES, UNITS, Account, Claim, Directory, Wanted, check_account, ports_of
 from .._host.selinux import advice
-from .._host.setup import Place, Plan, Server, User, apply_plan, plan_of
+from .._host.setup import MODE, Place, Plan, Server, User, apply_plan, plan_of
 from .._json import parse_json
 from .config import DIRECTORY, parse_config
 from .report import Report
@@ -23,7 +23,6 @@ from .report import Report
 SCHEMA = 1
 MAX_BYTES = 4 * 1024 * 1024
 _UNIT = re.compile(r"[A-Za-z0-9:_.@-]{1,200}\.(?:service|timer|socket|target)")
-_MODE = re.compile(r"0[0-7]{3}")
 _PLACE = {"path": str, "owner": str, "group": str, "mode": str}
 
 
@@ -87,7 +86,7 @@ def _check(kit: Kit, where: str) -> None:
     for place in (*kit.directories, *kit.files):
         if not place.path.startswith("/") or posixpath.normpath(place.path) != place.path:
             raise _refuse(where, "path", "%r is no plain absolute path" % place.path)
-        if not _MODE.fullmatch(place.mode):
+        if not MODE.fullmatch(place.mode):
             raise _refuse(where, "mode", "%r is no mode such as 0644" % place.mode)
     for unit in (*kit.enable, *kit.disable):
         if not isinstance(unit, str) or not _UNIT.fullmatch(unit):

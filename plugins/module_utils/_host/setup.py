@@ -14,6 +14,7 @@ import grp
 import os
 import posixpath
 import pwd
+import re
 import secrets
 import stat
 import string
@@ -27,6 +28,7 @@ from .claim import Claim
 
 COMMAND_SECONDS = 120.0  # of systemd, useradd and the like
 COOKIE_LETTERS = 64
+MODE = re.compile(r"0[0-7]{3}")
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 
 from .._errors import BeamError
 from .._host.claim import Claim, of_service
 from .._host.selinux import advice
-from .._host.setup import Place, Server, User, apply_plan, new_cookie, plan_of, text_of
+from .._host.setup import MODE, Place, Server, User, apply_plan, new_cookie, plan_of, text_of
 
 _PLACE: dict[str, t.Any] = {
     "path": {"type": "path", "required": True},
@@ -77,7 +76,7 @@ def _replaces_cookie(place: Place, options: Options) -> bool:
 
 
 def _place(one: Options) -> Place:
-    if not re.fullmatch("0[0-7]{3}", one["mode"]):
+    if not MODE.fullmatch(one["mode"]):
         raise BeamError(
             "mode_invalid",
             "%s can't be made" % one["path"],

@@ -45,10 +45,7 @@ def parse(lines: t.Iterable[str]) -> list[Listener]:
 
 def partners(pid: int, port: int) -> list[str]:
     """The addresses that are connected to a process by a port which is the same at both ends of a cluster: one end listens on it, whichever began."""
-    try:
-        inodes = {link[len("socket:[") : -1] for link in open_files(pid) if link.startswith("socket:[")}
-    except OSError:
-        return []
+    inodes = _inodes(pid) or set()
     found = set()
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError), open("/proc/%d/net/%s" % (pid, name), encoding="ascii") as table:
@@ -82,11 +79,18 @@ def of_process(pid: int) -> list[Listener]:
 
 def seen_of(pid: int) -> t.Optional[list[Listener]]:
     """The same; None if the process is gone or not ours, so that we can't find out."""
-    try:
-        inodes = {link[len("socket:[") : -1] for link in open_files(pid) if link.startswith("socket:[")}
-    except OSError:
+    inodes = _inodes(pid)
+    if inodes is None:
         return None
     return [one for one in listeners(pid) if one.inode in inodes] if inodes else []
+
+
+def _inodes(pid: int) -> t.Optional[set[str]]:
+    """Of its open sockets; None as above."""
+    try:
+        return {link[len("socket:[") : -1] for link in open_files(pid) if link.startswith("socket:[")}
+    except OSError:
+        return None
 
 
 def reached_at(address: str) -> str:
