@@ -141,10 +141,19 @@ def measure(place: Path, prefix: str, name: str, trees: dict[str, Path]) -> dict
 
     def ours(registry: Registry, index: int) -> str:
         params = {
-            "state": "present", "store": "file://%s" % (place / ("store-%d" % current[0])), "name": name, "version": versions[index],
-            "image": registry.address + "/image", "base": "%s/image@%s" % (registry.address, digest), "layers": 20, "user": "65532:65532",
-            "distribution_port": 9100, "validate_registry": False, "timeout": 300, "cache": str(place / ("cache-%d" % current[0])),
-        }  # fmt: skip
+            "state": "present",
+            "store": "file://%s" % (place / ("store-%d" % current[0])),
+            "name": name,
+            "version": versions[index],
+            "image": registry.address + "/image",
+            "base": "%s/image@%s" % (registry.address, digest),
+            "layers": 20,
+            "user": "65532:65532",
+            "distribution_port": 9100,
+            "validate_registry": False,
+            "timeout": 300,
+            "cache": str(place / ("cache-%d" % current[0])),
+        }
         return str(run_image(params, False)["image"])
 
     def whole(registry: Registry, index: int) -> str:

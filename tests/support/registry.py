@@ -163,8 +163,13 @@ class Container:
         """Of a program that ends."""
         done = subprocess.run(
             self._runc("run", "--bundle", str(self.directory), self.name),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -172,8 +177,11 @@ class Container:
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 self._runc("run", "--bundle", str(self.directory), self.name),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
         deadline = time.monotonic() + 20
         while (
@@ -186,8 +194,13 @@ class Container:
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self._runc("exec", self.name, *words),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def stop(self) -> int:
         """As a runtime does it: SIGTERM to the first process, and its exit status."""

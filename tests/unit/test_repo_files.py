@@ -71,6 +71,11 @@ def test_no_file_names_a_directory_of_somebody_s_machine(texts: dict[str, str]) 
     assert not lines, "\n".join(lines)
 
 
+def test_python_is_formatted_without_exceptions(texts: dict[str, str]) -> None:
+    marks = ["# fmt: " + word for word in ("skip", "off")]
+    assert [name for name, text in texts.items() if name.endswith(".py") and any(mark in text for mark in marks)] == []
+
+
 def test_no_file_names_the_host_of_a_package_registry(texts: dict[str, str]) -> None:
     hosts = {
         (name, host) for name, text in texts.items() for host in re.findall(r"\b(?:[a-z0-9-]+\.)+[a-z]{2,4}\b", text)

@@ -213,10 +213,30 @@ def test_registries_that_refuse(image: Run, registry: Registry, place: Path, bas
     certs = place / "certs"
     certs.mkdir()
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=registry",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(certs / "ca.key.pem"), "-out", str(certs / "ca.crt")],
-        check=True, stderr=subprocess.DEVNULL, timeout=30,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=registry",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            str(certs / "ca.key.pem"),
+            "-out",
+            str(certs / "ca.crt"),
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+        timeout=30,
+    )
     # The password "geheim99" as htpasswd -B writes it.
     (place / "htpasswd").write_text("shop:$2b$05$abcdefghijklmnopqrstuulEAdOxlXSuxbYP3.kOP7sukcgtqQYyS\n")
     secure = Registry(place / "secure", (str(certs / "ca.crt"), str(certs / "ca.key.pem")), str(place / "htpasswd"))
@@ -313,8 +333,13 @@ def test_the_role(place: Path, registry: Registry, bases: dict[str, str], store:
     done = subprocess.run(
         [str(ANSIBLE), "-i", "localhost,", str(place / "play.yml")],
         env={**os.environ, "XDG_CACHE_HOME": str(place / "home"), "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     told = re.findall(r"TOLD (\S+ \w+)", done.stdout)
     assert re.findall(r"SEEN (\w+)", done.stdout) == [pushed[VERSIONS[1]]["release_digest"]]

@@ -20,11 +20,19 @@ COMMIT, INPUTS = "a" * 40, "2" * 64
 JUNIT = b"<testsuites/>"
 GOOD = Kept(
     Statement(
-        "shop", "test", "passed", (COMMIT,), "1" * 64, INPUTS, "2026-03-01T12:00:00Z", 3.5, "ci@build1",
+        "shop",
+        "test",
+        "passed",
+        (COMMIT,),
+        "1" * 64,
+        INPUTS,
+        "2026-03-01T12:00:00Z",
+        3.5,
+        "ci@build1",
         reports={"junit": hashlib.sha256(JUNIT).hexdigest()},
     ),
     {"junit": JUNIT},
-)  # fmt: skip
+)
 
 
 def test_keep_and_recall(tmp_path: Path) -> None:

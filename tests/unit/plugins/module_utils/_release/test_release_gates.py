@@ -22,9 +22,18 @@ from ansible_collections.alchemist.beam.plugins.module_utils._release.gates impo
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 GOOD = Statement(
-    "shop", "test", "passed", (COMMIT,), "1" * 64, "2" * 64, "2026-03-01T12:00:00Z", 3.5, "ci@build1",
-    counts={"passed": 12, "failed": 0}, reports={"junit": "3" * 64},
-)  # fmt: skip
+    "shop",
+    "test",
+    "passed",
+    (COMMIT,),
+    "1" * 64,
+    "2" * 64,
+    "2026-03-01T12:00:00Z",
+    3.5,
+    "ci@build1",
+    counts={"passed": 12, "failed": 0},
+    reports={"junit": "3" * 64},
+)
 
 
 def read(data: bytes, **changes: t.Any) -> Statement:
