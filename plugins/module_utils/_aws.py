@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import random
 import sys
 import threading
@@ -301,8 +302,33 @@ def client_of(service: str, profile: t.Optional[str], **parameters: t.Any) -> t.
     with _making:
         sessions = {} if _sessions is None else _sessions
         if profile not in sessions:
-            sessions[profile] = botocore.session.Session(profile=profile)
+            session = botocore.session.Session(profile=profile)
+            session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+            sessions[profile] = session
         return sessions[profile].create_client(service, **parameters)
+
+
+@functools.cache
+def _loader(data_path: t.Optional[str]) -> t.Any:
+    """What botocore knows of services and regions is read once in a process, and not for each client: it takes ten times what the rest of a client does."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader(data_path)
+
+
+def read_ahead(service: str) -> None:
+    """Reads what a client needs, so that processes that are forked later need not read it themselves. Without botocore, or with another one, they do."""
+    try:
+        importlib.import_module("botocore.client")
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        return
+    loader = _loader(None)
+    with contextlib.suppress(BotoCoreError):
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind)
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
 
 
 @functools.cache

@@ -13,7 +13,6 @@ module, its arguments, its checks and its answer. Where the task runs anywhere e
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import sys
@@ -24,10 +23,10 @@ import typing as t
 from ansible.module_utils import basic
 from ansible.module_utils.common.json import Direction, get_module_decoder, get_module_encoder
 from ansible.plugins.action.normal import ActionModule as Normal
+from ansible_collections.alchemist.beam.plugins.module_utils._aws import read_ahead
 
-# Imported once by ansible-playbook itself, not anew in each process that it forks for a task.
-with contextlib.suppress(ImportError):
-    importlib.import_module("boto3")
+# Once, by ansible-playbook itself, not anew in each process that it forks for a task.
+read_ahead("s3")
 
 _PROFILE = "legacy"  # what Ansible calls the way in which modules of collections are talked to
 

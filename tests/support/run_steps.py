@@ -86,6 +86,8 @@ def environment(extra: t.Mapping[str, str] | None = None) -> dict[str, str]:
         ANSIBLE_RETRY_FILES_ENABLED="False",
         NO_COLOR="1",
         LC_ALL="C.UTF-8",
+        BEAM_CODE_CACHE=str(CACHE / "code"),  # see code_cache.py
+        PYTHONPYCACHEPREFIX=str(CACHE / "pycache"),  # what Python compiles is kept, and not in the repository
     )
     kept.update(extra or {})
     return kept
@@ -252,7 +254,7 @@ def pytest_step(name: str, python: Path, paths: t.Sequence[str], **more: t.Any) 
     report.unlink(missing_ok=True)
     options = more.pop("options", [])
     argv = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=%s" % report, *options, *paths]
-    env = {"PYTHONPATH": str(LIVE), "PYTHONDONTWRITEBYTECODE": "1", **more.pop("env", {})}
+    env = {"PYTHONPATH": str(LIVE), **more.pop("env", {})}
 
     return Step(name, argv, env=env, count=lambda _outcome: count_report(report), **more)
 

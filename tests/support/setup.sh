@@ -89,11 +89,22 @@ make_venv() {
     printf '%s\n' "$stamp" > "$dir/.stamp"
 }
 
+# code_cache.py, to be loaded at the start of each process of the environment, if that is asked for. What it kept of former sources is removed.
+keep_code() {
+    local packages
+    packages=$(echo "$cache/$1"/lib/python3.*/site-packages)
+    if ! cmp -s "$support/code_cache.py" "$packages/beam_code_cache.py" || [ ! -e "$packages/beam_code_cache.pth" ]; then
+        install -m 644 "$support/code_cache.py" "$packages/beam_code_cache.py"
+        echo "import os; os.environ.get('BEAM_CODE_CACHE') and __import__('beam_code_cache')" >"$packages/beam_code_cache.pth"
+    fi
+    [ ! -d "$cache/code" ] || find "$cache/code" -type f -mtime +1 -delete
+}
+
 venv() {
-    make_venv venv "$support/requirements-dev.txt" 3.11 3.12 3.13 && return
+    make_venv venv "$support/requirements-dev.txt" 3.11 3.12 3.13 && keep_code venv && return
     # Debian's python3 comes without venv: that is one of the packages.
     packages demo
-    make_venv venv "$support/requirements-dev.txt" 3.11 3.12 3.13 \
+    { make_venv venv "$support/requirements-dev.txt" 3.11 3.12 3.13 && keep_code venv; } \
         || die "no working Python 3.11, 3.12 or 3.13 with venv: install one (Debian 12: python3-venv; Ubuntu 22.04: python3.11 and python3.11-venv)"
 }
 
@@ -122,7 +133,7 @@ END
     rm -rf "$dir/wheel"
     printf '%s\n' "$stamp" > "$dir/.stamp"
 }
-venv221() { make_venv venv221 "$support/requirements-core221.txt" 3.13 3.12 3.14; }
+venv221() { make_venv venv221 "$support/requirements-core221.txt" 3.13 3.12 3.14 && keep_code venv221; }
 
 live() {
     mkdir -p "$cache/live/ansible_collections/alchemist"

@@ -21,6 +21,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._aws import (
     client_of,
     forget_sessions,
     make_client,
+    read_ahead,
     said,
     shared_sessions,
 )
@@ -111,6 +112,12 @@ def test_sessions_are_shared_only_where_that_is_said(monkeypatch: pytest.MonkeyP
         def __init__(self, profile: t.Any) -> None:
             made.append(self)
 
+        def get_config_variable(self, _name: str) -> None:
+            return None
+
+        def register_component(self, _name: str, component: t.Any) -> None:
+            self.loader = component
+
         def create_client(self, service: str) -> tuple[t.Any, str]:
             return self, service
 
@@ -123,6 +130,18 @@ def test_sessions_are_shared_only_where_that_is_said(monkeypatch: pytest.MonkeyP
         assert client_of("s3", None)[0] is made[4]
     assert client_of("s3", None)[0] is made[5]
     forget_sessions()  # nothing is shared, so there is nothing to forget
+    assert made[0].loader is made[5].loader  # what botocore knows of services is no session's
+
+
+def test_what_was_read_ahead_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ansible-playbook forked has it already; another path of data has a loader of its own."""
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    read_ahead("s3")
+    monkeypatch.setattr("botocore.loaders.json", None)
+    assert client_of("s3", None, region_name="eu-central-1", endpoint_url="http://127.0.0.1:1", **keys)
+    monkeypatch.setenv("AWS_DATA_PATH", "/nowhere")
+    with pytest.raises(AttributeError):
+        client_of("s3", None, region_name="eu-central-1", **keys)
 
 
 class Service:
