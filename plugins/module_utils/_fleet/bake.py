@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What the bake of a canary has shown: how long it served, what was compared, or why nothing was; and whether that is enough. Pure."""
+"""What the bake of a canary has shown: how long it served, what was compared or why nothing was, and whether that is enough. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ON_NO_TRAFFIC = (PASS, FAIL)
 
 
 def bake_of(plan: Plan, hosts: t.Sequence[str], told: Doc, on_no_traffic: str) -> dict[str, t.Any]:
-    """As reports have it. hosts: the batch of the canary. told: what balancer_member said of it."""
+    """The bake as a report shows it. hosts: the batch of the canary. told: what balancer_member said of it."""
     found: Doc = told.get("comparison") or {}
     return {
         "hosts": list(hosts),
@@ -53,7 +53,7 @@ def _reasons(plan: Plan, hosts: t.Sequence[str], told: Doc) -> list[str]:
 
 
 def check_compared(plan: Plan, bake: Doc) -> None:
-    """What is stable already goes on: to refuse it would only keep servers from it."""
+    """A version that is stable already passes: a refusal would only keep it from the other servers."""
     if bake["compared"] or bake["on_no_traffic"] != FAIL or plan.draft.homecoming:
         return
     raise BeamError(
@@ -65,7 +65,7 @@ def check_compared(plan: Plan, bake: Doc) -> None:
 
 
 def note(plan: Plan, bake: Doc) -> str:
-    """What a report has to say of a canary that passed although nothing was compared; empty where something was."""
+    """The note in the report if a canary passed and nothing was compared; empty if something was."""
     if bake["compared"]:
         return ""
     served = "served for %.0f s" % bake["seconds"] if bake["seconds"] is not None else "served"

@@ -12,13 +12,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 Doc = t.Mapping[str, t.Any]
-ASIDE = ("out", "draining", "partly")  # as balancer_member says `before`; a place says the first two
+ASIDE = ("out", "draining", "partly")  # the words of balancer_member's `before`; one place only says the first two
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Member:
-    """before: in, out, draining, partly or unknown; empty where nothing was said of it. out_of: the places that send it no requests."""
+    """before: in, out, draining, partly or unknown; empty if it was not asked. out_of: the places that send it no requests."""
 
     before: str = ""
     healthy: bool = False
@@ -35,7 +35,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Balanced:
-    """By their names, the members that were asked about; and what the balancers are called."""
+    """The members that were asked about, by name; and the names of the balancers."""
 
     members: t.Mapping[str, Member] = field(default_factory=dict)
     balancers: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Balanced:
 
 
 def parse_balanced(doc: Doc | None) -> Balanced | None:
-    """doc: what balancer_member said; empty where there is no balancer."""
+    """doc: the answer of balancer_member; empty without a balancer."""
     if not doc:
         return None
     members = {name: parse_member(member) for name, member in (doc.get("members") or {}).items()}

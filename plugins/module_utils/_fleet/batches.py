@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""How a fleet is cut into batches, and how many hosts have to stay in service meanwhile. Pure."""
+"""How a fleet is cut into batches, and how many hosts stay in service meanwhile. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def sizes(strategy: str, batches: t.Any, hosts: int) -> list[int]:
     if isinstance(batches, str):
         batches = [
             part.strip() for part in batches.split(",")
-        ]  # any list may be given like this, and from a survey of AWX there is no other way
+        ]  # a survey of AWX can only give text, so a list may be text
     wanted = list(batches) if isinstance(batches, (list, tuple)) else [batches]
     if not wanted:
         raise BeamError(
@@ -92,9 +92,9 @@ def floor(min_healthy: t.Any, strategy: str, hosts: int) -> int:
 def refuse_below(
     lowest: int, batches: t.Sequence[t.Sequence[str]], healthy: t.Collection[str], aside: t.Collection[str] = ()
 ) -> None:
-    """Walk through the batches as if all went well: a plan that can't hold the floor is refused before anything is touched.
+    """Goes through the batches as if all went well. A plan that can't hold the floor is refused before anything is touched.
 
-    aside: hosts that stay out of the balancer, because somebody has taken them out.
+    aside: hosts that somebody has taken out of the balancer, and that stay out.
     """
     serving = set(healthy)
     for number, batch in enumerate(batches, 1):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What somebody does by hand outside of a rollout: bring servers back into their balancers, break a lock. What is refused, and what is told. Pure."""
+"""What a person does outside of a rollout: bring servers back into their balancers, break a lock. Here is what is refused, and what is said. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Doc = t.Mapping[str, t.Any]
 
 
 def check_quiet(lock: Doc | None) -> None:
-    """A rollout that goes on brings back what it took out. lock: as rollout_info tells it. Of a holder that is dead, nobody waits for anything."""
+    """A rollout that still runs brings back what it took out itself. One whose holder is dead does not. lock: as rollout_info gives it."""
     if lock and lock.get("held") and not lock.get("dead"):
         raise BeamError(
             "rollout_goes_on",
@@ -27,7 +27,7 @@ def check_quiet(lock: Doc | None) -> None:
 
 
 def check_serves(host: str, seen: Doc) -> None:
-    """Who could not serve gets no requests. seen: what beam_info says of the node."""
+    """A server that can't serve gets no requests. seen: what beam_info says about its node."""
     health = seen.get("health") or {}
     if seen.get("running") and health.get("passed", True):
         return
@@ -41,7 +41,7 @@ def check_serves(host: str, seen: Doc) -> None:
 
 
 def broken(lock: Doc | None) -> str:
-    """Whose lock was broken."""
+    """The holder of the lock that was broken."""
     if not lock:
         return "Nobody held the lock."
     return "The lock of %s (%s, since %s) was broken." % (lock["owner"], lock["purpose"], lock["since"])

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The modules that a step of a rollout calls on a server, and their options. They are written once, whichever the strategy. Pure."""
+"""The modules that a step of a rollout calls on a server, and their options. They are the same for every strategy. Pure."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ MODULES: t.Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Server:
-    """What a server's steps are made of: the plan, and the role's variables as they are for this server and this task.
+    """What a server's steps are made from: the plan, and the role's variables for this server and this task.
 
-    color: the node that the step is about; `current` where the server has one. others: the nodes that make room for it.
-    version: which ought to run afterwards; empty where none ran before. unit: of the node without a colour.
+    color: the node that the step is about; `current` if the server has one node. others: the nodes that make room for it.
+    version: the one that should run afterwards; empty if none ran before. unit: of the node without a colour.
     """
 
     name: str
@@ -53,18 +53,18 @@ class Server:
     stop_timeout: float = 30
     boot_timeout: float = 60
     health: Options = field(default_factory=dict)
-    # Of a look, which watches no node that has just started.
+    # For a look, which does not watch a node that has just started.
     sight: Options = field(default_factory=dict)
     ready: Options = field(default_factory=dict)
-    hot: Options = field(default_factory=dict)  # of an upgrade without a restart, what the user gives
+    hot: Options = field(default_factory=dict)  # for a hot upgrade: the options that the user gives
     drain_timeout: float = 60
     drain_quiet: float = 2
     join_timeout: float = 60
-    # Of the lock: the fence is none where the lock is not ours, as in a rehearsal.
+    # From the lock. There is no fence if the lock is not ours, as in a rehearsal.
     fence: int | None = None
-    # How it reaches the store, where the release is not staged yet: in a rehearsal.
+    # How the server reaches the store if the release is not staged yet, as in a rehearsal.
     reach: Options = field(default_factory=dict)
-    # Environment files whose successors are staged beside them, where the rollout brings new settings.
+    # Environment files with a staged successor beside them, if the rollout brings new settings.
     settings: tuple[str, ...] = ()
 
     def unit_of(self, color: str) -> str:
@@ -78,11 +78,11 @@ class Call:
     step: str
     module: str
     options: Options
-    then: Call | None = None  # of the same call: what comes after it if it succeeds
+    then: Call | None = None  # what comes next in the same call if this succeeds
 
 
 def calls(steps: t.Sequence[str], server: Server) -> list[Call]:
-    """In their order. A node that is pointed and then restarted is one call."""
+    """The calls in order. Pointing and restarting a node is one call."""
     found: list[Call] = []
     for step in steps:
         for module, options in _CALLS[step](server):
@@ -117,7 +117,7 @@ def _point(server: Server, pointer: str = "") -> Made:
 
 
 def _point_back(server: Server, pointer: str = "") -> Made:
-    """What ran here before is the best there is, whatever is said of it."""
+    """What ran here before is the best that there is, ghost or not."""
     where = {"state": "active", "version": server.version} if server.version else {"state": "inactive"}
     own = {"pointer": pointer or server.color, **where, "allow_ghost": True, **_kept(server)}
     return [(POINT, {**_fenced(server), **own})]
@@ -147,7 +147,7 @@ def _restart(server: Server) -> Made:
 
 
 def _restart_back(server: Server) -> Made:
-    """A server that had nothing before ends as it began: nothing runs."""
+    """A server on which nothing ran before ends as it began: nothing runs."""
     stopped = {**_node(server), "boot_timeout": server.boot_timeout, "state": "stopped"}
     return [(RESTART, _started(server) if server.version else stopped)]
 
@@ -155,13 +155,13 @@ def _restart_back(server: Server) -> Made:
 def upgrade_plan(
     name: str, base: str, manager: str, unit: str, version: str, abi_ignore: t.Sequence[str]
 ) -> dict[str, t.Any]:
-    """What beam_upgrade is asked of a node. A rollout may also go to an older version, as it may with a restart."""
+    """The options of beam_upgrade for a node. As with a restart, a rollout may also go to an older version."""
     node = {"name": name, "base": base, "pointer": CURRENT, "manager": manager, "unit": unit}
     return {**node, "version": version, "downgrade": True, "abi_ignore": abi_ignore}
 
 
 def _upgrade(server: Server) -> Made:
-    """What speaks against it is an error, as nothing may be restarted here: who is, has left the balancers before."""
+    """A blocker is an error, because nothing may be restarted here: a server that restarts leaves the balancers first."""
     asked = upgrade_plan(server.name, server.base, server.manager, server.unit, server.version, server.abi_ignore)
     return [(UPGRADE, {**_fenced(server), **server.hot, **asked, "health": server.health})]
 
@@ -203,7 +203,7 @@ def _remove(server: Server) -> Made:
 _PAIRS = {"activate": "restart", "back_point": "back_restart"}
 _CALLS: t.Mapping[str, t.Callable[[Server], Made]] = {
     "hide": _readiness("drained"),
-    # Settings come first, and go back first: the release is pointed at and restarted in one call.
+    # Settings come first, forward and back: pointing at the release and restarting is one call.
     "activate": lambda server: [*_settings(server, "applied"), *_point(server)],
     "restart": _restart,
     "upgrade": _upgrade,

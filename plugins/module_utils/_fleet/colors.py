@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Two nodes on one host: which of them is to serve, which is to go, and which of them to go back to. Pure.
+"""Two nodes on one host: which of them will serve, which one leaves, and which one is the way back. Pure.
 
-A node is named by its colour, which is also its pointer; `current` is the one node that a host had before it had colours. Behind a balancer, the node
+A node is named by its colour, which is also its pointer; `current` is the only node of a host that has no colours yet. Behind a balancer, the node
 `green` of the host h1 is h1-green, unless beam_member says otherwise.
 """
 
@@ -23,7 +23,7 @@ from .way_back import Past, came_from, unfinished_from
 
 
 def check_colors(strategy: str, colors: t.Sequence[str], hosts: t.Collection[str], ready: bool) -> None:
-    """Raises where the colours and the strategy do not fit."""
+    """Raises if the colours and the strategy do not fit."""
     green = strategy == "blue_green"
     if green and len(colors) < 2:
         raise BeamError(
@@ -57,12 +57,12 @@ def check_colors(strategy: str, colors: t.Sequence[str], hosts: t.Collection[str
 
 
 def live_of(seen: Doc) -> str:
-    """The node that serves; empty where none runs."""
+    """The node that serves; empty if none runs."""
     return str(seen.get("live") or (CURRENT if seen.get("running") else ""))
 
 
 def kept(sight: Sight) -> Doc:
-    """What would be done to the one that serves, if it stayed the one; empty where none runs. It is never started anew."""
+    """What would be done to the node that serves if it stayed; empty if none runs. It is never restarted."""
     return sight.restart if sight.runs else {}
 
 
@@ -103,17 +103,17 @@ def side(host: str, sight: Sight, past: Past, colors: t.Sequence[str], kind: str
 
 
 def nodes(sight: Sight, colors: t.Sequence[str]) -> list[str]:
-    """All nodes of a host that a balancer may know."""
+    """All nodes of a host that may be in a balancer."""
     return [*([CURRENT] if (sight.seen.get("plain") or {}).get("running") else []), *colors]
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """What the balancer makes of a host with two nodes, as if it were one: state is empty where there is none."""
+    """What the balancer says about a host with two nodes, as if it were one node. state is empty without a balancer."""
 
     state: str = ""
     serves: bool = False
-    strange: tuple[str, ...] = ()  # members that it does not know
+    strange: tuple[str, ...] = ()  # members that the balancer does not know
 
 
 def rotation(host: str, sight: Sight, colors: t.Sequence[str], mine: Side, balanced: Balanced | None) -> Rotation:
@@ -132,5 +132,5 @@ def rotation(host: str, sight: Sight, colors: t.Sequence[str], mine: Side, balan
     if strange:
         state = UNKNOWN
     elif mine.live and not running:
-        state = found[mine.live].before  # somebody took it out
+        state = found[mine.live].before  # somebody has taken it out
     return Rotation(state, any(found[color].healthy for color in inside), strange)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What a rollout decides about the whole of it: whether it succeeded, what becomes of its candidate, which serial a promotion expects. Pure."""
+"""What is decided for a whole rollout: whether it succeeded, what becomes of its candidate, which serial a promotion expects. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GHOST, WITHDRAW, STAY = "ghost", "withdraw", "stay"
 
 
 def proven(plan: Plan, host: str, record: HostRecord) -> bool:
-    """Whether a host is known to run the version of the plan: a process was started from it, passed the gate, and was so when last asked."""
+    """Whether a host is proven to run the plan's version: a process of it was started, passed the gate, and still ran when last asked."""
     return record.outcome == "moved" and (record["restart"].told("after").get("version")) == plan.draft.version
 
 
 def succeeded(plan: Plan, records: t.Mapping[str, HostRecord]) -> bool:
-    """Success is said of all hosts of the plan, or not at all."""
+    """A rollout succeeds on all hosts of its plan, or not at all."""
     return bool(plan.order) and all(proven(plan, host, records.get(host, HostRecord())) for host in plan.order)
 
 
@@ -47,13 +47,13 @@ def migrates(plan: Plan, expression: str) -> bool:
 
 
 def migration_node(plan: Plan, host: str) -> str:
-    """With which node of a host the release is asked to migrate: of two, the one that is to serve."""
+    """The node whose environment the migration gets. Of two nodes it is the one that will serve."""
     return (plan.sides[host].to if host in plan.sides else "") or CURRENT
 
 
 def promotion_serial(check_mode: bool, *channels: Doc | None) -> int | None:
-    """The serial that the channel has to have still, so that whoever moved it meanwhile wins. channels: as this run saw it, the newest first: where the
-    candidate was named, rolled back, locked, looked at again. None: a rehearsal has named nothing.
+    """The serial that the channel must still have: if somebody moved the channel meanwhile, they win. channels: as this run saw it, newest first: where the
+    candidate was named, rolled back, locked, looked at again. None in a rehearsal, which names nothing.
     """
     if check_mode:
         return None
@@ -61,7 +61,7 @@ def promotion_serial(check_mode: bool, *channels: Doc | None) -> int | None:
 
 
 def candidate_fate(plan: Plan, success: bool, blame: bool, *, fenced: bool, promoted: bool, named: bool) -> str:
-    """ghost, withdraw or stay. named: this rollout has put its candidate on the channel. A fenced deployer says nothing of it: another one owns the channel."""
+    """ghost, withdraw or stay. named: this rollout has put its candidate on the channel. A fenced deployer leaves it alone: the channel is another's now."""
     if success or plan.draft.homecoming or plan.idle or fenced or promoted:
         return STAY
     if blame:

@@ -18,14 +18,14 @@ Doc = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class Known:
-    """What rollout_info says of a channel."""
+    """What rollout_info says about a channel."""
 
     stable: Target | None = None
     candidate: Target | None = None
     ghosts: frozenset[str] = frozenset()  # digests
-    journal: Doc = field(default_factory=dict)  # of the last rollout; empty where there was none
-    unfinished: bool = False  # that one never ended
-    left: frozenset[str] = frozenset()  # hosts that it left half way
+    journal: Doc = field(default_factory=dict)  # of the last rollout; empty if there was none
+    unfinished: bool = False  # the last rollout never ended
+    left: frozenset[str] = frozenset()  # hosts that the last rollout left half way
 
 
 def parse_known(doc: Doc) -> Known:
@@ -46,7 +46,7 @@ def target_of(doc: Doc | None) -> Target | None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What its user named: at most one of the two counts, the digest first. resume: auto, resume, revert or refuse."""
+    """What the user asked for. Of version and digest one counts, the digest first. resume: auto, resume, revert or refuse."""
 
     version: str = ""
     digest: str = ""
@@ -59,14 +59,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Aim:
-    """target: None where the store has to tell what was named. why: named, stable, resumed or reverted."""
+    """target: None if the store has to find what was named. why: named, stable, resumed or reverted."""
 
     target: Target | None
     why: str
 
 
 def aim(known: Known, asked: Asked) -> Aim:
-    """What to roll out: what was named, else the candidate of a rollout that was interrupted on its way there, else what is stable."""
+    """What to roll out: what was named; or the candidate of a rollout that was interrupted; or what is stable."""
     journal = known.journal
     if not known.unfinished or not journal:
         return Aim(None, "named") if asked.named else Aim(known.stable, "stable")
@@ -90,9 +90,9 @@ def aim(known: Known, asked: Asked) -> Aim:
 
 
 def proposal(known: Known, asked: Asked, aimed: Aim) -> dict[str, str]:
-    """How the store is asked for it: by its digest or its version; empty where it is what is stable already, which needs no candidate."""
+    """How the store is asked for the release: by digest or version. Empty if it is stable already and needs no candidate."""
     if asked.named and not asked.digest:
-        return {"version": asked.version}  # resolved in any case: nothing may be stable yet
+        return {"version": asked.version}  # always resolved, because nothing may be stable yet
     digest = asked.digest or (aimed.target.digest if aimed.target else "")
     return {"digest": digest} if digest and digest != (known.stable.digest if known.stable else "") else {}
 
@@ -108,22 +108,22 @@ def check_aim(asked: Asked, aimed: Aim, channel: str) -> None:
 
 
 def homecoming(known: Known, target: Target) -> bool:
-    """Whether it brings hosts to what is stable already: there is nothing to promote, and a failure is no reason for a ghost."""
+    """Whether it brings hosts to what is stable already. Then there is nothing to promote, and a failure makes no ghost."""
     return known.stable is not None and known.stable.digest == target.digest
 
 
 def left_behind(known: Known, hosts: t.Iterable[str]) -> Doc:
-    """The journal that this rollout has to deal with: of one that was interrupted, or ended and could not put one of these back, because it was away."""
+    """The journal that this rollout takes up: of a rollout that was interrupted, or that could not take one of these hosts back because it was away."""
     return known.journal if known.unfinished or known.left.intersection(hosts) else {}
 
 
 def waits(lock: Doc | None, seconds: int, check_mode: bool, rolled_back: bool) -> bool:
-    """Whether to wait for another rollout before there is a plan. lock: as rollout_info tells it. Who rolled the channel back holds it already."""
+    """Whether to wait for another rollout before planning. lock: as rollout_info gives it. A rollback holds the lock already."""
     return bool((lock or {}).get("held")) and seconds > 0 and not check_mode and not rolled_back
 
 
 def unpublished(name: str, rehearsed: Doc) -> str:
-    """The end of the rehearsal of a release that is not in the store yet. rehearsed: version, commit and layers, as far as they can be told."""
+    """The end of the rehearsal of a release that is not in the store yet. rehearsed: version, commit and layers, as far as they can be known."""
     version, commit, layers = (rehearsed.get(key) for key in ("version", "commit", "layers"))
     what = "%s %s%s" % (
         name,

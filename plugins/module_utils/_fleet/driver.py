@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""A batch on its way through the table of its strategy, from one task of Ansible to the next. Pure.
+"""Takes a batch through the table of its strategy, from one Ansible task to the next. Pure.
 
-Each task is another process. So all that was answered is kept, and the next task plays it again: the same answers lead to the same turn.
+Each task is a process of its own. So all answers are kept, and the next task replays them: the same answers lead to the same turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PARTS: t.Mapping[str, t.Callable[[Progress, tuple[str, ...]], Turns]] = {
     "take_back": take_back,
 }
 
-# What a user waits for, by the step that makes him wait. The callbacks have the words.
+# What the user waits for during a step. The callbacks have the words.
 WAITS: t.Mapping[str, str] = {
     "rejoin": "join",
     "leave": "drain",
@@ -42,7 +42,7 @@ WAITS: t.Mapping[str, str] = {
     "back_join": "join",
     "back_stop": "stop",
 }
-# What a task is called that does this step, or several of which this one is the longest.
+# The name of a task that does this step, or several steps of which this is the longest.
 TITLES: t.Mapping[str, str] = {
     "drain": "take out of the balancer, and wait until nothing is in flight",
     "activate": "activate the release",
@@ -57,9 +57,9 @@ TITLES: t.Mapping[str, str] = {
 
 
 class Batch:
-    """begun: what was known when this part of its way began. answered: all that was answered since, turn by turn.
+    """begun: what was known when this part began. answered: all answers since then, turn by turn.
 
-    one_place: the store and the balancers are asked from the same host, as they are unless a user says otherwise.
+    one_place: the store and the balancers are asked from the same host, which is the default.
     """
 
     def __init__(self, begun: Progress, batch: tuple[str, ...], part: str, one_place: bool = True) -> None:
@@ -77,7 +77,7 @@ class Batch:
         return now, turns, turn
 
     def answer(self, answers: Answers) -> None:
-        """What was said to the turn that is due."""
+        """Takes the answers to the turn that is due."""
         self.answered.append(answers)
         self.turn = _send(self._turns, answers)
 
@@ -87,7 +87,7 @@ class Batch:
         return where if where in (SERVER, HOOK) or (where == BALANCER and not self._one_place) else STORE
 
     def ahead(self) -> t.Iterator[Turn]:
-        """The turns from the one that is due, if all goes well."""
+        """The turns from the one that is due on, if all goes well."""
         turn, guessed = self.turn, list(self.answered)
         while turn is not None:
             yield turn
@@ -95,8 +95,8 @@ class Batch:
             turn = self._play(guessed)[2]
 
     def due(self) -> list[Turn]:
-        """The turns that the next task takes if all goes well: what is done at one place, and on servers by the same ones, each of which ends at the first
-        step that fails there. A hook is alone.
+        """The turns that the next task takes if all goes well: all at one place, or all on the same servers. A server stops at the first
+        step that fails. A hook is a task of its own.
         """
         first = self.turn
         if first is None or first.step.where == HOOK:
@@ -112,7 +112,7 @@ class Batch:
         )
 
     def next_place(self) -> str:
-        """Where the task has to run that comes after the servers, or after a hook."""
+        """Where the task runs that follows the servers or a hook."""
         return next((place for place in map(self.place, self.ahead()) if place not in (SERVER, HOOK)), STORE)
 
 
@@ -124,7 +124,7 @@ def _send(turns: Turns, answers: Answers) -> t.Optional[Turn]:
 
 
 def waits(due: t.Sequence[Turn]) -> str:
-    """What a task waits for that takes these turns, as the callbacks call it; empty where that takes no time. One call of a server is called after the longest
+    """What a task with these turns waits for, in the callbacks' words; empty if it takes no time. One call of a server is called after the longest
     of its steps, which is the last; at the balancers one waits for one thing after the other.
     """
     labels = [WAITS[turn.step.name] for turn in due if turn.step.where != HOOK and turn.step.name in WAITS]
@@ -132,18 +132,18 @@ def waits(due: t.Sequence[Turn]) -> str:
 
 
 def expected(now: Progress, turn: Turn) -> dict[str, str]:
-    """By host, the version that ought to run after its turn; on the way back, empty for one that had none before."""
+    """By host, the version that should run after its turn. On the way back it is empty if none ran before."""
     return {host: now.plan.before(host) if turn.back else now.plan.draft.version for host in turn.batch}
 
 
 def nodes(now: Progress, turn: Turn) -> dict[str, str]:
-    """Of hosts with two nodes, which of them a turn is about. Of a host that had nothing before, what was begun is taken away."""
+    """Of hosts with two nodes, the one that a turn is about. If nothing ran before, it is the node that was begun, which is taken away."""
     sides = {host: now.plan.sides[host] for host in turn.batch if host in now.plan.sides}
     return {host: (side.back or side.to) if turn.back else side.to for host, side in sides.items()}
 
 
 def others(now: Progress, turn: Turn) -> dict[str, list[str]]:
-    """Of hosts with two nodes, which make room for the one that a turn is about."""
+    """Of hosts with two nodes, those that make room for the one that a turn is about."""
     found = {}
     for host in turn.batch:
         side = now.plan.sides.get(host)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Of a host that has to run another version: whether its node is upgraded without a restart, or restarted, and why. Pure."""
+"""For a host that gets another version: whether its node is upgraded without a restart or restarted, and why. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 5  # hosts in one sentence
 
 
 def asks(plan: Doc, look: Doc, step: str, check_mode: bool) -> bool:
-    """Whether a server is asked what a hot upgrade would do: where its node is to run another version, which has to be on its disk."""
+    """Whether a server is asked what a hot upgrade would do: if its node gets another version and that is on its disk."""
     wanted = plan.get("strategy") in IN_PLACE and plan.get("kind") != "restart" and step == "stage"
     seen, staged = look.get("seen") or {}, look.get("staged") or {}
     there = not (check_mode and staged.get("changed"))
@@ -28,14 +28,14 @@ def asks(plan: Doc, look: Doc, step: str, check_mode: bool) -> bool:
 
 
 def told(found: Doc, error: str) -> dict[str, t.Any]:
-    """What is kept of what beam_upgrade said. error: why it could not say it."""
+    """What is kept of the answer of beam_upgrade. error: why there is none."""
     if error:
         return {"action": "blocked", "blockers": [{"code": "unknown", "why": error}]}
     return {key: found[key] for key in ("action", "blockers", "modules", "processes") if key in found}
 
 
 def in_place(draft: Draft, sight: Sight, reason: str) -> tuple[str, str]:
-    """The action, and why. reason: why its node is to run anew, as beam_restart says it."""
+    """The action, and why. reason: why its node would be restarted, as beam_restart says it."""
     if draft.strategy not in IN_PLACE or draft.kind == "restart" or draft.colors:
         return RESTART, reason
     told = sight.hot.get("action")
@@ -44,7 +44,7 @@ def in_place(draft: Draft, sight: Sight, reason: str) -> tuple[str, str]:
     if told == "blocked":
         return RESTART, "; ".join(str(one.get("why")) for one in sight.hot.get("blockers") or ()) or reason
     if told:
-        return RESTART, reason  # it runs this code already: something else is the reason, such as its settings
+        return RESTART, reason  # it runs this code already, and the reason is another, such as its settings
     return UPGRADE, "" if not sight.runs else "what speaks against it is known once the release is staged"
 
 
@@ -55,7 +55,7 @@ def _size(sight: Sight) -> str:
 
 
 def refuse_blocked(draft: Draft, restarted: t.Sequence[tuple[str, str]]) -> None:
-    """With the strategy that restarts nothing, before anything is touched. restarted: the hosts that would be, and why."""
+    """The refusal of the strategy that restarts nothing, before anything is touched. restarted: the hosts that would restart, and why."""
     if draft.strategy != HOT_ONLY or draft.kind == "restart" or not restarted:
         return
     named = ["%s: %s" % (host, why or "no reason given") for host, why in restarted[:_MOST]]

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""How a rollout looks at a server: what the module rollout_look is asked, and whether it has to be asked again. Pure but for what it is given to call.
+"""How a rollout looks at a server: what it asks the module rollout_look, and whether it asks again. Pure, except for what it is given to call.
 
 What must hold of a healthy node may depend on which of two nodes serves, and on the version that runs. Neither is known before the server has answered. So
-the health is asked with the likely version; it is asked again only where it reads otherwise with the one that runs.
+the first look uses the likely version. There is a second one only if the health means something else for the version that runs.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from dataclasses import dataclass
 from .nodes import CURRENT
 
 Doc = t.Mapping[str, t.Any]
-# The health that must hold of a node, by its pointer and the version that ought to answer.
+# The health that a node must have, by its pointer and the version that should answer.
 Health = t.Callable[[str, str], Doc]
 Call = t.Callable[[Doc], Doc]
-# What is done once, however often the server is asked.
+# What is done once, even if the server is asked twice.
 _ONCE = ("digest", "presigned", "ready")
 
 
 @dataclass(frozen=True)
 class Step:
-    """stages: the release is put there first. foresees: it is told what a restart would do. ready: it is seen whether the readiness file is there.
-    modified: the node compares its code with its files.
+    """stages: puts the release there first. foresees: tells what a restart would do. ready: tells whether the readiness file is there.
+    modified: compares the node's code with its files.
 
-    expects: the version that the health is asked of. `current` is what is on the disk (of two nodes, what runs), `running` is what runs, and `given` is
-    what the task says.
+    expects: which version the health is about. `current` is the one on the disk (with two nodes, the one that runs), `running` is the one that runs, and
+    `given` is the task's.
     """
 
     stages: bool = False
@@ -51,7 +51,7 @@ STEPS: t.Mapping[str, Step] = {
 
 @dataclass(frozen=True)
 class Look:
-    """colors: of a host with two nodes. likely: the version that probably runs, or that is given."""
+    """colors: the two nodes of a host that has them. likely: the version that probably runs, or the given one."""
 
     step: Step
     options: Doc
@@ -59,17 +59,17 @@ class Look:
     likely: str = ""
 
     def ask(self, call: Call, health: t.Optional[Health] = None, unknown: type[Exception] = KeyError) -> Doc:
-        """health: none where nobody is asked how it is. unknown: what it raises where it knows nothing of a node or of a version."""
+        """health: none if the health is not asked. unknown: what it raises if it knows nothing about a node or a version."""
         if health is None:
             return call(self.options)
         guessed: dict[str, Doc] = {}
         for pointer in (CURRENT, *self.colors):
-            with contextlib.suppress(unknown):  # of the one that serves it is asked below
+            with contextlib.suppress(unknown):  # the node that serves is asked below
                 guessed[pointer] = health(pointer, self.likely)
         answer = call({**self.options, "healths": _healths(guessed)})
         seen = answer.get("seen") or {}
         if not seen.get("running"):
-            return answer  # of a node that does not run nothing is asked
+            return answer  # a node that does not run is not asked
         pointer = str(seen.get("live") or CURRENT)
         wanted = health(pointer, self._version(answer))
         if wanted == guessed.get(pointer):
@@ -81,7 +81,7 @@ class Look:
         return {**again, **({"staged": answer["staged"]} if "staged" in answer else {})}
 
     def _version(self, answer: Doc) -> str:
-        """How the node is now, not how it would be."""
+        """The node as it is now, not as it would be."""
         seen = answer["seen"]
         if self.step.expects == "given":
             return self.likely

@@ -3,23 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""Hosts that came into the inventory while a rollout ran: who they are, the plan that brings them home, and how they count in the end. Pure."""
+"""Hosts that came into the inventory while a rollout ran: which they are, the plan that brings them to its version, and how they count. Pure."""
 
 from __future__ import annotations
 
 import typing as t
 
 Doc = t.Mapping[str, t.Any]
-_WHOLE = ("order", "members", "rows")  # of a plan, in the order of its batches
+_WHOLE = ("order", "members", "rows")  # the hosts of a plan, in the order of its batches
 
 
 def sweeps(promoted: bool, check_mode: bool) -> bool:
-    """Whether newcomers are looked for: only a promotion has left them behind."""
+    """Whether to look for newcomers: only a promotion leaves them behind."""
     return promoted and not check_mode
 
 
 def newcomers(everyone: t.Iterable[str], inventory: t.Iterable[str], on_their_way: t.Iterable[str]) -> list[str]:
-    """Who came into the inventory since the plan was made, and is not on its way into a group: that one looks at the channel itself before it serves."""
+    """The hosts that came since the plan was made. One that is on its way into a group is none: it looks at the channel itself before it serves."""
     known = {*everyone, *on_their_way}
     return [host for host in inventory if host not in known]
 
@@ -30,12 +30,12 @@ def is_on_its_way(lifecycle_state: str) -> bool:
 
 
 def all_arrived(lifecycle_states: t.Iterable[str]) -> bool:
-    """Whether nobody is on the way in. Who is only told so may have looked at the channel already, so Pending:Proceed is waited for, too."""
+    """Whether no member is on its way in. One in Pending:Proceed may have looked at the channel already, so it is waited for, too."""
     return not any(state.startswith("Pending") for state in lifecycle_states)
 
 
 def sweep(plan: Doc, hosts: t.Sequence[str]) -> dict[str, t.Any]:
-    """The draft that brings newcomers home. They were born on what was stable then, so that nothing is proposed, nor held against the release."""
+    """The draft that brings newcomers home. The version is stable by then: nothing is proposed, and nothing is held against the release."""
     return {
         **plan,
         "hosts": list(hosts),
@@ -51,13 +51,13 @@ def sweep(plan: Doc, hosts: t.Sequence[str]) -> dict[str, t.Any]:
 
 
 def counted(plan: Doc, swept: Doc | None) -> dict[str, t.Any]:
-    """The plan that the verdict is about: with the newcomers where some were swept. swept: their plan, or what it was drafted from."""
+    """The plan that the verdict is about, with the newcomers if there were some. swept: their plan, or its draft."""
     if not swept:
         return dict(plan)
     return {**plan, **{key: [*plan[key], *swept[key]] for key in _WHOLE}, "born": list(swept["order"])}
 
 
 def outside(plan: Doc) -> list[str]:
-    """Whom the playbook is meant for and --limit left out, in the order of the inventory."""
+    """The hosts of the playbook that --limit left out, in the order of the inventory."""
     moving = frozenset(plan["order"])
     return [host for host in plan.get("everyone") or () if host not in moving]

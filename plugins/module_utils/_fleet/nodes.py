@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The nodes of a host: which of them joins or leaves the balancer at a step, and what a balancer calls it. Pure.
+"""The nodes of a host: which one joins or leaves the balancer at a step, and its name there. Pure.
 
 A node is named by its colour, which is also its pointer; `current` is the one node of a host that has no colours.
 """
@@ -18,19 +18,19 @@ CURRENT = "current"
 
 
 def member_name(host: str, color: str) -> str:
-    """What a balancer's member is called here."""
+    """The name of a member of a balancer."""
     return host if color == CURRENT else "%s-%s" % (host, color)
 
 
 def nodes_at(plan: Plan, host: str, step: str) -> list[str]:
-    """Of a host with two nodes, those whose turn it is to join or to leave the balancer at a step of its batch."""
+    """Of a host with two nodes, those that join or leave the balancer at a step of its batch."""
     side, leaves = plan.sides[host], host in plan.leaves
     there = [color for color in (CURRENT, *plan.draft.colors) if member_name(host, color) in plan.known]
     if step == "clear":
-        # What is about to start must not be asked before it is proven.
+        # A node that is about to start gets no requests before it is proven.
         return [side.to] if side.starts else []
     if step == "rejoin":
-        # An interrupted rollout may have left only the node in the balancer that we are about to take.
+        # An interrupted rollout may have left in the balancer only the node that we are about to restart.
         return (
             [side.live]
             if side.starts and side.live and leaves and host in plan.recovers and plan.row(host).healthy

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What the journal is told of the hosts of a batch, before and after each part of its way. Pure."""
+"""What the journal is told about the hosts of a batch, before and after each part. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def note(record: HostRecord, host: str, plan: Plan, phase: str) -> Step:
         return Step("joined", out=False)
     outcome = record.outcome
     again = phase == "returned" and outcome == "returned" and in_again(record, host, plan)
-    # The journal has no word for `kept`: it serves, and could not be taken out to go back.
+    # The journal has no word for `kept`: the host serves, and could not be taken out to go back.
     return Step(
         "failed" if outcome == "kept" else outcome,
         None,
@@ -36,7 +36,7 @@ def note(record: HostRecord, host: str, plan: Plan, phase: str) -> Step:
 
 
 def in_again(record: HostRecord, host: str, plan: Plan) -> bool:
-    """Whether a host on its way back was seen to be in where it was taken out. One that had nothing to go back to was not."""
+    """Whether a host that goes back was seen in its balancers again. One that had nothing to go back to was not."""
     joined = record["back_join"].told("members")
     balanced = host not in plan.leaves or any(
         member_name(host, color) in joined for color in (CURRENT, *plan.draft.colors)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""The plan of a rollout as a frozen value, parsed once from the dictionary that the role remembers as rollout_plan."""
+"""The plan of a rollout as a frozen value. It is parsed once, from the dictionary that the role keeps as rollout_plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Doc = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class Side:
-    """Of a host with two nodes: `live` serves, `to` shall, `others` are out and stopped in the end; `back` and `before` are what to go back to."""
+    """For a host with two nodes: `live` serves now, `to` will, `others` end up out and stopped; `back` and `before` are the way back."""
 
     live: str = ""
     to: str = ""
@@ -47,10 +47,10 @@ def side_doc(side: Side) -> dict[str, t.Any]:
 
 @dataclass(frozen=True)
 class Row:
-    """A host as it was seen before anything moved, and what it is to do."""
+    """A host as it was seen before anything moved, and its part in the plan."""
 
     host: str
-    before: str = ""  # the version to go back to; empty where there is none
+    before: str = ""  # the version to go back to; empty if there is none
     current: str = ""
     action: str = "none"
     activate: bool = False
@@ -80,14 +80,14 @@ def row_doc(row: Row) -> dict[str, t.Any]:
 
 @dataclass(frozen=True)
 class Draft:
-    """What was asked for, and what the store said."""
+    """What the user asked for, and what the store said."""
 
     name: str
     channel: str
     version: str
     digest: str
     kind: str = "rollout"  # rollout, restart, rollback
-    settings: bool = False  # of a restart: only where settings change, and with the new ones
+    settings: bool = False  # of a restart: only hosts whose settings change, with the new ones
     why: str = "named"  # named, stable, resumed, reverted, swept
     strategy: str = "rolling"
     homecoming: bool = False  # to what is stable already
@@ -96,12 +96,12 @@ class Draft:
     ready: bool = False  # there is a readiness file
     colors: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
-    everyone: tuple[str, ...] = ()  # also whom --limit leaves out
-    batch_sizes: t.Any = (1,)  # as beam_batches says them
+    everyone: tuple[str, ...] = ()  # with those that --limit leaves out
+    batch_sizes: t.Any = (1,)  # as beam_batches gives them
     min_healthy: t.Any = "auto"
-    interrupted: bool = False  # there is a rollout before this one to deal with
+    interrupted: bool = False  # an earlier rollout has to be taken up
     past: Past = field(default_factory=lambda: Past(""))
-    balanced: Balanced | None = None  # None where there is no balancer
+    balanced: Balanced | None = None  # None without a balancer
 
 
 @dataclass(frozen=True)
@@ -111,23 +111,23 @@ class Plan:
     batches: tuple[tuple[str, ...], ...] = ()
     rows: tuple[Row, ...] = ()
     sides: t.Mapping[str, Side] = field(default_factory=dict)
-    fleet: tuple[str, ...] = ()  # with those beside it who carry load, too
+    fleet: tuple[str, ...] = ()  # with those outside of the plan that carry load, too
     floor: int = 0
     idle: bool = False
     moves: frozenset[str] = frozenset()
-    leaves: frozenset[str] = frozenset()  # its balancer is ours to command
-    absent: frozenset[str] = frozenset()  # out by somebody else's hand
+    leaves: frozenset[str] = frozenset()  # we may change its balancer
+    absent: frozenset[str] = frozenset()  # somebody else took them out
     aside: t.Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
-    )  # the places that these are out of, be it all or some
-    unready: tuple[str, ...] = ()  # without their readiness file, where nothing moves
+    )  # the places that these are out of, all or some
+    unready: tuple[str, ...] = ()  # without their readiness file, if nothing moves
     recovers: frozenset[str] = frozenset()  # left half way by a rollout that was interrupted
     canary: str = ""
     born: tuple[str, ...] = ()
 
     @property
     def known(self) -> frozenset[str]:
-        """The members that a balancer knows."""
+        """The members that a balancer has."""
         return self.draft.balanced.known if self.draft.balanced else frozenset()
 
     @property
@@ -146,11 +146,11 @@ class Plan:
         return self.sides[host].before if host in self.sides else self.row(host).before
 
     def stays(self, host: str) -> bool:
-        """Whether it stays in service while it moves. Who was left half way may be out, and comes back as all do."""
+        """Whether it stays in service while it moves. A host that was left half way may be out, and comes back like any other."""
         return self.row(host).hot and host not in self.recovers
 
     def hidden(self, host: str) -> bool:
-        """Whether its move takes it out of service. A readiness file is withdrawn where something moves, and hides a server as a balancer does."""
+        """Whether its move takes it out of service. To withdraw the readiness file does so as much as a balancer does."""
         return host in self.leaves or (self.draft.ready and host in self.moves)
 
     def as_document(self) -> dict[str, t.Any]:
@@ -179,7 +179,7 @@ class Plan:
 
 
 def parse_draft(doc: Doc) -> Draft:
-    """doc: rollout_plan, be it a draft yet or a plan."""
+    """doc: rollout_plan, as a draft or as a plan."""
     return Draft(
         name=str(doc["name"]),
         channel=str(doc["channel"]),
@@ -205,7 +205,7 @@ def parse_draft(doc: Doc) -> Draft:
 
 
 def parse_plan(doc: Doc) -> Plan:
-    """doc: rollout_plan, be it a draft yet or a plan."""
+    """doc: rollout_plan, as a draft or as a plan."""
     return Plan(
         draft=parse_draft(doc),
         order=_names(doc.get("order")),

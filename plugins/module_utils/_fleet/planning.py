@@ -5,7 +5,7 @@
 
 """The plan of a rollout, made from a draft (what was asked for, what the store says) and from what every server was seen to run. Pure.
 
-It says in which order the hosts move and in which batches, who leaves a balancer, and whether there is anything to do at all.
+It says in which order and batches the hosts move, which of them leave a balancer, and whether there is anything to do.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ Hosts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Found:
-    """A host, with what was seen of it that counts for the plan and for who reads it, and for nothing after."""
+    """A host, with what was seen of it and matters only to the plan and its reader."""
 
     row: Row
     running: str = ""  # the version
-    reason: str = ""  # why it is to be restarted, or why that could not be told
+    reason: str = ""  # why it will be restarted, or why that could not be found out
     fetch: int | None = None  # bytes; None where nothing was staged
     serves: bool = False
-    rotation: str = ""  # as its balancers say it; empty where there is none that was asked about it
-    strange: Hosts = ()  # its nodes that a balancer does not know
+    rotation: str = ""  # as its balancers say; empty if none was asked about it
+    strange: Hosts = ()  # its nodes that are missing in a balancer
 
     @property
     def host(self) -> str:
@@ -45,7 +45,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Made:
-    """found: in the order of the plan. doubts: the sentences that tell of a journal that is not believed."""
+    """found: in the order of the plan. doubts: a sentence for each journal that is not believed."""
 
     plan: Plan
     found: tuple[Found, ...] = ()
@@ -53,7 +53,7 @@ class Made:
 
 
 def make(draft: Draft, sights: t.Mapping[str, Sight]) -> Made:
-    """Raises BeamError where the batches make no sense or would take too many hosts away at once. sights: of all hosts of the draft."""
+    """Raises BeamError if the batches make no sense or would take too many hosts away at once. sights: of all hosts of the draft."""
     check_colors(draft.strategy, draft.colors, draft.hosts, draft.ready)
     sides = {
         host: side(
@@ -86,7 +86,7 @@ def make(draft: Draft, sights: t.Mapping[str, Sight]) -> Made:
         leaves=frozenset(one.host for one in found if one.rotation and one.host not in absent),
         absent=absent,
         aside=_aside(draft, found, sides),
-        # Where nothing moves, nothing puts a readiness file back.
+        # If nothing moves, nothing puts a readiness file back.
         unready=tuple(host for host in order if idle and sights[host].unready),
         recovers=frozenset(first),
         canary=rest[0] if draft.strategy == "canary" and rest else "",
@@ -96,7 +96,7 @@ def make(draft: Draft, sights: t.Mapping[str, Sight]) -> Made:
 
 
 def _found(host: str, sight: Sight, draft: Draft, mine: Side | None) -> Found:
-    """What a host runs, and what is to be done to it. mine: of a host with two nodes."""
+    """What a host runs, and what will be done to it. mine: the nodes of a host with two."""
     action, reason = _foreseen(sight, colored=mine is not None)
     action = action or ("none" if sight.running == draft.version else "restart")
     if _forced(draft, sight) and action == "none":
@@ -126,12 +126,12 @@ def _found(host: str, sight: Sight, draft: Draft, mine: Side | None) -> Found:
 
 
 def _forced(draft: Draft, sight: Sight) -> bool:
-    """Whether it is restarted though it runs what it shall."""
+    """Whether it is restarted although it runs the version of the plan."""
     return draft.kind == "restart" and (bool(sight.settings) if draft.settings else True)
 
 
 def _foreseen(sight: Sight, colored: bool) -> tuple[str, str]:
-    """What a restart would do, and why. The node that would be started is another one than that which serves, where a host has two."""
+    """What a restart would do, and why. With two nodes, another node is started than the one that serves."""
     part, told = ("foreseen", sight.foreseen) if colored else ("seen", sight.restart)
     if part in sight.faults:
         return "", sight.faults[part]
@@ -139,7 +139,7 @@ def _foreseen(sight: Sight, colored: bool) -> tuple[str, str]:
 
 
 def _colored(found: Found, sight: Sight, draft: Draft, mine: Side) -> Found:
-    """Of a host with two nodes: the one that serves is not touched, so it is what ran before."""
+    """For a host with two nodes: the node that serves is not touched, so it is the way back."""
     at = rotation(found.host, sight, draft.colors, mine, draft.balanced)
     why = "" if "foreseen" in sight.faults else str(kept(sight).get("reason") or "")
     return replace(
@@ -153,10 +153,10 @@ def _colored(found: Found, sight: Sight, draft: Draft, mine: Side) -> Found:
 
 
 def _in_turn(draft: Draft, found: t.Mapping[str, Found], first: Hosts) -> Hosts:
-    """Who comes after those that an interrupted rollout left half way: these may be out of the balancer, and taking them costs no capacity.
+    """The order after those that an interrupted rollout left half way. These may be out of the balancer already, so they are first and cost no capacity.
 
-    Who does not serve is next: it costs nobody anything, and is capacity for those that follow. But a canary needs requests to be judged by, unless it runs
-    what is stable already, which is not judged; and of two nodes one serves all the time.
+    Hosts that do not serve are next: they cost nothing, and are capacity for those that follow. But a canary is judged by its requests, so it has to serve,
+    unless its version is stable already and not judged. With two nodes, one serves all the time.
     """
     left = frozenset(first)
     rest = [host for host in draft.hosts if host not in left]
@@ -174,14 +174,14 @@ def _batches(draft: Draft, first: Hosts, rest: Hosts) -> tuple[Hosts, ...]:
 
 
 def _beside(draft: Draft) -> Hosts:
-    """What --limit leaves out carries load, too; unless the balancer does not know it."""
+    """Hosts that --limit leaves out carry load, too, unless they are not in the balancer."""
     moving = frozenset(draft.hosts)
     others = [host for host in draft.everyone if host not in moving]
     return tuple(host for host in others if not draft.balanced or draft.balanced.of(host).known)
 
 
 def _carrying(draft: Draft, beside: Hosts) -> frozenset[str]:
-    """Who of these serves. Without a balancer nobody has asked them: they are taken to serve."""
+    """Which of these serve. Without a balancer that is not known: all of them count as serving."""
     return frozenset(host for host in beside if not draft.balanced or draft.balanced.of(host).serves)
 
 
@@ -193,7 +193,7 @@ def _floor(draft: Draft, found: t.Sequence[Found], beside: Hosts) -> int:
 
 
 def _by_hand(draft: Draft, one: Found, *states: str) -> bool:
-    """Whether a host is so at its balancers by somebody's hand, and stays so. Whom an interrupted rollout took out comes back."""
+    """Whether somebody took a host out of its balancers, so that it stays out. One that an interrupted rollout took out comes back."""
     return one.rotation in states and not draft.past.took_out(one.host)
 
 
@@ -212,7 +212,7 @@ def _refuse_strangers(draft: Draft, found: t.Sequence[Found]) -> None:
 
 
 def _idle(draft: Draft, found: t.Sequence[Found], sights: t.Mapping[str, Sight]) -> bool:
-    """Whether there is nothing to do: all of them run what is stable already, and nothing is left of another rollout."""
+    """Whether there is nothing to do: all hosts run what is stable already, and no other rollout left anything."""
     home = draft.homecoming and not draft.interrupted and draft.candidate is None
     return home and all(
         not one.row.moves and one.row.healthy and not sights[one.host].staged.get("changed") for one in found
@@ -220,7 +220,7 @@ def _idle(draft: Draft, found: t.Sequence[Found], sights: t.Mapping[str, Sight])
 
 
 def _aside(draft: Draft, found: t.Sequence[Found], sides: t.Mapping[str, Side]) -> dict[str, Hosts]:
-    """Whom somebody took out, of all of its balancers or of some, with the places that send it no requests."""
+    """The hosts that somebody took out of all their balancers or of some, with the places that send them no requests."""
     out: dict[str, Hosts] = {}
     for one in found:
         if draft.balanced and _by_hand(draft, one, "out", "draining", "partly"):
@@ -230,10 +230,10 @@ def _aside(draft: Draft, found: t.Sequence[Found], sides: t.Mapping[str, Side]) 
 
 
 def _refuse_too_few(plan: Plan, found: t.Sequence[Found], beside: Hosts) -> None:
-    """Of two nodes one serves all the time."""
+    """With two nodes, one serves all the time."""
     if plan.idle or plan.draft.strategy == "blue_green":
         return
-    # Those that were left half way serve again before anybody else leaves, but for whom somebody has taken out since.
+    # Hosts that were left half way serve again before any other leaves, except those that somebody has taken out since.
     again = plan.recovers - plan.absent
     serving = {one.host for one in found if one.serves} | again | _carrying(plan.draft, beside)
     leaving = frozenset(host for host in plan.moves - plan.recovers if not plan.stays(host))
@@ -248,10 +248,10 @@ def _doubts(plan: Plan, sights: t.Mapping[str, Sight]) -> tuple[str, ...]:
 
 
 def unsettled(past: Past, absent: t.Iterable[str], why: str = "") -> bool:
-    """Whether the controller of an interrupted rollout may still be at work, as far as can be seen: what it had moved is out of the balancer now, and its
-    journal does not know that; or too few are in. One that has lost the store brings back what it can, and is not seen otherwise.
+    """Whether the controller of an interrupted rollout may still be at work: hosts that it had moved are out of the balancer now and its journal does not
+    know that, or too few are in. A controller that has lost the store brings back what it can, and shows by nothing else.
 
-    why: the code of the reason, where there can be no plan.
+    why: the code of the reason if there can be no plan.
     """
     if past.finished or not past.state:
         return False

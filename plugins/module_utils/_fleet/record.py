@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What the steps of a rollout said of one host, and all that is read from it: its outcome, the reason, who is to blame. Pure, so that nothing can be
-claimed by accident: a host of which no step says anything is `skipped`.
+"""What the steps of a rollout said about one host, and all that is read from that: its outcome, the reason, whether the release is to blame. Pure.
+Nothing can be claimed by accident: a host without any step is `skipped`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .._node.ending import VERDICTS
 
 Facts = t.Mapping[str, t.Any]
 
-# Only these speak against the release itself; a masked unit, a full disk or a balancer's whim does not.
+# Only these speak against the release itself. A masked unit, a full disk or a balancer's refusal does not.
 BLAMING = (*VERDICTS, "canary_worse")
 LOCK_LOST, UNREACHABLE = "lock_lost", "unreachable"
 
-# Every step of a host in the order in which it can come, whichever the strategy. A hook is told last: what a step said itself says more.
+# Every step of a host, in the order that all strategies keep. A hook is last: the reason is rather what a step said itself.
 FORWARD = (
     "note_leaving",
     "rejoin",
@@ -65,9 +65,9 @@ BACKWARD = (
 ORDER = {name: number for number, name in enumerate((*FORWARD, CONFIRM, *BACKWARD))}
 # What may have to be undone.
 TOUCHES = ("leave", "hide", "activate", "restart")
-# Before these have succeeded, a host is as the way forward left it.
+# Until these have succeeded, a host is as the way forward left it.
 BACK_BEGINS = ("note_returning", "back_clear", "back_leave")
-# With these the former version serves again; the others of the way back see to it that the server's next boot starts that one, too.
+# With these the former version serves again. The other steps of the way back make the next boot start it, too.
 BACK_PROVES = ("back_point", "back_restart", "back_join", "back_show")
 BACK_ENDS = tuple(name for name in BACKWARD if name not in (*BACK_BEGINS, *BACK_PROVES, "back_hook"))
 
@@ -76,16 +76,16 @@ BACK_ENDS = tuple(name for name in BACKWARD if name not in (*BACK_BEGINS, *BACK_
 class StepResult:
     step: str
     ok: bool = True
-    code: str = ""  # of the error; also where the step went on in spite of it
+    code: str = ""  # of the error, even if the step went on in spite of it
     text: str = ""  # what went wrong, and why
     hint: str = ""  # what its user can do about it
-    lost: bool = False  # the server did not answer: whether it has obeyed is not known
+    lost: bool = False  # the server did not answer, so what it did is not known
     began: float | None = None
     seconds: float | None = None
     facts: Facts = field(default_factory=lambda: types.MappingProxyType({}), compare=False)  # all that the step said
 
     def told(self, key: str) -> Facts:
-        """A part of the facts that is a mapping itself."""
+        """A part of the facts that is a mapping."""
         found = self.facts.get(key)
         return found if isinstance(found, t.Mapping) else {}
 
@@ -104,7 +104,7 @@ class HostRecord:
         return {result.step: result for result in self.results}
 
     def __getitem__(self, step: str) -> StepResult:
-        """What a step said; an empty result where it has not been, or was skipped."""
+        """What a step said; an empty result if it did not run."""
         return self._by_step.get(step, NOTHING)
 
     def __contains__(self, step: object) -> bool:
@@ -114,7 +114,7 @@ class HostRecord:
         return HostRecord((*(one for one in self.results if one.step != result.step), result))
 
     def before(self, step: str) -> HostRecord:
-        """As it was when this step began."""
+        """The record as it was when this step began."""
         return HostRecord(tuple(one for one in self.results if ORDER[one.step] < ORDER[step]))
 
     def _failed(self, steps: t.Iterable[str]) -> list[StepResult]:
@@ -147,24 +147,24 @@ class HostRecord:
 
     @property
     def serves(self) -> bool:
-        """Whether the new version serves, as far as the way forward came."""
+        """Whether the way forward came so far that the new version serves."""
         if not self["restart"].facts.get("after") or self._failed(("restart", "join", "show")):
             return False
         return "join" in self or "show" in self or not any(step in self for step in ("clear", "leave", "hide"))
 
     @property
     def serves_again(self) -> bool:
-        """Whether the version before runs, proven, and nothing says that it does not serve."""
+        """Whether the former version is proven to run, and nothing says that it does not serve."""
         return "back_point" in self and bool(self["back_restart"].facts.get("after")) and not self._failed(BACK_PROVES)
 
     @property
     def back_hot(self) -> bool:
-        """Whether the version before runs again without a restart."""
+        """Whether the former version runs again without a restart."""
         return bool(self["back_upgrade"].facts.get("after"))
 
     @property
     def since(self) -> str:
-        """What became of a host after its batch; empty where it is as it was."""
+        """What became of a host after its batch; empty if nothing changed."""
         if CONFIRM not in self:
             return ""
         now, moved = self[CONFIRM].facts, self["restart"]
@@ -191,19 +191,19 @@ class HostRecord:
 
     @property
     def way_out(self) -> str:
-        """The next step of the error that `reason` begins with."""
+        """The hint of the error that `reason` begins with."""
         return next((one.hint for one in self._failed((*FORWARD, *BACKWARD))), "")
 
     @property
     def blames(self) -> bool:
-        """Whether it speaks against the release. A server that can't be asked, that itself has ended, or of which a setting is at fault, does not."""
+        """Whether the failure speaks against the release. It does not if the server can't be asked, has shut down, or has a wrong setting."""
         now = self[CONFIRM].facts
         told = "running" in now and not now.get("misconfigured") and not host_ended(self["restart"].facts, now)
         return bool(told and self.since) or any(self[step].code in BLAMING for step in FORWARD)
 
     @property
     def fenced(self) -> bool:
-        """Another deployer has taken over: nothing more may be written, not even to undo."""
+        """Whether another deployer has taken over. Then nothing more may be written, not even to undo."""
         return any(one.code == LOCK_LOST for one in self.results)
 
     @property
@@ -213,7 +213,7 @@ class HostRecord:
 
     @property
     def unsettled(self) -> bool:
-        """Touched, and not taken back yet."""
+        """Whether it was touched, and not taken back yet."""
         return self.touched and "back_point" not in self
 
     @property
@@ -223,7 +223,7 @@ class HostRecord:
 
 
 def host_ended(before: Facts, now: Facts) -> str:
-    """Why what became of a node is its server's doing. before, now: what modules said of it."""
+    """Why its server is the cause of what became of a node. before, now: what modules said about it."""
     if now.get("ending"):
         return str(now["ending"])
     boots = [found.get("boot_id") for found in (before, now)]
@@ -232,7 +232,7 @@ def host_ended(before: Facts, now: Facts) -> str:
 
 @dataclass(frozen=True)
 class BatchState:
-    """How a batch fared. unsettled: touched and not taken back yet; serving: of these, who has to leave a balancer once more before it returns; taken: what
+    """How a batch fared. unsettled: touched and not taken back yet; serving: those of them that leave a balancer once more before they return; taken: what
     was taken out of a balancer and did not join it again.
     """
 
@@ -272,13 +272,13 @@ def _taken(records: t.Sequence[HostRecord]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     last: list[int] = []
     for record in records:
-        # A balancer answers once for all of a batch. To read the same answer again changes nothing, and would cost the square of the batch.
+        # A balancer answers once for a whole batch. To read that answer for each host again would take the square of the batch's size.
         same = [id(record[step].facts) for way in _WAYS for step in way]
         if same == last:
             continue
         last = same
         for clear, leave, join in _WAYS:
-            # What is kept out until it is proven was out already, unless another deployer has let it serve meanwhile.
+            # A node that is kept out until it is proven was out already, unless another deployer has let it in meanwhile.
             found.update(
                 (name, None)
                 for name, member in record[clear].told("members").items()

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What is next in a rollout, given what has been answered so far. Pure: it yields turns, is sent their answers, and does nothing itself.
+"""What comes next in a rollout, given the answers so far. Pure: it yields turns, is sent their answers, and does nothing itself.
 
-The same answers lead to the same turn, so that who has kept the answers can go on in another process: see `next_turn`.
+The same answers lead to the same turn. So another process can go on from the answers that were kept: see `next_turn`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Turn:
-    """One step. hosts: who takes part. batch: whose step it is; for a step that is done once, its answer is sent under the name ""."""
+    """One step. hosts: those that take part. batch: whose step it is; for a step that is done once, its answer is sent under the name ""."""
 
     step: Step
     hosts: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Turn:
 
 @dataclass
 class Progress:
-    """What was answered up to now."""
+    """All answers up to now."""
 
     plan: Plan
     options: Options = field(default_factory=Options)
@@ -63,7 +63,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Scene:
-    """A batch; and of the way back, who returns, as it was when that began: it changes what that is read from."""
+    """A batch; on the way back with the hosts that return, as they were when it began, because its steps change the record that this is read from."""
 
     batch: tuple[str, ...]
     back: bool = False
@@ -76,7 +76,7 @@ Chooser = t.Callable[[Progress, Scene, t.Sequence[str]], t.Iterable[str]]
 
 
 def _settled(now: Progress, scene: Scene) -> t.Sequence[str]:
-    """Where one of the batch failed, all of it goes back, and nobody joins before; unless what moved is to stay."""
+    """If one host of the batch failed, all of it goes back and none of it joins, unless what moved may stay."""
     state = batch_state(now.records, scene.batch)
     return state.moved if now.options.on_failure == "halt" or not state.failed else ()
 
@@ -99,7 +99,7 @@ def _not_back_hot(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequ
 
 
 def _fallen(now: Progress, scene: Scene, hosts: t.Sequence[str]) -> t.Sequence[str]:
-    """Who serves and is to be restarted, be it because it could not go back hot."""
+    """Hosts that serve and will be restarted, also those that could not go back hot."""
     serving = [host for host in scene.returning if host in scene.serving or now.plan.stays(host)]
     return [host for host in _not_back_hot(now, scene, serving) if host in now.plan.leaves]
 
@@ -108,7 +108,7 @@ def _nodes(step: str) -> Chooser:
     return lambda now, scene, hosts: [host for host in hosts if nodes_at(now.plan, host, step)]
 
 
-# Who takes part in a step, or in a group of steps, of those who are there.
+# Which of the hosts that are there take part in a step, or in a group of steps.
 WHO: t.Mapping[str, Chooser] = {
     "all": lambda now, scene, hosts: hosts,
     "leavers": lambda now, scene, hosts: [
@@ -142,7 +142,7 @@ WHO: t.Mapping[str, Chooser] = {
 
 
 def _walk(now: Progress, groups: t.Sequence[Group], scene: Scene) -> Turns:
-    """A batch goes through a table. Who fails takes no further part: forward in nothing that follows, back in nothing of the same group."""
+    """A batch goes through a table. A host that fails takes no further part: on the way forward not at all, on the way back not in the same group."""
     out: set[str] = set()
     for group in groups:
         members = list(WHO[group.who](now, scene, scene.batch))
@@ -152,7 +152,7 @@ def _walk(now: Progress, groups: t.Sequence[Group], scene: Scene) -> Turns:
             active = [host for host in members if host not in out]
             if not active or (step.where == HOOK and step.name not in now.options.hooks):
                 continue
-            # What is done once is done for all of the batch as long as one of it is there.
+            # A step for the whole batch is done as long as one host of it is there.
             hosts = tuple(WHO[step.who](now, scene, members if step.once else active))
             if hosts:
                 answers = yield Turn(step, hosts, scene.batch, scene.back)
@@ -161,7 +161,7 @@ def _walk(now: Progress, groups: t.Sequence[Group], scene: Scene) -> Turns:
 
 
 def _taken(now: Progress, step: Step, hosts: t.Sequence[str], scene: Scene, answers: Answers) -> set[str]:
-    """Keeps the answers; gives the hosts that failed."""
+    """Keeps the answers, and returns the hosts that failed."""
     out = set()
     for host in scene.batch if step.once else hosts:
         result = answers.get(
@@ -183,14 +183,14 @@ def forward(now: Progress, batch: tuple[str, ...]) -> Turns:
 def backward(now: Progress, batch: tuple[str, ...]) -> Turns:
     state = batch_state(now.records, batch)
     yield from _walk(now, STRATEGIES[now.plan.draft.strategy].back, Scene(batch, True, state.unsettled, state.serving))
-    # Who was frozen on the way back may have been overtaken there, too.
+    # A controller that was frozen on the way back may have lost its lock there, too.
     now.fenced = batch_state(now.records, batch).fenced
     if now.fenced:
         yield from _give_way(now, batch)
 
 
 def _give_way(now: Progress, batch: tuple[str, ...]) -> Turns:
-    """A balancer knows no fence. What was taken out of it just then is put back, once the other deployer is done: who may serve meanwhile, he alone knows."""
+    """A balancer knows no fence. What we took out just then is put back after the other deployer is done: only that one knows what may serve meanwhile."""
     if batch_state(now.records, batch).taken:
         for step in STAND_BY, GIVE_WAY:
             answers = yield Turn(step, batch, batch)
@@ -206,7 +206,7 @@ def _once(now: Progress, name: str, where: str = STORE) -> t.Generator[Turn, Ans
 
 
 def _begin(now: Progress) -> t.Generator[Turn, Answers, bool]:
-    """What goes wrong here has not touched a server."""
+    """A failure here has not touched a server."""
     draft = now.plan.draft
     if not (yield from _once(now, "lock")) or not (yield from _once(now, "open", JOURNAL)):
         return False
@@ -218,7 +218,7 @@ def _begin(now: Progress) -> t.Generator[Turn, Answers, bool]:
 
 
 def rollout(now: Progress) -> Turns:
-    """A whole rollout, from its lock until that is given back. `now` has all that was answered."""
+    """A whole rollout, from acquiring its lock to releasing it. `now` has all answers."""
     if now.plan.idle:
         return
     now.halted = not (yield from _begin(now))
@@ -233,7 +233,7 @@ def rollout(now: Progress) -> Turns:
 
 
 def move(now: Progress, batch: tuple[str, ...]) -> Turns:
-    """A batch moves. Where one of its hosts fails, no further batch does, and this one goes back."""
+    """Moves a batch. If one of its hosts fails, this batch goes back and no further one moves."""
     yield from forward(now, batch)
     state = batch_state(now.records, batch)
     if not state.failed:
@@ -246,7 +246,7 @@ def move(now: Progress, batch: tuple[str, ...]) -> Turns:
 
 
 def take_back(now: Progress, batch: tuple[str, ...]) -> Turns:
-    """A batch that had moved goes back after the rollout failed elsewhere."""
+    """Takes back a batch that had moved, after the rollout failed elsewhere."""
     wanted = now.halted and not now.fenced and now.options.on_failure == "revert"
     if wanted and batch_state(now.records, batch).unsettled:
         yield from backward(now, batch)
@@ -281,7 +281,7 @@ def _end(now: Progress) -> Turns:
 
 
 def next_turn(plan: Plan, options: Options, answered: t.Iterable[Answers]) -> tuple[Turn | None, Progress]:
-    """The turn that follows these answers, all since the rollout began, and what is known by then. None: it is over."""
+    """The turn that follows all answers since the rollout began, and what is known by then. None if the rollout is over."""
     now = Progress(plan, options)
     turns = rollout(now)
     turn = next(turns, None)
@@ -294,6 +294,6 @@ def next_turn(plan: Plan, options: Options, answered: t.Iterable[Answers]) -> tu
 
 
 def claims_success(now: Progress) -> bool:
-    """Whether its report may say that it succeeded. Who lost the lock before the journal was closed claims nothing."""
+    """Whether the report may say that it succeeded. A run that lost the lock before it closed the journal claims nothing."""
     promoted = "promote" in now.fleet and now.fleet["promote"].ok
     return promoted and decisions.succeeded(now.plan, now.records) and now.fleet["close"].code != LOCK_LOST

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""What was said of a server before anything moved. Pure."""
+"""What was seen of a server before anything moved. Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def _nothing() -> Doc:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a server said of itself; each empty where it was not asked, or could not answer.
+    """What a server said about itself. Each part is empty if it was not asked or could not answer.
 
-    staged: by release_install. seen: by beam_info, with its health. foreseen: by beam_restart, of what it would do to the node that does not serve. ready:
-    whether its readiness file is there. hot: by beam_upgrade, whether its node can be upgraded without a restart. settings: in which of its environment files
-    the inventory means something else, and how. faults: of the others, by name, why one could not be told.
+    staged: by release_install. seen: by beam_info, with its health. foreseen: by beam_restart: what it would do to the node that does not serve. ready:
+    whether its readiness file is there. hot: by beam_upgrade, whether its node can be upgraded without a restart. settings: the environment files that
+    differ from the inventory, and how. faults: why one of the other parts is missing, by its name.
     """
 
     staged: Doc = field(default_factory=_nothing)
@@ -51,13 +51,13 @@ class Sight:
 
     @property
     def versions(self) -> set[str]:
-        """What it runs, or has a pointer to."""
+        """The version that runs, or that a pointer names."""
         named = (self.staged.get("current"), self.seen.get("version"), *(self.staged.get("pointers") or {}).values())
         return {str(version) for version in named if version}
 
     @property
     def on_disk(self) -> str:
-        """The version that `current` points at. Before anything is staged, the look at the node alone has said it."""
+        """The version that `current` points at. Before anything is staged, only the look at the node says it."""
         told = self.staged if "current" in self.staged else {"current": (self.seen.get("current") or {}).get("version")}
         return str(told["current"] or "")
 
@@ -67,7 +67,7 @@ class Sight:
 
     @property
     def running(self) -> str:
-        """The version that runs; empty where none does."""
+        """The version that runs; empty if none does."""
         return str(self.seen.get("version") or "") if self.runs else ""
 
     @property

@@ -6,7 +6,7 @@
 """The strategies of a rollout as data: for each a table of steps forward and a table of steps back.
 
 A table is a list of groups. Within a group, a host at which a step failed takes no part in the steps that follow; a step that is done once for the batch
-fails for all of it. On the way forward a failure ends the batch. On the way back the next group is for whom it says.
+fails for all of it. On the way forward a failure ends the batch. On the way back, each group says which hosts it is for.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-# Where a step is done: once for a batch in the journal or at the balancers, or on each of its servers; a hook is a task file of the user's, for each.
+# Where a step is done: once for a batch, in the journal or at the balancers; or on each of its servers. A hook is a task file of the user, run for each.
 JOURNAL, BALANCER, SERVER, HOOK, DECISION = "journal", "balancer", "server", "hook", "decision"
 
 
 @dataclass(frozen=True)
 class Step:
-    """name: as in record.py, or of a hook. where: whom it asks; a decision asks nobody. who: of the hosts in the batch that take part, in rollout.py.
+    """name: as in record.py, or of a hook. where: what it asks; a decision asks nothing. who: which hosts of the batch take part, see rollout.py.
 
-    keeps: the name under which its answer is kept, where another step has the same answer.
+    keeps: the name under which its answer is kept, if another step has the same answer.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Step:
 class Group:
     steps: tuple[Step, ...]
     who: str = "all"
-    # What fails here neither fails the host nor ends anything: the next note, or the end of the rollout, says the same.
+    # A failure here does not fail the host and ends nothing: the next note, or the end of the rollout, says the same.
     tolerant: bool = False
 
 
@@ -71,7 +71,7 @@ ROLLING = (
             Step("show", SERVER, "ready"),
             Step("join", BALANCER, "joiners"),
             Step("note_joined", JOURNAL, "settled"),
-            # What the balancer counts meanwhile, and how the server is after it, fail nothing; they are judged together.
+            # What the balancer counts and how the server is afterwards fails nothing by itself; both are judged together.
             Step("watch", BALANCER, "canary"),
             Step("look", SERVER, "canary"),
             Step("bake", DECISION, "canary"),
@@ -98,7 +98,7 @@ ROLLING_BACK = (
     Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
 )
 
-# A host is upgraded without a restart, and stays in its balancers meanwhile; or it is restarted as by ROLLING. The plan says which of these.
+# A host is upgraded without a restart and stays in its balancers; or it is restarted as in ROLLING. The plan says which.
 HOT = (
     Group(
         (
@@ -110,7 +110,7 @@ HOT = (
             Step("activate", SERVER, "cold"),
             _hook("before_restart", "cold"),
             Step("restart", SERVER, "cold"),
-            # It points `current`, too, and proves what runs: so what it says is what a restart says.
+            # It points `current`, too, and proves what runs, so its answer counts like a restart's.
             Step("upgrade", SERVER, "hot", keeps="restart"),
             _hook("after_restart"),
             Step("note_moved", JOURNAL),
@@ -127,11 +127,11 @@ HOT_BACK = (
         (
             Step("note_returning", JOURNAL),
             _hook("before_return"),
-            # It fails nothing: who can't go back hot is restarted, as all are who were restarted, and leaves the balancers before.
+            # It fails nothing: a host that can't go back hot leaves the balancers and is restarted, like those that had been restarted.
             Step("back_upgrade", SERVER, "hot"),
             Step("back_leave", BALANCER, "fallen"),
             _hook("leave", "not_back_hot"),
-            # Of who went back hot, they prove what runs, and that the next boot starts it.
+            # For hosts that went back hot, these prove what runs, and that the next boot starts it.
             Step("back_point", SERVER),
             Step("back_restart", SERVER),
             _hook("join", "had_one_and_fell"),
@@ -144,7 +144,7 @@ HOT_BACK = (
     Group((Step("note_returned", JOURNAL),), "returning", tolerant=True),
 )
 
-# With two nodes on a host, the successor serves before what serves is touched.
+# With two nodes on a host, the successor serves before the other one is touched.
 BLUE_GREEN = (
     Group(
         (
@@ -210,7 +210,7 @@ STRATEGIES: t.Mapping[str, Strategy] = {
     "hot": Strategy("hot", HOT, HOT_BACK),
     "auto": Strategy("auto", HOT, HOT_BACK),
 }
-# Those that replace code in nodes that run. With the first, what can't be upgraded so is refused; with the second, it is restarted.
+# The strategies that replace code in running nodes. If a node can't be upgraded so, the first one refuses, and the second one restarts it.
 HOT_ONLY, HOT_OR_COLD = "hot", "auto"
 IN_PLACE = (HOT_ONLY, HOT_OR_COLD)
 

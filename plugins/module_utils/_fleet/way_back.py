@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: may change without notice.
 
-"""To which version a host goes back: what the journal of an interrupted rollout says that it ran before, held against what the host and the channel say.
+"""The version that a host goes back to: what the journal of an interrupted rollout says, checked against what the host and the channel say.
 
-Whoever can write below journal/ could otherwise send a server back to any version that was ever published. So the journal may only name what the host
-runs, has a pointer to or ran before this, or what is stable on the channel; and no ghost, but one that the host runs at this moment.
+Whoever can write below journal/ could otherwise send a server back to any version that was ever published. So the journal may only name a version
+that the host runs, has a pointer to or ran before, or that is stable on the channel; and no ghost, unless the host runs it at this moment.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .._rollout.journal import UNTOUCHED, Host
 from .sight import Sight
 
 Doc = t.Mapping[str, t.Any]
-# A host that an interrupted rollout left in one of these was dealt with to the end.
+# With a host in one of these states, an interrupted rollout was done.
 SETTLED = (*UNTOUCHED, "joined", "returned")
 
 
 @dataclass(frozen=True)
 class Past:
-    """Of the plan, and of the rollout before it, all that a way back depends on. Versions."""
+    """All that the way back depends on, from the plan and from the rollout before it. Versions."""
 
     version: str
     stable: str = ""
     ghosts: frozenset[str] = frozenset()
-    id: str = ""  # of the rollout that was interrupted; empty where none was
+    id: str = ""  # of the rollout that was interrupted; empty if none was
     state: str = ""  # running, reverting or finished
     hosts: t.Mapping[str, Host] = field(default_factory=dict)  # of its journal
 
     @property
     def finished(self) -> bool:
-        """It ended, and left only some hosts behind."""
+        """Whether it ended, and left only some hosts behind."""
         return self.state == "finished"
 
     def took_out(self, host: str) -> bool:
@@ -51,7 +51,7 @@ class Past:
 
 
 def parse_past(plan: Doc) -> Past:
-    """plan: rollout_plan, be it a draft yet or a plan."""
+    """plan: rollout_plan, as a draft or as a plan."""
     left = plan.get("interrupted") or {}
     return Past(
         version=str(plan["version"]),
@@ -68,7 +68,7 @@ def _left(doc: Doc) -> Host:
 
 
 def noted(past: Past, host: str) -> str:
-    """By the journal: the version that ran before a rollout that was interrupted and never ended on this host; empty where there was none."""
+    """What the journal says: the version before a rollout that was interrupted and never ended on this host; empty if there was none."""
     left = past.hosts.get(host)
     if left is None or (past.finished and not left.out) or left.step in UNTOUCHED:
         return ""
@@ -76,14 +76,14 @@ def noted(past: Past, host: str) -> str:
 
 
 def believed(version: str, sight: Sight, past: Past) -> bool:
-    """One that could not be asked is no reason to forget what was noted."""
+    """If the host could not be asked, what was noted still counts."""
     if not sight.answered or version in sight.versions:
         return True
     return version not in past.ghosts and version in (sight.previous, past.stable)
 
 
 def instead(sight: Sight, past: Past) -> str:
-    """The version to go back to by what the host says alone."""
+    """The version to go back to if only the host is asked."""
     if (
         sight.current in ("", past.version)
         and sight.previous not in ("", past.version)
@@ -94,18 +94,18 @@ def instead(sight: Sight, past: Past) -> str:
 
 
 def unfinished_from(sight: Sight, past: Past, host: str) -> str:
-    """The version that ran before a rollout that was interrupted and never ended on this host; empty where there was none, or none to be believed."""
+    """The version before a rollout that was interrupted and never ended on this host; empty if there was none that is believed."""
     found = noted(past, host)
     return found if found and believed(found, sight, past) else ""
 
 
 def came_from(sight: Sight, past: Past, host: str) -> str:
-    """The version to go back to: what ran before this rollout, or before the one that was interrupted."""
+    """The version to go back to: the one before this rollout, or before the one that was interrupted."""
     return unfinished_from(sight, past, host) or (instead(sight, past) if noted(past, host) else sight.current)
 
 
 def doubt(sight: Sight, past: Past, host: str) -> str:
-    """The sentence that tells, before anything moves, that the journal names a version that is not believed; empty where it is."""
+    """The sentence that says, before anything moves, that the journal names a version that is not believed; empty if it is believed."""
     version = noted(past, host)
     if not version or believed(version, sight, past):
         return ""
