@@ -117,10 +117,22 @@ def migrates(one: Changed, down: bool) -> bool:
     return one.migrates if down else one.migrates_to or bool(one.behaviours & SUPERVISORS)
 
 
-def make(wish: Wish, start: Place, target: Place, look: Look, keys: Keys = Keys(), *, unread: bool = False) -> Plan:
-    """unread: the settings of the node changed after it had started."""
+def make(
+    wish: Wish,
+    start: Place,
+    target: Place,
+    look: Look,
+    keys: Keys = Keys(),
+    *,
+    unread: bool = False,
+    libraries: t.Sequence[str] = (),
+) -> Plan:
+    """unread: the settings of the node changed after it had started. libraries: native ones that are loaded, and others in the release."""
     down = start.root != target.root and newer(start.version, target.version)
     blockers = [*of_wish(wish, start.version), *_of_release(look), *_of_modules(look), *_of_processes(look)]
+    if libraries and start != target:
+        why = "the node has loaded native libraries that are others in the release: %s"
+        blockers.append(Blocker("native_code", why % _some(libraries)))
     if unread and start != target:
         why = "its settings (unit or environment file) changed after it had started, and only a restart reads them"
         blockers.append(Blocker("settings_changed", why))

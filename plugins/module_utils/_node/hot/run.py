@@ -26,8 +26,8 @@ from ..probes import probes_for
 from ..process import NodeProcess
 from ..replaced import releases_of
 from ..target import Target, current_root, rehearse, staged
+from . import native, scripts
 from . import plan as plans
-from . import scripts
 from .config import evaluate
 from .facts import Changed, Group, Look, read_look, whom
 from .plan import Blocker, Keys, Place, Plan, Wish
@@ -111,16 +111,18 @@ def _looked_at(session: Session, node: dist.Connection, status: Status) -> Sessi
     request = session.request
     began = time.monotonic()
     remote = Remote(node)
-    start = _runs(request, t.cast(NodeProcess, session.process), remote)
+    process = t.cast(NodeProcess, session.process)
+    start = _runs(request, process, remote)
     place = Place(session.target.root, session.target.version)
     look = look_at(remote, request, start, place)
     session.remote = remote
     session.seconds["look"] = time.monotonic() - began
-    session.plan = plans.make(request.wish, start, place, look, unread=status.unread)
+    loaded = native.others(native.libraries(process.pid, request.base), request.base, place.root)
+    session.plan = plans.make(request.wish, start, place, look, unread=status.unread, libraries=loaded)
     if start != place and not session.plan.blockers:
         began = time.monotonic()
         old = replace(session.target, root=start.root, version=start.version)
-        found = evaluate(t.cast(NodeProcess, session.process), session.manager, (old, session.target), request.timeout)
+        found = evaluate(process, session.manager, (old, session.target), request.timeout)
         session.configs = (found[0], found[1])
         rows = remote.run(scripts.KEYS, request.timeout, config_from=found[0], config_to=found[1])
         session.plan = replace(session.plan, keys=_keys(rows))

@@ -168,6 +168,14 @@ def test_of_a_node_that_can_not_be_asked() -> None:
     assert found.facts()["modules"] == {"changed": [], "added": [], "removed": []} and not found.nothing
 
 
+def test_native_libraries_that_are_loaded_are_not_replaced() -> None:
+    """The modules may be the same while their libraries are not."""
+    same = look(changed=(), specs=())
+    (found,) = make(Wish("1.1.0"), OLD, NEW, same, libraries=("shop/priv/nif.so",)).blockers
+    assert (found.code, found.why.endswith(": shop/priv/nif.so")) == ("native_code", True)
+    assert make(Wish("1.1.0"), NEW, NEW, same, libraries=("shop/priv/nif.so",)).nothing  # it runs the release already
+
+
 def test_the_newer_of_two_knows_how_the_state_changes() -> None:
     assert plan().suspended == (CART,)
     assert plan(seen=changed(migrates=True, migrates_to=False)).suspended == ()
