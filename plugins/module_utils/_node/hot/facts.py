@@ -37,6 +37,9 @@ class Changed:
     migrates: bool = False  # it has code_change as it is loaded
     migrates_to: bool = False  # it has code_change as it is in the release
     native: bool = False  # it has NIFs, or code that runs when it is loaded
+    # The code that is loaded makes functions without variables of their surroundings. They are constants of the module: who keeps one is not seen by the
+    # VM's own check for old code, and has a badfun once that code is purged.
+    functions: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def _changed(one: t.Mapping[t.Any, t.Any]) -> Changed:
         _migrates(one["code_change"]),
         _migrates(one["code_change_to"]),
         one["native"] is True,
+        one["functions"] is True,
     )
 
 

@@ -306,7 +306,7 @@ def _settle(
         config_to=configs[1],
         specs=list(map(etf.Atom, look.specs)),
         removed=list(map(etf.Atom, look.removed)),
-        purge=[etf.Atom(one.module) for one in look.changed],
+        purge=[etf.Atom(one.module) for one in look.changed if not one.functions],
         limit=int(request.change_timeout * 1000),
     )
     if answer[0] != "ok":

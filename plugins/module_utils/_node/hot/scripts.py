@@ -114,6 +114,12 @@ Boots = fun(M, Path, B) ->
     {error, Whys} -> lists:any(fun({_, on_load_not_allowed}) -> true; (_) -> false end, Whys)
   end
 end,
+Plain = fun(Path) ->
+  case beam_lib:chunks(Path, ["FunT"], [allow_missing_chunks]) of
+    {ok, {_, [{_, <<_:32, Entries/binary>>}]}} -> lists:member(0, [Free || <<_:128, Free:32, _:32>> <= Entries]);
+    _ -> false
+  end
+end,
 Describe = fun(M, App, Path, B, Sum) ->
   {ok, {_, Chunks}} = beam_lib:chunks(B, [attributes, exports]),
   Attributes = proplists:get_value(attributes, Chunks, []),
@@ -125,6 +131,7 @@ Describe = fun(M, App, Path, B, Sum) ->
   #{module => M, app => App, path => Text(Path), md5 => Sum, was => M:module_info(md5), was_path => Text(OldPath), kept => Kept,
     vsn => proplists:get_value(vsn, Mine, []), vsn_to => proplists:get_value(vsn, Attributes, []),
     behaviours => lists:usort(Behaves(Mine) ++ Behaves(Attributes)),
+    functions => Kept andalso Plain(OldPath),
     code_change => Takes(M:module_info(exports)), code_change_to => Takes(proplists:get_value(exports, Chunks, [])),
     native => (erlang:get_module_info(M, nifs) =/= []) orelse Boots(M, Path, B)}
 end,

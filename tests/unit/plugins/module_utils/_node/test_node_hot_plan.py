@@ -234,6 +234,7 @@ def test_what_the_node_said_is_read() -> None:
                 "code_change": [],
                 "code_change_to": [3],
                 "native": False,
+                "functions": True,
             }
         ],
         "added": [{"module": "Elixir.Shop.Gift", "path": b"/gift", "md5": b"g", "native": False}],
