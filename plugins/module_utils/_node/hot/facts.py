@@ -94,7 +94,7 @@ def read_look(answer: t.Mapping[t.Any, t.Any]) -> Look:
         tuple(map(str, answer["removed"])),
         groups(answer["processes"]),
         groups(answer["inside"]),
-        groups(answer["old_code"]),
+        groups(answer["old_code"]) + groups(answer["held"]),
         tuple(map(str, answer["specs"])),
         int(answer["total"]),
     )

@@ -211,7 +211,7 @@ def _of_processes(look: Look) -> t.Iterator[Blocker]:
     if stale:
         yield Blocker(
             "old_code_in_use",
-            "processes still run code from before the last change of these modules: %s"
+            "code from before the last change of these modules is still in use: %s"
             % _some(["%s (%s)" % (shown(group.module), ", ".join(group.names)) for group in stale]),
         )
     orphans = [group for group in (*look.processes, *look.inside) if group.module in look.removed]

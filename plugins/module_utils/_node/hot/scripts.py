@@ -86,6 +86,46 @@ Disk = fun(Root, Vsn, Apps) ->
 end,
 """
 
+# Functions of code that has to be purged before a module can be replaced once more. The VM's check for old code does not see one that has no variables, as
+# it is a constant of its module, nor one in a table. So the states of processes that are idle are looked into, and tables that are not large: a function
+# has the md5 of its module in the external term format (NEW_FUN_EXT), and it is searched for there, since to walk through each term would take long.
+_HELD = """
+Stale = [M || M <- Aged, is_map_key(M, Among)],
+Marks = [{M, <<119, (byte_size(B)):8, B/binary>>, M:module_info(md5)} || M <- Stale, B <- [atom_to_binary(M, utf8)]],
+IsOld = fun(Bin, {At, Len}, Sum) ->
+  Before = At - 30,
+  (Before >= 0) andalso case Bin of
+    <<_:Before/binary, 112, _:32, _:8, Uniq:16/binary, 0:16, _:16, 0:24, _:8, _:Len/binary, Next:8, _/binary>> ->
+      ((Next =:= 97) orelse (Next =:= 98)) andalso (Uniq =/= Sum);
+    _ -> false
+  end
+end,
+Holds = fun(Term) ->
+  Bin = term_to_binary(Term, [{minor_version, 2}]),
+  [M || {M, Mark, Sum} <- Marks, lists:any(fun(Found) -> IsOld(Bin, Found, Sum) end, binary:matches(Bin, Mark))]
+end,
+Idle = fun(P) ->
+  case process_info(P, [current_function, dictionary]) of
+    [{_, {F, _, _}}, {_, Kept}] -> lists:member(F, [gen_server, gen_statem, gen_event])
+      orelse ((F =:= erlang) andalso lists:keymember('$initial_call', 1, Kept));
+    _ -> false
+  end
+end,
+States = fun() -> [{M, Who(P)} || P <- processes(), P =/= self(), Idle(P), M <- try Holds(sys:get_state(P, 200)) catch _:_ -> [] end] end,
+Small = fun(T) -> (ets:info(T, protection) =/= private) andalso (ets:info(T, memory) < 262144) end,
+Tables = fun() ->
+  [{M, Text(io_lib:format("table ~tp", [ets:info(T, name)]))}
+    || T <- ets:all(), M <- try true = Small(T), Holds(ets:tab2list(T)) catch _:_ -> [] end]
+end,
+Constants = fun() -> [{M, <<"persistent_term">>} || M <- Holds(persistent_term:get())] end,
+Held = case Stale of
+  [] -> [];
+  _ ->
+    Pairs = States() ++ Tables() ++ Constants(),
+    [{M, length(Names), lists:sublist(Names, 5)} || M <- Stale, Names <- [[N || {O, N} <- Pairs, O =:= M]], Names =/= []]
+end,
+"""
+
 # All that the plan is made of. It changes nothing, and gives way to whatever else the node has to do.
 LOOK = (
     """
@@ -167,13 +207,16 @@ Group = fun(Pairs) ->
 end,
 Aged = [M || {M, _} <- maps:to_list(maps:merge(Old, New)), Loaded(M), erlang:check_old_code(M)],
 Users = [{M, P} || M <- Aged, P <- processes(), P =/= self(), (catch erlang:check_process_code(P, M)) =:= true],
+"""
+    + _HELD
+    + """
 Spec = fun(Root, App) -> file:read_file(filename:join(Ebin(Root, App), atom_to_list(element(1, App)) ++ ".app")) end,
 Specs = [element(1, A) || A <- ToApps, lists:any(fun(O) -> (element(1, O) =:= element(1, A)) andalso (Spec(From, O) =/= Spec(To, A)) end, FromApps)],
 Versions = fun(Apps) -> [{element(1, A), Text(element(2, A)), case A of {_, _, T} when is_atom(T) -> T; _ -> permanent end} || A <- Apps] end,
 #{erts => Text(erlang:system_info(version)), erts_to => Text(Erts), from => Versions(FromApps), to => Versions(ToApps),
   loaded => [{A, Text(V), permanent} || {A, _, V} <- application:loaded_applications()],
   changed => Changed, added => Added, removed => Removed, processes => Group([{M, P} || {P, M} <- Found]), inside => Group(Inside),
-  old_code => Group(Users), specs => Specs, total => map_size(New)}.
+  old_code => Group(Users), held => Held, specs => Specs, total => map_size(New)}.
 """
 )
 

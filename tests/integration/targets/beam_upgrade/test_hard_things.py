@@ -108,6 +108,7 @@ def test_each_works_or_is_named(bare: Site, hard: str) -> None:
     assert call(server, "Table", "increment") == (2, owner, 2)
     assert call(server, "Slow", "generation") == (2, 2)
     assert call(server, "Callbacks", "call") == (1, 2), "the function in the state is the old one, and works"
+    assert call(server, "Table", "call") == 1
     assert call(server, "Native", "answer") == 41
     assert call(server, "Speak", "speak", "5") == b"number 5" and call(server, "Speak", "speak", "hello") == b"hello 2"
     # The connection stays. It answers once more from where it waited, and is in new code from then on.
@@ -121,7 +122,10 @@ def test_each_works_or_is_named(bare: Site, hard: str) -> None:
     assert server.blocked("1.0.0", **back) == ["old_code_in_use"]
     why = server.fails("upgrade_blocked", "1.0.0", **back).why
     assert "Beacon.Hard.Long" in why and "Acceptor" not in why
+    assert "Beacon.Hard.Callbacks (<" in why and "Beacon.Hard.Table (table 'Elixir.Beacon.Hard.Table')" in why, why
     server.run("long ! done, ok.")
+    call(server, "Callbacks", "renew")
+    call(server, "Table", "renew")
     # The library of a NIF is another one, though its module is not: the loaded one would stay.
     assert server.blocked("1.2.0") == ["native_code"]
     assert "beacon/priv/hard.so" in server.fails("upgrade_blocked", "1.2.0").why
@@ -133,5 +137,6 @@ def test_each_works_or_is_named(bare: Site, hard: str) -> None:
         3,
         1,
     )
+    assert call(server, "Callbacks", "call") == (2, 1) and call(server, "Table", "call") == 2
     for one in (line, *others):
         one.close()

@@ -242,6 +242,7 @@ def test_what_the_node_said_is_read() -> None:
         "processes": [("Elixir.Shop.Cart", 2, [b"<0.1.0>", b"<0.2.0>"])],
         "inside": [],
         "old_code": [("b", 1, [b"<0.1.0>"]), ("a", 1, [b"<0.1.0>"])],
+        "held": [("c", 1, [b"table shop"])],
         "specs": ["shop"],
         "total": 40,
     }
@@ -249,4 +250,4 @@ def test_what_the_node_said_is_read() -> None:
     [cart] = found.changed
     assert (cart.vsn, cart.migrates, cart.migrates_to, cart.kept) == ([12], False, True, True)
     assert cart.behaviours == {"gen_server"} and found.apps_to == (Application("shop", "1.1.0"),)
-    assert [group.module for group in found.old_code] == ["a", "b"] and found.processes[0].count == 2
+    assert [group.module for group in found.old_code] == ["a", "b", "c"] and found.processes[0].count == 2
