@@ -93,6 +93,7 @@ def test_nothing_is_compiled_or_loaded_for_a_text() -> None:
         "application",
         "application_controller",
         "beam_lib",
+        "binary",
         "code",
         "erl_eval",
         "erl_parse",
@@ -105,6 +106,7 @@ def test_nothing_is_compiled_or_loaded_for_a_text() -> None:
         "lists",
         "maps",
         "os",
+        "persistent_term",
         "proc_lib",
         "proplists",
         "string",
@@ -156,7 +158,7 @@ def test_what_went_wrong_in_the_node_is_said(answer: tuple[t.Any, ...], code: st
 
 def look_answer(**changes: t.Any) -> dict[str, t.Any]:
     empty: dict[str, t.Any] = dict.fromkeys(
-        ("changed", "added", "removed", "processes", "inside", "old_code", "specs"), []
+        ("changed", "added", "removed", "processes", "inside", "old_code", "held", "specs"), []
     )
     apps = [("shop", b"1.0.0", "permanent")]
     return {"erts": b"1", "erts_to": b"1", "from": apps, "to": apps, "loaded": apps, "total": 1, **empty, **changes}
