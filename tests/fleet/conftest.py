@@ -29,13 +29,13 @@ class Hosts:
         self.name = name
         self.directory = CACHE / name
 
-    def try_fleet(self, *words: str, timeout: float = 300, **more: t.Any) -> subprocess.CompletedProcess[str]:
+    def try_fleet(self, *words: str, timeout: float = 600, **more: t.Any) -> subprocess.CompletedProcess[str]:
         cli = importlib.import_module("cli")
         if words[0] in cli.ASKING and not more:
             return subprocess.CompletedProcess(words, *cli.ask(["--name", self.name, *words], timeout))
         return self.command(*words, timeout=timeout, **more)
 
-    def command(self, *words: str, timeout: float = 300, **more: t.Any) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, timeout: float = 600, **more: t.Any) -> subprocess.CompletedProcess[str]:
         """The command line itself, as a person types it."""
         argv = [str(ROOT / "tests" / "fleet" / "fleet"), "--name", self.name, *words]
         return subprocess.run(

@@ -30,7 +30,7 @@ for line in sys.stdin:
 """
 
 
-def eventually(what: t.Callable[[], t.Any], seconds: float = 60) -> t.Any:
+def eventually(what: t.Callable[[], t.Any], seconds: float = 240) -> t.Any:
     """What it is as soon as it is anything. The time is for a machine that is busy with other things: it costs nothing where all goes well."""
     deadline = time.monotonic() + seconds
     while True:

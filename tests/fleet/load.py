@@ -356,7 +356,7 @@ def main() -> int:
         "--drain-ms", type=int, default=30000, help="a stream that would have ended in that time may not be cut"
     )
     parser.add_argument(
-        "--timeout", type=float, default=10, help="seconds for an answer, beyond what it takes by itself"
+        "--timeout", type=float, default=30, help="seconds for an answer, beyond what it takes by itself"
     )
     parser.add_argument("--out", default="", help="where the result goes (JSON)")
     options = parser.parse_args()

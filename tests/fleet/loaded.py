@@ -53,7 +53,7 @@ class Witness:
 
     def serving(self) -> int:
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(60)
             sock.connect(self.path)
             sock.sendall(b"show stat\n")
             data = b""
@@ -148,7 +148,7 @@ def measure(
     return found
 
 
-def until_it_flows(out: Path, seconds: float = 60) -> None:
+def until_it_flows(out: Path, seconds: float = 240) -> None:
     """Requests are made, and what comes of them is written."""
     deadline = time.monotonic() + seconds
     while not _count(out):

@@ -82,7 +82,7 @@ class Reader:
             "curl",
             "-sSf",
             "--retry",
-            "50",
+            "240",
             "--retry-delay",
             "1",
             "--retry-connrefused",

@@ -31,6 +31,7 @@ from moto.server import ThreadedMotoServer
 
 elbv2: t.Any = models
 REGION = "us-east-1"
+INITIAL_SECONDS = 30  # of a target that is not healthy yet; that is about what an Application Load Balancer takes
 IMAGE = "ami-12c6146b"  # one that moto knows: it stands for what a host has that was made from nothing else
 CREDENTIALS = {"aws_access_key_id": "double", "aws_secret_access_key": "double"}  # moto takes any
 
@@ -96,7 +97,7 @@ class TargetGroup:
         if server["status"].startswith(("DRAIN", "MAINT")):
             # Somebody spoke to HAProxy behind the target group's back: AWS has no word for that.
             return "unhealthy", "Target.FailedHealthChecks"
-        if time.monotonic() - registered(group).get(target, 0) < 3:
+        if time.monotonic() - registered(group).get(target, 0) < INITIAL_SECONDS:
             return "initial", "Elb.InitialHealthChecking"
         return "unhealthy", "Target.Timeout" if server["check_status"].endswith("TOUT") else "Target.FailedHealthChecks"
 

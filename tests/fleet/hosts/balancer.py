@@ -79,7 +79,7 @@ def addresses(fleet: Fleet) -> dict[str, t.Any]:
     }
 
 
-def ask(path: str, command: str, timeout: float = 5) -> str:
+def ask(path: str, command: str, timeout: float = 60) -> str:
     """One command of the runtime API."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
@@ -133,7 +133,7 @@ def start(fleet: Fleet) -> None:
         with (directory / "haproxy.log").open("ab") as log:
             argv = controller.inside_control(fleet, ["haproxy", "-db", "-f", str(directory / "haproxy.cfg")])
             subprocess.Popen(argv, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        wait_for("HAProxy (%s)" % (directory / "haproxy.log"), lambda: alive(path), 10)
+        wait_for("HAProxy (%s)" % (directory / "haproxy.log"), lambda: alive(path))
     known = servers(path)
     for host in fleet.hosts:
         if host not in known:

@@ -44,7 +44,7 @@ def kill(fleet: Fleet, host: str) -> None:
     if group.exists():
         thaw(fleet, host)
         (group / "cgroup.kill").write_text("1")
-        wait_for("the end of %s's processes" % host, lambda: "populated 0" in (group / "cgroup.events").read_text(), 10)
+        wait_for("the end of %s's processes" % host, lambda: "populated 0" in (group / "cgroup.events").read_text())
 
 
 def remove(fleet: Fleet, host: str) -> None:
@@ -52,7 +52,7 @@ def remove(fleet: Fleet, host: str) -> None:
     for hierarchy in hierarchies():
         top = _group(hierarchy, fleet) / host
         for directory, _names, _files in os.walk(top, topdown=False):
-            wait_for("the end of cgroup %s" % directory, functools.partial(_removed, directory), 5)
+            wait_for("the end of cgroup %s" % directory, functools.partial(_removed, directory))
 
 
 def remove_all(fleet: Fleet) -> list[str]:
@@ -78,7 +78,7 @@ def _removed(path: str) -> bool:
 
 def freeze(fleet: Fleet, host: str) -> None:
     (unified(fleet, host) / "cgroup.freeze").write_text("1")
-    wait_for("the freeze of %s" % host, lambda: "frozen 1" in (unified(fleet, host) / "cgroup.events").read_text(), 5)
+    wait_for("the freeze of %s" % host, lambda: "frozen 1" in (unified(fleet, host) / "cgroup.events").read_text())
 
 
 def thaw(fleet: Fleet, host: str) -> None:

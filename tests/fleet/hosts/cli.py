@@ -163,9 +163,7 @@ def bake(fleet: Fleet, host: str, name: str) -> None:
     images.bake(fleet, fleet.known(host), name)
     found = ""
     if "cloud" in fleet.services:
-        found = wait_for(
-            "the AMI of image %s" % name, lambda: services.addresses(fleet)["cloud"]["images"].get(name), 10
-        )
+        found = wait_for("the AMI of image %s" % name, lambda: services.addresses(fleet)["cloud"]["images"].get(name))
         controller.write_inventory(fleet, services.addresses(fleet))
     print("image %s %s" % (name, found))
 
@@ -405,7 +403,9 @@ def change(options: argparse.Namespace) -> None:
         elif options.command == "bake":
             bake(fleet, options.host, options.image)
         elif options.command == "imds":
-            imds.command(fleet, options.mode, options.words)
+            imds.command(
+                fleet, options.mode, options.words, services.addresses(fleet).get("aws", {}).get("instances", {})
+            )
         elif options.command == "down":
             for name in machine.fleets() if options.all else [options.name]:
                 down(Fleet.load(name))

@@ -110,8 +110,8 @@ def lookup(address: str, orders: dict[str, t.Any]) -> imds.Tree | None:
     # Only where the launch template says so, as on EC2; an instance that `fleet up` made has them.
     if found is None or template_options(found[0]).get("InstanceMetadataTags") == "enabled":
         meta["tags"] = {"instance": {tag["key"]: tag["value"] for tag in instance.get_tags()}}
-    if address in orders["spot"]:
-        meta["spot"] = {"instance-action": json.dumps({"action": "terminate", "time": orders["spot"][address]})}
+    if instance.id in orders["spot"]:
+        meta["spot"] = {"instance-action": json.dumps({"action": "terminate", "time": orders["spot"][instance.id]})}
     document = {
         "accountId": DEFAULT_ACCOUNT_ID,
         "architecture": "x86_64",

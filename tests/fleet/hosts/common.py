@@ -22,6 +22,7 @@ NETWORK = "10.99.0"  # exists inside the fleet's own namespaces only, so every f
 CONTROL_ADDRESS = NETWORK + ".1"
 # Not 169.254.169.254: a mistake outside the namespace would reach the machine's own cloud.
 METADATA_PORT = 1338
+PATIENCE = 240.0  # seconds for what happens within a moment unless the machine is busy with other things
 METADATA_URL = "http://%s:%d" % (CONTROL_ADDRESS, METADATA_PORT)
 
 
@@ -110,7 +111,7 @@ def run(*argv: str | Path, check: bool = True, timeout: float = 60) -> str:
     return done.stdout
 
 
-def wait_for(what: str, condition: t.Callable[[], t.Any], seconds: float, every: float = 0.05) -> t.Any:
+def wait_for(what: str, condition: t.Callable[[], t.Any], seconds: float = PATIENCE, every: float = 0.05) -> t.Any:
     deadline = time.monotonic() + seconds
     while True:
         found = condition()

@@ -45,7 +45,7 @@ def write_files(fleet: Fleet, host_keys: list[str]) -> None:
     lines += [
         "UserKnownHostsFile %s" % (directory / "ssh" / "known_hosts"),
         "StrictHostKeyChecking yes",
-        "ConnectTimeout 5",
+        "ConnectTimeout 30",
         "LogLevel ERROR",
     ]
     lines += ["ServerAliveInterval 5", "ServerAliveCountMax 3"]
@@ -55,7 +55,7 @@ def write_files(fleet: Fleet, host_keys: list[str]) -> None:
     )
     write(
         directory / "ansible.cfg",
-        "[defaults]\ninventory = %s\ncollections_path = %s\nforks = 20\ninterpreter_python = /usr/bin/python3\nretry_files_enabled = false\n"
+        "[defaults]\ninventory = %s\ncollections_path = %s\nforks = 20\ntimeout = 30\ninterpreter_python = /usr/bin/python3\nretry_files_enabled = false\n"
         "local_tmp = %s\nlocalhost_warning = false\nnocolor = true\n\n[inventory]\ninventory_unparsed_warning = false\n\n"
         "[connection]\npipelining = true\n\n[ssh_connection]\nssh_args = %s\ncontrol_path_dir = %s\n"
         % (directory / "inventory.yml", ROOT / ".cache" / "live", directory / "ansible-tmp", options, sockets),

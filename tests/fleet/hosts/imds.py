@@ -23,7 +23,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from common import CONTROL_ADDRESS, METADATA_PORT, Fleet, FleetError, address, wait_for, write
+from common import CONTROL_ADDRESS, METADATA_PORT, Fleet, FleetError, wait_for, write
 
 MODES = ("on", "off", "slow", "no-hop", "no-role", "expired")
 Tree = dict[str, t.Any]  # directories are dicts, the rest is text or bytes
@@ -43,17 +43,18 @@ def order(directory: Path, **values: t.Any) -> None:
     write(directory / "imds.json", json.dumps({**control(directory), **values}) + "\n")
 
 
-def command(fleet: Fleet, mode: str, words: list[str]) -> None:
+def command(fleet: Fleet, mode: str, words: list[str], instances: t.Mapping[str, str]) -> None:
     """`fleet imds slow 5`, `fleet imds spot h3 120`."""
     if "cloud" not in fleet.services:
         raise FleetError("fleet %s has no metadata service: `fleet up 1 --cloud`" % fleet.name)
     if mode == "spot":
         at = time.gmtime(time.time() + float(words[1] if len(words) > 1 else 120))
         spot = control(fleet.directory)["spot"]
-        order(fleet.directory, spot={**spot, address(fleet.known(words[0])): time.strftime("%Y-%m-%dT%H:%M:%SZ", at)})
+        # Of the instance: its address may be another's later.
+        order(fleet.directory, spot={**spot, instances[fleet.known(words[0])]: time.strftime("%Y-%m-%dT%H:%M:%SZ", at)})
         return
     order(fleet.directory, mode=mode, seconds=float(words[0]) if words else 0.0)
-    wait_for("the metadata service to be %s" % mode, lambda: applied(fleet.directory) == mode, 10)
+    wait_for("the metadata service to be %s" % mode, lambda: applied(fleet.directory) == mode)
 
 
 def applied(directory: Path) -> str:

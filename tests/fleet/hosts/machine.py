@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 
 import cgroups
-from common import CACHE, CONTROL_ADDRESS, Fleet, FleetError, address, run, under, wait_for, write
+from common import CACHE, CONTROL_ADDRESS, PATIENCE, Fleet, FleetError, address, run, under, wait_for, write
 
 NSPAWN = Path("/run/systemd/nspawn")
 
@@ -86,7 +86,7 @@ def start(fleet: Fleet, host: str) -> None:
         )
 
 
-def settled(fleet: Fleet, host: str, seconds: float = 60) -> None:
+def settled(fleet: Fleet, host: str, seconds: float = PATIENCE) -> None:
     """Returns when its boot is over, and with success."""
     wait_for("PID 1 of %s" % host, functools.partial(cgroups.init_pid, fleet, host), seconds, every=0.02)
     # The bus appears some moments after PID 1.
@@ -102,7 +102,7 @@ def _state(fleet: Fleet, host: str, seconds: float) -> str:
     return inside(fleet, host, "systemctl", "is-system-running", "--wait", timeout=seconds)[1].strip()
 
 
-def inside(fleet: Fleet, host: str, *argv: str, timeout: float = 60) -> tuple[int, str]:
+def inside(fleet: Fleet, host: str, *argv: str, timeout: float = PATIENCE) -> tuple[int, str]:
     """A command on the host, not by its network: also a host that is cut off can be asked."""
     pid = cgroups.init_pid(fleet, host)
     if pid is None:
@@ -135,7 +135,7 @@ def inside(fleet: Fleet, host: str, *argv: str, timeout: float = 60) -> tuple[in
     return done.returncode, done.stdout
 
 
-def power_off(fleet: Fleet, host: str, seconds: float = 60) -> None:
+def power_off(fleet: Fleet, host: str, seconds: float = PATIENCE) -> None:
     """The button: services are stopped in order."""
     pid = cgroups.init_pid(fleet, host)
     if pid is not None:
@@ -155,7 +155,7 @@ def reboot(fleet: Fleet, host: str) -> None:
     if before is None:
         raise FleetError("%s is off: `fleet start %s`" % (host, host))
     inside(fleet, host, "systemctl", "reboot")
-    wait_for("a new PID 1 of %s" % host, lambda: cgroups.init_pid(fleet, host) not in (None, before), 60)
+    wait_for("a new PID 1 of %s" % host, lambda: cgroups.init_pid(fleet, host) not in (None, before))
     settled(fleet, host)
 
 
@@ -167,7 +167,7 @@ def remove(fleet: Fleet, host: str) -> None:
         (NSPAWN / "locks" / ("inode-%d:%d" % (place.st_dev, place.st_ino))).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (NSPAWN / "propagate" / ("%s-%s" % (fleet.name, host))).rmdir()
-        wait_for("umount of %s" % (top / "m"), functools.partial(_unmounted, top / "m"), 5, every=0.1)
+        wait_for("umount of %s" % (top / "m"), functools.partial(_unmounted, top / "m"), every=0.1)
     left = under(top)
     if left:
         raise FleetError("still mounted, so nothing is removed: %s" % " ".join(left))

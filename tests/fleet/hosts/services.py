@@ -86,7 +86,7 @@ def _start_s3(fleet: Fleet) -> None:
 
 def _start_aws(fleet: Fleet) -> None:
     if _aws_answers(fleet):
-        wait_for("the double of AWS to know all hosts", lambda: _aws_knows_all(fleet), 10)
+        wait_for("the double of AWS to know all hosts", lambda: _aws_knows_all(fleet))
         return
     _aws(fleet).unlink(missing_ok=True)
     log = fleet.directory / "aws.log"
@@ -104,14 +104,14 @@ def _start_aws(fleet: Fleet) -> None:
         process = subprocess.Popen(
             argv, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    wait_for("the double of AWS (%s)" % log, lambda: _aws(fleet).exists() or process.poll() is not None, 60)
+    wait_for("the double of AWS (%s)" % log, lambda: _aws(fleet).exists() or process.poll() is not None)
     if process.poll() is not None:
         raise FleetError("the double of AWS ended:\n%s" % log.read_text(encoding="utf-8", errors="replace")[-2000:])
 
 
 def _await_metadata(fleet: Fleet) -> None:
     """It is started by the double of AWS, which asks several times a second whether it shall."""
-    wait_for("the metadata service (%s)" % (fleet.directory / "aws.log"), lambda: imds.applied(fleet.directory), 20)
+    wait_for("the metadata service (%s)" % (fleet.directory / "aws.log"), lambda: imds.applied(fleet.directory))
 
 
 def _aws_knows_all(fleet: Fleet) -> bool:
