@@ -102,7 +102,7 @@ class Born(Line):
     def console(self, instance: str) -> str:
         return str(self.aws.ask("ec2", "get_console_output", {"InstanceId": instance}).get("Output") or "")
 
-    def held(self, host: str, seconds: float = 120) -> str:
+    def held(self, host: str, seconds: float = 240) -> str:
         """Its id. Its hook holds it, its release is about to be started, and what would bring it into service or see it off stands still."""
         eventually(lambda: self.aws.instances().get(host) == "Pending:Wait", seconds)
         instance = str(self.hosts.services()["aws"]["instances"][host])
@@ -136,6 +136,13 @@ class Born(Line):
         return str(
             self.hosts.try_fleet("exec", host, "journalctl", "-b", "-u", "beam-*", "--no-pager", "-o", "cat").stdout
         )
+
+    def booted(self, host: str, version: str) -> None:
+        """Nothing of its boot goes on, neither its bootstrap nor cloud-init, and its node serves."""
+        eventually(lambda: self.health(host).get("version") == version)
+        unit = ("systemctl", "is-active", "beam-bootstrap@beacon")
+        eventually(lambda: self.hosts.try_fleet("exec", host, *unit).stdout.strip() == "active")
+        assert self.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
 
     def serves(self, host: str, version: str, seconds: float = 240) -> None:
         """In service for its group, and on this version."""

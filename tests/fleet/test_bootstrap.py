@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from born import GROUP, PROGRAM, Born
 from instances import HOOK_SECONDS, Aws, eventually, group, instance_of, template
 
 SECRET, COOKIE, ROTATED = "canary-of-the-secret", "canary-of-the-cookie", "canary-of-the-rotation"
+USUAL_DEADLINE = 120
 PLAY = [
     {
         "name": "The bundle",
@@ -56,7 +58,7 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
         bootstrap_cookie="secretsmanager:beacon#cookie",
         service_distribution="cluster",
         beam_cookie=COOKIE,  # the latter for h1 alone, to which a play brings it
-        bootstrap_deadline=120,
+        bootstrap_deadline=USUAL_DEADLINE,
         bootstrap_jitter=1,
         bootstrap_drain=2,
         bootstrap_heartbeat=5,
@@ -75,12 +77,43 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     group(line.aws, "bare", template(line.aws, "bare", at["image"], line.user_data), ["launching", "terminating"])
     yield line
     line.aws.process.terminate()
-    line.aws.process.wait(timeout=10)
+    line.aws.process.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def bare(born: Born, number: int) -> t.Iterator[None]:
+    """So many servers of a bare image. Afterwards they are gone, also where a test failed: the next one finds the servers that it expects."""
+    before = set(born.hosts.status())
+    born.capacity(number, "bare")
+    try:
+        yield
+    finally:
+        born.capacity(0, "bare")
+        eventually(lambda: set(born.hosts.status()) == before, 2 * HOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def metadata(born: Born, fault: str, seconds: float) -> t.Iterator[None]:
+    """A fault of the metadata service, which is mended after a while, and in any case."""
+    born.hosts.fleet("imds", *fault.split())
+    over = threading.Event()
+
+    def mend() -> None:
+        over.wait(seconds)
+        born.hosts.fleet("imds", "on")
+
+    mended = threading.Thread(target=mend)
+    mended.start()
+    try:
+        yield
+    finally:
+        over.set()
+        mended.join()
 
 
 def test_the_server_that_was_deployed_to_comes_up_by_itself(born: Born) -> None:
     """h1 is in no group: after the bake it is on again, and its bootstrap has started what is stable."""
-    eventually(lambda: born.health("h1").get("version") == "0.1.0")
+    born.booted("h1", "0.1.0")
     assert born.hosts.on("h1", "systemctl", "is-enabled", "beam-bootstrap@beacon").strip() == "enabled"
     assert born.hosts.try_fleet("exec", "h1", "systemctl", "is-enabled", "beacon").stdout.strip() == "disabled"
 
@@ -90,6 +123,7 @@ def test_a_desired_instance_comes_into_service_on_stable(born: Born) -> None:
     born.capacity(1)
     born.serves("h2", "0.1.0")
     print("from desired capacity to in service: %.1f s" % (time.monotonic() - began))
+    born.booted("h2", "0.1.0")
     eventually(lambda: born.aws.targets("describe_target_health").get("h2") == "healthy")
     assert born.layers("h2") == born.layers("h1")  # all were in the image
 
@@ -126,13 +160,8 @@ def test_a_secret_is_rotated(born: Born) -> None:
 @pytest.mark.parametrize("fault", ["slow 2", "off", "no-role"])
 def test_a_metadata_service_that_fails_for_a_while(born: Born, fault: str) -> None:
     before = born.pid("h2")
-    born.hosts.fleet("imds", *fault.split())
-    mended = threading.Timer(6, lambda: born.hosts.fleet("imds", "on"))
-    mended.start()
-    try:
+    with metadata(born, fault, 6):
         code, said = born.bootstrap("h2")
-    finally:
-        mended.join()
     assert code == 0, said
     assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
 
@@ -149,9 +178,9 @@ def test_a_store_that_is_away_for_ever(born: Born, offline: str, status: int, to
     before = born.pid("h2")
     began = time.monotonic()
     options = {"endpoint_url": "http://control:9", "region": "us-east-1"}
-    code, said = born.bootstrap_with("h2", store_options=options, offline=offline, deadline=5)
+    code, said = born.bootstrap_with("h2", store_options=options, offline=offline, deadline=15)
     assert code == status and told in said, said
-    assert time.monotonic() - began < 60  # its deadline of 5 s, and not the usual one of 120 s
+    assert time.monotonic() - began < USUAL_DEADLINE  # but the one of 15 s
     assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
 
 
@@ -163,7 +192,7 @@ def test_a_region_that_has_nothing_of_ours(born: Born) -> None:
         "endpoint_url": at["aws"]["endpoint_url"],
         "metadata_url": at["cloud"]["metadata_url"],
     }
-    code, said = born.bootstrap_with("h2", aws=aws, deadline=5)
+    code, said = born.bootstrap_with("h2", aws=aws)
     assert code == 1 and re.search(
         "(/beacon/secret|secretsmanager:beacon) can't be read: there is no such secret in eu-west-3", said
     ), said
@@ -176,7 +205,7 @@ def test_a_disk_that_is_too_small(born: Born) -> None:
         "h2", "mkdir -p /srv/small; mount -t tmpfs -o size=4m,mode=755 small /srv/small; chown root: /srv/small"
     )
     try:
-        code, said = born.bootstrap_with("h2", base="/srv/small", deadline=5)
+        code, said = born.bootstrap_with("h2", base="/srv/small")
         left = born.hosts.shell("h2", "find /srv/small -type f -size +8k").split()
     finally:
         born.hosts.shell("h2", "umount /srv/small; rmdir /srv/small")
@@ -199,7 +228,7 @@ def test_a_release_for_another_system(born: Born) -> None:
     }
     words = json.dumps({**promote, **born.variables["beam_store_options"]})
     born.hosts.control("ansible", "localhost", "-m", "alchemist.beam.release_channel", "-a", words)
-    code, said = born.bootstrap_with("h2", channel="another", identify=["user_data"], deadline=5)
+    code, said = born.bootstrap_with("h2", channel="another", identify=["user_data"])
     assert code == 1 and "FAILED (abi_mismatch)" in said and "GLIBC_2.99" in said, said
     assert (born.pid("h2"), born.runs("h2")) == (before, "0.1.0")
     records = [born.store("get", key) for key in born.store("list", "born/beacon/boots/another/")]
@@ -218,7 +247,7 @@ def test_a_clock_that_is_wrong(born: Born, hours: int) -> None:
 
 
 def test_a_hook_that_is_not_the_groups(born: Born) -> None:
-    code, said = born.bootstrap_with("h2", lifecycle={"group": "another", "launching": "launching"}, deadline=5)
+    code, said = born.bootstrap_with("h2", lifecycle={"group": "another", "launching": "launching"})
     assert code == 1 and "not in the auto scaling group another" in said, said
     assert born.runs("h2") == "0.1.0"
 
@@ -227,82 +256,75 @@ def test_bare_servers_come_up_by_their_user_data_alone(born: Born) -> None:
     """cloud-init runs it: no package, no image, no Ansible."""
     assert len(born.user_data) <= 16384 and born.hosts.services()["s3"]["secret_key"] not in born.user_data
     began = time.monotonic()
-    born.capacity(2, "bare")
-    # Somebody else completes the launch of one of them before it is up. It comes up all the same.
-    waits = {"AutoScalingGroupName": "bare", "LifecycleHookName": "launching", "LifecycleActionResult": "CONTINUE"}
-    eventually(lambda: born.aws.instances().get("h4") == "Pending:Wait")
-    born.aws.scaling("complete_lifecycle_action", InstanceId=instance_of(born.hosts, "h4"), **waits)
-    for host in ("h3", "h4"):
-        born.serves(host, "0.1.0")
-        print("%s, bare, in service after %.1f s" % (host, time.monotonic() - began))
-        assert born.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
-    # Of one image or none, each is called by its own address, and they find each other by these names and the cookie.
-    nodes = {host: "beacon@" + born.hosts.shell(host, "hostname -I").split()[0] for host in ("h2", "h3", "h4")}
-    assert len(set(nodes.values())) == 3
-    for host, node in nodes.items():
-        assert "RELEASE_NODE=" + node in born.environment(host)
-        pings = "IO.puts(inspect({node(), %s}))" % ", ".join('Node.ping(:"%s")' % other for other in nodes.values())
-        assert born.hosts.on(host, "beacon-remote", "rpc", pings).strip() == '{:"%s", :pong, :pong, :pong}' % node
-    born.hosts.fleet("imds", "spot", "h3", "120")
-    eventually(
-        lambda: born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive"
-    )
-    assert re.search(
-        r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in", born.told("h3"), re.DOTALL
-    )
-    born.capacity(0, "bare")
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+    with bare(born, 2):
+        # Somebody else completes the launch of one of them before it is up. It comes up all the same.
+        waits = {"AutoScalingGroupName": "bare", "LifecycleHookName": "launching", "LifecycleActionResult": "CONTINUE"}
+        eventually(lambda: born.aws.instances().get("h4") == "Pending:Wait")
+        born.aws.scaling("complete_lifecycle_action", InstanceId=instance_of(born.hosts, "h4"), **waits)
+        for host in ("h3", "h4"):
+            born.serves(host, "0.1.0")
+            print("%s, bare, in service after %.1f s" % (host, time.monotonic() - began))
+            assert born.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
+        # Of one image or none, each is called by its own address, and they find each other by these names and the cookie.
+        nodes = {host: "beacon@" + born.hosts.shell(host, "hostname -I").split()[0] for host in ("h2", "h3", "h4")}
+        assert len(set(nodes.values())) == 3
+        for host, node in nodes.items():
+            assert "RELEASE_NODE=" + node in born.environment(host)
+            pings = "IO.puts(inspect({node(), %s}))" % ", ".join('Node.ping(:"%s")' % other for other in nodes.values())
+            assert born.hosts.on(host, "beacon-remote", "rpc", pings).strip() == '{:"%s", :pong, :pong, :pong}' % node
+        born.hosts.fleet("imds", "spot", "h3", "120")
+        left = r"spot interruption: terminate at .*draining for 2 s.*The node has stopped in"
+        # It says so a moment after the unit is inactive.
+        eventually(lambda: re.search(left, born.told("h3"), re.DOTALL))
+        assert born.hosts.try_fleet("exec", "h3", "systemctl", "is-active", "beacon").stdout.strip() == "inactive"
 
 
 def test_one_that_is_taken_away_half_way(born: Born) -> None:
     """It gives up, which says nothing against its release, and the one that its group launches instead comes into service."""
-    born.capacity(1, "bare")
-    instance = born.held("h3")
-    born.aws.scaling(
-        "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=False
-    )
-    _gives_up(born, "h3", instance)
-    born.serves("h4", "0.1.0")
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2", "h4"}, 90)
-    born.capacity(0, "bare")
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+    with bare(born, 1):
+        instance = born.held("h3")
+        born.aws.scaling(
+            "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=False
+        )
+        _gives_up(born, "h3", instance)
+        born.serves("h4", "0.1.0")
+        eventually(lambda: set(born.hosts.status()) == {"h1", "h2", "h4"})
 
 
 def test_one_that_is_frozen_longer_than_its_hook_waits(born: Born) -> None:
     """No heartbeat comes: its group gives it up. It finds that out when it goes on, and does not come into service."""
     hook = {"AutoScalingGroupName": "bare", "LifecycleHookName": "launching"}
     more = {"LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", "DefaultResult": "ABANDON"}
-    born.capacity(1, "bare")
-    instance = born.held("h3")
-    # A last heartbeat. How long a host takes until its first one does not matter so.
-    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=5, **hook, **more)
-    born.aws.scaling("record_lifecycle_action_heartbeat", InstanceId=instance, **hook)
-    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=HOOK_SECONDS, **hook, **more)
-    eventually(lambda: born.aws.instances().get("h3") == "Terminating:Wait")
-    born.capacity(0, "bare")  # a group launches another one at once
-    _gives_up(born, "h3", instance)
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 90)
+    with bare(born, 1):
+        instance = born.held("h3")
+        # A last heartbeat. How long a host takes until its first one does not matter so.
+        born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=5, **hook, **more)
+        born.aws.scaling("record_lifecycle_action_heartbeat", InstanceId=instance, **hook)
+        born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=HOOK_SECONDS, **hook, **more)
+        eventually(lambda: born.aws.instances().get("h3") == "Terminating:Wait")
+        born.capacity(0, "bare")  # a group launches another one at once
+        _gives_up(born, "h3", instance)
 
 
 def _gives_up(born: Born, host: str, instance: str) -> None:
     """It goes on after its group has begun to terminate it, while the one that sees it off still stands still: so it is there until it has said why."""
     born.goes_on(host, "beam-bootstrap")
-    records = eventually(lambda: born.records(instance), 120)
+    records = eventually(lambda: born.records(instance))
     assert [record["code"] for record in records] == ["instance_terminating"], records
-    assert "FAILED (instance_terminating)" in born.console(instance) and "CONTINUE" not in born.console(instance)
+    eventually(lambda: "FAILED (instance_terminating)" in born.console(instance))
+    assert "CONTINUE" not in born.console(instance)
     born.goes_on(host, "beam-watch")
     eventually(lambda: "Told the group bare: CONTINUE" in born.console(instance).partition("draining")[2])
 
 
 def test_one_that_ends_under_its_bootstrap_says_nothing_against_its_release(born: Born) -> None:
     """Its node is stopped while it boots. Who is faster does not matter: nothing is recorded, or that it was taken away."""
-    born.capacity(1, "bare")
-    instance = born.held("h3")
-    born.aws.scaling(
-        "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True
-    )
-    born.goes_on("h3", "beam-watch", "beam-bootstrap")
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 120)
+    with bare(born, 1):
+        instance = born.held("h3")
+        born.aws.scaling(
+            "terminate_instance_in_auto_scaling_group", InstanceId=instance, ShouldDecrementDesiredCapacity=True
+        )
+        born.goes_on("h3", "beam-watch", "beam-bootstrap")
     assert {record["code"] for record in born.records(instance)} <= {"instance_terminating"}
     assert "CONTINUE" not in born.console(instance).partition("draining")[0]
 
@@ -318,19 +340,18 @@ def test_a_bundle_that_is_not_what_the_user_data_names(born: Born) -> None:
         "LifecycleHookName": "terminating",
         "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
     }
-    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=30, **hook)
+    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=5, **hook)
     try:
-        born.capacity(1, "bare")
-        eventually(lambda: "h3" in born.aws.instances())
-        instance = instance_of(born.hosts, "h3")
-        eventually(lambda: "told to abandon" in born.console(instance))
-        born.capacity(0, "bare")  # a group launches another one at once
-        said = born.console(instance)
+        with bare(born, 1):
+            eventually(lambda: "h3" in born.aws.instances())
+            instance = instance_of(born.hosts, "h3")
+            eventually(lambda: "told to abandon" in born.console(instance))
+            born.capacity(0, "bare")  # a group launches another one at once
+            said = born.console(instance)
     finally:
         born.store("mend", bundle[0])
+        born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=HOOK_SECONDS, **hook)
     assert "is not what this user data names: it has another sha256" in said and "handed over" not in said, said
-    eventually(lambda: set(born.hosts.status()) == {"h1", "h2"}, 180)
-    born.aws.scaling("put_lifecycle_hook", HeartbeatTimeout=HOOK_SECONDS, **hook)
 
 
 def test_what_a_shutdown_kills_says_nothing_against_its_release(born: Born) -> None:
@@ -343,10 +364,11 @@ def test_what_a_shutdown_kills_says_nothing_against_its_release(born: Born) -> N
     script = "trap '' TERM; exec %s run /etc/beam-bootstrap/deaf.json > /var/log/deaf 2>&1" % " ".join(PROGRAM)
     before, recorded = born.started("h2"), born.records(instance_of(born.hosts, "h2"))
     born.hosts.on("h2", "systemd-run", "--quiet", "--unit=asked", "python3", "-m", "http.server", "4001")
-    born.hosts.on("h2", "systemd-run", "--quiet", "--unit=deaf", "--property=TimeoutStopSec=60", "sh", "-c", script)
+    born.hosts.on("h2", "systemd-run", "--quiet", "--unit=deaf", "--property=TimeoutStopSec=240", "sh", "-c", script)
     eventually(lambda: "GET / " in born.hosts.on("h2", "journalctl", "--unit=asked", "--output=cat", "--no-pager"))
     born.hosts.fleet("reboot", "h2")
-    eventually(lambda: born.started("h2") > before and born.health("h2").get("version") == "0.1.0")
+    eventually(lambda: born.started("h2") > before)
+    born.booted("h2", "0.1.0")
     said = born.hosts.on("h2", "cat", "/var/log/deaf")
     assert "FAILED (host_stopping)" in said and "this server is shutting down" in said, said
     assert born.records(instance_of(born.hosts, "h2")) == recorded
@@ -357,37 +379,43 @@ def test_what_a_shutdown_kills_says_nothing_against_its_release(born: Born) -> N
 def test_a_reboot_reconciles(born: Born) -> None:
     before = born.started("h2")
     born.hosts.fleet("reboot", "h2")
-    eventually(lambda: born.started("h2") > before and born.health("h2").get("version") == "0.1.0")
+    eventually(lambda: born.started("h2") > before)
+    born.booted("h2", "0.1.0")
     assert born.aws.instances() == {"h2": "InService"}
     assert (
         born.hosts.try_fleet("exec", "h2", "systemctl", "is-enabled", "beacon").stdout.strip() == "disabled"
     )  # so it was the bootstrap
-    said = born.hosts.on("h2", "systemctl", "show", "--property=Result,ActiveState", "beam-bootstrap@beacon")
-    assert "Result=success" in said and "ActiveState=active" in said
+    assert "Result=success" in born.hosts.on("h2", "systemctl", "show", "--property=Result", "beam-bootstrap@beacon")
 
 
 def test_one_that_is_born_during_a_rollout_ends_on_the_new_version(born: Born) -> None:
     """It boots the old one from its image, and fetches only what is new."""
     before = born.layers("h1")
+    mark, hook = born.directory / "goes-on", born.directory / "waits.yml"
+    waits = {"ansible.builtin.wait_for": {"path": str(mark)}, "run_once": True, "delegate_to": "localhost"}
+    hook.write_text(json.dumps([{"name": "Wait until another one is being born", "become": False, **waits}]))
     failures: list[BaseException] = []
 
     def rollout() -> None:
         try:
-            born.playbook("rollout", "-e", "beam_version=0.2.0")
+            born.playbook(
+                "rollout", "-e", "beam_version=0.2.0", "-e", json.dumps({"beam_hooks": {"before_batch": str(hook)}})
+            )
         except BaseException as error:
             failures.append(error)
 
     thread = threading.Thread(target=rollout)
     thread.start()
     try:
-        eventually(lambda: failures or not thread.is_alive() or _candidate(born), 300)
-        over = not thread.is_alive()
-        born.capacity(2)
+        eventually(lambda: failures or _candidate(born), 300)
+        if not failures:
+            born.capacity(2)
+            eventually(lambda: "h3" in born.aws.instances())
     finally:
-        thread.join(400)
+        mark.touch()
+        thread.join()
     if failures:
         raise failures[0]
-    assert not over, "the rollout was over before anybody could be born into it"
     born.serves("h3", "0.2.0")
     # h2 was there before, and is one of the inventory's.
     born.serves("h2", "0.2.0")
@@ -404,27 +432,24 @@ def test_a_corrupt_release_is_abandoned_and_leaves_a_record(born: Born) -> None:
         born.layers("h1") - _of_image(born)
     )
     assert image
-    born.store("spoil", "born/beacon/layers/%s.tar.gz" % sorted(image)[0])
-    born.capacity(1, "bare")
-    eventually(lambda: "h4" in born.aws.instances())
-    instance = instance_of(born.hosts, "h4")
-    record = eventually(lambda: born.records(instance), 150)[0]
-    born.capacity(0, "bare")  # a group launches another one at once
+    spoiled = "born/beacon/layers/%s.tar.gz" % sorted(image)[0]
+    born.store("spoil", spoiled)
+    try:
+        with bare(born, 1):
+            eventually(lambda: "h4" in born.aws.instances())
+            instance = instance_of(born.hosts, "h4")
+            record = eventually(lambda: born.records(instance))[0]
+            born.capacity(0, "bare")  # a group launches another one at once
+        eventually(lambda: born.aws.instances() == dict.fromkeys(("h2", "h3"), "InService"))
+    finally:
+        born.store("mend", spoiled)
     assert (record["instance"], record["version"], record["ok"], record["code"]) == (
         instance,
         "0.2.0",
         False,
         "archive_corrupt",
     ), record
-    eventually(
-        lambda: (
-            set(born.aws.instances().values()) == {"InService"}
-            and instance not in born.hosts.services()["aws"]["instances"].values()
-        ),
-        120,
-    )
     assert record["what"] in born.console(instance)
-    assert sorted(born.aws.instances()) == ["h2", "h3"]
 
 
 def _of_image(born: Born) -> set[str]:
@@ -439,7 +464,5 @@ def test_scale_in_drains_stops_and_completes_the_hook(born: Born) -> None:
     )
     eventually(lambda: sorted(born.aws.instances()) == ["h3"], HOOK_SECONDS / 2)
     assert time.monotonic() - began < HOOK_SECONDS / 2  # it did not wait for the hook's time to run out
-    said = born.console(instance)
-    assert re.search(r"draining for 2 s.*The node has stopped in .*Told the group beacon: CONTINUE", said, re.DOTALL), (
-        said
-    )
+    told = r"draining for 2 s.*The node has stopped in .*Told the group beacon: CONTINUE"
+    eventually(lambda: re.search(told, born.console(instance), re.DOTALL))
