@@ -222,8 +222,15 @@ class Watch:
         assert self.process.stdout.readline() == "ready\n"
         return self
 
+    def look(self) -> None:
+        """Returns when it has looked at all processes that are there now."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("look\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "looked\n"
+
     def __exit__(self, *_exc: object) -> None:
-        said, _nothing = self.process.communicate("", timeout=60)
+        said, _nothing = self.process.communicate("", timeout=240)
         told = json.loads(said)
         self.sweep.looked(ARGV, told["processes"])
         self.sweep.looked(ENVIRON, told["environments"])

@@ -87,7 +87,10 @@ def watch(words: Words) -> dict[str, t.Any]:
     seen: set[tuple[str, str]] = set()
     environments = 0
     print("ready", flush=True)
-    while not select.select([sys.stdin], [], [], 0.015)[0]:
+    while True:
+        asked = select.select([sys.stdin], [], [], 0.015)[0]
+        if asked and not sys.stdin.readline():
+            break
         for pid in os.listdir("/proc"):
             argv = read("/proc/%s/cmdline" % pid) if pid.isdigit() else ""
             if not argv or (pid, argv) in seen:
@@ -106,6 +109,8 @@ def watch(words: Words) -> dict[str, t.Any]:
                 name = before  # it has ended since: the kernel takes its memory away first, then its file system
             for place, text in ((ARGV, argv), (ENVIRON, environ)):
                 found |= {(place, kind, side, name, argv[:100].replace("\0", " ")) for kind, _spot in grep(text, words)}
+        if asked:
+            print("looked", flush=True)
     return {"found": sorted(found), "processes": len(seen), "environments": environments}
 
 
