@@ -15,8 +15,11 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "support"))
+sys.path[:0] = [str(ROOT / "tests" / "fleet"), str(ROOT / "tests" / "support")]
 import releases
+from instances import eventually
+
+NEVER_HEALTHY = "0.3.0"  # of examples/make_versions.py
 
 
 class Line:
@@ -77,7 +80,8 @@ class Line:
                     "url": "http://127.0.0.1:4000/health",
                     "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
                 },
-                "within": 15,
+                # A node that is well may need the time of a busy machine.
+                "within": "{{ 15 if rollout_expected_version == '%s' else 60 }}" % NEVER_HEALTHY,
             },
             **self.variables,
         }
@@ -136,6 +140,10 @@ class Line:
         except ValueError:
             return {}
 
+    def comes_back(self, host: str, pid: int) -> None:
+        """Another process than this one serves."""
+        eventually(lambda: self.pid(host) not in (0, pid) and self.health(host).get("ready"))
+
     def pid(self, host: str) -> int:
         return int(self.hosts.on(host, "systemctl", "show", "--value", "--property=MainPID", "beacon.service"))
 
@@ -157,7 +165,7 @@ class Line:
             health = self.health(host)
             assert (health.get("version"), health.get("ready")) == (version, True), "%s: %s" % (host, health)
             assert self.hosts.on(host, "readlink", "/srv/beacon/current").strip() == "releases/" + version
-            assert self.hosts.on(host, "systemctl", "is-system-running").strip() == "running"
+            assert self.hosts.on(host, "systemctl", "is-system-running", "--wait").strip() == "running"
 
     def pids(self) -> dict[str, int]:
         return {host: self.pid(host) for host in self.names}

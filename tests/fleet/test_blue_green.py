@@ -21,7 +21,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from instances import eventually
-from line import ROOT, Line, changes
+from line import NEVER_HEALTHY, ROOT, Line, changes
 from loaded import FRONT, Witness, until_it_flows
 
 HOSTS = ("h1", "h2")
@@ -31,7 +31,7 @@ HEALTH = {
         "url": "http://127.0.0.1:{{ beam_color_ports[rollout_color] }}/health",
         "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
     },
-    "within": 6,
+    "within": "{{ 6 if rollout_expected_version == '%s' else 60 }}" % NEVER_HEALTHY,
     "passes": 2,
     "interval": 0.3,
     "stable": 1,
@@ -108,7 +108,7 @@ def site(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Site:
         hosts,
         tmp_path_factory.mktemp("green"),
         HOSTS,
-        ["0.1.0", "0.2.0", "0.3.0"],
+        ["0.1.0", "0.2.0", NEVER_HEALTHY],
         beam_balancers=balancers,
         beam_health=HEALTH,
         beam_color_ports=PORTS,
@@ -224,7 +224,7 @@ def test_a_version_that_is_never_healthy_does_not_touch_what_serves(
     site: Site, load: t.Callable[[], dict[str, t.Any]]
 ) -> None:
     before = [site.units(host) for host in HOSTS]
-    site.play("rollout", expect=2, beam_version="0.3.0")
+    site.play("rollout", expect=2, beam_version=NEVER_HEALTHY)
     assert [site.units(host) for host in HOSTS] == before
     site.assert_serves("blue", "0.2.0")
     rows = site.rows()
@@ -243,8 +243,10 @@ def test_rollback(site: Site, load: t.Callable[[], dict[str, t.Any]]) -> None:
 
 
 def test_what_had_switched_already_switches_back(site: Site, load: t.Callable[[], dict[str, t.Any]]) -> None:
-    answer = {"ready": "{{ inventory_hostname == 'h1' or rollout_expected_version == '0.1.0' }}"}
-    health = {**HEALTH, "http": {**t.cast("dict[str, t.Any]", HEALTH["http"]), "json": answer}, "within": 3}
+    ready = "(inventory_hostname == 'h1' or rollout_expected_version == '0.1.0')"
+    answer = {"ready": "{{ %s }}" % ready}
+    http = {**t.cast("dict[str, t.Any]", HEALTH["http"]), "json": answer}
+    health = {**HEALTH, "http": http, "within": "{{ 60 if %s else 3 }}" % ready}
     site.play("rollout", expect=2, beam_version="0.2.0", beam_force=True, beam_health=health)
     assert {host: row["outcome"] for host, row in site.rows().items()} == {"h1": "returned", "h2": "returned"}
     site.assert_serves("green", "0.1.0")

@@ -79,7 +79,7 @@ class Server:
             "http": {"url": "http://127.0.0.1:%d/health" % PORTS[color], "json": {"ready": True}},
             "passes": 2,
             "interval": 0.1,
-            "within": 6,
+            "within": 6 if fails == "unhealthy" else 60,
         }
         return self.module("alchemist.beam.beam_restart", fails, pointer=color or "current", health=health, **options)
 

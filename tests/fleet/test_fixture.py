@@ -138,7 +138,7 @@ def test_down_leaves_nothing_also_after_a_supervisor_died(pair: t.Any) -> None:
     pair.try_fleet("run", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 &")
     began = time.monotonic()
     pair.fleet("down")
-    assert time.monotonic() - began < 60  # nobody was waited for: systemd would give each service 90 s
+    assert time.monotonic() - began < 90  # nobody was waited for: systemd would give each service as long
     assert not _processes_of(pair.name, "h1") and not _processes_of(pair.name, "h2")
     assert (
         pair.name + "-"

@@ -52,7 +52,7 @@ def aws(pair: Hosts) -> t.Iterator[Aws]:
     made = Aws(pair)
     yield made
     made.process.terminate()
-    made.process.wait(timeout=10)
+    made.process.wait(timeout=60)
 
 
 def targets(hosts: Hosts, *names: str) -> list[dict[str, str]]:
@@ -72,7 +72,7 @@ class Held:
     def ends(self) -> str:
         """The version that answered."""
         self.hosts.on(self.host, "touch", "/run/released")
-        said = self.process.communicate(timeout=60)[0]
+        said = self.process.communicate(timeout=240)[0]
         self.hosts.on(self.host, "rm", "/run/released")
         return str(json.loads(said)["version"])
 
@@ -125,7 +125,6 @@ def test_target_group_is_the_balancers_backend(pair: Hosts, aws: Aws) -> None:
     eventually(lambda: aws.targets("describe_target_health", Targets=targets(pair, busy)) == {busy: "unused"})
     eventually(lambda: aws.targets("describe_target_health") == {other: "healthy"})
     pair.on(busy, "systemctl", "stop", "stub")
-    # It is `initial` for three seconds, so nothing comes between.
     what = {"TargetGroupArn": pair.services()["aws"]["target_group"], "Targets": targets(pair, busy)}
     aws.ask("elbv2", "register_targets", what)
     assert (
@@ -160,7 +159,7 @@ def load(hosts: Hosts, during: t.Callable[[], None]) -> dict[str, t.Any]:
         during()
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=240)
     found: dict[str, t.Any] = json.loads(out.read_text())
     assert process.returncode == (1 if found["failed"] else 0) and found["running"] is False
     assert _under_way(found), found

@@ -57,20 +57,22 @@ def aws(cloud: Hosts) -> t.Iterator[Aws]:
     made = Aws(cloud, "ec2")
     yield made
     made.process.terminate()
-    made.process.wait(timeout=10)
+    made.process.wait(timeout=60)
 
 
-def imds(hosts: Hosts, host: str, path: str, token: bool = True) -> tuple[str, str]:
-    """The status and the text of an answer, asked on the host with and without a token."""
+def imds(hosts: Hosts, host: str, path: str, token: bool = True, seconds: int = 60) -> tuple[str, str]:
+    """The status and the text of an answer, asked on the host with and without a token. seconds: for each of the two requests."""
     url = hosts.services()["cloud"]["metadata_url"]
     first = (
-        'T=$(curl -sS -m 3 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" %s/latest/api/token) || exit 0; ' % url
+        'T=$(curl -sS -m %d -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 600" %s/latest/api/token) || exit 0; '
+        % (seconds, url)
         if token
         else ""
     )
     header = '-H "X-aws-ec2-metadata-token: $T"' if token else ""
     said = hosts.shell(
-        host, first + "curl -sS -m 3 %s -w '\\n%%{http_code}' %s/latest/%s || true" % (header, url, path)
+        host,
+        first + "curl -sS -m %d %s -w '\\n%%{http_code}' %s/latest/%s || true" % (seconds, header, url, path),
     )
     text, _newline, status = said.rpartition("\n")
     return status, text
@@ -94,7 +96,7 @@ def test_the_metadata_service_knows_who_asks_and_wants_a_token(cloud: Hosts) -> 
     )
     assert (
         cloud.control(
-            "curl", "-sS", "-m", "20", "-H", "X-aws-ec2-metadata-token: " + token, url + "/latest/meta-data/instance-id"
+            "curl", "-sS", "-H", "X-aws-ec2-metadata-token: " + token, url + "/latest/meta-data/instance-id"
         ).strip()
         == "404"
     )
@@ -119,12 +121,12 @@ def test_the_metadata_service_fails_as_told(cloud: Hosts) -> None:
     try:
         cloud.fleet("imds", "slow", "1")
         assert imds(cloud, "h1", "meta-data/instance-id")[0] == "200"
-        cloud.fleet("imds", "slow", "4")
-        assert imds(cloud, "h1", "meta-data/instance-id")[0] != "200"
+        cloud.fleet("imds", "slow", "60")
+        assert imds(cloud, "h1", "meta-data/instance-id", seconds=3)[0] != "200"
         cloud.fleet("imds", "off")
         assert cloud.try_fleet("run", "--", "curl", "-sS", "http://10.99.0.1:1338/").returncode == 7  # nobody listens
         cloud.fleet("imds", "no-hop")
-        assert imds(cloud, "h1", "meta-data/instance-id")[0] != "200"
+        assert imds(cloud, "h1", "meta-data/instance-id", seconds=3)[0] != "200"
         cloud.fleet("imds", "no-role")
         assert imds(cloud, "h1", "meta-data/iam/security-credentials/")[0] == "404"
         cloud.fleet("imds", "expired")

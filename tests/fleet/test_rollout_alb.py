@@ -233,7 +233,7 @@ def test_a_bad_version_goes_back_into_both_groups(line: Line, groups: Groups) ->
                             "url": "http://127.0.0.1:4000/health",
                             "json": {"ready": True, "version": "{{ rollout_expected_version }}"},
                         },
-                        "within": 5,
+                        "within": "{{ 5 if rollout_expected_version == '1.0.0-never-healthy' else 60 }}",
                     }
                 }
             ),

@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "tests" / "integration" / "targets" / "setup_node" / "build.sh"
+STOP_TIMEOUT = 20
 URL = "http://127.0.0.1:4000/health"
 SECRET = 'it\'s a $ecret "x" \\ `y`'
 PEM = "-----BEGIN KEY-----\nMIIEit's\n\n-----END KEY-----\n"
@@ -41,7 +42,7 @@ PLAY: list[dict[str, t.Any]] = [
         "vars": {
             "beam_name": "beacon",
             "beam_base": "/srv/beacon",
-            "service_stop_timeout": 20,
+            "service_stop_timeout": STOP_TIMEOUT,
             "beam_files": [{"path": "key.pem", "content": PEM}],
             "beam_env": {"PORT": 4000, "BEACON_SECRET": SECRET, "ON": True, "PEM": PEM},
         },
@@ -92,7 +93,7 @@ class Server:
         return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1]))
 
     def restart(self, fails: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        health = {"http": {"url": URL}, "passes": 2, "interval": 0.1, "within": 10, **options.pop("health", {})}
+        health = {"http": {"url": URL}, "passes": 2, "interval": 0.1, "within": 60, **options.pop("health", {})}
         return self.module("beam_restart", fails=fails, health=health, **options)
 
     def sh(self, script: str) -> str:
@@ -392,21 +393,34 @@ def test_a_unit_that_gave_up_is_started_again(running: Server) -> None:
     again = (
         "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl start --no-block beacon; systemctl stop beacon; done 2>&1"
     )
-    assert "start-limit-hit" in running.sh(
-        "systemctl stop beacon; %s; systemctl start beacon 2>&1; systemctl show --property=Result beacon" % again
+    # However long these starts take.
+    drop = "/run/systemd/system/beacon.service.d"
+    running.sh(
+        "mkdir -p %s; printf '[Unit]\\nStartLimitIntervalSec=1h\\n' > %s/long.conf; systemctl daemon-reload"
+        % (drop, drop)
     )
-    assert running.restart()["after"]["version"] == "0.1.0"
+    try:
+        assert "start-limit-hit" in running.sh(
+            "systemctl stop beacon; %s; systemctl start beacon 2>&1; systemctl show --property=Result beacon" % again
+        )
+        assert running.restart()["after"]["version"] == "0.1.0"
+    finally:
+        running.sh("rm -r %s; systemctl daemon-reload; systemctl reset-failed beacon" % drop)
 
 
 def test_hang_on_stop_and_a_frozen_vm_are_killed_at_the_deadline(running: Server) -> None:
     running.fault("hang_on_stop")
     running.restart(force=True)
     done = running.restart(force=True, stop_timeout=2)
-    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < 10
+    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < STOP_TIMEOUT
     running.fault()
     running.sh("kill -STOP %d" % running.pid())
     done = running.restart(force=True, stop_timeout=2)
-    assert done["escalated"] == "kill" and 2 <= done["seconds"]["stop"] < 10 and done["after"]["pid"] == running.pid()
+    assert (
+        done["escalated"] == "kill"
+        and 2 <= done["seconds"]["stop"] < STOP_TIMEOUT
+        and done["after"]["pid"] == running.pid()
+    )
 
 
 def test_a_stop_during_early_boot_is_heard(running: Server) -> None:
@@ -423,5 +437,5 @@ def test_systemd_brings_a_killed_node_back_and_a_reboot_too(running: Server) -> 
     assert info["restarts"] == 1
     running.current("0.2.0")
     running.hosts.fleet("reboot", "h1")
-    eventually(lambda: running.sh("systemctl is-active beacon || true").strip() == "active")
-    assert running.module("beam_info")["version"] == "0.2.0"
+    # It is active before it has become the node.
+    eventually(lambda: running.module("beam_info")["version"] == "0.2.0")
