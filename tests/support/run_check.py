@@ -16,6 +16,7 @@ from pathlib import Path
 
 from affected import base_of, changed, tests_of
 from pytest_until import REASON
+from run_lint import ANSIBLE_LINT, playbook_syntax
 from run_lint import steps as lint_steps
 from run_sanity import sanity_step
 from run_steps import BIN, ROOT, Count, Outcome, Step, pytest_step, run_part, setup
@@ -51,18 +52,17 @@ def lint(files: list[str]) -> list[Step]:
             for place in ("tests/support", "tests/fleet/hosts", "tests/fleet")
         },
         "ansible-lint": bool(playbooks),
-        "ansible-lint roles": False,
         "changelog": "changelogs" in tops,
         "docs": bool(documented),
         "licences": bool(there),
         "playbook syntax": bool(tops & {"playbooks", "roles"}),
     }
     found = []
-    for step in lint_steps():
+    for step in (*lint_steps(), playbook_syntax()):
         if not wanted.get(step.name, True):
             continue
         if step.name == "ansible-lint":
-            step.argv = [str(BIN / "ansible-lint"), "--offline", "--profile", "production", *playbooks]
+            step.argv = [*ANSIBLE_LINT, *playbooks]
         elif step.name == "licences":
             step.argv = [str(BIN / "reuse"), "lint-file", "--lines", *there]
         found.append(step)

@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import sys
 
-import yaml  # type: ignore[import-untyped]
-from run_steps import BIN, CACHE, LIVE, ROOT, Step, run_part, setup
+from run_steps import BIN, CACHE, LIVE, ROOT, SUPPORT, Step, run_part, setup
+
+# ansible-lint and its syntax checks take the longest, and use one core.
+ANSIBLE_LINT = [str(BIN / "python"), str(SUPPORT / "lint_playbooks.py"), "--offline", "--profile", "production"]
 
 
-def ansible_lint() -> list[Step]:
-    """It uses one core, and takes the longest: the roles beside all else. What is excluded on the command line is instead of what its configuration says."""
-    argv = [str(BIN / "ansible-lint"), "--offline", "--profile", "production", "--exclude"]
-    never = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))["exclude_paths"]
-    others = sorted(
-        "%s/" % path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("roles", ".git")
-    )
-    # Each has a home of its own: at its end it removes the modules that it made up there, which the other one may still need.
-    return [
-        Step(name, [*argv, *never, *excluded], env={"ANSIBLE_HOME": str(CACHE / name.replace(" ", "-"))})
-        for name, excluded in (("ansible-lint", ["roles/"]), ("ansible-lint roles", others))
-    ]
+def playbook_syntax() -> Step:
+    """All playbooks, which ansible-lint asks for as well if it is given all."""
+    playbooks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "playbooks").glob("*.yml"))
+    argv = [str(BIN / "ansible-playbook"), "-i", "localhost,", "--syntax-check", *playbooks]
+    return Step("playbook syntax", argv)
 
 
 def steps() -> list[Step]:
-    found = [
+    """The longest first: it would be alone at the end."""
+    return [
+        # A home of its own: at its end it removes the modules that it made up there.
+        Step("ansible-lint", ANSIBLE_LINT, env={"ANSIBLE_HOME": str(CACHE / "ansible-lint")}),
+        Step(
+            "docs",
+            [
+                str(BIN / "antsibull-docs"),
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--validate-collection-refs=all",
+                ".",
+            ],
+        ),
         Step("ruff", [str(BIN / "ruff"), "check", "."]),
         Step("ruff format", [str(BIN / "ruff"), "format", "--check", "."]),
         Step(
@@ -55,26 +63,9 @@ def steps() -> list[Step]:
             )
             for name in ("tests/support", "tests/fleet/hosts", "tests/fleet")
         ),
-        *ansible_lint(),
         Step("changelog", [str(BIN / "antsibull-changelog"), "lint"]),
-        Step(
-            "docs",
-            [
-                str(BIN / "antsibull-docs"),
-                "lint-collection-docs",
-                "--plugin-docs",
-                "--validate-collection-refs=all",
-                ".",
-            ],
-        ),
         Step("licences", [str(BIN / "reuse"), "lint", "--lines"]),
     ]
-    playbooks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "playbooks").glob("*.yml"))
-    if playbooks:
-        found.append(
-            Step("playbook syntax", [str(BIN / "ansible-playbook"), "-i", "localhost,", "--syntax-check", *playbooks])
-        )
-    return found
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 LIVE = CACHE / "live"
 BIN = CACHE / "venv" / "bin"
-SETUP = ROOT / "tests" / "support" / "setup.sh"
+SUPPORT = ROOT / "tests" / "support"
+SETUP = SUPPORT / "setup.sh"
 
 # Where only the beginning of a long output is kept, as CI often does, what failed must be in it: BRIEF=1 leaves out what went well.
 BRIEF = bool(os.environ.get("BRIEF"))
