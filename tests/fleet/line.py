@@ -21,6 +21,17 @@ from instances import eventually
 
 NEVER_HEALTHY = "0.3.0"  # of examples/make_versions.py
 
+# The keys of the store are read from the inventory: they are in no argument of a process.
+PUBLISH = """
+import json, sys
+from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
+with open(sys.argv[1]) as stream:
+    variables = json.load(stream)["all"]["vars"]
+store = {"store": variables["beam_store"], **variables["beam_store_options"]}
+for tree in sys.argv[2:]:
+    run_artifact({"state": "present", "name": "beacon", "path": tree, **store}, False)
+"""
+
 
 class Line:
     """The controller's desk: an inventory beside the fleet's own, and the playbooks of the collection."""
@@ -28,7 +39,8 @@ class Line:
     def __init__(
         self, hosts: t.Any, directory: Path, names: t.Sequence[str], versions: t.Sequence[str] = (), **variables: t.Any
     ) -> None:
-        """versions: what is in the store from the beginning, of releases that are kept. Without any there is a repository to build from.
+        """versions: what is in the store from the beginning, of releases that are kept. The store is then told without templates. Without any there is a
+        repository to build from.
 
         variables: of the inventory, beside or instead of the usual ones.
         """
@@ -88,15 +100,9 @@ class Line:
         inventory = {"all": {"vars": variables}}
         (self.directory / "line.yml").write_text(json.dumps(inventory), encoding="utf-8")
         (self.directory / "line.yml").chmod(0o600)  # it holds the keys of the store
-        for tree in trees.values():
-            self._publish(tree)
-
-    def _publish(self, tree: Path) -> None:
-        """The inventory knows the store and its keys: they are in no argument of a process."""
-        store = {key: "{{ beam_store_options.%s }}" % key for key in self.variables_of("beam_store_options")}
-        given = {"state": "present", "name": "beacon", "path": str(tree), "store": "{{ beam_store }}", **store}
-        words = ["localhost", "-m", "alchemist.beam.release_artifact", "-a", json.dumps(given)]
-        self.hosts.control("ansible", *self.inventories(), *words)
+        if trees:
+            inventory_file = str(self.directory / "line.yml")
+            self.hosts.control(sys.executable, "-c", PUBLISH, inventory_file, *map(str, trees.values()))
 
     def inventories(self) -> list[str]:
         return ["-i", str(self.hosts.directory / "inventory.yml"), "-i", str(self.directory / "line.yml")]
