@@ -15,9 +15,15 @@ import subprocess
 from pathlib import Path
 
 import cgroups
-from common import CACHE, CONTROL_ADDRESS, PATIENCE, Fleet, FleetError, address, run, under, wait_for, write
+from common import CACHE, CONTROL_ADDRESS, PATIENCE, ROOT, Fleet, FleetError, address, run, under, wait_for, write
 
 NSPAWN = Path("/run/systemd/nspawn")
+CODE_CACHE = ROOT / "tests" / "support" / "code_cache.py"
+CODE = "/usr/lib/beam-code"  # what it keeps, on each host
+LOAD_CODE_CACHE = (
+    "import os; os.environ['BEAM_CODE_CACHE'] = '%s'; import beam_code_cache; del os.environ['BEAM_CODE_CACHE']\n"
+    % CODE
+)
 
 # The shell puts itself into the host's cgroups first (all that it starts is born there), then keeps the machine
 # switched on: with --keep-unit a reboot from inside ends nspawn with 133, and only somebody outside can start it again.
@@ -44,6 +50,10 @@ def create(fleet: Fleet, host: str, lower: list[Path]) -> None:
         write(keys, (fleet.directory / "ssh" / "id_ed25519.pub").read_text(encoding="utf-8"), 0o600)
         for path in (upper / home, keys.parent, keys):
             os.chown(path, owner, owner)
+    # Python of the hosts compiles once what comes in archives: Ansible's modules and the bootstrap.
+    packages = upper / "usr/lib/python3/dist-packages"
+    write(packages / "beam_code_cache.py", CODE_CACHE.read_text(encoding="utf-8"))
+    write(packages / "beam_code_cache.pth", LOAD_CODE_CACHE)
     if not os.path.ismount(top / "m"):
         options = "lowerdir=%s,upperdir=%s,workdir=%s" % (":".join(map(str, lower)), upper, top / "work")
         run("mount", "-t", "overlay", "beam-fleet-%s-%s" % (fleet.name, host), "-o", options, top / "m")
@@ -74,6 +84,9 @@ def start(fleet: Fleet, host: str) -> None:
     ]
     # An instance has a console that units write to, and that is read after its end; the others have none.
     argv += ["--timezone=off", "--console=%s" % ("read-only" if host in fleet.images else "pipe"), "--boot"]
+    code = CACHE.parent / "code"
+    code.mkdir(exist_ok=True)
+    argv.append("--bind=%s:%s" % (code, CODE))
     env = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
