@@ -38,7 +38,7 @@ def eventually(what: t.Callable[[], t.Any], seconds: float = 240) -> t.Any:
         if found or time.monotonic() > deadline:
             assert found
             return found
-        time.sleep(0.1)
+        time.sleep(0.25)
 
 
 def states(hosts: Hosts) -> dict[str, str]:
