@@ -1,0 +1,293 @@
+# Copyright (c) 2026, alchemist.beam contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ansible-playbook and ansible for tests that run many of them: start(), run(), as subprocess does it.
+
+Half of what a short play takes is that Python loads Ansible. So a process loads it once for the tests of a target, and forks for each run. A run is a
+process of its own, with its own session, directory, environment and local temporary directory, and it can be killed. What Ansible reads when it is loaded
+(settings from the environment and from ansible.cfg) belongs to the process that forks: for other settings there is another one.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import multiprocessing.util
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+import typing as t
+from pathlib import Path
+
+# What Ansible reads of the environment when it is loaded, and what decides where it looks.
+_SETTINGS = ("ANSIBLE_", "PYTHON", "BEAM_CODE_", "LC_", "LANG", "HOME", "TMPDIR", "NO_COLOR", "XDG_")
+_HEAD = 4  # bytes that say how long a message is
+
+
+class Process:
+    """One run. Its output goes where start() was told, and returncode is that of subprocess."""
+
+    def __init__(self, argv: t.Sequence[str], channel: socket.socket) -> None:
+        self.args = list(argv)
+        self._channel = channel
+        self.pid = int.from_bytes(_exactly(channel, _HEAD), "little")
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._channel], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int.from_bytes(_exactly(self._channel, _HEAD), "little", signed=True)
+            self._channel.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class _Parent:
+    """The process that forks, as the tests see it."""
+
+    def __init__(self, env: t.Mapping[str, str], cwd: str) -> None:
+        self.control, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        atexit.register(self.close)
+
+    def start(self, message: t.Mapping[str, t.Any], files: t.Sequence[int]) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            data = json.dumps(message).encode()
+            fds = array.array("i", [theirs.fileno(), *files])
+            # The length goes with the files, so that they are taken with it.
+            self.control.sendmsg(
+                [len(data).to_bytes(_HEAD, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds.tobytes())]
+            )
+            self.control.sendall(data)
+        return ours
+
+    def close(self) -> None:
+        self.control.close()
+        self.process.wait()
+
+
+_parents: dict[str, _Parent] = {}
+
+
+def start(
+    argv: t.Sequence[str],
+    stdout: int,
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    start_new_session: bool = False,
+) -> Process:
+    """argv[0]: ansible-playbook or ansible, of the environment of this Python. stdout: a file's number, for both outputs."""
+    env, cwd = dict(os.environ if env is None else env), os.path.abspath(cwd or os.getcwd())
+    own = Path(cwd) / "ansible.cfg"
+    key = json.dumps(
+        [
+            sorted(item for item in env.items() if item[0].startswith(_SETTINGS)),
+            [cwd, own.read_text()] if own.exists() else [],
+        ]
+    )
+    if key not in _parents:
+        _parents[key] = _Parent(env, cwd)
+    message = {"argv": [str(word) for word in argv], "env": env, "cwd": cwd, "session": start_new_session}
+    return Process(message["argv"], _parents[key].start(message, [stdout]))
+
+
+def run(
+    argv: t.Sequence[str],
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Until it has ended; stdout has both outputs."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
+        process = start(argv, file.fileno(), env, cwd, start_new_session=True)
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        file.seek(0)
+        done = subprocess.CompletedProcess(process.args, code, file.read())
+    if check and code != 0:
+        print(done.stdout)
+        raise subprocess.CalledProcessError(code, process.args, done.stdout)
+    return done
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = sock.recv(count - len(data))
+        if not more:
+            raise EOFError("the process that forks has ended")
+        data += more
+    return data
+
+
+# -- the process that forks ------------------------------------------------------------------------------------------------------------------
+
+
+class _Forks:
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.running: dict[int, tuple[int, socket.socket]] = {}  # by the number of the file that says that it has ended
+        self.learned = Path(tempfile.mkdtemp()) / "modules.json"
+        atexit.register(self.forget)
+
+    def forget(self) -> None:
+        self.learned.unlink(missing_ok=True)
+        self.learned.parent.rmdir()
+
+    def serve(self) -> None:
+        while True:
+            ready, _writes, _errors = select.select([self.control, *self.running], [], [])
+            for one in ready:
+                if isinstance(one, int):
+                    self.ended(one)
+            if self.control in ready and not self.begin():
+                return
+
+    def ended(self, pidfd: int) -> None:
+        pid, channel = self.running.pop(pidfd)
+        os.close(pidfd)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with channel, contextlib.suppress(OSError):
+            channel.sendall(code.to_bytes(_HEAD, "little", signed=True))
+        if self.learned.exists():
+            load(json.loads(self.learned.read_text()))
+            self.learned.unlink()
+
+    def begin(self) -> bool:
+        head, ancillary, _flags, _address = self.control.recvmsg(_HEAD, socket.CMSG_SPACE(8))
+        if not head:
+            return False
+        files = array.array("i")
+        for _level, _kind, data in ancillary:
+            files.frombytes(data)
+        message = json.loads(_exactly(self.control, int.from_bytes(head, "little")))
+        channel, output = socket.socket(fileno=files[0]), files[1]
+        pid = os.fork()
+        if pid == 0:
+            # Numbers that are closed below must not be closed again by who had them, when they are other files.
+            for sock in (self.control, channel, *(other for _pid, other in self.running.values())):
+                sock.detach()
+            become(message, output, self.learned)
+        os.close(output)
+        with contextlib.suppress(OSError):
+            channel.sendall(pid.to_bytes(_HEAD, "little"))
+        self.running[os.pidfd_open(pid)] = pid, channel
+        return True
+
+
+_tried: set[str] = set()
+
+
+def load(names: t.Iterable[str]) -> None:
+    """What a run has loaded, the next ones need not."""
+    for name in names:
+        _tried.add(name)
+        with contextlib.suppress(Exception):  # a plugin that Ansible loads from a file
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a collector that goes through all of this in each run would copy it, too
+
+
+def become(message: t.Mapping[str, t.Any], output: int, learned: Path) -> t.NoReturn:
+    """In the new process: what a new interpreter would have found, and then what the command does."""
+    code = 250
+    try:
+        if message["session"]:
+            os.setsid()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.closerange(3, 1024)
+        os.chdir(message["cwd"])
+        os.environ.clear()
+        os.environ.update(message["env"])
+        sys.argv[:] = message["argv"]
+        tempfile.tempdir = None
+        atexit._clear()
+        atexit.register(multiprocessing.util._exit_function)
+        code = command(message["argv"])
+        loaded = {name for name in sys.modules if name.startswith(("ansible.", "ansible_collections."))}
+        new = sorted(loaded - _tried)
+        if new:
+            made = learned.with_name(str(os.getpid()))
+            made.write_text(json.dumps(new))
+            made.replace(learned)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def command(argv: list[str]) -> int:
+    from ansible import constants
+    from ansible.cli.adhoc import AdHocCLI
+    from ansible.cli.playbook import PlaybookCLI
+    from ansible.plugins import loader
+
+    # Each run has a temporary directory of its own, and removes it.
+    constants.DEFAULT_LOCAL_TMP = constants.config.get_config_value("DEFAULT_LOCAL_TMP")
+    loader._configure_collection_loader = lambda _paths: None  # serve() has done it
+    commands = {"ansible-playbook": PlaybookCLI, "ansible": AdHocCLI}
+    try:
+        commands[os.path.basename(argv[0])].cli_executor(argv)
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    return 0
+
+
+def serve(number: int) -> None:
+    sys.path[0] = os.path.dirname(sys.executable)  # where the commands are, and not what lies beside this file
+    from ansible.cli import adhoc, playbook
+    from ansible.plugins import loader
+
+    loader.init_plugin_loader()
+    load([adhoc.__name__, playbook.__name__])
+    with contextlib.suppress(KeyboardInterrupt):
+        _Forks(socket.socket(fileno=number)).serve()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
