@@ -30,7 +30,9 @@ import typing as t
 from pathlib import Path
 
 # What Ansible reads of the environment when it is loaded, and what decides where it looks.
-_SETTINGS = ("ANSIBLE_", "PYTHON", "BEAM_CODE_", "LC_", "LANG", "HOME", "TMPDIR", "NO_COLOR", "XDG_")
+_SETTINGS = ("ANSIBLE_", "PYTHON", "BEAM_CODE_", "LC_", "LANG", "HOME", "NO_COLOR", "XDG_")
+# Where a run keeps its temporary files is asked again in each.
+_EACH = ("ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TEMP", "PYTEST_CURRENT_TEST")
 _HEAD = 4  # bytes that say how long a message is
 
 
@@ -109,20 +111,22 @@ def start(
     env: t.Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     start_new_session: bool = False,
+    stderr: int | None = None,
 ) -> Process:
-    """argv[0]: ansible-playbook or ansible, of the environment of this Python. stdout: a file's number, for both outputs."""
+    """argv[0]: ansible-playbook or ansible, of the environment of this Python. stdout, stderr: numbers of files; without stderr, both go to the one."""
     env, cwd = dict(os.environ if env is None else env), os.path.abspath(cwd or os.getcwd())
     own = Path(cwd) / "ansible.cfg"
     key = json.dumps(
         [
-            sorted(item for item in env.items() if item[0].startswith(_SETTINGS)),
+            sorted(item for item in env.items() if item[0].startswith(_SETTINGS) and item[0] not in _EACH),
             [cwd, own.read_text()] if own.exists() else [],
         ]
     )
     if key not in _parents:
         _parents[key] = _Parent(env, cwd)
-    message = {"argv": [str(word) for word in argv], "env": env, "cwd": cwd, "session": start_new_session}
-    return Process(message["argv"], _parents[key].start(message, [stdout]))
+    words = [str(word) for word in argv]
+    message = {"argv": words, "env": env, "cwd": cwd, "session": start_new_session}
+    return Process(words, _parents[key].start(message, [stdout, stdout if stderr is None else stderr]))
 
 
 def run(
@@ -131,10 +135,14 @@ def run(
     cwd: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     check: bool = False,
+    apart: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Until it has ended; stdout has both outputs."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
-        process = start(argv, file.fileno(), env, cwd, start_new_session=True)
+    """Until it has ended; stdout has both outputs, unless they are wanted apart."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+    ):
+        process = start(argv, file.fileno(), env, cwd, True, errors.fileno() if apart else None)
         try:
             code = process.wait(timeout)
         except BaseException:
@@ -142,10 +150,11 @@ def run(
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
-        file.seek(0)
-        done = subprocess.CompletedProcess(process.args, code, file.read())
+        for each in (file, errors):
+            each.seek(0)
+        done = subprocess.CompletedProcess(process.args, code, file.read(), errors.read())
     if check and code != 0:
-        print(done.stdout)
+        print(done.stdout + done.stderr)
         raise subprocess.CalledProcessError(code, process.args, done.stdout)
     return done
 
@@ -176,7 +185,8 @@ class _Forks:
 
     def serve(self) -> None:
         while True:
-            ready, _writes, _errors = select.select([self.control, *self.running], [], [])
+            waited: list[t.Any] = [self.control, *self.running]
+            ready, _writes, _errors = select.select(waited, [], [])
             for one in ready:
                 if isinstance(one, int):
                     self.ended(one)
@@ -194,21 +204,22 @@ class _Forks:
             self.learned.unlink()
 
     def begin(self) -> bool:
-        head, ancillary, _flags, _address = self.control.recvmsg(_HEAD, socket.CMSG_SPACE(8))
+        files = array.array("i")
+        head, ancillary, _flags, _address = self.control.recvmsg(_HEAD, socket.CMSG_SPACE(3 * files.itemsize))
         if not head:
             return False
-        files = array.array("i")
         for _level, _kind, data in ancillary:
             files.frombytes(data)
         message = json.loads(_exactly(self.control, int.from_bytes(head, "little")))
-        channel, output = socket.socket(fileno=files[0]), files[1]
+        channel, outputs = socket.socket(fileno=files[0]), files[1:]
         pid = os.fork()
         if pid == 0:
             # Numbers that are closed below must not be closed again by who had them, when they are other files.
             for sock in (self.control, channel, *(other for _pid, other in self.running.values())):
                 sock.detach()
-            become(message, output, self.learned)
-        os.close(output)
+            become(message, outputs, self.learned)
+        for number in outputs:
+            os.close(number)
         with contextlib.suppress(OSError):
             channel.sendall(pid.to_bytes(_HEAD, "little"))
         self.running[os.pidfd_open(pid)] = pid, channel
@@ -228,14 +239,14 @@ def load(names: t.Iterable[str]) -> None:
     gc.freeze()  # a collector that goes through all of this in each run would copy it, too
 
 
-def become(message: t.Mapping[str, t.Any], output: int, learned: Path) -> t.NoReturn:
+def become(message: t.Mapping[str, t.Any], outputs: t.Sequence[int], learned: Path) -> t.NoReturn:
     """In the new process: what a new interpreter would have found, and then what the command does."""
     code = 250
     try:
         if message["session"]:
             os.setsid()
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        os.dup2(outputs[0], 1)
+        os.dup2(outputs[1], 2)
         os.closerange(3, 1024)
         os.chdir(message["cwd"])
         os.environ.clear()
@@ -243,7 +254,7 @@ def become(message: t.Mapping[str, t.Any], output: int, learned: Path) -> t.NoRe
         sys.argv[:] = message["argv"]
         tempfile.tempdir = None
         atexit._clear()
-        atexit.register(multiprocessing.util._exit_function)
+        atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
         code = command(message["argv"])
         loaded = {name for name in sys.modules if name.startswith(("ansible.", "ansible_collections."))}
         new = sorted(loaded - _tried)

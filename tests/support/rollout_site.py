@@ -19,7 +19,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import typing as t
@@ -31,8 +30,9 @@ import releases
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from ports import free_ports
 
+import playbooks
+
 ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(ROOT / ".cache" / "live")
 NAME = "beacon"
 BAD = (
@@ -250,7 +250,7 @@ class Site:
     def write(self, inventory: t.Mapping[str, t.Any]) -> None:
         (self.directory / "inventory.json").write_text(json.dumps(inventory))
 
-    def start(self, name: str, log: Path, *arguments: str, **variables: t.Any) -> subprocess.Popen[bytes]:
+    def start(self, name: str, log: Path, *arguments: str, **variables: t.Any) -> playbooks.Process:
         """One ansible-playbook, in a session of its own."""
         environment = {
             **os.environ,
@@ -263,20 +263,15 @@ class Site:
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
         }
         argv = [
-            str(PLAYBOOK),
+            "ansible-playbook",
             "-i",
             str(variables.pop("inventory", self.directory / "inventory.json")),
             "-e",
             json.dumps(variables),
         ]
         with log.open("wb") as stream:
-            return subprocess.Popen(
-                [*argv, "alchemist.beam." + name, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                env=environment,
-                start_new_session=True,
+            return playbooks.start(
+                [*argv, "alchemist.beam." + name, *arguments], stream.fileno(), environment, start_new_session=True
             )
 
     def play(self, name: str, *arguments: str, timeout: float = 400, **variables: t.Any) -> Run:

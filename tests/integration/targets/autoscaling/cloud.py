@@ -16,6 +16,9 @@ from pathlib import Path
 import boto3
 
 ROOT = Path(__file__).resolve().parents[4]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+import playbooks
+
 REGION = "us-east-1"
 
 
@@ -106,7 +109,7 @@ def ansible(module: str, options: t.Mapping[str, t.Any], directory: Path, *more:
         "ANSIBLE_NOCOLOR": "1",
     }
     argv = [
-        str(Path(sys.executable).parent / "ansible"),
+        "ansible",
         "-i",
         "localhost,",
         "-c",
@@ -115,7 +118,7 @@ def ansible(module: str, options: t.Mapping[str, t.Any], directory: Path, *more:
         "ansible_python_interpreter=" + sys.executable,
     ]
     argv += ["localhost", "-m", module, "-a", json.dumps(options), *more]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
+    done = playbooks.run(argv, environment, apart=True)
     line = next((line for line in done.stdout.splitlines() if " => " in line or "!:" in line), "")
     assert "{" in line, done.stdout + done.stderr
     return {**json.loads(line[line.index("{") :]), "exit": done.returncode}

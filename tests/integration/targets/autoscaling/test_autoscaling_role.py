@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
-sys.path[:0] = [str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests" / "support")]
 from cloud import Cloud
+
+import playbooks
 
 DATA = "#!/usr/bin/python3\nprint('é')\n"
 
@@ -79,17 +81,9 @@ class Role:
             "ANSIBLE_LOCAL_TEMP": str(self.directory),
             "ANSIBLE_REMOTE_TEMP": str(self.directory),
         }
-        argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play)]
+        argv = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(play)]
         given = json.dumps({**self.variables, **variables})
-        done = subprocess.run(
-            [*argv, "-e", given, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-            check=False,
-        )
+        done = playbooks.run([*argv, "-e", given, *words], environment)
         print(done.stdout)
         return done.returncode, done.stdout, sum(int(n) for n in re.findall(r"changed=(\d+)", done.stdout))
 

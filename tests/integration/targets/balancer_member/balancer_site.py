@@ -22,6 +22,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._balancer.haproxy i
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "support"))
 from ports import free_port
 
+import playbooks
+
 COLLECTIONS = os.environ["PYTHONPATH"].split(":")[0]  # runme.sh puts it first
 
 
@@ -236,9 +238,8 @@ def tasks(options: t.Sequence[dict[str, t.Any]], *extra: str, directory: Path) -
         "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"),
         "HOME": str(directory),
     }
-    tool = Path(sys.executable).parent / "ansible-playbook"
     argv = [
-        str(tool),
+        "ansible-playbook",
         "-i",
         "localhost,",
         "-c",
@@ -248,15 +249,7 @@ def tasks(options: t.Sequence[dict[str, t.Any]], *extra: str, directory: Path) -
         str(playbook),
         *extra,
     ]
-    done = subprocess.run(
-        argv,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = playbooks.run(argv, environment)
     assert done.returncode == 0, done.stdout
     results: list[dict[str, t.Any]] = json.loads((directory / "results.json").read_text())
     return results

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 import typing as t
 from dataclasses import replace
@@ -17,6 +16,8 @@ from dataclasses import replace
 import pytest
 from ansible_collections.alchemist.beam.plugins.module_utils._node.info import gather
 from node_site import NAME, Site
+
+import playbooks
 
 
 def ansible(module: str, options: dict[str, t.Any], *words: str, fails: bool = False) -> dict[str, t.Any]:
@@ -30,14 +31,7 @@ def ansible(module: str, options: dict[str, t.Any], *words: str, fails: bool = F
         "-e",
         "ansible_python_interpreter={{ ansible_playbook_python }}",
     ]
-    done = subprocess.run(
-        [*argv, "-m", "alchemist.beam." + module, "-a", json.dumps(options), *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = playbooks.run([*argv, "-m", "alchemist.beam." + module, "-a", json.dumps(options), *words])
     assert (done.returncode != 0) is fails, done.stdout
     result = json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])
     return {**result, "shown": done.stdout}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import glob
 import json
 import os
-import subprocess
 import sys
 import time
 import typing as t
 from pathlib import Path
 
 from node_site import NAME, Site
+
+import playbooks
 
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(Path(__file__).resolve().parents[7])
 
@@ -48,16 +49,7 @@ def module(site: Site, expression: str, *words: str, fails: str = "", **options:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    done = subprocess.run(
-        argv,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = playbooks.run(argv, env, timeout=120)
     text = done.stdout
     assert str(site.values["BEACON_SECRET"]) not in text and site.cookie not in text
     result = dict(json.loads(text[text.index("=> {") + 3 : text.rindex("}") + 1]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -17,6 +16,8 @@ from pathlib import Path
 import pytest
 from node_site import NAME, Site
 from ports import free_port
+
+import playbooks
 
 BIN = Path(sys.executable).parent
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(Path(__file__).resolve().parents[7])
@@ -30,16 +31,7 @@ def run(*argv: str) -> str:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    done = subprocess.run(
-        argv,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = playbooks.run(argv, env, timeout=120)
     assert done.returncode == 0, done.stdout
     return done.stdout
 

@@ -26,6 +26,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.process impor
 from ansible_collections.alchemist.beam.plugins.module_utils._store.artifact import run_artifact
 from node_site import NAME, Site
 
+import playbooks
+
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(Path(__file__).resolve().parents[7])
 COUNTER = "lib/beacon/counter.ex"
@@ -425,16 +427,7 @@ def test_the_module_itself(bare: Site, store: str) -> None:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    done = subprocess.run(
-        argv,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = playbooks.run(argv, env, timeout=120)
     assert done.returncode == 0, done.stdout
     assert str(bare.values["BEACON_SECRET"]) not in done.stdout and bare.cookie not in done.stdout
     result = json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])

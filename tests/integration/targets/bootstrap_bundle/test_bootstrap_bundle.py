@@ -37,6 +37,8 @@ ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 import s3_server
 
+import playbooks
+
 INSTANCE = "i-0123456789abcdef0"
 OLDEST = next(
     (str(path) for path in [ROOT / ".cache" / "venv39" / "bin" / "python"] if path.exists()),
@@ -161,7 +163,7 @@ def test_the_bundle_has_the_same_bytes_wherever_it_is_made(tmp_path: Path) -> No
     task = {"alchemist.beam.bootstrap_bundle": {"kit": kit(store="file:///x"), "path": str(tmp_path / "bundle.zip")}}
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
     for again in (1, 0):
-        done = subprocess.run(
+        done = playbooks.run(
             [
                 "ansible-playbook",
                 "-i",
@@ -172,11 +174,8 @@ def test_the_bundle_has_the_same_bytes_wherever_it_is_made(tmp_path: Path) -> No
                 "ansible_python_interpreter=" + sys.executable,
                 str(play),
             ],
-            capture_output=True,
-            text=True,
-            check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout
         assert "changed=%d" % again in done.stdout
     assert (tmp_path / "bundle.zip").read_bytes() == here.data
 
@@ -405,7 +404,7 @@ def play(tmp_path: Path, **variables: t.Any) -> tuple[int, str]:
         **variables,
     }
     (tmp_path / "variables.json").write_text(json.dumps(told))
-    done = subprocess.run(
+    done = playbooks.run(
         [
             "ansible-playbook",
             "-i",
@@ -418,11 +417,8 @@ def play(tmp_path: Path, **variables: t.Any) -> tuple[int, str]:
             "ansible_python_interpreter=" + sys.executable,
             "alchemist.beam.bootstrap",
         ],
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, done.stdout
 
 
 def test_the_role_makes_the_kit_of_the_service_and_keeps_keys_to_itself(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from ansible_collections.alchemist.beam.plugins.module_utils._node.cookie import
 from ansible_collections.alchemist.beam.plugins.module_utils._node.etf import Atom
 from node_site import NAME, Site
 
+import playbooks
+
 
 class Desk:
     """An inventory of one server, which is this machine, and the playbooks."""
@@ -54,15 +56,7 @@ class Desk:
             json.dumps(extra),
             *words,
         ]
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = playbooks.run(argv, timeout=120)
         assert done.returncode == rc and "Traceback" not in done.stdout, done.stdout
         return done.stdout.replace('\\"', '"')
 
@@ -167,7 +161,7 @@ def test_logs_and_console(desk: Desk) -> None:
 def module(called: str, **options: t.Any) -> None:
     argv = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "alchemist.beam." + called]
     python = ["-e", "ansible_python_interpreter={{ ansible_playbook_python }}"]
-    subprocess.run([*argv, *python, "-a", json.dumps(options)], stdin=subprocess.DEVNULL, check=True, timeout=120)
+    playbooks.run([*argv, *python, "-a", json.dumps(options)], check=True, timeout=120)
 
 
 def test_releases_and_audit(desk: Desk) -> None:

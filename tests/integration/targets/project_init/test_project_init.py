@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from ports import free_port
 
+import playbooks
+
 BEAM, ENV, HOSTS = "group_vars/all/beam.yml", "group_vars/all/env.yml", "inventory.yml"
 
 
@@ -57,7 +59,13 @@ class Person:
         return done.stdout
 
     def play(self, name: str, *words: str, where: Path | None = None, fails: bool = False) -> str:
-        return self.run("ansible-playbook", "alchemist.beam." + name, *words, where=where, fails=fails)
+        where = where or self.project
+        done = playbooks.run(
+            ["ansible-playbook", "alchemist.beam." + name, *words], {**self.environment, "PWD": str(where)}, where
+        )
+        print(done.stdout)
+        assert (done.returncode != 0) == fails
+        return done.stdout
 
     def edit(self, file: str, *changes: tuple[str, str], more: str = "") -> None:
         path = self.inventory / file

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from ports import free_ports
 
-PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+import playbooks
 
 
 @dataclass
@@ -92,21 +92,9 @@ class Fleet:
         report = self.directory / "report.json"
         report.unlink(missing_ok=True)
         given = json.dumps({"beam_report": str(report), **variables})
-        done = subprocess.run(
-            [
-                str(PLAYBOOK),
-                "-i",
-                str(self.directory / "inventory.json"),
-                "-e",
-                given,
-                "alchemist.beam." + name,
-                *arguments,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            check=False,
+        inventory = str(self.directory / "inventory.json")
+        done = playbooks.run(
+            ["ansible-playbook", "-i", inventory, "-e", given, "alchemist.beam." + name, *arguments],
             env={
                 **os.environ,
                 "ANSIBLE_PIPELINING": "1",

@@ -11,7 +11,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import time
 import typing as t
@@ -23,7 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 import fault_proxy
 
-PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
+import playbooks
+
 TTL = 3
 DIGEST = "ab" * 32
 WHERE = {"name": "shop", "channel": "production"}
@@ -100,13 +100,11 @@ class Play:
         (directory / (name + ".yml")).write_text(json.dumps([play]))
         self.log = directory / (name + ".log")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [str(PLAYBOOK), "-i", "localhost,", "-e", json.dumps(variables), str(directory / (name + ".yml"))],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+            self.process = playbooks.start(
+                ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables), str(directory / (name + ".yml"))],
+                log.fileno(),
+                {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "1"},
                 start_new_session=True,
-                env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "1"},
             )
 
     @property

@@ -16,6 +16,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 COLLECTION = HERE.parents[3]
+sys.path.insert(0, str(COLLECTION / "tests" / "support"))
+import playbooks
+
 EXAMPLE = COLLECTION / "examples" / "rollout" / "report.json"
 STEM = "beacon-production-20261122T170505Z-5f0c9a1e"
 INVENTORY = """
@@ -43,7 +46,7 @@ def play(
     }
     extra = json.dumps({"report": report, "broken": broken, "page": page})
     argv = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
+        "ansible-playbook",
         "-i",
         str(inventory),
         "-e",
@@ -51,16 +54,7 @@ def play(
         str(HERE / "site.yml"),
         *more,
     ]
-    return subprocess.run(
-        argv,
-        cwd=tmp_path,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return playbooks.run(argv, environment, tmp_path, timeout=300, apart=True)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
