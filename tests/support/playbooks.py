@@ -20,6 +20,7 @@ import json
 import multiprocessing.util
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -177,11 +178,11 @@ class _Forks:
         self.control = control
         self.running: dict[int, tuple[int, socket.socket]] = {}  # by the number of the file that says that it has ended
         self.learned = Path(tempfile.mkdtemp()) / "modules.json"
+        (self.learned.parent / "packed").mkdir()
         atexit.register(self.forget)
 
     def forget(self) -> None:
-        self.learned.unlink(missing_ok=True)
-        self.learned.parent.rmdir()
+        shutil.rmtree(self.learned.parent, ignore_errors=True)
 
     def serve(self) -> None:
         while True:
@@ -255,7 +256,7 @@ def become(message: t.Mapping[str, t.Any], outputs: t.Sequence[int], learned: Pa
         tempfile.tempdir = None
         atexit._clear()
         atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
-        code = command(message["argv"])
+        code = command(message["argv"], learned.parent / "packed")
         loaded = {name for name in sys.modules if name.startswith(("ansible.", "ansible_collections."))}
         new = sorted(loaded - _tried)
         if new:
@@ -272,14 +273,17 @@ def become(message: t.Mapping[str, t.Any], outputs: t.Sequence[int], learned: Pa
         os._exit(code & 0xFF)
 
 
-def command(argv: list[str]) -> int:
+def command(argv: list[str], packed: Path) -> int:
     from ansible import constants
     from ansible.cli.adhoc import AdHocCLI
     from ansible.cli.playbook import PlaybookCLI
     from ansible.plugins import loader
 
     # Each run has a temporary directory of its own, and removes it.
-    constants.DEFAULT_LOCAL_TMP = constants.config.get_config_value("DEFAULT_LOCAL_TMP")
+    own = constants.config.get_config_value("DEFAULT_LOCAL_TMP")
+    constants.DEFAULT_LOCAL_TMP = own
+    # A module is packed once, as in one run: in all of these its source is the same.
+    os.symlink(packed, os.path.join(own, "ansiballz_cache"))
     loader._configure_collection_loader = lambda _paths: None  # serve() has done it
     commands = {"ansible-playbook": PlaybookCLI, "ansible": AdHocCLI}
     try:

@@ -118,7 +118,7 @@ class Proxy:
         self._config.write_text(
             "global\n  stats socket %s mode 600 level admin expose-fd listeners\n  stats socket ipv4@127.0.0.1:%d level admin\n"
             "  stats socket ipv4@127.0.0.1:%d level user\n  hard-stop-after 5s\n"
-            "defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n  option httpchk GET /health\n"
+            "defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n  timeout check 3s\n  option httpchk GET /health\n"
             "frontend front\n  bind 127.0.0.1:%d\n  default_backend app\nbackend app\n  retries 0\n%s"
             "frontend front_sticky\n  bind 127.0.0.1:%d\n  default_backend sticky\nbackend sticky\n  retries 0\n  cookie SRV insert\n%s"
             % (self.socket, self.tcp, self.readonly, self.port, servers, self.sticky_port, sticky)

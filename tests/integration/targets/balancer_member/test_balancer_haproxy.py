@@ -295,7 +295,9 @@ def test_mean_time_is_that_of_the_new_requests(proxy: Proxy, apps: dict[str, App
         conn = http.client.HTTPConnection("127.0.0.1", proxy.port)
         for _unused in range(count):
             conn.request("GET", "/work")
-            conn.getresponse().read()
+            answer = conn.getresponse()
+            answer.read()
+            assert answer.status == 200
         return place.look()["a"].counters
 
     before = send(1500)
