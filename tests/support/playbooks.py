@@ -74,11 +74,12 @@ class _Parent:
     """The process that forks, as the tests see it."""
 
     def __init__(self, env: t.Mapping[str, str], cwd: str) -> None:
+        self.place = tempfile.mkdtemp()
         self.control, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
-                env=dict(env),
+                [sys.executable, __file__, str(theirs.fileno()), self.place],
+                env={**env, "ANSIBLE_LOCAL_TEMP": self.place},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -101,6 +102,7 @@ class _Parent:
     def close(self) -> None:
         self.control.close()
         self.process.wait()
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 _parents: dict[str, _Parent] = {}
@@ -174,15 +176,11 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
 
 
 class _Forks:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, place: Path) -> None:
         self.control = control
         self.running: dict[int, tuple[int, socket.socket]] = {}  # by the number of the file that says that it has ended
-        self.learned = Path(tempfile.mkdtemp()) / "modules.json"
-        (self.learned.parent / "packed").mkdir()
-        atexit.register(self.forget)
-
-    def forget(self) -> None:
-        shutil.rmtree(self.learned.parent, ignore_errors=True)
+        self.learned = place / "modules.json"
+        (place / "packed").mkdir()
 
     def serve(self) -> None:
         while True:
@@ -293,7 +291,7 @@ def command(argv: list[str], packed: Path) -> int:
     return 0
 
 
-def serve(number: int) -> None:
+def serve(number: int, place: Path) -> None:
     sys.path[0] = os.path.dirname(sys.executable)  # where the commands are, and not what lies beside this file
     from ansible.cli import adhoc, playbook
     from ansible.plugins import loader
@@ -301,8 +299,8 @@ def serve(number: int) -> None:
     loader.init_plugin_loader()
     load([adhoc.__name__, playbook.__name__])
     with contextlib.suppress(KeyboardInterrupt):
-        _Forks(socket.socket(fileno=number)).serve()
+        _Forks(socket.socket(fileno=number), place).serve()
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), Path(sys.argv[2]))
