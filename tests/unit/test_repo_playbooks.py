@@ -78,6 +78,8 @@ def test_a_run_can_be_killed_and_leaves_the_others_alone(tmp_path: Path) -> None
     while not all(re.search(r"TASK \[ansible.builtin.command\]", log.read_text()) for log in logs):
         assert time.monotonic() < end and [run.poll() for run in runs] == [None, None]
         time.sleep(0.05)
+    line = Path("/proc/%d/cmdline" % runs[0].pid).read_bytes().rstrip(b"\0").decode().split("\0")
+    assert line == [sys.executable, str(Path(sys.executable).parent / words[0]), *words[1:]]
     assert len({run.pid for run in runs} | {os.getsid(run.pid) for run in runs}) == 2
     os.killpg(runs[0].pid, signal.SIGKILL)
     assert runs[0].wait(30) == -signal.SIGKILL and runs[1].poll() is None
