@@ -249,6 +249,7 @@ def become(message: t.Mapping[str, t.Any], outputs: t.Sequence[int], learned: Pa
         os.dup2(outputs[1], 2)
         os.closerange(3, 1024)
         program = os.path.join(os.path.dirname(sys.executable), os.path.basename(message["argv"][0]))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         call_itself([sys.executable, program, *message["argv"][1:]])
         os.chdir(message["cwd"])
         os.environ.clear()
@@ -314,8 +315,9 @@ def serve(number: int, place: Path) -> None:
 
     loader.init_plugin_loader()
     load([adhoc.__name__, playbook.__name__])
-    with contextlib.suppress(KeyboardInterrupt):
-        _Forks(socket.socket(fileno=number), place).serve()
+    # After Ctrl-C the tests take down what they set up, and run plays for it: this ends when they have ended.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _Forks(socket.socket(fileno=number), place).serve()
 
 
 if __name__ == "__main__":
