@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
 import pytest
 
-PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "tests" / "support"))
+import playbooks
+
 SECRET = "canary-of-a-key"
 WHERE = {"name": "shop", "channel": "production", "secret_key": SECRET, "access_key": "key"}
 TASKS: list[dict[str, t.Any]] = [
@@ -57,15 +58,10 @@ def play(directory: pathlib.Path, python: str, **more: t.Any) -> tuple[list[dict
     written = {"hosts": "all", "gather_facts": False, "module_defaults": store, **more, "tasks": [*results, tell]}
     (directory / "play.yml").write_text(json.dumps([written]))
     (directory / "inventory").write_text('web1 ansible_connection=local ansible_python_interpreter="%s"\n' % python)
-    done = subprocess.run(
-        [str(PLAYBOOK), "-vvv", "-i", str(directory / "inventory"), str(directory / "play.yml")],
-        stdin=subprocess.DEVNULL,
-        check=False,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    done = playbooks.run(
+        ["ansible-playbook", "-vvv", "-i", str(directory / "inventory"), str(directory / "play.yml")],
+        {**os.environ, "ANSIBLE_NOCOLOR": "1"},
         timeout=120,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
     )
     assert done.returncode == 0, done.stdout
     return json.loads((directory / "out.json").read_text()), done.stdout
