@@ -118,8 +118,7 @@ def _from_zip(pathname: str, source: bytes) -> t.Any:
 
 
 if DIRECTORY:
-    gc.set_threshold(
-        50_000
-    )  # what Ansible loads stays: to look for garbage in it again and again is a twelfth of a run
+    # What Ansible loads stays: to look for garbage in it again and again is a twelfth of a run.
+    gc.set_threshold(50_000)
     sys.meta_path.insert(0, t.cast(t.Any, _Finder))
     zipimport._compile_source = _from_zip  # type: ignore[attr-defined]
