@@ -6,32 +6,37 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import subprocess
 import sys
 import typing as t
 
 from instances import Aws, eventually
-from line import Line
+from line import ROOT, Line
 
 GROUP = "beacon"
 PROGRAM = ("python3", "/usr/local/lib/beam-bootstrap/beacon/beam-bootstrap.pyz")
 CONFIG = "/etc/beam-bootstrap/beacon.json"
 STORE = """
 import boto3, json, sys
-at, action, key = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+at = json.loads(sys.argv[1])
 keys = {"aws_access_key_id": at["access_key"], "aws_secret_access_key": at["secret_key"]}
 client = boto3.client("s3", endpoint_url=at["endpoint_url"], region_name=at["region"], **keys)
-if action == "list":
-    print(json.dumps([line["Key"] for line in client.list_objects_v2(Bucket=at["bucket"], Prefix=key).get("Contents", [])]))
-elif action == "get":
-    print(client.get_object(Bucket=at["bucket"], Key=key)["Body"].read().decode())
-elif action == "mend":
-    client.copy_object(Bucket=at["bucket"], Key=key, CopySource={"Bucket": at["bucket"], "Key": "spoiled/" + key})
-else:  # other bytes of the same length
-    client.copy_object(Bucket=at["bucket"], Key="spoiled/" + key, CopySource={"Bucket": at["bucket"], "Key": key})
-    size = client.head_object(Bucket=at["bucket"], Key=key)["ContentLength"]
-    client.put_object(Bucket=at["bucket"], Key=key, Body=b"x" * size)
+def ask(action, key):
+    if action == "list":
+        return [line["Key"] for line in client.list_objects_v2(Bucket=at["bucket"], Prefix=key).get("Contents", [])]
+    if action == "get":
+        return json.loads(client.get_object(Bucket=at["bucket"], Key=key)["Body"].read())
+    if action == "mend":
+        client.copy_object(Bucket=at["bucket"], Key=key, CopySource={"Bucket": at["bucket"], "Key": "spoiled/" + key})
+    else:  # other bytes of the same length
+        client.copy_object(Bucket=at["bucket"], Key="spoiled/" + key, CopySource={"Bucket": at["bucket"], "Key": key})
+        size = client.head_object(Bucket=at["bucket"], Key=key)["ContentLength"]
+        client.put_object(Bucket=at["bucket"], Key=key, Body=b"x" * size)
+for line in sys.stdin:
+    print(json.dumps(ask(*json.loads(line))), flush=True)
 """
 
 
@@ -39,9 +44,18 @@ class Born(Line):
     aws: Aws
     user_data: str
 
+    @functools.cached_property
+    def s3(self) -> subprocess.Popen[str]:
+        """A client of the store, one process for all its calls."""
+        fleet = [str(ROOT / "tests/fleet/fleet"), "--name", self.hosts.name, "run", "--"]
+        words = [*fleet, sys.executable, "-c", STORE, json.dumps(self.hosts.services()["s3"])]
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
     def store(self, action: str, key: str) -> t.Any:
-        said = self.hosts.control(sys.executable, "-c", STORE, json.dumps(self.hosts.services()["s3"]), action, key)
-        return json.loads(said) if said.strip() else None
+        assert self.s3.stdin and self.s3.stdout
+        self.s3.stdin.write(json.dumps([action, key]) + "\n")
+        self.s3.stdin.flush()
+        return json.loads(self.s3.stdout.readline())
 
     def bootstrap(self, host: str, command: str = "run") -> tuple[int, str]:
         return self.program(host, command, CONFIG)

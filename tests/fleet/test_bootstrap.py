@@ -67,17 +67,16 @@ def born(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[B
     line.keep(SECRET)
     line.aws.ask("secretsmanager", "create_secret", {"Name": "beacon", "SecretString": json.dumps({"cookie": COOKIE})})
     line.prepare()
-    line.playbook("setup")
-    line.playbook("rollout", "-e", "beam_version=0.1.0")
     (line.directory / "born.yml").write_text(json.dumps(PLAY), encoding="utf-8")
-    hosts.control("ansible-playbook", *line.inventories(), str(line.directory / "born.yml"))
+    line.playbook("setup", "alchemist.beam.rollout", str(line.directory / "born.yml"), "-e", "beam_version=0.1.0")
     line.user_data = user_data.read_text(encoding="utf-8")
     image = hosts.fleet("bake", "h1", "golden").split()[-1]
     group(line.aws, GROUP, template(line.aws, GROUP, image, ""), ["launching", "terminating"])
     group(line.aws, "bare", template(line.aws, "bare", at["image"], line.user_data), ["launching", "terminating"])
     yield line
-    line.aws.process.terminate()
-    line.aws.process.wait(timeout=60)
+    for client in (line.aws.process, line.s3):
+        client.terminate()
+        client.wait(timeout=60)
 
 
 @contextlib.contextmanager
