@@ -10,6 +10,7 @@ What a reader brings along is made here: names of servers in the settings of ssh
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from line import Line
 
 CONTROL = "10.99.0.1"
 WEB = CONTROL + ":8099"
+KEPT = ("BEAM_CODE_CACHE", "PYTHONPYCACHEPREFIX")  # of the tests: what was compiled before
 
 
 def here(*argv: str) -> None:
@@ -50,6 +52,7 @@ class Reader:
             "LANG": "C.UTF-8",
             "ALCHEMIST": str(ROOT),
             "BEAM_REPO": "http://%s/beacon.git" % WEB,
+            **{name: os.environ[name] for name in KEPT if name in os.environ},
             **environment,
         }
         self.ansible = {"ANSIBLE_CONFIG": str(self.home / "ansible.cfg")}
