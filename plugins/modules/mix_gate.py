@@ -59,28 +59,6 @@ options:
     type: list
     elements: str
     default: []
-  project_dir:
-    description:
-      - The directory that holds C(mix.exs). For an umbrella project, its root.
-      - With O(subdir), the directory above it. With O(repo), where the repository is checked out. It is made if it does not exist.
-    type: path
-    required: true
-  subdir:
-    description: Where the Mix project is below O(project_dir), such as V(apps/web).
-    type: str
-  repo:
-    description:
-      - The git repository to check out. Its branches and tags are followed, even if they moved or were removed. A warning names tags that moved.
-      - Without it, O(project_dir) is built as it is.
-      - "With it, O(project_dir) belongs to the build. Changes that somebody made there are refused, as O(allow_dirty) says. Files that git ignores are
-        moved aside to O(build_dir), except caches and files below C(config/) and C(rel/)."
-      - git never prompts. Give the user who builds a key that may read the repository, and the host's key in C(known_hosts).
-    type: str
-  ref:
-    description:
-      - What to check out of O(repo). A branch, a tag, a commit (also abbreviated) or V(refs/...).
-      - Without it, the default branch of O(repo) as it is now.
-    type: str
   release:
     description:
       - The name of the release that the statements belong to, one of C(releases:) in C(mix.exs).
@@ -95,25 +73,6 @@ options:
       - Environment variables of all gates, such as the URL of a test database. They belong to the inputs. Their values are not logged, returned or stored.
     type: dict
     default: {}
-  compile_env:
-    description:
-      - Names of variables to pass on from the environment of the module, such as a task's C(environment). They belong to the fingerprint, set or not.
-    type: list
-    elements: str
-    default: []
-  deps_env:
-    description:
-      - Environment variables only for the step that fetches dependencies, such as a token for a private repository.
-      - They do not belong to the fingerprint, so a token may change from run to run. Their values are not logged or returned.
-    type: dict
-    default: {}
-  deps:
-    description:
-      - V(locked) fetches what C(mix.lock) says. It fails if C(mix.lock) is incomplete, or if Hex would take other versions; it names them, and
-        leaves C(mix.lock) unchanged. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
-    type: str
-    choices: [get, locked, offline]
-    default: locked
   before:
     description: Mix tasks to run before the gates, each with its arguments, such as one that generates sources.
     type: list
@@ -125,16 +84,6 @@ options:
       - Without it, what was found is kept in O(build_dir) only.
     type: str
     required: false
-  elixir_path:
-    description: The directory of the programs C(elixir) and C(mix), if they are not in E(PATH). Erlang's C(erl) may be in it too.
-    type: path
-  build_dir:
-    description:
-      - Where trees, records and compiled code go. One build at a time works in it, others wait.
-      - Without it, C(_build/alchemist) in O(project_dir).
-      - If another user may write to this directory or to a parent of it, it is refused, because that user's files would be published.
-        With O(repo), the same holds for O(project_dir). Whatever the umask is, others can't write to anything that is made here.
-    type: path
   timeout:
     description: Seconds after which a gate is ended, with everything that it started. Also the time for checking out and fetching.
     type: int
@@ -148,11 +97,10 @@ options:
     type: bool
     default: false
 requirements:
-  - Elixir 1.14 or later with Erlang/OTP 25 or later, on the build server
-  - git, unless O(allow_dirty=true)
   - boto3 1.36 or newer, only for an C(s3://) store.
 extends_documentation_fragment:
   - alchemist.beam.attributes
+  - alchemist.beam.sources
   - alchemist.beam.store
 attributes:
   check_mode:
@@ -284,6 +232,7 @@ output:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, uncut
+from ansible_collections.alchemist.beam.plugins.module_utils._build.spec import SOURCES_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._gates.session import run_gates
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
 
@@ -291,25 +240,17 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **SOURCES_SPEC,
             **store_spec(store={"required": False}),
             "gates": {"type": "list", "elements": "raw", "default": ["format", "compile", "test"]},
             "retry_failed": {"type": "int", "default": 0},
             "lacking": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
             "unstable": {"type": "str", "choices": ["pass", "fail"], "default": "pass"},
             "also": {"type": "list", "elements": "str", "default": []},
-            "project_dir": {"type": "path", "required": True},
-            "subdir": {"type": "str"},
-            "repo": {"type": "str"},
-            "ref": {"type": "str"},
             "release": {"type": "str"},
             "mix_env": {"type": "str", "default": "test"},
             "env": {"type": "dict", "default": {}, "no_log": True},
-            "compile_env": {"type": "list", "elements": "str", "default": []},
-            "deps_env": {"type": "dict", "default": {}, "no_log": True},
-            "deps": {"type": "str", "choices": ["get", "locked", "offline"], "default": "locked"},
             "before": {"type": "list", "elements": "str", "default": []},
-            "elixir_path": {"type": "path"},
-            "build_dir": {"type": "path"},
             "timeout": {"type": "int", "default": 900},
             "force": {"type": "bool", "default": False},
             "allow_dirty": {"type": "bool", "default": False},

@@ -29,28 +29,6 @@ description:
   - Two builds of the same input give the same files, except C(releases/COOKIE). For that, the time in C(cache_manifest.json) of C(mix phx.digest) is the
     commit's, E(SOURCE_DATE_EPOCH) is set to it, and E(ERL_COMPILER_OPTIONS) to V(deterministic), unless O(env) has another value.
 options:
-  project_dir:
-    description:
-      - The directory that holds C(mix.exs). For an umbrella project, its root.
-      - With O(subdir), the directory above it. With O(repo), where the repository is checked out. It is made if it does not exist.
-    type: path
-    required: true
-  subdir:
-    description: Where the Mix project is below O(project_dir), such as V(apps/web).
-    type: str
-  repo:
-    description:
-      - The git repository to check out. Its branches and tags are followed, even if they moved or were removed; RV(moved_tags) names tags that moved.
-      - Without it, O(project_dir) is built as it is.
-      - "With it, O(project_dir) belongs to the build. Changes that somebody made there are refused, as O(allow_dirty) says. Files that git ignores are
-        moved aside to O(build_dir), except caches and files below C(config/) and C(rel/)."
-      - git never prompts. Give the user who builds a key that may read the repository, and the host's key in C(known_hosts).
-    type: str
-  ref:
-    description:
-      - What to build from O(repo). A branch, a tag, a commit (also abbreviated) or V(refs/...).
-      - Without it, the default branch of O(repo) as it is now.
-    type: str
   release:
     description:
       - The release to build, one of C(releases:) in C(mix.exs).
@@ -76,25 +54,6 @@ options:
         and those for a proxy or certificates).
     type: dict
     default: {}
-  compile_env:
-    description:
-      - Names of variables to pass on from the environment of the module, such as a task's C(environment). They belong to the fingerprint, set or not.
-    type: list
-    elements: str
-    default: []
-  deps_env:
-    description:
-      - Environment variables only for the step that fetches dependencies, such as a token for a private repository.
-      - They do not belong to the fingerprint, so a token may change from run to run. Their values are not logged or returned.
-    type: dict
-    default: {}
-  deps:
-    description:
-      - V(locked) fetches what C(mix.lock) says. It fails if C(mix.lock) is incomplete, or if Hex would take other versions; it names them, and
-        leaves C(mix.lock) unchanged. V(get) lets C(mix.lock) change. V(offline) fetches nothing.
-    type: str
-    choices: [get, locked, offline]
-    default: locked
   before:
     description:
       - Mix tasks to run before the project is compiled, each with its arguments, such as one that generates sources.
@@ -122,16 +81,6 @@ options:
       - A version that was published from another commit with other sources is refused before the build.
     type: str
     required: false
-  elixir_path:
-    description: The directory of the programs C(elixir) and C(mix), if they are not in E(PATH). Erlang's C(erl) may be in it too.
-    type: path
-  build_dir:
-    description:
-      - Where trees, records and compiled code go. One build at a time works in it, others wait.
-      - Without it, C(_build/alchemist) in O(project_dir).
-      - If another user may write to this directory or to a parent of it, it is refused, because that user's files would be published.
-        With O(repo), the same holds for O(project_dir). Whatever the umask is, others can't write to anything that is made here.
-    type: path
   timeout:
     description: Seconds after which a build is killed, with everything that it started.
     type: int
@@ -150,11 +99,9 @@ options:
     description: How many trees of this release stay in O(build_dir), the newest ones.
     type: int
     default: 5
-requirements:
-  - Elixir 1.14 or later with Erlang/OTP 25 or later, on the build server
-  - git, unless O(allow_dirty=true)
 extends_documentation_fragment:
   - alchemist.beam.attributes
+  - alchemist.beam.sources
   - alchemist.beam.store
 attributes:
   check_mode:
@@ -350,6 +297,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemist.beam.plugins.module_utils._ansible import run, uncut
 from ansible_collections.alchemist.beam.plugins.module_utils._build.build import run_build
 from ansible_collections.alchemist.beam.plugins.module_utils._build.request import make_request
+from ansible_collections.alchemist.beam.plugins.module_utils._build.spec import SOURCES_SPEC
 from ansible_collections.alchemist.beam.plugins.module_utils._store.builds import StoreBuilds
 from ansible_collections.alchemist.beam.plugins.module_utils._store.location import open_store
 from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import store_spec
@@ -358,23 +306,15 @@ from ansible_collections.alchemist.beam.plugins.module_utils._store.spec import 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **SOURCES_SPEC,
             **store_spec(store={"required": False}),
-            "project_dir": {"type": "path", "required": True},
-            "subdir": {"type": "str"},
-            "repo": {"type": "str"},
-            "ref": {"type": "str"},
             "release": {"type": "str"},
             "mix_env": {"type": "str", "default": "prod"},
             "version": {"type": "str"},
             "env": {"type": "dict", "default": {}, "no_log": True},
-            "compile_env": {"type": "list", "elements": "str", "default": []},
-            "deps_env": {"type": "dict", "default": {}, "no_log": True},
-            "deps": {"type": "str", "choices": ["get", "locked", "offline"], "default": "locked"},
             "before": {"type": "list", "elements": "str", "default": []},
             "after_compile": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
-            "elixir_path": {"type": "path"},
-            "build_dir": {"type": "path"},
             "timeout": {"type": "int", "default": 1800},
             "force": {"type": "bool", "default": False},
             "allow_dirty": {"type": "bool", "default": False},

@@ -24,6 +24,8 @@ MODELS = (
     SERVER_SIDE + "/_bootstrap/test_protocol_model.py",
     SERVER_SIDE + "/_delivery/test_delivery_differential.py",
     SERVER_SIDE + "/_host/test_host_faults.py",
+    SERVER_SIDE + "/_stats/test_stats_judge.py",
+    SERVER_SIDE + "/_stats/test_stats_tail.py",
     "tests/unit/plugins/plugin_utils/test_fleet_model.py",
 )
 # Of SERVER_SIDE what asks ansible-core, and is skipped where there is none.
