@@ -18,8 +18,8 @@ from run_steps import CACHE, ROOT, Step, pytest_step, run_part, setup
 UNITS = ROOT / "tests" / "unit"
 # What runs on servers: these must import and work on Python 3.9, without ansible-core.
 SERVER_SIDE = "tests/unit/plugins/module_utils"
-# Thousands of states of a protocol or of a rollout, a thousand histories of deliveries, and a fault at each system call of an install. A Python that runs
-# their lines, as the tests beside them do, runs them so.
+# Thousands of states of a protocol or of a rollout, a thousand histories of deliveries, a fault at each system call of an install, simulations of samples.
+# A Python that runs their lines, as the tests beside them do, runs them so; what is only computed is the same on each.
 MODELS = (
     SERVER_SIDE + "/_bootstrap/test_protocol_model.py",
     SERVER_SIDE + "/_delivery/test_delivery_differential.py",
