@@ -33,8 +33,7 @@ def line(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Line:
     }
     made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, **given, beam_strategy="all_at_once", beam_min_healthy=1)
     made.prepare()
-    made.playbook("setup")
-    made.playbook("deploy", "-e", "beam_ref=v0.1.0")
+    made.playbook("setup", "alchemist.beam.deploy", "-e", "beam_ref=v0.1.0")
     return made
 
 
@@ -75,7 +74,6 @@ def test_stop_start_and_who_does_not_answer(line: Line) -> None:
 
 
 def test_an_expression_in_the_nodes_and_beside_them(line: Line) -> None:
-    assert "Say -e beam_confirm=production" in play(line, "rpc", beam_expression="1", expect=2)
     said = play(line, "rpc", *MEANT, beam_expression='IO.puts("hello"); Application.spec(:beacon, :vsn)')
     assert all("%s | hello" % host in said and "%s => '0.1.0'" % host in said for host in HOSTS), said
     first = play(
@@ -113,16 +111,8 @@ def test_migrate(line: Line) -> None:
         "beam_direction": "down",
         "beam_migrate_down": 'File.rm!(System.fetch_env!("BEACON_SCHEMA_FILE"))',
     }
-    assert "Say -e beam_confirm=production" in play(line, "migrate", expect=2, **down)
     play(line, "migrate", *MEANT, **down)
     assert "schema" not in line.hosts.on("h1", "ls", "/srv/beacon/shared")
-    shown = play(
-        line,
-        "migrate",
-        beam_direction="show",
-        beam_migrate_show='File.exists?(System.fetch_env!("BEACON_SCHEMA_FILE"))',
-    )
-    assert "h1 => false" in shown
 
 
 def test_releases_and_audit(line: Line) -> None:
@@ -136,7 +126,6 @@ def test_releases_and_audit(line: Line) -> None:
 
 
 def test_a_server_that_leaves(line: Line) -> None:
-    assert "none is named" in play(line, "remove", *MEANT, expect=2)
     before = line.pid("h1")
     play(line, "remove", "--check", beam_host="h2")
     assert line.pid("h2")
