@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rolling restarts of five real hosts behind HAProxy while clients are served: nothing is lost, and a bad version goes no further than its batch.
+"""Rolling restarts of four real hosts behind HAProxy while clients are served: nothing is lost, and a bad version goes no further than its batch.
 
 The numbers are small; tests/bench/rollout.py does the same with large ones.
 """
@@ -21,20 +21,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 from line import Line
 from loaded import measure, variables
 
-HOSTS = ("h1", "h2", "h3", "h4", "h5")
+HOSTS = ("h1", "h2", "h3", "h4")
 VERSIONS = ("0.1.0", "0.2.0", "1.0.0-crash-loop")
 
 
 @pytest.fixture(scope="module")
 def line(hosts: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Line:
     hosts.fleet("up", str(len(HOSTS)), "--balancer", timeout=580)
-    made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, VERSIONS, **variables([1, "40%"]))
+    made = Line(hosts, tmp_path_factory.mktemp("line"), HOSTS, VERSIONS, **variables([1, 2]))
     made.prepare()
-    made.playbook("setup")
     refuse = made.directory / "refuse.yml"
     refuse.write_text('[{"name": "Refuse", "ansible.builtin.fail": {"msg": "not today"}}]')
     made.playbook(
-        "rollout",
+        "setup",
+        "alchemist.beam.rollout",
         "-e",
         "beam_version=0.1.0",
         "-e",
@@ -66,13 +66,13 @@ def test_whom_a_failed_first_rollout_took_out_the_next_one_brings_back(line: Lin
 
 def test_no_request_is_lost_and_no_stream_is_broken(line: Line) -> None:
     moves = [("rollout", ("-e", "beam_version=0.2.0"), "0.2.0"), ("rollback", (), "0.1.0")]
-    found = measure(line, ["--rate", "100", "--slow", "4:5000", "--stream", "20:6000", "--drain-ms", "30000"], moves)
+    found = measure(line, ["--rate", "50", "--slow", "4:5000", "--stream", "20:6000", "--drain-ms", "30000"], moves)
     told = json.dumps(found.load.get("first_failures"))
     assert found.load["failed"] == 0, told
-    assert found.load["requests"] > 3000 and set(found.load["versions"]) == {"0.1.0", "0.2.0"}
+    assert found.load["requests"] > 1500 and set(found.load["versions"]) == {"0.1.0", "0.2.0"}
     assert found.load["clients"]["stream"]["requests"] > 30 and found.load["clients"]["stream"]["cut"] == 0
-    # Five hosts, batches of at most two: the balancer itself never had fewer than three.
-    assert found.lowest >= 3 and found.samples > 100
+    # Four hosts, batches of at most two: the balancer itself never had fewer than two.
+    assert found.lowest >= 2 and found.samples > 100
     for report in found.reports:
         assert report["succeeded"] and report["totals"]["cut"] == 0
         assert report["requests"]["total"] > 0 and report["requests"]["errors"] == 0
@@ -104,16 +104,8 @@ def test_a_version_that_crashes_a_moment_after_it_was_healthy_goes_no_further(li
     after = pids(line)
     assert [host for host in HOSTS if after[host] != before[host]] == ["h1"]
     report = line.report()
-    assert [row["outcome"] for row in report["rows"]] == ["returned"] + ["skipped"] * 4 and report["blame"]
+    assert [row["outcome"] for row in report["rows"]] == ["returned"] + ["skipped"] * 3 and report["blame"]
     assert "UP" in line.hosts.fleet("balancer") and "MAINT" not in line.hosts.fleet("balancer")
-
-
-def test_a_batch_that_would_take_too_many_is_refused_before_anything_moves(line: Line) -> None:
-    before = pids(line)
-    said = line.playbook(
-        "rollout", "-e", "beam_version=0.2.0", "-e", '{"beam_batches": [1, 4], "beam_force": true}', expect=2
-    )
-    assert "have to stay in service" in said and pids(line) == before
 
 
 def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -> None:
@@ -123,11 +115,11 @@ def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -
         json.dumps(
             [
                 {
-                    "name": "Let the power of h4 be cut",
+                    "name": "Let the power of h2 be cut",
                     "ansible.builtin.shell": "touch %s; while [ -e %s ]; do sleep 0.1; done" % (mark, mark),
                     "run_once": True,
                     "delegate_to": "localhost",
-                    "when": "'h4' in ansible_play_batch",
+                    "when": "'h2' in ansible_play_batch",
                 }
             ]
         )
@@ -137,7 +129,7 @@ def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -
         while not mark.exists():
             if done.wait(0.1):
                 return
-        line.hosts.fleet("kill", "h4")
+        line.hosts.fleet("kill", "h2")
         mark.unlink()
 
     done = threading.Event()
@@ -151,18 +143,18 @@ def test_a_host_that_dies_meanwhile_is_no_ghost_and_strands_nobody(line: Line) -
             "-e",
             json.dumps({"beam_force": True, "beam_hooks": {"before_batch": str(hook)}}),
             "-e",
-            json.dumps({"ansible_ssh_timeout": "{{ 3 if inventory_hostname == 'h4' else 30 }}"}),
+            json.dumps({"ansible_ssh_timeout": "{{ 3 if inventory_hostname == 'h2' else 30 }}"}),
             expect=2,
         )
     finally:
         done.set()
         thread.join()
     report = line.report()
-    assert {row["host"]: row["outcome"] for row in report["rows"]}["h4"] == "unreachable", said
+    assert {row["host"]: row["outcome"] for row in report["rows"]}["h2"] == "unreachable", said
     assert not report["blame"]
-    for host in HOSTS[:3]:
+    for host in ("h1", "h4"):  # who had moved, and who had not begun
         assert line.runs(host) == "0.1.0", said
-    line.hosts.fleet("start", "h4")
+    line.hosts.fleet("start", "h2")
     # It boots what it was last told to run, and the next rollout brings it home and back into the balancer.
     line.playbook("rollout")
     line.assert_all_run("0.1.0")
