@@ -39,13 +39,16 @@ def together(self: t.Any, worker: t.Any, files: list[t.Any]) -> list[t.Any]:
         of_roles.flush()
         argv = ["ansible-playbook", "--syntax-check", *playbooks, *([of_roles.name] if roles else [])]
         env = {**self.app.runtime.environ, "PYTHONWARNINGS": "ignore"}
-        wrong = (
-            bool(argv[2:]) and subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env=env).returncode
-        )
+        wrong = bool(argv[2:]) and _fails(argv, env)
     if wrong:
         return _map_syntax_check_workers(self, worker, files)
     _right.update(map(os.path.realpath, playbooks))
     return []
+
+
+def _fails(argv: list[str], env: t.Mapping[str, str]) -> bool:
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env=env, check=False)
+    return done.returncode != 0
 
 
 def has_playbook(self: t.Any, playbook: str, *, basedir: t.Any = None) -> bool:
