@@ -94,6 +94,24 @@ options:
       - Seconds within which the node must have answered what it has loaded, and the configuration must have been evaluated.
     type: float
     default: 60
+  rehearse:
+    description:
+      - Tries the upgrade on another node first, on the same host. The release that runs is booted a second time, upgraded, and compared with a cold
+        boot of the new release. Processes that only one of the two has, and settings with another value, are then a reason to restart
+        (V(rehearsal_differs) in RV(blockers)).
+      - "The second node has the environment of the first one, with O(rehearse_env). It has a name and a cookie of its own, and a port of its own on the
+        loopback interface. It is ended before the node that runs is touched. In check mode it is booted, too: it writes nothing, unless the
+        application does."
+      - It is left out if O(rehearse_env) is empty, or if the release that runs does not boot with it. RV(rehearsal) says so.
+      - If the new release does not boot, the task fails (V(rehearsal_failed)).
+    type: bool
+    default: false
+  rehearse_env:
+    description:
+      - Environment variables of the second node, by which the application leaves its ports and its work to the first one, such as C(PORT) of V(0) or
+        a variable that stops it from taking jobs.
+    type: dict
+    default: {}
   abi_ignore:
     description:
       - What of the server is not looked at before C(current) is switched. See M(alchemist.beam.release_install).
@@ -111,7 +129,7 @@ options:
     default: 30
   boot_timeout:
     description:
-      - With O(on_blocked=restart), seconds within which the node must have started all its applications.
+      - With O(on_blocked=restart), seconds within which the node must have started all its applications. With O(rehearse), so does each second node.
     type: float
     default: 90
   lines:
@@ -212,7 +230,7 @@ blockers:
     - What speaks against an upgrade without a restart, each as C(code) and C(why).
     - The codes are V(not_running), V(distribution_off), V(release_missing), V(ghost), V(other_version), V(not_newer), V(erts_differs), V(core_differs),
       V(application_added), V(application_removed), V(native_code), V(supervisor_changed), V(application_changed), V(no_way_back),
-      V(old_code_in_use), V(removed_in_use) and V(settings_changed).
+      V(old_code_in_use), V(removed_in_use), V(settings_changed) and V(rehearsal_differs).
   returned: always
   type: list
   elements: dict
@@ -234,6 +252,11 @@ old_code:
   returned: success
   type: list
   elements: dict
+rehearsal:
+  description: With O(rehearse), what the rehearsal found. C(action) is V(hot), V(restart) or V(skipped), and C(why) gives the reasons. Null without one.
+  returned: success
+  type: dict
+  sample: {action: hot, why: [], seconds: 3.1}
 health:
   description: What the checks said, or null if there was none.
   returned: success

@@ -15,7 +15,8 @@ import typing as t
 from .._errors import BeamError
 from .._host.fence import check_fence, fence_of, installed_digest
 from .._node.ending import boot_id
-from .._node.hot.plan import ACCEPTABLE, Place, Wish
+from .._node.hot.plan import ACCEPTABLE, Blocker, Place, Wish
+from .._node.hot.rehearsal import RESTART, Verdict, rehearse
 from .._node.hot.run import Done, Request, Session, apply, opened
 from .._node.manager import Manager
 from .._node.process import NodeProcess
@@ -39,6 +40,8 @@ OPTIONS: dict[str, t.Any] = {
     "suspend_timeout": {"type": "float", "default": 5.0},
     "change_timeout": {"type": "float", "default": 30.0},
     "timeout": {"type": "float", "default": 60.0},
+    "rehearse": {"type": "bool", "default": False},
+    "rehearse_env": {"type": "dict", "default": {}, "no_log": True},
     "abi_ignore": install.OPTIONS["abi_ignore"],
     **{key: restart.OPTIONS[key] for key in _RESTART},
     "fence": {"type": "int"},
@@ -66,6 +69,10 @@ def _work(options: Options, manager: Manager, check_mode: bool, begun: float) ->
     health = health_of(options["health"])
     with opened(_request(options), manager) as session:
         action = _action(session, options["on_blocked"])
+        verdict: t.Optional[Verdict] = None
+        if action == "hot" and options["rehearse"]:
+            verdict = _rehearse(session, options)
+            action = _action(session, options["on_blocked"])
         done: t.Optional[Done] = None
         result: dict[str, t.Any] = {}
         if action == "blocked" and not check_mode:
@@ -87,6 +94,7 @@ def _work(options: Options, manager: Manager, check_mode: bool, begun: float) ->
         "action": action,
         **session.plan.facts(),
         **_measured(session, done or Done()),
+        "rehearsal": verdict.facts() if verdict else None,
         "before": before,
         "after": result["restart"].get("after") if action == "restart" else after,
         "boot_id": boot_id() or None,
@@ -139,6 +147,16 @@ def _action(session: Session, on_blocked: str) -> str:
     if not session.plan.nothing:
         return "hot"
     return "none" if session.pointed else "point"
+
+
+def _rehearse(session: Session, options: Options) -> Verdict:
+    """What the rehearsal has found speaks against the upgrade as a blocker does."""
+    switches = {str(name): str(value) for name, value in options["rehearse_env"].items()}
+    found = rehearse(session, switches, options["boot_timeout"])
+    if found.action == RESTART:
+        blocker = Blocker("rehearsal_differs", "the rehearsal says restart: %s" % "; ".join(found.why))
+        session.plan = dataclasses.replace(session.plan, blockers=(*session.plan.blockers, blocker))
+    return found
 
 
 def _blocked(session: Session) -> BeamError:

@@ -45,13 +45,25 @@ def begin(
         **(env or {}),
         **vm_args_without_node(target, around, place),
     }
+    return launch(target, around, ["eval", expression], whole, log, keep)
+
+
+def launch(
+    target: Target,
+    around: Surroundings,
+    words: t.Sequence[str],
+    env: t.Mapping[str, str],
+    log: t.Union[int, t.IO[bytes]],
+    keep: t.Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """A command of a release, as the user that runs the node, in a session of its own."""
     # There is no AnsibleModule here, so there is no run_command. pylint: disable-next=ansible-bad-function
     return subprocess.Popen(
-        [target.launcher, "eval", expression],
+        [target.launcher, *words],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        env=whole,
+        env=env,
         cwd=around.directory,
         start_new_session=True,
         umask=0o077,
@@ -60,25 +72,35 @@ def begin(
     )
 
 
-def vm_args_without_node(target: Target, around: Surroundings, temporary: str) -> dict[str, str]:
-    """`eval` reads the vm.args of the node. A name or a port in it would make the command a second node, beside the one that runs."""
+def vm_args_without_node(
+    target: Target, around: Surroundings, temporary: str, more: t.Sequence[str] = ()
+) -> dict[str, str]:
+    """`eval` reads the vm.args of the node. A name or a port in it would make the command a second node, beside the one that runs.
+
+    more: lines of a node that is one all the same.
+    """
     path = around.env.get("RELEASE_VM_ARGS") or os.path.join(os.path.dirname(target.env_script), "vm.args")
     text = read_text(path)
     kept = without_distribution(text, lambda name: read_text(os.path.join(around.directory, name)))
-    if kept == text:
+    if kept == text and not more:
         return {}
     own = os.path.join(temporary, "vm.args")
+    write_of_node(own, around, "".join(line + "\n" for line in (kept, *more)))
+    return {"RELEASE_VM_ARGS": own}
+
+
+def write_of_node(path: str, around: Surroundings, text: str) -> None:
+    """A file that only the user of the node may read."""
     # The directory is the node's by now, and we may be root: what the node has put there under that name is neither written to nor given away.
     try:
-        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         hint = "Look at what runs as %s on this server: it has put something there" % around.user.pw_name
-        raise BeamError("scratch_denied", "%s can't be made" % own, exc.strerror or str(exc), hint) from None
+        raise BeamError("scratch_denied", "%s can't be made" % path, exc.strerror or str(exc), hint) from None
     with open(handle, "w", encoding="utf-8") as stream:
-        stream.write(kept)
+        stream.write(text)
         if os.geteuid() == 0:
             os.fchown(stream.fileno(), around.user.pw_uid, around.group)
-    return {"RELEASE_VM_ARGS": own}
 
 
 def await_end(child: subprocess.Popen[bytes], timeout: float, mark: str) -> t.Optional[int]:

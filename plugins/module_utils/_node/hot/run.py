@@ -89,7 +89,7 @@ def opened(request: Request, manager: Manager) -> t.Iterator[Session]:
         yield Session(request, manager, process, target, plans.blocked(wish, place, start, *blockers))
         return
     with connect(process, request.timeout) as node:
-        yield _looked_at(Session(request, manager, process, target, plans.blocked(wish, place, start)), node, status)
+        yield looked_at(Session(request, manager, process, target, plans.blocked(wish, place, start)), node, status)
 
 
 def _staged(request: Request) -> t.Iterator[Blocker]:
@@ -107,7 +107,7 @@ def _reachable(process: t.Optional[NodeProcess], name: str) -> t.Iterator[Blocke
         yield Blocker("distribution_off", "the node can't be asked: %s" % why)
 
 
-def _looked_at(session: Session, node: dist.Connection, status: Status) -> Session:
+def looked_at(session: Session, node: dist.Connection, status: Status) -> Session:
     request = session.request
     began = time.monotonic()
     remote = Remote(node)

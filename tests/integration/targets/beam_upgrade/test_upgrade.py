@@ -74,6 +74,18 @@ VARIANTS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
             ),
         ],
     ),
+    # What no plan can see: its application starts a process more; and it boots only where a setting lets it.
+    "0.2.3": (
+        "0.2.0",
+        [
+            ("mix.exs", 'version: "0.2.0"', 'version: "0.2.3"'),
+            (
+                "lib/beacon/application.ex",
+                "      [Beacon.Counter,",
+                '      [{Agent, fn -> "no" = System.get_env("BEACON_REFUSES", "no") end}, Beacon.Counter,',
+            ),
+        ],
+    ),
 }
 
 # The counter does something until it is told to go on; and who tells it, once an upgrade waits for it.
@@ -399,6 +411,35 @@ def test_old_code_is_named_and_the_next_upgrade_waits_for_it(bare: Site, store: 
     assert server.blocked("0.2.1") == ["old_code_in_use"]
     server.run("holder ! stop, ok.")
     assert server.upgrade("0.2.1")["action"] == "hot"
+
+
+def test_a_rehearsal_beside_the_node_says_hot_or_restart(bare: Site, store: str) -> None:
+    server = Server(bare, store, "0.1.0", "0.2.3")
+    before, count, files = server.process(), server.count(), server.files()
+    alone = {"rehearse": True}
+    assert server.upgrade("0.2.0", check_mode=True, **alone)["rehearsal"]["action"] == "skipped"
+    given = {"rehearse": True, "rehearse_env": {"PORT": "0"}, "boot_timeout": 60.0}
+    accepted = {**given, "accept": ["application_changed"]}
+
+    # Accepted, because somebody believes that nothing is started that did not run before.
+    plan = server.upgrade("0.2.3", check_mode=True, **accepted)
+    assert plan["rehearsal"]["action"] == "restart" and [one["code"] for one in plan["blockers"]] == [
+        "rehearsal_differs"
+    ]
+    assert plan["rehearsal"]["why"] == ["a cold boot starts beacon > Agent, and a hot upgrade does not"]
+    assert "beacon > Agent" in server.fails("upgrade_blocked", "0.2.3", **accepted).why
+    refused = {**accepted, "rehearse_env": {"PORT": "0", "BEACON_REFUSES": "yes"}}
+    error = server.fails("rehearsal_failed", "0.2.3", **refused)
+    assert "no match of right hand side" in error.why and server.files() == files
+    assert server.count() == count + 1 and server.process().identity == before.identity
+
+    done = server.upgrade("0.2.0", **given)
+    assert (done["action"], done["rehearsal"]["action"], done["rehearsal"]["why"]) == ("hot", "hot", [])
+    print("rehearsed in %.1f s" % done["rehearsal"]["seconds"])
+    assert server.count() == count + 2 and server.process().identity == before.identity
+    # Nothing of it is left: neither a process nor a file.
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"rehearsal-" in path.read_bytes()]
+    assert not list(bare.base.rglob("migrate-*"))
 
 
 def test_blockers_that_are_known_without_the_code(bare: Site, store: str) -> None:
