@@ -42,7 +42,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._modules.node impor
 from ansible_collections.alchemist.beam.plugins.module_utils._node import explain, health, info, probes, restart
 from ansible_collections.alchemist.beam.plugins.module_utils._node.daemon import Daemon
 from ansible_collections.alchemist.beam.plugins.module_utils._node.expression import Answer, Expression, in_release
-from ansible_collections.alchemist.beam.plugins.module_utils._node.hot import config
+from ansible_collections.alchemist.beam.plugins.module_utils._node.hot import config, rehearsal
 from ansible_collections.alchemist.beam.plugins.module_utils._node.manager import Started, Status
 from ansible_collections.alchemist.beam.plugins.module_utils._node.migrate import Request as Migration
 from ansible_collections.alchemist.beam.plugins.module_utils._node.migrate import migrate
@@ -218,6 +218,25 @@ def configuration(at: Path, patch: pytest.MonkeyPatch) -> t.Any:
     return failing(lambda: config.evaluate(NODE, Daemon(str(at), "shop"), [target], 30))
 
 
+def rehearsed(at: Path, patch: pytest.MonkeyPatch) -> t.Any:
+    """Neither of the two nodes boots: the first one ends the rehearsal, the second one the upgrade."""
+    target = release(at)
+    (at / "shared" / "shop.env").write_text("LANG=C\n")
+    patch.setattr(rehearsal, "environment_of", lambda _pid: {"PATH": "/usr/bin:/bin", **GIVEN})
+    session = t.cast("t.Any", SimpleNamespace(process=NODE, manager=Daemon(str(at), "shop")))
+    box = rehearsal.Sandbox(session, {"PORT": "0"}, 30)
+
+    def boot() -> None:
+        with box.booted(target):
+            pass
+
+    with pytest.raises(rehearsal.Unfit) as unfit:
+        boot()
+    found = failing(boot)
+    box.close()
+    return str(unfit.value), found
+
+
 def project(at: Path, _patch: pytest.MonkeyPatch) -> t.Any:
     return failing(lambda: ask_project(str(at), {"PATH": "/usr/bin:/bin"}, str(script(at, "elixir")), 10, Mask(GIVEN)))
 
@@ -266,6 +285,7 @@ PLACES: dict[str, t.Callable[[Path, pytest.MonkeyPatch], t.Any]] = {
     "beam_rpc: a value, and what was raised": expression,
     "beam_eval: a command that fails": expression_of_a_release,
     "beam_upgrade: a configuration that fails": configuration,
+    "beam_upgrade: a second node that does not boot": rehearsed,
     "mix_release: a step that fails": build,
     "mix_gate: a gate that fails": gate,
     "mix_release: mix.exs that fails": project,
@@ -305,6 +325,7 @@ BEHIND = {
     "_node/expression.py",
     "_node/health.py",
     "_node/hot/config.py",
+    "_node/hot/rehearsal.py",
     "_node/journal.py",
     "_node/logs.py",
     "_node/manager.py",

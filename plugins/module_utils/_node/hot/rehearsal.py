@@ -181,7 +181,9 @@ class Sandbox:
         self._node = "rehearsal-" + secrets.token_hex(6)
         self._host = process.node.partition("@")[2]
         self._env = {**own_environment(environment_of(process.pid), process.root), **switches}
-        self._around = replace(around, env=self._env, mask=session.manager.mask().with_variables(switches))
+        # The file may have other secrets by now than the process that runs. A path is no secret, and stands in many messages.
+        own = {name: value for name, value in self._env.items() if not value.startswith("/")}
+        self._around = replace(around, env=self._env, mask=around.mask.with_variables(own))
         self._place = self._around.temporary()
         self._count = 0
         write_of_node(os.path.join(self._place, COOKIE_FILE), self._around, secrets.token_hex(20))
@@ -261,7 +263,7 @@ class Sandbox:
             "rehearsal_failed",
             "%s %s is not upgraded" % (target.name, target.version),
             "it does not boot under the environment of the node with rehearse_env: %s" % why,
-            "Correct the release, or rehearse_env. The node that runs was not touched",
+            "Correct the release, or the variables of the second node. The node that runs was not touched",
             output=lines,
         )
 
