@@ -124,7 +124,7 @@ A, B, C = "i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb", "i-0cccccccccccccccc"
 class Move:
     def __init__(self, api: Api, arns: t.Sequence[str], **targets: Target) -> None:
         self.places = alb.places({**api.options, "target_groups": list(arns)}, targets)
-        self.mover = Mover(self.places, Timing(10.0, 0.1, 0.02, patience=1.0, undo=1.0))
+        self.mover = Mover(self.places, Timing(60.0, 0.1, 0.02, patience=30.0, undo=30.0))
 
     def drain(self, *names: str, floor: t.Optional[int] = None) -> t.Any:
         looks = self.mover.look()
