@@ -11,6 +11,7 @@ from ansible_collections.alchemist.beam.plugins.module_utils._errors import Beam
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.batches import floor
 from ansible_collections.alchemist.beam.plugins.module_utils._fleet.by_hand import check_quiet
 from ansible_collections.alchemist.beam.plugins.module_utils._host.layout import NAMES
+from ansible_collections.alchemist.beam.plugins.module_utils._node.replaced import note_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._members import members_of
 from ansible_collections.alchemist.beam.plugins.plugin_utils._operate_desk import Desk, Result, Vars
 from ansible_collections.alchemist.beam.plugins.plugin_utils._outcome import error
@@ -51,6 +52,7 @@ def remains(desk: Desk) -> Result:
     unit, base = str(desk.ask("operate_unit")), str(desk.ask("operate_base"))
     instances = [unit, *("%s-%s" % (unit, color) for color in desk.ask("operate_colors") or ())]
     paths = ["%s/%s" % (base, name) for name in (*NAMES, "pushed", *(desk.ask("operate_colors") or ())) if name != KEPT]
+    paths += [note_of(base, color) for color in desk.ask("operate_colors") or ()]
     if desk.ask("operate_manager") == "systemd":
         paths += ["/etc/systemd/system/%s.service" % one for one in instances]
         paths += ["/usr/local/sbin/%s-remote" % one for one in instances]

@@ -125,6 +125,38 @@ def test_releases_and_audit(line: Line) -> None:
     assert "production is at 0.1.0" in said
 
 
+def test_upgraded_hot_and_rehearsed_back(line: Line) -> None:
+    """Releases are root's and the unit is hardened. The rollout restarts nobody; a rehearsal boots its node as the user of the unit, and leaves nothing."""
+    before = line.pids()
+    play(line, "deploy", beam_ref="v0.2.0", beam_strategy="hot")
+    assert line.pids() == before
+    assert line.report()["succeeded"]
+    for host in HOSTS:
+        health = line.health(host)
+        # The kernel still says what the process was started from.
+        assert (line.runs(host), health["version"], health["ready"]) == ("0.1.0", "0.2.0", True)
+        assert line.hosts.on(host, "readlink", "/srv/beacon/current").strip() == "releases/0.2.0"
+    assert "upgraded hot from 0.1.0" in play(line, "status")
+    options = {"name": "beacon", "base": "/srv/beacon", "version": "0.1.0", "downgrade": True}
+    given = json.dumps({**options, "rehearse": True, "rehearse_env": {"PORT": "0"}})
+    words = [
+        "ansible",
+        *line.inventories(),
+        "h1",
+        "--become",
+        "--check",
+        "-m",
+        "alchemist.beam.beam_upgrade",
+        "-a",
+        given,
+    ]
+    said = line.hosts.control(*words)
+    found = json.loads(said[said.index("=> {") + 3 : said.rindex("}") + 1])
+    assert (found["action"], found["rehearsal"]["action"], found["rehearsal"]["why"]) == ("hot", "hot", []), said
+    left = line.hosts.shell("h1", "pgrep -c beam.smp; ls -d /run/migrate-* 2>/dev/null; true").split()
+    assert left == ["1"] and line.pids() == before and "correct-horse" not in said
+
+
 def test_a_server_that_leaves(line: Line) -> None:
     before = line.pid("h1")
     play(line, "remove", "--check", beam_host="h2")

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 from .._release.names import check_digest, check_version
 
-# All that we put into a base; the last three are of the bootstrap. docs/trust.md says of each who believes it.
+# All that we put into a base; the last three are of the bootstrap. With two nodes, each has an `.upgraded` of its own. docs/trust.md says of each who
+# believes it.
 NAMES = (
     "layers",
     "releases",
@@ -33,6 +34,7 @@ NAMES = (
     "current",
     "state.json",
     ".lock",
+    ".upgraded",
     ".leaving",
     ".bootstrap.json",
     ".bootstrap.lock",

@@ -30,7 +30,7 @@ TIMEOUT = 2.0  # seconds for a node to say where its code comes from
 def remember(base: str, pointer: str, process: NodeProcess) -> None:
     """From now on this process has to be asked what it runs. Before its code is touched: a controller may die in between."""
     try:
-        write_note(_file(base, pointer), _identity(process))
+        write_note(note_of(base, pointer), _identity(process))
     except OSError as exc:
         raise BeamError(
             "upgrade_not_noted",
@@ -42,7 +42,7 @@ def remember(base: str, pointer: str, process: NodeProcess) -> None:
 
 def as_it_runs(base: str, pointer: str, process: NodeProcess, timeout: float = TIMEOUT) -> NodeProcess:
     """The process with the release that its code comes from. As it was booted, where it was not upgraded, or does not say."""
-    if read_note(_file(base, pointer)) != _identity(process):
+    if read_note(note_of(base, pointer)) != _identity(process):
         return process
     try:
         with connect(process, timeout) as node:
@@ -77,7 +77,8 @@ def releases_of(base: str, paths: t.Any) -> set[str]:
     return {path[len(releases) :].split("/")[0] for path in said if path.startswith(releases)}
 
 
-def _file(base: str, pointer: str) -> str:
+def note_of(base: str, pointer: str) -> str:
+    """The file that tells which process was upgraded."""
     return os.path.join(base, "." + instance_of("upgraded", pointer))
 
 

@@ -500,6 +500,7 @@ def test_what_is_cleaned_and_what_is_not() -> None:
     assert {"/srv/shop/releases", "/srv/shop/blue", "/etc/shop", "/var/lib/shop", "/usr/local/sbin/shop-remote"} <= set(
         found["paths"]
     )
+    assert {"/srv/shop/.upgraded", "/srv/shop/.upgraded-blue", "/srv/shop/.upgraded-green"} <= set(found["paths"])
     assert "/srv/shop/shared" not in found["paths"] and "/srv/shop" not in found["paths"]
     daemon = STEPS["remains"](desk(**{**of, "operate_manager": "daemon"}))["paths"]
     assert all(path.startswith("/srv/shop/") for path in daemon)
