@@ -222,7 +222,7 @@ def rehearsed(at: Path, patch: pytest.MonkeyPatch) -> t.Any:
     """Neither of the two nodes boots: the first one ends the rehearsal, the second one the upgrade."""
     target = release(at)
     (at / "shared" / "shop.env").write_text("LANG=C\n")
-    patch.setattr(rehearsal, "environment_of", lambda _pid: {"PATH": "/usr/bin:/bin", **GIVEN})
+    patch.setattr(config, "environment_of", lambda _pid: {"PATH": "/usr/bin:/bin", **GIVEN})
     session = t.cast("t.Any", SimpleNamespace(process=NODE, manager=Daemon(str(at), "shop")))
     box = rehearsal.Sandbox(session, {"PORT": "0"}, 30)
 

@@ -56,13 +56,20 @@ def own_environment(environ: t.Mapping[str, str], root: str) -> dict[str, str]:
     }
 
 
-def evaluate(process: NodeProcess, manager: Manager, targets: t.Sequence[Target], timeout: float) -> list[bytes]:
-    """For each release its configuration, as Erlang has it. It holds secrets, and is written nowhere but into a directory that goes away."""
-    environ = own_environment(environment_of(process.pid), process.root)
+def around_process(
+    process: NodeProcess, manager: Manager, more: t.Optional[t.Mapping[str, str]] = None
+) -> Surroundings:
+    """What another release is started with beside a node that runs: the environment of its process, with more, and the mask for all of it."""
+    environ = {**own_environment(environment_of(process.pid), process.root), **(more or {})}
     around = surroundings_of(manager)
     # The file may have other secrets by now than the process that runs. A path is no secret, and stands in many messages.
     its_own = {name: value for name, value in environ.items() if not value.startswith("/")}
-    around = dataclasses.replace(around, env=environ, mask=around.mask.with_variables(its_own))
+    return dataclasses.replace(around, env=environ, mask=around.mask.with_variables(its_own))
+
+
+def evaluate(process: NodeProcess, manager: Manager, targets: t.Sequence[Target], timeout: float) -> list[bytes]:
+    """For each release its configuration, as Erlang has it. It holds secrets, and is written nowhere but into a directory that goes away."""
+    around = around_process(process, manager)
     places = [around.temporary() for _target in targets]
     children: list[subprocess.Popen[bytes]] = []
     mark = "RELEASE_TMP=" + places[0]

@@ -29,15 +29,13 @@ from ..ask import connect
 from ..boot_reason import read
 from ..boot_words import plain
 from ..envfile import COOKIE_FILE, PLACEHOLDER
-from ..explain import environment_of
 from ..health import Health
 from ..manager import Status
 from ..process import NodeProcess, identify
 from ..release_eval import await_end, launch, vm_args_without_node, write_of_node
-from ..surroundings import surroundings_of
 from ..target import Target
 from ..vm_flags import AFTER, BEFORE, without_distribution
-from .config import own_environment
+from .config import around_process
 from .plan import Place, shown
 from .remote import Remote
 from .run import Session, apply, looked_at
@@ -175,15 +173,11 @@ class Sandbox:
 
     def __init__(self, session: Session, switches: t.Mapping[str, str], timeout: float) -> None:
         process = t.cast(NodeProcess, session.process)
-        around = surroundings_of(session.manager)
         self._timeout = timeout
         self._mode = process.distribution
         self._node = "rehearsal-" + secrets.token_hex(6)
         self._host = process.node.partition("@")[2]
-        self._env = {**own_environment(environment_of(process.pid), process.root), **switches}
-        # The file may have other secrets by now than the process that runs. A path is no secret, and stands in many messages.
-        own = {name: value for name, value in self._env.items() if not value.startswith("/")}
-        self._around = replace(around, env=self._env, mask=around.mask.with_variables(own))
+        self._around = around_process(process, session.manager, switches)
         self._place = self._around.temporary()
         self._count = 0
         write_of_node(os.path.join(self._place, COOKIE_FILE), self._around, secrets.token_hex(20))
@@ -214,7 +208,11 @@ class Sandbox:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         node = self._node if self._mode == "sname" else "%s@%s" % (self._node, self._host)
-        flags = {name: without_distribution(self._env[name]) for name in (*BEFORE, *AFTER) if self._env.get(name)}
+        flags = {
+            name: without_distribution(self._around.env[name])
+            for name in (*BEFORE, *AFTER)
+            if self._around.env.get(name)
+        }
         lines = (
             "-start_epmd false",
             "-erl_epmd_port %d" % port,
@@ -225,7 +223,7 @@ class Sandbox:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self._place, "vm.args"))
         return {
-            **self._env,
+            **self._around.env,
             **flags,
             "HOME": self._place,
             "RELEASE_TMP": self._place,
