@@ -16,17 +16,25 @@ import glob
 import os
 import typing as t
 
+from ..._errors import BeamError
+
 _DELETED = " (deleted)"
 
 
 def libraries(pid: int, base: str, proc: str = "/proc") -> tuple[str, ...]:
-    """The files of shared libraries of a process that lie below base/releases. Empty if the process may not be looked into."""
+    """The files of shared libraries of a process that lie below base/releases. What can't be seen is an error: it is not known to be the same."""
     releases = os.path.realpath(os.path.join(base, "releases")) + os.sep
     try:
         with open(os.path.join(proc, str(pid), "maps"), encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
-    except OSError:
-        return ()
+    except OSError as exc:
+        raise BeamError(
+            "node_denied",
+            "Cannot see which libraries process %d has loaded" % pid,
+            exc.strerror or str(exc),
+            "Run as the user that owns the node, or become root",
+            pid=pid,
+        ) from None
     # address, permissions, offset, device, inode, path
     paths = {columns[5] for columns in (line.split(None, 5) for line in lines) if len(columns) == 6}
     return tuple(sorted(path for path in paths if path.startswith(releases) and _is_library(path)))

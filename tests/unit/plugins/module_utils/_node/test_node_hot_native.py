@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.alchemist.beam.plugins.module_utils._errors import BeamError
 from ansible_collections.alchemist.beam.plugins.module_utils._node.hot.native import libraries, others
 
 
@@ -50,7 +51,9 @@ def test_only_what_came_from_a_release_counts(disk: Disk) -> None:
 
 
 def test_a_process_that_may_not_be_looked_into(disk: Disk) -> None:
-    assert disk.loaded() == ()
+    with pytest.raises(BeamError) as caught:
+        disk.loaded()
+    assert caught.value.code == "node_denied"
 
 
 def test_the_same_bytes_in_an_application_of_another_version(disk: Disk) -> None:
